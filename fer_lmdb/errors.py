@@ -1,0 +1,51 @@
+"""Every error that fer_lmdb raises on purpose.
+
+    FerLmdbError
+    ├── SourceError            a csv row, folder or picture that cannot be used
+    │   └── PictureError       one picture that cannot be read
+    ├── StoreError             an LMDB that is missing, damaged, full or not ours
+    ├── DataSetError           a built data set that is missing, incomplete or does not fit the model
+    ├── DetectorError          a face detector that is unknown or whose package or weights are missing
+    ├── ModelError             a model file that is unknown, damaged or does not fit
+    ├── RunError               a run folder that cannot be started, resumed or read
+    └── MissingExtra           an optional part that is not installed
+
+The command line prints the message alone (one line, no traceback) and exits with 1:
+say what was found, what was expected and what to do next.
+"""
+
+
+class FerLmdbError(Exception):
+    """Base of all errors of this package."""
+
+
+class SourceError(FerLmdbError):
+    """A csv row, folder or picture that cannot be used."""
+
+
+class PictureError(SourceError):
+    """One picture that cannot be read."""
+
+
+class StoreError(FerLmdbError):
+    """An LMDB that is missing, damaged, full or not ours."""
+
+
+class DataSetError(FerLmdbError):
+    """A built data set that is missing, incomplete or does not fit the model."""
+
+
+class DetectorError(FerLmdbError):
+    """A face detector that is unknown or cannot be loaded."""
+
+
+class ModelError(FerLmdbError):
+    """A model file that is unknown, damaged or does not fit."""
+
+
+class RunError(FerLmdbError):
+    """A run folder that cannot be started, resumed or read."""
+
+
+class MissingExtra(FerLmdbError):
+    """An optional part that is not installed; the message names the extra."""

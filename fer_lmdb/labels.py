@@ -1,0 +1,66 @@
+"""Label schemes: which expressions there are and the order of their classes.
+
+Nowhere else in this project is an order written down. FER2013 and FER+ number
+the same words differently, so a bare class number means nothing without its scheme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fer_lmdb.errors import SourceError
+
+
+@dataclass(frozen=True)
+class LabelScheme:
+    """Names of the classes; the position of a name is its label.
+
+    Attributes:
+        name: how the scheme is called on the command line and in files.
+        classes: class names, index = label.
+        fer2013: label of each of FER2013's seven classes in this scheme, None where the class is left out;
+            None as a whole where the scheme does not come from FER2013's labels.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    fer2013: tuple[int | None, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+FER2013 = LabelScheme(
+    "fer2013",
+    ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
+    fer2013=(0, 1, 2, 3, 4, 5, 6),
+)
+MERGED = LabelScheme(
+    "merged",
+    ("angry", "fear", "happy", "sad", "surprise", "neutral"),
+    fer2013=(0, 0, 1, 2, 3, 4, 5),
+)
+WITHOUT_DISGUST = LabelScheme(
+    "without-disgust",
+    ("angry", "fear", "happy", "sad", "surprise", "neutral"),
+    fer2013=(0, None, 1, 2, 3, 4, 5),
+)
+FERPLUS = LabelScheme(
+    "ferplus",
+    ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+)
+
+SCHEMES = {scheme.name: scheme for scheme in (FER2013, MERGED, WITHOUT_DISGUST, FERPLUS)}
+
+
+def get_scheme(name: str) -> LabelScheme:
+    """Return the scheme of that name.
+
+    Raises:
+        SourceError: there is no such scheme; the message lists those there are.
+    """
+    try:
+        return SCHEMES[name]
+    except KeyError:
+        known = ", ".join(SCHEMES)
+        raise SourceError(f'no label scheme is called "{name}"; there are: {known}') from None
