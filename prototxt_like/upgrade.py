@@ -1,0 +1,171 @@
+"""Files of older layouts brought to today's, as Caffe's own upgrade tools do.
+
+Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp
+"""
+
+from __future__ import annotations
+
+from prototxt_like.errors import FileError
+from prototxt_like.schema.caffe_schema_pb2 import (
+    LayerParameter,
+    NetParameter,
+    SolverParameter,
+    V1LayerParameter,
+)
+
+# Words that today's type names spell otherwise than plain capitalisation would.
+_TYPE_NAMES = {
+    "NONE": "",
+    "ABSVAL": "AbsVal",
+    "ARGMAX": "ArgMax",
+    "BNLL": "BNLL",
+    "HDF5_DATA": "HDF5Data",
+    "HDF5_OUTPUT": "HDF5Output",
+    "LRN": "LRN",
+    "MVN": "MVN",
+    "RELU": "ReLU",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "TANH": "TanH",
+}
+_SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+_DATA_MESSAGES = ("data_param", "image_data_param", "window_data_param")
+_TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
+# Lists of a V1 layer that became fields of its `param` entries.
+_PARAM_LISTS = (
+    ("param", "name"),
+    ("blob_share_mode", "share_mode"),
+    ("blobs_lr", "lr_mult"),
+    ("weight_decay", "decay_mult"),
+)
+
+
+def upgrade_net(net: NetParameter) -> NetParameter:
+    """Bring a net of any layout since 2014 to today's, in place.
+
+    Args:
+        net: V1 ``layers``, transform fields in the data parameters, ``input`` fields, BatchNorm with three
+            ``param`` entries: each is rewritten where it occurs.
+
+    Returns:
+        The same message.
+
+    Raises:
+        FileError: a mixture of two layouts, or the layout of 2013.
+    """
+    if net.layers:
+        _upgrade_layers(net)
+    for layer in net.layer:
+        _move_transform_fields(layer)
+    if net.input:
+        _upgrade_inputs(net)
+    elif net.input_dim or net.input_shape:
+        raise FileError("the net gives sizes of inputs (input_dim or input_shape) but names no `input`")
+    for layer in net.layer:
+        _freeze_batch_norm(layer)
+    return net
+
+
+def upgrade_solver(solver: SolverParameter) -> SolverParameter:
+    """Turn the old enum ``solver_type`` into the string ``type``, in place.
+
+    Raises:
+        FileError: both are given.
+    """
+    if solver.HasField("solver_type"):
+        if solver.HasField("type"):
+            raise FileError("the solver has both `type` and the older `solver_type`; keep `type`")
+        solver.type = _SOLVER_TYPES[solver.solver_type]
+        solver.ClearField("solver_type")
+    for name in ("net_param", "train_net_param"):
+        if solver.HasField(name):
+            upgrade_net(getattr(solver, name))
+    for net in solver.test_net_param:
+        upgrade_net(net)
+    return solver
+
+
+def v1_type_name(number: int) -> str:
+    """Today's name of a V1 layer type: 14 -> "InnerProduct"."""
+    name = V1LayerParameter.LayerType.Name(number)
+    return _TYPE_NAMES.get(name, "".join(word.capitalize() for word in name.split("_")))
+
+
+def _upgrade_layers(net: NetParameter) -> None:
+    if net.layer:
+        raise FileError("the net mixes `layer` and the older `layers`; write all of them as `layer`")
+    for index, old in enumerate(net.layers):
+        if old.HasField("layer"):
+            raise FileError(
+                f"layer {index} has the layout of 2013 (`layers {{ layer {{ ... }} }}`); "
+                "rewrite it with Caffe's tool upgrade_net_proto_text or upgrade_net_proto_binary"
+            )
+        _upgrade_layer(old, net.layer.add())
+    net.ClearField("layers")
+
+
+def _upgrade_layer(old: V1LayerParameter, new: LayerParameter) -> None:
+    lists = {name for name, _ in _PARAM_LISTS}
+    for field, value in old.ListFields():
+        if field.name == "type":
+            new.type = v1_type_name(value)
+        elif field.name in lists:
+            continue
+        elif isinstance(value, str):
+            setattr(new, field.name, value)
+        elif hasattr(value, "extend"):  # a repeated field
+            getattr(new, field.name).extend(value)
+        else:
+            getattr(new, field.name).CopyFrom(value)
+    for list_name, field_name in _PARAM_LISTS:
+        for index, value in enumerate(getattr(old, list_name)):
+            while len(new.param) <= index:
+                new.param.add()
+            setattr(new.param[index], field_name, value)
+
+
+def _move_transform_fields(layer: LayerParameter) -> None:
+    """Scale, mean, crop and mirror once stood beside the source; where they do, they count."""
+    for message in _DATA_MESSAGES:
+        if not layer.HasField(message):
+            continue
+        old = getattr(layer, message)
+        for name in _TRANSFORM_FIELDS:
+            if old.HasField(name):
+                setattr(layer.transform_param, name, getattr(old, name))
+                old.ClearField(name)
+
+
+def _upgrade_inputs(net: NetParameter) -> None:
+    """`input` fields become one Input layer in front; names without sizes (old caffemodels) are dropped."""
+    if net.input_shape or net.input_dim:
+        front = LayerParameter(name="input", type="Input", top=net.input)
+        for sizes in _input_sizes(net):
+            front.input_param.shape.add().dim.extend(sizes)
+        layers = [front, *net.layer]
+        replaced = NetParameter()
+        replaced.layer.extend(layers)
+        net.ClearField("layer")
+        net.layer.extend(replaced.layer)
+    for name in ("input", "input_shape", "input_dim"):
+        net.ClearField(name)
+
+
+def _input_sizes(net: NetParameter) -> list[list[int]]:
+    count = len(net.input)
+    if net.input_shape:
+        sizes = [list(shape.dim) for shape in net.input_shape]
+    else:
+        if len(net.input_dim) != 4 * count:
+            raise FileError(f"{count} input(s) need {4 * count} input_dim, found {len(net.input_dim)}")
+        sizes = [list(net.input_dim[4 * index : 4 * index + 4]) for index in range(count)]
+    if len(sizes) != count:
+        raise FileError(f"{count} input(s) need {count} input_shape, found {len(sizes)}")
+    return sizes
+
+
+def _freeze_batch_norm(layer: LayerParameter) -> None:
+    """Three `param` entries were needed once to keep the solver off the running sums."""
+    if layer.type == "BatchNorm" and len(layer.param) == 3:
+        for spec in layer.param:
+            spec.lr_mult = 0
+            spec.decay_mult = 0
