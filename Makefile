@@ -1,0 +1,39 @@
+# `make demo` and `make test` need nothing but Python 3.10 or newer: each makes .venv itself.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.10 python3.13 python3; do command -v $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_FLAGS ?=
+
+.PHONY: demo test check lint bench clean
+
+demo: $(READY)
+	$(BIN)/fer-lmdb demo
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(READY)
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+$(READY): setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx]'
+	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
+	$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	  echo 'No libGL here: taking opencv-python-headless (all but live windows).'; \
+	  $(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
+	  $(BIN)/python -m pip install --quiet opencv-python-headless; }
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,92 @@
+"""A model ready to classify faces: transform, net, averaged views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+import prototxt_like as pl
+from fer_lmdb.errors import ModelError
+
+if TYPE_CHECKING:
+    from fer_lmdb.models import Model
+
+BATCH = 256
+VIEWS = (1, 2, 10)
+
+
+class Classifier:
+    """Turns faces into probabilities, in float32 and in evaluation mode."""
+
+    def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
+        self.scheme = model.scheme
+        self.device = torch.device(device)
+        self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST").eval()
+        self.load_weights(model.weights)
+        self.net.to(self.device, memory_format=torch.channels_last)
+        parameter = pl.parse_transform(model.transform_text)
+        mean = None if model.mean is None else torch.from_numpy(model.mean)
+        self.transform = pl.Transform(parameter, "TEST", mean=mean)
+        self.crop = parameter.crop_size
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Copy blobs into the net.
+
+        Raises:
+            ModelError: a blob is missing, left over or of another shape.
+        """
+        wanted = {f"{layer}/{i}": blob for layer, blobs in self.net.params.items() for i, blob in enumerate(blobs)}
+        odd = sorted(wanted.keys() ^ weights.keys())
+        if odd:
+            raise ModelError(f"weights and net do not belong together; only in one of them: {', '.join(odd[:5])}")
+        with torch.no_grad():
+            for key, blob in wanted.items():
+                if blob.shape != weights[key].shape:
+                    raise ModelError(f"{key}: found {tuple(weights[key].shape)}, expected {tuple(blob.shape)}")
+                blob.copy_(weights[key])
+
+    @torch.inference_mode()
+    def probabilities(self, faces: np.ndarray | torch.Tensor, tta: int = 1) -> np.ndarray:
+        """Classify faces.
+
+        Args:
+            faces: (N, 1, H, W) uint8, grey, of the size that the model was trained on.
+            tta: number of views whose probabilities are averaged: 1 (centre), 2 (and its mirror),
+                10 (four corners and centre, each mirrored too).
+        Returns:
+            (N, classes) float32; each row sums to 1.
+        Raises:
+            ModelError: a number of views that does not exist.
+        """
+        if tta not in VIEWS:
+            raise ModelError(f"{tta} views asked for; there are {', '.join(map(str, VIEWS))}")
+        faces = torch.as_tensor(faces)
+        rows = [self._batch(faces[start : start + BATCH].to(self.device), tta) for start in range(0, len(faces), BATCH)]
+        if not rows:
+            return np.zeros((0, len(self.scheme)), dtype=np.float32)
+        return torch.cat(rows).cpu().numpy()
+
+    def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
+        views = self._views(faces, tta)
+        total = sum(self._forward(view) for view in views)
+        return total / len(views)
+
+    def _forward(self, data: torch.Tensor) -> torch.Tensor:
+        data = data.contiguous(memory_format=torch.channels_last)
+        (name,) = self.net.inputs
+        (output,) = self.net(**{name: data}).values()
+        return output.reshape(len(data), -1).float()
+
+    def _views(self, faces: torch.Tensor, tta: int) -> list[torch.Tensor]:
+        if tta == 10:
+            crops = [self.transform.at(faces, top, left) for top, left in self._five_crops(faces)]
+        else:
+            crops = [self.transform(faces)]
+        return crops if tta == 1 else crops + [crop.flip(-1) for crop in crops]
+
+    def _five_crops(self, faces: torch.Tensor) -> list[tuple[int, int]]:
+        height, width = faces.shape[-2:]
+        bottom, right = height - (self.crop or height), width - (self.crop or width)
+        return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]

@@ -1,0 +1,62 @@
+"""What all commands share when they print: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+json_option: Callable[[Any], Any] = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
+)
+
+
+def err_console() -> Console:
+    """Return a console on stderr; rich itself heeds NO_COLOR and whether stderr is a terminal."""
+    return Console(stderr=True)
+
+
+def out_console() -> Console:
+    """Return a console on stdout, for tables and bars."""
+    return Console()
+
+
+def emit(document: Any, indent: int | None = 2) -> None:
+    """Print a document as JSON on stdout; figures that JSON cannot hold (NaN, infinity) become null."""
+    click.echo(json.dumps(_plain(document), indent=indent, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def next_step(text: str) -> None:
+    """Say on stderr what to type next."""
+    click.echo(f"Next: {text}", err=True)
+
+
+def progress_bar(unit: str) -> Progress:
+    """Return a progress bar on stderr with rate and time left; silent where stderr is no terminal."""
+    console = err_console()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit + "  {task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

@@ -1,0 +1,115 @@
+"""``fer-lmdb train``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fer_lmdb.cli.output import emit, err_console, json_option, next_step
+
+if TYPE_CHECKING:
+    from fer_lmdb.train import Progress, Result
+
+# Options that shape a run; a run that goes on takes them from its own folder.
+SHAPING = ("model", "data", "epochs", "batch_size", "base_lr", "seed", "init", "train_on", "precision", "device")
+
+
+@click.command("train")
+@click.option("--model", default="face_emotion_net", show_default=True, help="Net of the zoo, or a folder like one.")
+@click.option("--data", default="data/fer2013", show_default=True, help="Data set folder that build has written.")
+@click.option("--run", help="Name below runs/, or a path.  [default: the net's name with the next number]")
+@click.option("--epochs", type=int, help="Length; a multistep rate falls at 60 % and 85 %.  [default: solver file]")
+@click.option("--batch", "batch_size", type=int, help="Faces per iteration.  [default: the net's data layer]")
+@click.option("--base-lr", type=float, help="Initial learning rate.  [default: solver file]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides weights, order, crops and dropout.")
+@click.option("--init", help="Fine-tune: start from this model's weights.")
+@click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train", show_default=True)
+@click.option("--precision", type=click.Choice(["auto", "bfloat16", "float32"]), default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--resume", is_flag=True, help="Go on with --run (or the newest run) from its last snapshot.")
+@json_option
+@click.pass_context
+def command(context: click.Context, run: str | None, resume: bool, as_json: bool, **shaping: Any) -> None:
+    """Train a net on a built data set.
+
+    Writes runs/NAME/ with the best model by validation, TensorBoard curves and
+    snapshots. Ctrl-C saves and says how to go on; a killed run goes on with --resume
+    and ends with the very weights of a run that was never interrupted.
+
+    \b
+    fer-lmdb train --epochs 150
+    fer-lmdb train --run mine --seed 1 --base-lr 0.02
+    fer-lmdb train --resume --run mine
+    tensorboard --logdir runs
+    """
+    from fer_lmdb import train as stage
+
+    with _Display() as display:
+        if resume:
+            _refuse_shaping(context)
+            result = stage.resume(run, display.show)
+        else:
+            result = stage.train(stage.Options(**shaping), run, display.show)
+    _report(result, as_json)
+    if not result.finished:
+        next_step(f"fer-lmdb train --resume --run {result.run.path}")
+        context.exit(130)
+    next_step(f"fer-lmdb evaluate {result.run.path}")
+
+
+def _refuse_shaping(context: click.Context) -> None:
+    given = [
+        name
+        for name in SHAPING
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        flags = {"batch_size": "batch"}
+        names = ", ".join("--" + flags.get(name, name).replace("_", "-") for name in given)
+        raise click.UsageError(f"--resume goes on with the run's own options; leave out {names}")
+
+
+def _report(result: Result, as_json: bool) -> None:
+    if as_json:
+        emit(
+            {
+                "run": str(result.run.path),
+                "finished": result.finished,
+                "iteration": result.iteration,
+                "epochs": len(result.log),
+                "best": result.best,
+            }
+        )
+        return
+    state = "Trained" if result.finished else "Stopped and saved"
+    click.echo(f"{state}: {result.run.path}, iteration {result.iteration}")
+    if result.best and "val_accuracy" in result.best:
+        click.echo(f"Best validation accuracy {result.best['val_accuracy']:.2%} in epoch {result.best['epoch']}")
+
+
+class _Display:
+    """A progress bar on a terminal, one line per epoch elsewhere; both on stderr."""
+
+    def __enter__(self) -> _Display:
+        from fer_lmdb.cli.output import progress_bar
+
+        self.console = err_console()
+        self.bar = progress_bar("iterations")
+        self.task = self.bar.add_task("train", total=None, note="")
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, progress: Progress) -> None:
+        note = f"loss {progress.loss:.3f}  lr {progress.lr:.4g}  {progress.faces_per_second:,.0f} faces/s"
+        self.bar.update(self.task, total=progress.iterations, completed=progress.iteration, note=note)
+        record = progress.record
+        if record is None:
+            return
+        line = f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.4f}"
+        if "val_accuracy" in record:
+            line += f"  val loss {record['val_loss']:.4f}  val accuracy {record['val_accuracy']:.2%}"
+        self.bar.console.print(f"{line}  lr {record['lr']:.3g}  {progress.faces_per_second:,.0f} faces/s", highlight=False)

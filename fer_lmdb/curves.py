@@ -1,0 +1,69 @@
+"""A run's curves and pictures in TensorBoard; the step is the iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+
+class Curves:
+    """Writes TensorBoard's event files.
+
+    A run that goes on from a snapshot tells TensorBoard to forget what was written after it,
+    so curves have neither gap nor double.
+    """
+
+    def __init__(self, folder: Path, start: int) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else None)
+
+    def training(self, iteration: int, loss: float, rate: float, faces_per_second: float) -> None:
+        """Add a point of the training curves."""
+        self._writer.add_scalar("train/loss", loss, iteration)
+        self._writer.add_scalar("train/lr", rate, iteration)
+        self._writer.add_scalar("train/faces_per_second", faces_per_second, iteration)
+
+    def validation(self, iteration: int, loss: float, accuracy: float) -> None:
+        """Add a point of the validation curves."""
+        self._writer.add_scalar("val/loss", loss, iteration)
+        self._writer.add_scalar("val/accuracy", accuracy, iteration)
+
+    def faces(self, iteration: int, faces: torch.Tensor) -> None:
+        """Show up to 64 faces as the net sees them, each stretched to its own range.
+
+        Args:
+            iteration: the step.
+            faces: (N, C, H, W) float, any range.
+        """
+        faces = faces[:64].float().cpu()
+        low, high = faces.amin(dim=(1, 2, 3), keepdim=True), faces.amax(dim=(1, 2, 3), keepdim=True)
+        faces = (faces - low) / (high - low).clamp(min=1e-6)
+        self._writer.add_image("train/faces", _grid(faces), iteration)
+
+    def confusion(self, iteration: int, matrix: np.ndarray, classes: Sequence[str]) -> None:
+        """Show a confusion matrix; rows are true classes, columns predictions."""
+        from fer_lmdb.plots import confusion_figure
+
+        self._writer.add_figure("val/confusion", confusion_figure(matrix, classes), iteration)
+
+    def flush(self) -> None:
+        """Put everything on the disk."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._writer.close()
+
+
+def _grid(faces: torch.Tensor, columns: int = 8) -> torch.Tensor:
+    """Lay faces out in rows of eight: (N, C, H, W) -> (C, rows * H, 8 * W)."""
+    count, channels, height, width = faces.shape
+    rows = -(-count // columns)
+    padded = torch.zeros(rows * columns, channels, height, width)
+    padded[:count] = faces
+    grid = padded.reshape(rows, columns, channels, height, width)
+    # (rows, columns, C, H, W) -> (C, rows, H, columns, W)
+    return grid.permute(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)

@@ -1,0 +1,83 @@
+"""A built data set: three databases, the mean image and the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import prototxt_like as pl
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.labels import LabelScheme
+from fer_lmdb.manifest import MEAN_NAME, database, read_manifest
+from fer_lmdb.store import Split, read_split
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The folder that `fer-lmdb build` writes."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> DataSet:
+        """Read a data set's manifest.
+
+        Raises:
+            DataSetError: there is no data set, or its manifest is damaged.
+        """
+        folder = Path(folder)
+        return cls(folder, read_manifest(folder))
+
+    @property
+    def scheme(self) -> LabelScheme:
+        """Return the label scheme that the labels follow."""
+        return LabelScheme(self.manifest.get("scheme", "custom"), tuple(self.manifest["classes"]))
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Return how the pictures became faces."""
+        return Preprocessing.from_dict(self.manifest["preprocessing"])
+
+    def count(self, split: str) -> int:
+        """Return how many faces a split holds by the manifest."""
+        return int(self.manifest["splits"].get(split, {}).get("count", 0))
+
+    def read(self, split: str) -> Split:
+        """Read a split whole and check its size.
+
+        Raises:
+            DataSetError: the split is missing or does not hold what the manifest says.
+        """
+        path = database(self.folder, split)
+        if not path.is_dir():
+            raise DataSetError(f"{path}: this data set has no {split} split; it has {self._split_names()}")
+        faces = read_split(path)
+        if len(faces.labels) != self.count(split):
+            raise DataSetError(
+                f"{path}: holds {len(faces.labels)} faces, the manifest says {self.count(split)}; build it again"
+            )
+        return faces
+
+    def _split_names(self) -> str:
+        return ", ".join(name for name in SPLITS if database(self.folder, name).is_dir()) or "none"
+
+    def mean(self) -> np.ndarray:
+        """Return the training split's mean image, (1, H, W) float32 in 0-255."""
+        return pl.read_mean(self.folder / MEAN_NAME)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a model should remember of its data."""
+        splits = self.manifest["splits"]
+        return {
+            "source": self.manifest.get("source", {}),
+            "counts": {name: self.count(name) for name in splits},
+            "sha256": {name: splits[name].get("sha256") for name in splits},
+            "seed": self.manifest.get("seed"),
+        }

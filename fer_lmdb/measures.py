@@ -1,0 +1,73 @@
+"""Figures of a classifier, each from probabilities and labels alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from torchmetrics.functional.classification import (
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+    multiclass_precision,
+    multiclass_recall,
+)
+
+BINS = 15
+
+
+def measure(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Compute every figure that `evaluate` reports.
+
+    Args:
+        probabilities: (N, C) float32.
+        labels: (N,) int64, 0 to C - 1.
+        classes: names in label order.
+    Returns:
+        n, accuracy, ci95 (Wilson's interval), macro_f1, macro_precision, macro_recall, log_loss,
+        ece (15 bins), per_class {name: {n, precision, recall, f1}}, confusion (rows true, columns predicted).
+        A class that never occurs in the labels is left out of the macro averages.
+    """
+    scores, target = torch.from_numpy(probabilities), torch.from_numpy(labels)
+    count = len(classes)
+    hits = int((scores.argmax(dim=1) == target).sum())
+    confusion = multiclass_confusion_matrix(scores, target, count)
+    per_class = _per_class(scores, target, classes)
+    present = [figures for figures in per_class.values() if figures["n"]]
+    return {
+        "n": len(labels),
+        "accuracy": hits / len(labels),
+        "ci95": wilson(hits, len(labels)),
+        "macro_f1": float(np.mean([figures["f1"] for figures in present])),
+        "macro_precision": float(np.mean([figures["precision"] for figures in present])),
+        "macro_recall": float(np.mean([figures["recall"] for figures in present])),
+        "log_loss": float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-38)).mean()),
+        "ece": float(multiclass_calibration_error(scores, target, count, n_bins=BINS)),
+        "per_class": per_class,
+        "confusion": confusion.tolist(),
+    }
+
+
+def _per_class(scores: torch.Tensor, target: torch.Tensor, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    count = len(classes)
+    precision = multiclass_precision(scores, target, count, average=None)
+    recall = multiclass_recall(scores, target, count, average=None)
+    f1 = multiclass_f1_score(scores, target, count, average=None)
+    support = torch.bincount(target, minlength=count)
+    return {
+        name: {
+            "n": int(support[i]),
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+            "f1": float(f1[i]),
+        }
+        for i, name in enumerate(classes)
+    }
+
+
+def wilson(hits: int, count: int) -> list[float]:
+    """Return Wilson's 95 % interval of a share."""
+    interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    return [float(interval.low), float(interval.high)]

@@ -1,0 +1,179 @@
+"""A model is one file: weights, deploy net, mean image, label scheme and how it was made.
+
+The file is a .safetensors: tensors plus a table of texts. Nothing in it can be executed.
+
+    tensors   "<layer>/<i>"   blob i of that layer in Caffe's order, float32 or float16
+              "mean"          (1, H, W) float32, absent where the net needs none
+    texts     format          "fer-lmdb model 1"
+              name, net       the zoo net's name; deploy.prototxt
+              transform       TransformationParameter of the TEST phase, as text
+              scheme, classes label scheme and class names in label order (JSON)
+              preprocessing   how a picture becomes the face that the net was trained on (JSON)
+              facts           data, recipe, seed, figures (JSON)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fer_lmdb.errors import ModelError
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.labels import LabelScheme
+
+if TYPE_CHECKING:
+    from fer_lmdb.classifier import Classifier
+
+FORMAT = "fer-lmdb model 1"
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
+DEFAULT_MODEL = "face_emotion_net"
+# Small blobs (biases, BatchNorm's sums, which exceed half precision's range) cost little and stay exact.
+SMALLEST_HALVED = 4096
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds.
+
+    Attributes:
+        name: the net's name in the zoo.
+        net_text: deploy.prototxt; one input blob, one output blob of probabilities.
+        transform_text: TransformationParameter of the TEST phase (crop_size, scale, ...).
+        weights: blob tensors by "<layer>/<i>".
+        mean: (1, H, W) float32 in 0-255, or None.
+        scheme: class names; their position is the label.
+        preprocessing: how a picture becomes a face of the training's kind.
+        facts: data, recipe, seed, figures; plain JSON values.
+    """
+
+    name: str
+    net_text: str
+    transform_text: str
+    weights: Mapping[str, torch.Tensor]
+    mean: np.ndarray | None
+    scheme: LabelScheme
+    preprocessing: Preprocessing
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> int:
+        """Return the number of stored weights."""
+        return sum(tensor.numel() for tensor in self.weights.values())
+
+    def halved(self) -> Model:
+        """Return the same model with its large blobs in half precision."""
+
+        def halve(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.half() if tensor.numel() >= SMALLEST_HALVED else tensor
+
+        return replace(self, weights={key: halve(tensor) for key, tensor in self.weights.items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a file, complete or not at all."""
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.weights.items()}
+        if self.mean is not None:
+            tensors["mean"] = torch.from_numpy(np.ascontiguousarray(self.mean, dtype=np.float32))
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        save_file(tensors, partial, metadata=self._texts())
+        partial.replace(path)
+
+    def _texts(self) -> dict[str, str]:
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "net": self.net_text,
+            "transform": self.transform_text,
+            "scheme": self.scheme.name,
+            "classes": json.dumps(self.scheme.classes),
+            "preprocessing": json.dumps(self.preprocessing.to_dict()),
+            "facts": json.dumps(self.facts),
+        }
+
+    def classifier(self, device: str | torch.device = "cpu") -> Classifier:
+        """Return the model ready to classify faces on that device."""
+        from fer_lmdb.classifier import Classifier
+
+        return Classifier(self, device)
+
+
+def load(name_or_path: str | Path) -> Model:
+    """Load a shipped model by name, a model file, or the best model of a run folder.
+
+    Raises:
+        ModelError: there is no such model, or the file is damaged or not a model.
+    """
+    path = find(name_or_path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a readable .safetensors file ({error}); download or export it again") from error
+    return _from_file(path, texts, tensors)
+
+
+def _from_file(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> Model:
+    if texts.get("format") != FORMAT:
+        found = texts.get("format", "no format mark")
+        raise ModelError(f'{path}: found {found}, expected "{FORMAT}"; is this a model written by fer-lmdb?')
+    try:
+        classes = tuple(str(name) for name in json.loads(texts["classes"]))
+        mean = tensors.pop("mean", None)
+        return Model(
+            name=texts["name"],
+            net_text=texts["net"],
+            transform_text=texts["transform"],
+            weights=tensors,
+            mean=None if mean is None else mean.numpy(),
+            scheme=LabelScheme(texts["scheme"], classes),
+            preprocessing=Preprocessing.from_dict(json.loads(texts["preprocessing"])),
+            facts=json.loads(texts["facts"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: the model's description is damaged ({error!r}); export the model again") from error
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Return the file of a model given as a shipped name, a file or a run folder.
+
+    Raises:
+        ModelError: none of the three.
+    """
+    shipped = SHIPPED_FOLDER / f"{name_or_path}.safetensors"
+    if shipped.is_file():
+        return shipped
+    path = Path(name_or_path)
+    if path.is_dir():
+        return _best_of_run(path)
+    if path.is_file():
+        return path
+    known = ", ".join(shipped_names()) or "none"
+    raise ModelError(f'no model "{name_or_path}": neither a file, a run folder nor a shipped model (shipped: {known})')
+
+
+def _best_of_run(folder: Path) -> Path:
+    for name in ("best.safetensors", "last.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"{folder}: no best.safetensors in this folder; is it a run whose first epoch is done?")
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the models that come with the package."""
+    return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.safetensors"))
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Return a model file's texts without loading its weights; JSON texts are decoded."""
+    with safe_open(path, framework="pt") as file:
+        texts = dict(file.metadata() or {})
+    return {key: json.loads(text) if key in ("classes", "preprocessing", "facts") else text for key, text in texts.items()}

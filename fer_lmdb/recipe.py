@@ -1,0 +1,172 @@
+"""The recipe of a run: the net, its deploy form and the solver, with the command line's wishes worked in.
+
+The solver file is the recipe; options change it, and the run folder keeps what came out,
+so that a run can be read, repeated and gone on with from its folder alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import prototxt_like as pl
+from fer_lmdb.errors import RunError
+from fer_lmdb.runs import RunFolder, write_whole
+
+# Where a multistep rate falls, as fractions of the training.
+STEPS = (0.60, 0.85)
+TRAIN_ON = ("train", "train+val")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; None leaves it to the solver file."""
+
+    model: str = "face_emotion_net"
+    data: str = "data/fer2013"
+    epochs: int | None = None
+    batch_size: int | None = None
+    base_lr: float | None = None
+    seed: int = 0
+    init: str | None = None
+    train_on: str = "train"
+    precision: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What runs: three Caffe messages and the options they came from."""
+
+    options: Options
+    net: pl.NetParameter
+    deploy: pl.NetParameter
+    solver: pl.SolverParameter
+    epoch_size: int
+
+    @property
+    def name(self) -> str:
+        """Return the net's name."""
+        return Path(self.options.model).name
+
+    @property
+    def batch_size(self) -> int:
+        """Return the faces per iteration."""
+        return int(data_layer(self.net, "TRAIN").data_param.batch_size)
+
+    @property
+    def iterations(self) -> int:
+        """Return how many iterations the whole training has."""
+        return int(self.solver.max_iter)
+
+    @property
+    def epochs(self) -> float:
+        """Return how many times each face is seen."""
+        return self.iterations * self.batch_size / self.epoch_size
+
+    def epoch_end(self, epoch: int) -> int:
+        """Return the iteration after which that many epochs are done."""
+        return min(self.iterations, math.ceil(epoch * self.epoch_size / self.batch_size))
+
+    def epoch_ending_at(self, iteration: int) -> int | None:
+        """Return the number of the epoch that ends with this many iterations done, if one does."""
+        epoch = iteration * self.batch_size // self.epoch_size
+        if epoch and self.epoch_end(epoch) == iteration:
+            return epoch
+        return math.ceil(self.epochs) if iteration == self.iterations else None
+
+    def write(self, folder: RunFolder) -> None:
+        """Write the recipe's three files into the run folder."""
+        write_whole(folder.path / "train_val.prototxt", pl.to_text(self.net))
+        write_whole(folder.path / "deploy.prototxt", pl.to_text(self.deploy))
+        write_whole(folder.path / "solver.prototxt", pl.to_text(self.solver))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options and the epoch's size for run.json."""
+        return {"options": asdict(self.options), "epoch_size": self.epoch_size}
+
+
+def read(folder: RunFolder, config: dict[str, Any]) -> Recipe:
+    """Read a run's recipe back from its folder."""
+    return Recipe(
+        options=Options(**config["options"]),
+        net=pl.read_net(folder.path / "train_val.prototxt"),
+        deploy=pl.read_net(folder.path / "deploy.prototxt"),
+        solver=pl.read_solver(folder.path / "solver.prototxt"),
+        epoch_size=config["epoch_size"],
+    )
+
+
+def make(options: Options, epoch_size: int, classes: int) -> Recipe:
+    """Work the options into the net's own recipe.
+
+    Args:
+        options: the user's wishes.
+        epoch_size: faces to train on.
+        classes: outputs of the last layer.
+    Raises:
+        RunError: an option makes no sense.
+    """
+    _check(options, epoch_size)
+    net, deploy, solver = _read_files(options.model)
+    if options.batch_size is not None:
+        data_layer(net, "TRAIN").data_param.batch_size = options.batch_size
+    if options.base_lr is not None:
+        solver.base_lr = options.base_lr
+    solver.random_seed = options.seed
+    recipe = Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
+    return recipe if options.epochs is None else _with_epochs(recipe, options.epochs)
+
+
+def _check(options: Options, epoch_size: int) -> None:
+    if options.train_on not in TRAIN_ON:
+        raise RunError(f'--train-on "{options.train_on}": expected {" or ".join(TRAIN_ON)}')
+    for name, value in (("--epochs", options.epochs), ("--batch", options.batch_size), ("--base-lr", options.base_lr)):
+        if value is not None and value <= 0:
+            raise RunError(f"{name} {value}: must be above 0")
+    if epoch_size == 0:
+        raise RunError(f"{options.data}: the training split is empty; build the data set again")
+
+
+def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.SolverParameter]:
+    folder = Path(model) if Path(model).is_dir() else pl.zoo.path(model)
+    return (
+        pl.read_net(folder / "train_val.prototxt"),
+        pl.read_net(folder / "deploy.prototxt"),
+        pl.read_solver(folder / "solver.prototxt"),
+    )
+
+
+def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
+    """Return the recipe with another length; a multistep rate falls at 60 % and 85 % of it."""
+    solver = pl.SolverParameter()
+    solver.CopyFrom(recipe.solver)
+    solver.max_iter = math.ceil(epochs * recipe.epoch_size / recipe.batch_size)
+    if solver.lr_policy == "multistep":
+        del solver.stepvalue[:]
+        solver.stepvalue.extend(round(fraction * solver.max_iter) for fraction in STEPS)
+    return replace(recipe, solver=solver)
+
+
+def data_layer(net: pl.NetParameter, phase: str) -> pl.LayerParameter:
+    """Return the layer that feeds the net in a phase.
+
+    Raises:
+        RunError: the net has none.
+    """
+    for layer in net.layer:
+        phases = {pl.Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")}
+        if layer.HasField("transform_param") and (not phases or phase in phases):
+            return layer
+    raise RunError(f'net "{net.name}": no data layer with a transform_param for phase {phase}')
+
+
+def input_shapes(net: pl.NetParameter, phase: str, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the data layer's tops for pictures of that (C, H, W)."""
+    layer = data_layer(net, phase)
+    batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
+    channels, height, width = image_shape
+    shapes: list[tuple[int, ...]] = [(batch, channels, crop or height, crop or width), (batch,)]
+    return dict(zip(layer.top, shapes, strict=False))

