@@ -1,0 +1,83 @@
+"""manifest.json: what a built data set holds, how it was made, and how to know that it is unharmed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from fer_lmdb.errors import DataSetError
+
+FORMAT = "fer-lmdb data set 1"
+FILE_NAME = "manifest.json"
+MEAN_NAME = "mean.binaryproto"
+
+
+def database(folder: Path, split: str) -> Path:
+    """Return the folder of a split's database: ``train_lmdb``, ``val_lmdb``, ``test_lmdb``."""
+    return Path(folder) / f"{split}_lmdb"
+
+
+def votes_database(folder: Path, split: str) -> Path:
+    """Return the folder of the database with FER+'s votes: ``train_votes_lmdb`` and so on."""
+    return Path(folder) / f"{split}_votes_lmdb"
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write manifest.json into a data set folder."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
+    (Path(folder) / FILE_NAME).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a data set's manifest.
+
+    Returns:
+        the document; its keys are described in docs/formats.md.
+    Raises:
+        DataSetError: the folder is no data set, or its manifest is damaged or of another format.
+    """
+    path = Path(folder) / FILE_NAME
+    if not path.is_file():
+        raise DataSetError(f"{folder} is no data set (it has no {FILE_NAME}); make one with: fer-lmdb build")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataSetError(f"{path} is damaged ({error}); build the data set again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
+    missing = {"classes", "size", "splits", "mean"} - set(manifest)
+    if missing:
+        raise DataSetError(f"{path} lacks {', '.join(sorted(missing))}; build the data set again")
+    return manifest
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes.
+
+    Raises:
+        DataSetError: the file is missing or cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            total = hashlib.sha256()
+            while piece := file.read(1 << 20):
+                total.update(piece)
+            return total.hexdigest()
+    except OSError as error:
+        raise DataSetError(f"cannot read {path}: {error.strerror}; build the data set again") from None
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Compare a file with the digest that the manifest has for it.
+
+    Raises:
+        DataSetError: it is missing or differs.
+    """
+    found = file_sha256(path)
+    if found != expected:
+        raise DataSetError(
+            f"{path} is damaged: its SHA-256 begins {found[:12]}, the manifest says {expected[:12]}; build the data set again"
+        )

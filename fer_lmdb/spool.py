@@ -1,0 +1,66 @@
+"""Faces on their way into a database: kept in a file, in the order in which they came, to be taken out shuffled.
+
+How many faces a split has is known only at its end, and a shuffled database needs that number at its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a spooled face is called.
+
+    Attributes:
+        name: its path inside the data set.
+        label: its class in the data set's scheme.
+        detection: what the face detector said of it, as JSON; empty where none ran.
+        votes: FER+'s votes, None where there are none.
+    """
+
+    name: str
+    label: int
+    detection: str = ""
+    votes: tuple[int, ...] | None = None
+
+
+@dataclass
+class Spool:
+    """The faces of one split: pixels in a file, names in memory.
+
+    Args:
+        path: the file; made anew.
+        size: height and width of every face.
+    """
+
+    path: Path
+    size: int
+    entries: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._file = self.path.open("wb")
+
+    def add(self, face: NDArray[np.uint8], entry: Entry) -> None:
+        """Append one face, (size, size) uint8."""
+        self._file.write(np.ascontiguousarray(face).data)
+        self.entries.append(entry)
+
+    def shuffled(self, generator: np.random.Generator) -> Iterator[tuple[Entry, NDArray[np.uint8]]]:
+        """Yield every entry with its face, (size, size) uint8, in a random order; ends the adding."""
+        self._file.close()
+        if not self.entries:
+            return
+        faces = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self.entries), self.size, self.size))
+        for position in generator.permutation(len(self.entries)):
+            yield self.entries[position], faces[position]
+
+    def remove(self) -> None:
+        """Delete the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,356 @@
+"""LMDB databases of Datum, as Caffe's convert_imageset writes them. The only file that opens an LMDB.
+
+A key is ``%08d_<name>``: the number is the record's place in the shuffled order, so that LMDB's own order
+(by key) is the order of training. A value is a `Datum`: raw bytes with channels, height and width, or an
+encoded picture with ``encoded`` set and no sizes.
+
+Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/caffe/util/io.cpp
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import lmdb
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import StoreError
+from prototxt_like.schema.caffe_schema_pb2 import Datum
+
+Encoding = Literal["raw", "png"]
+
+FIRST_MAP_BYTES = 16 << 20
+RECORDS_A_COMMIT = 1000
+LONGEST_KEY = 511
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled face.
+
+    Attributes:
+        key: ``%08d_<name>`` in bytes; a name that is not UTF-8 survives.
+        image: (H, W) uint8, 0 black to 255 white.
+        label: the class, in the order of the data set's label scheme.
+    """
+
+    key: bytes
+    image: NDArray[np.uint8]
+    label: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """A whole database in memory.
+
+    Attributes:
+        keys: N keys, in order; bytes that are not UTF-8 appear as surrogates (see `os.fsdecode`).
+        images: (N, 1, H, W) uint8.
+        labels: (N,) int64.
+    """
+
+    keys: list[str]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+# ------------------------------------------------------------------ writing
+
+
+def make_key(number: int, name: str) -> bytes:
+    """Return Caffe's key of a record.
+
+    Raises:
+        StoreError: LMDB cannot hold a key of that length.
+    """
+    key = f"{number:08d}_".encode() + os.fsencode(name)
+    if len(key) > LONGEST_KEY:
+        raise StoreError(
+            f"the name {name!r} makes a key of {len(key)} bytes, LMDB holds {LONGEST_KEY}; shorten the path"
+        )
+    return key
+
+
+def encode_datum(image: NDArray[np.uint8], label: int, encoding: Encoding = "raw") -> bytes:
+    """Return the bytes of a Datum as Caffe writes them.
+
+    Args:
+        image: (H, W) uint8 grey.
+        label: the class.
+        encoding: "raw" pixels or a lossless "png".
+    """
+    if encoding == "raw":
+        height, width = image.shape
+        datum = Datum(channels=1, height=height, width=width, data=image.tobytes(), label=label, encoded=False)
+    else:
+        datum = Datum(data=_encode_png(image), label=label, encoded=True)
+    return datum.SerializeToString(deterministic=True)
+
+
+def encode_votes(votes: Sequence[float], label: int) -> bytes:
+    """Return the bytes of a Datum that carries numbers instead of a picture, e.g. the votes of FER+."""
+    return Datum(label=label, float_data=votes).SerializeToString(deterministic=True)
+
+
+class StoreWriter:
+    """Writes a new database; use it as a context manager.
+
+    The map starts small and doubles whenever it is full; the records of the commit that
+    failed are then put again.
+
+    Args:
+        path: the database's folder; made, must not hold a database yet.
+        encode: how `append` stores a picture.
+    Raises:
+        StoreError: the folder holds a database, cannot be written, or the disk is full.
+    """
+
+    def __init__(self, path: Path, encode: Encoding = "raw", map_bytes: int = FIRST_MAP_BYTES) -> None:
+        self.path = Path(path)
+        self.encode: Encoding = encode
+        self.count = 0
+        self._map_bytes = map_bytes
+        self._waiting: list[tuple[bytes, bytes]] = []
+        self._digest = hashlib.sha256()
+        if (self.path / "data.mdb").exists():
+            raise StoreError(f"{self.path} holds a database already; choose a new folder")
+        with _as_store_error(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._environment = lmdb.open(str(self.path), map_size=map_bytes, sync=False, max_dbs=0)
+
+    def append(self, name: str, image: NDArray[np.uint8], label: int) -> None:
+        """Write the next face; its number in the key is how many came before it."""
+        self.append_value(name, encode_datum(image, label, self.encode))
+
+    def append_value(self, name: str, value: bytes) -> None:
+        """Write the next record with a value made by `encode_datum` or `encode_votes`."""
+        key = make_key(self.count, name)
+        self._waiting.append((key, value))
+        _add_to_digest(self._digest, key, value)
+        self.count += 1
+        if len(self._waiting) >= RECORDS_A_COMMIT:
+            self._commit()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all keys and values written so far, in order; `digest` computes the same from the file."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Write what waits, bring it onto the disk and close the database."""
+        with _as_store_error(self.path):
+            self._commit()
+            self._environment.sync(True)
+        self._environment.close()
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._environment.close()
+
+    def _commit(self) -> None:
+        with _as_store_error(self.path):
+            while not self._try_commit():
+                self._map_bytes *= 2
+                self._environment.set_mapsize(self._map_bytes)
+        self._waiting.clear()
+
+    def _try_commit(self) -> bool:
+        """Put everything that waits in one transaction; False where the map is too small for it."""
+        try:
+            with self._environment.begin(write=True) as transaction:
+                for key, value in self._waiting:
+                    transaction.put(key, value, append=True)
+        except lmdb.MapFullError:
+            return False
+        return True
+
+
+# ------------------------------------------------------------------ reading
+
+
+def read_split(path: Path) -> Split:
+    """Read a whole database of faces into memory, in one pass.
+
+    Raises:
+        StoreError: the database is missing, damaged, empty or holds pictures of several sizes.
+    """
+    keys: list[str] = []
+    labels: list[int] = []
+    with _reading(path) as (environment, transaction):
+        count = environment.stat()["entries"]
+        images: NDArray[np.uint8] | None = None
+        for number, (key, value) in enumerate(transaction.cursor()):
+            image, label = decode_datum(value, f"{path}: {_text(key)}")
+            if images is None:
+                images = np.empty((count, 1, *image.shape), dtype=np.uint8)
+            if images.shape[2:] != image.shape:
+                raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
+            images[number, 0] = image
+            keys.append(os.fsdecode(key))
+            labels.append(label)
+    if images is None:
+        raise StoreError(f"{path} holds no record; build the data set again")
+    return Split(keys, images, np.array(labels, dtype=np.int64))
+
+
+def iterate(path: Path) -> Iterator[Record]:
+    """Yield every face in the order of the keys, holding one at a time.
+
+    Raises:
+        StoreError: the database is missing or damaged.
+    """
+    for key, value in iterate_values(path):
+        image, label = decode_datum(value, f"{path}: {_text(key)}")
+        yield Record(key, image, label)
+
+
+def iterate_values(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield every key with its undecoded value, in the order of the keys."""
+    with _reading(path) as (_, transaction):
+        yield from transaction.cursor()
+
+
+def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Read a database whose records carry numbers (`encode_votes`).
+
+    Returns:
+        keys and (N, K) float32.
+    Raises:
+        StoreError: it is missing, damaged, empty, or its records differ in length.
+    """
+    keys, rows = [], []
+    for key, value in iterate_values(path):
+        keys.append(os.fsdecode(key))
+        rows.append(np.array(_parse(value, f"{path}: {_text(key)}").float_data, dtype=np.float32))
+    if not rows or len({len(row) for row in rows}) != 1:
+        raise StoreError(f"{path} is no database of votes: its records do not hold one and the same number of votes")
+    return keys, np.stack(rows)
+
+
+def count_records(path: Path) -> int:
+    """Return how many records a database says it holds."""
+    with _reading(path) as (environment, _):
+        return int(environment.stat()["entries"])
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 over all keys and values in order; two databases with equal content have the same."""
+    total = hashlib.sha256()
+    for key, value in iterate_values(path):
+        _add_to_digest(total, key, value)
+    return total.hexdigest()
+
+
+def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
+    """Return the face and the label of a Datum's bytes.
+
+    Args:
+        value: a serialised Datum, raw or encoded, with one channel.
+        where: database and key, for messages.
+    Returns:
+        (H, W) uint8 and the label.
+    Raises:
+        StoreError: it is no Datum, or not one grey picture.
+    """
+    datum = _parse(value, where)
+    if datum.encoded:
+        return _decode_picture(datum.data, where), datum.label
+    if datum.channels != 1 or datum.height * datum.width != len(datum.data) or not datum.data:
+        raise StoreError(
+            f"{where} says {datum.channels} x {datum.height} x {datum.width} and holds {len(datum.data)} bytes;"
+            " expected one grey channel of bytes"
+        )
+    return np.frombuffer(datum.data, dtype=np.uint8).reshape(datum.height, datum.width), datum.label
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction]]:
+    """Open a finished database for reading.
+
+    No lock is taken: a finished database is never written again, and so several processes,
+    or one without the right to write, may read it at the same moment.
+    """
+    if not (Path(path) / "data.mdb").is_file():
+        raise StoreError(f"{path} is no LMDB (it has no data.mdb); make one with: fer-lmdb build")
+    with _as_store_error(path):
+        environment = lmdb.open(str(path), readonly=True, lock=False, create=False, max_dbs=0)
+        try:
+            _check_length(Path(path), environment)
+            with environment.begin(buffers=False) as transaction:
+                yield environment, transaction
+        finally:
+            environment.close()
+
+
+def _check_length(path: Path, environment: lmdb.Environment) -> None:
+    """Refuse a file shorter than its own count of pages: reading past its end would kill the process."""
+    expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    found = (path / "data.mdb").stat().st_size
+    if found < expected:
+        raise StoreError(f"{path}/data.mdb is cut off: {found} bytes of {expected}; build the data set again")
+
+
+@contextmanager
+def _as_store_error(path: Path) -> Iterator[None]:
+    """Turn what LMDB and the operating system raise into one line that names the database."""
+    try:
+        yield
+    except (lmdb.Error, OSError) as error:
+        reason = "no space left on the disk" if "No space left" in str(error) else str(error).removeprefix(f"{path}: ")
+        raise StoreError(f"{path}: {reason}") from error
+
+
+def _parse(value: bytes, where: str) -> Datum:
+    try:
+        return Datum.FromString(value)
+    except DecodeError:
+        raise StoreError(f"{where} is not a Datum; the database is damaged or not ours") from None
+
+
+def _encode_png(image: NDArray[np.uint8]) -> bytes:
+    import cv2
+
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _decode_picture(data: bytes, where: str) -> NDArray[np.uint8]:
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None or image.ndim != 2 or image.dtype != np.uint8:
+        raise StoreError(f"{where} holds an encoded picture that is damaged or not grey with 8 bits")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _add_to_digest(total: hashlib._Hash, key: bytes, value: bytes) -> None:
+    """Lengths go in too, so that no other cut between keys and values has the same digest."""
+    total.update(b"%d %d " % (len(key), len(value)))
+    total.update(key)
+    total.update(value)
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", errors="backslashreplace")
+
+
+def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return (
+        f"{path}: {_text(key)} is {found[0]} x {found[1]}, the records before it are {expected[0]} x {expected[1]};"
+        " a data set holds faces of one size"
+    )

@@ -1,0 +1,148 @@
+"""A folder that appears whole or not at all.
+
+It is filled beside its target under a hidden name, brought onto the disk and then takes the target's place in
+one step. Whenever the process is killed, the target is the old folder or the new one, never a mixture, and the
+next call removes what the killed one left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fer_lmdb.errors import DataSetError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
+    """Give an empty folder to fill; it becomes `target` when the block ends without an error.
+
+    Args:
+        target: the folder to make.
+        force: replace it where it exists.
+        marker: a file that every such folder holds; a folder without it was not made by us and is never replaced.
+    Raises:
+        DataSetError: the target exists (without `force`) or is not ours, somebody else is building it at
+            this moment, or the place cannot be written.
+    """
+    target = Path(os.path.abspath(target))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(target):
+            _clean_up(target)
+            _check_target(target, force, marker)
+            building = _beside(target, "building")
+            building.mkdir()
+            try:
+                yield building
+                sync_tree(building)
+                _take_place(building, target)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+                shutil.rmtree(_beside(target, "old"), ignore_errors=True)
+    except OSError as error:
+        raise DataSetError(_explain(error, target)) from error
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring every file and folder below (and the folder itself) onto the disk."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            _sync(os.path.join(root, name))
+        _sync(root)
+
+
+def _check_target(target: Path, force: bool, marker: str) -> None:
+    if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not target.is_dir() or not (target / marker).is_file():
+        raise DataSetError(f"{target} exists and is no data set (it has no {marker}); choose another place with --out")
+    if not force:
+        raise DataSetError(f"{target} exists; replace it with --force or choose another place with --out")
+
+
+def _clean_up(target: Path) -> None:
+    """Remove what a killed process left; bring the old folder back where the target is missing."""
+    old = _beside(target, "old")
+    if old.exists() and not target.exists():
+        os.rename(old, target)
+    shutil.rmtree(old, ignore_errors=True)
+    building = _beside(target, "building")
+    if building.exists():
+        shutil.rmtree(building)
+
+
+def _take_place(building: Path, target: Path) -> None:
+    """Put the new folder in the target's place; one step where the system can exchange two names."""
+    if not target.exists() or not any(target.iterdir()):
+        os.rename(building, target)
+    elif not _exchange(building, target):
+        # Killed between these two lines, the old folder waits under its hidden name for `_clean_up`.
+        os.rename(target, _beside(target, "old"))
+        os.rename(building, target)
+    _sync(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step (Linux's renameat2); False where the system or file system cannot."""
+    rename: Callable[..., int] | None = None
+    if sys.platform == "linux":
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
+
+
+@contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Hold the right to build `target`; the system takes it back when the process ends, however it ends."""
+    path = _beside(target, "lock")
+    descriptor = _open_locked(path, target)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _open_locked(path: Path, target: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise DataSetError(
+                f"{target} is being built by another process; wait for it or choose another place"
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+        os.close(descriptor)  # its holder removed the file between our open and our lock
+
+
+def _beside(target: Path, what: str) -> Path:
+    return target.parent / f".{target.name}.{what}"
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(error: OSError, target: Path) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"no space left on the disk while building {target}; the place is as it was before"
+    return f"cannot write {target}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
