@@ -1,0 +1,75 @@
+"""How often the true class is among the highest scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import NetError
+from prototxt_like.layers.base import Layer, count
+from prototxt_like.layers.loss import check_label_count, integer_labels
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Accuracy")
+class Accuracy(Layer):
+    """Share of positions whose true class is among the ``top_k`` highest scores; a tie counts as wrong.
+
+    A second top gives the share for every class; a class without samples gets 0.
+
+    Source: BVLC/caffe src/caffe/layers/accuracy_layer.cpp
+    """
+
+    parameter_field = "accuracy_param"
+    min_bottoms = 2
+    max_bottoms = 2
+    max_tops = 2
+    restrictions = (
+        "Scores that are not numbers are an error; Caffe counts an all-NaN row as right.",
+        "A label outside the classes is an error (undefined in Caffe).",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the axis, k and what to ignore."""
+        options = self.options(parameter)
+        scores, labels = self.bottom_shapes
+        self.label_axis = self.axis(options.axis, len(scores))
+        self.classes = scores[self.label_axis]
+        check_label_count(self, scores, labels, self.label_axis)
+        self.top_k: int = options.top_k
+        if not 1 <= self.top_k <= self.classes:
+            self.refuse(f"top_k is {self.top_k}; there are {self.classes} classes, so use 1 to {self.classes}")
+        self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
+        self.top_shapes = [(), (self.classes,)][: self.top_count]
+
+    @torch.no_grad()
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """The share, and the share for every class where the net has a top for it."""
+        self._refuse_nan(scores)
+        flat_labels = integer_labels(self, labels, self.classes, self.ignore_label)
+        flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, self.classes)  # (..., C, ...) -> (positions, C)
+        valid = torch.ones_like(flat_labels, dtype=torch.bool)
+        if self.ignore_label is not None:
+            valid = flat_labels != self.ignore_label
+        index = torch.where(valid, flat_labels, 0)
+        true_scores = flat_scores.gather(1, index[:, None])
+        better = (~(flat_scores < true_scores)).sum(1) - 1  # the true class itself is not below itself
+        right = ((better < self.top_k) & valid).float()
+        share = right.sum() / valid.sum().clamp(min=1)
+        if self.top_count == 1:
+            return share
+        zeros = right.new_zeros(self.classes)
+        right_per_class = zeros.scatter_add(0, index, right)
+        count_per_class = zeros.scatter_add(0, index, valid.float())
+        return share, right_per_class / count_per_class.clamp(min=1)
+
+    def _refuse_nan(self, scores: Tensor) -> None:
+        if torch.compiler.is_compiling() or scores.device.type != "cpu":
+            return
+        if torch.isnan(scores).any():
+            raise NetError(f"{self.title}: some of its {count(scores.shape)} scores are not numbers (NaN)")

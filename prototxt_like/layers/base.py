@@ -1,0 +1,180 @@
+"""What every layer has in common: its name, its blobs, the shapes of its tops and clear refusals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from prototxt_like import fillers
+from prototxt_like.errors import NetError, ShapeMismatch
+
+if TYPE_CHECKING:
+    from prototxt_like.schema import caffe_schema_pb2
+
+    LayerParameter = caffe_schema_pb2.LayerParameter
+    FillerParameter = caffe_schema_pb2.FillerParameter
+
+Shape = tuple[int, ...]
+
+
+class Layer(nn.Module):
+    """One layer of a net, built from its ``LayerParameter``.
+
+    A subclass reads its own parameter message in ``setup`` (everything that can be refused is refused
+    there), names its blobs with ``add_blob`` and leaves the shapes of its tops in ``self.top_shapes``.
+    Its ``forward`` takes one tensor per bottom and returns one tensor, or a tuple when there are several tops.
+
+    The phase is only where a layer starts: it sets the module's ``training`` flag, which
+    ``train()`` and ``eval()`` change later as in every torch module.
+
+    Args:
+        parameter: the ``LayerParameter`` message; it is not changed.
+        bottom_shapes: one shape per bottom, batch axis included.
+        phase: ``"TRAIN"`` or ``"TEST"``.
+
+    Raises:
+        NetError: a field of the parameter that cannot be followed.
+        ShapeMismatch: bottoms that do not fit the layer or one another.
+    """
+
+    min_bottoms: ClassVar[int] = 1
+    max_bottoms: ClassVar[int | None] = 1
+    min_tops: ClassVar[int] = 1
+    max_tops: ClassVar[int | None] = 1
+    #: Caffe's EqualNumBottomTopBlobs: one top for every bottom.
+    top_per_bottom: ClassVar[bool] = False
+    #: Weight of the first top in the objective when ``loss_weight`` is not given.
+    default_loss_weight: ClassVar[float] = 0.0
+    #: Name of the field of LayerParameter that this type reads; empty where it reads none.
+    parameter_field: ClassVar[str] = ""
+    #: False where the gradient is computed from the layer's own top, which a later in-place layer must then not write.
+    top_may_be_overwritten: ClassVar[bool] = False
+    #: Where this layer does less, or something else, than Caffe's; for docs/prototxt.md.
+    restrictions: ClassVar[tuple[str, ...]] = ()
+    #: True for types that Caffe 1.0 does not know.
+    extension: ClassVar[str | None] = None
+    type_name: ClassVar[str] = ""
+
+    def __init__(self, parameter: LayerParameter, bottom_shapes: Sequence[Shape], phase: str) -> None:
+        super().__init__()
+        self.name: str = parameter.name
+        self.phase = phase
+        self.training = phase == "TRAIN"
+        self.bottom_shapes: list[Shape] = [tuple(shape) for shape in bottom_shapes]
+        self.top_shapes: list[Shape] = []
+        self.top_count = len(parameter.top)
+        self.blob_names: list[str] = []
+        self._check_counts()
+        self.setup(parameter)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the parameter, create the blobs and infer ``top_shapes``."""
+        raise NotImplementedError
+
+    def options(self, parameter: LayerParameter) -> Any:
+        """This type's own message inside the layer's parameter, with Caffe's defaults where it is absent."""
+        return getattr(parameter, self.parameter_field)
+
+    # Blobs -----------------------------------------------------------------------------------------------------
+
+    @property
+    def blobs(self) -> list[Tensor]:
+        """The parameter blobs in Caffe's order."""
+        return [getattr(self, name) for name in self.blob_names]
+
+    def add_blob(self, name: str, shape: Shape, filler: FillerParameter) -> None:
+        """Create a learnable blob and fill it.
+
+        Args:
+            name: attribute under which the layer keeps it.
+            shape: shape of the blob.
+            filler: Caffe's FillerParameter.
+        """
+        if any(size <= 0 for size in shape):
+            self.refuse_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
+        tensor = torch.empty(shape)
+        try:
+            fillers.fill(tensor, filler)
+        except NetError as error:
+            raise NetError(f"{self.title}: {error}") from None
+        self.register_parameter(name, nn.Parameter(tensor))
+        self.blob_names.append(name)
+
+    def add_statistic(self, name: str, shape: Shape) -> None:
+        """Create a blob that is computed, not learned; it starts at zero."""
+        self.register_buffer(name, torch.zeros(shape))
+        self.blob_names.append(name)
+
+    # Refusals --------------------------------------------------------------------------------------------------
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise NetError naming this layer."""
+        raise NetError(f"{self.title}: {message}")
+
+    def refuse_shape(self, message: str) -> NoReturn:
+        """Raise ShapeMismatch naming this layer."""
+        raise ShapeMismatch(f"{self.title}: {message}")
+
+    @property
+    def title(self) -> str:
+        """How messages call this layer."""
+        return f'layer "{self.name}" ({self.type_name})'
+
+    def axis(self, axis: int, axes: int, field: str = "axis") -> int:
+        """Count a possibly negative axis from the front.
+
+        Args:
+            axis: as written in the net; negative counts from the end.
+            axes: number of axes of the blob.
+            field: name of the field, for the message.
+
+        Returns:
+            0 <= axis < axes.
+        """
+        if not -axes <= axis < axes:
+            self.refuse_shape(f"{field} is {axis}, but the bottom has {axes} axes; use {-axes} to {axes - 1}")
+        return axis % axes
+
+    def same_shapes(self, *, why: str = "all bottoms must have the same shape") -> None:
+        """Refuse bottoms of different shapes."""
+        first = self.bottom_shapes[0]
+        for index, shape in enumerate(self.bottom_shapes[1:], start=1):
+            if shape != first:
+                self.refuse_shape(f"{why}; bottom 0 is {format_shape(first)}, bottom {index} is {format_shape(shape)}")
+
+    def _check_counts(self) -> None:
+        bottoms, tops = len(self.bottom_shapes), self.top_count
+        self._check_count("bottom", bottoms, self.min_bottoms, self.max_bottoms)
+        self._check_count("top", tops, self.min_tops, self.max_tops)
+        if self.top_per_bottom and bottoms != tops:
+            self.refuse(f"it has {bottoms} bottoms and {tops} tops; it needs one top for every bottom")
+
+    def _check_count(self, what: str, count: int, least: int, most: int | None) -> None:
+        if count >= least and (most is None or count <= most):
+            return
+        if most is None:
+            expected = f"at least {least}"
+        elif least == most:
+            expected = f"exactly {least}" if least else "none"
+        else:
+            expected = f"{least} to {most}"
+        self.refuse(f"it has {count} {what}{'' if count == 1 else 's'}, expected {expected}")
+
+
+def format_shape(shape: Sequence[int]) -> str:
+    """A shape as messages write it: ``2 x 3 x 5``; a scalar is ``()``."""
+    return " x ".join(str(size) for size in shape) or "()"
+
+
+def count(shape: Sequence[int], start: int = 0, stop: int | None = None) -> int:
+    """Number of values in the axes ``start`` to ``stop`` of a shape, Caffe's ``Blob::count``."""
+    return math.prod(shape[start:stop])
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor in float32 where it came in half precision; sums and logarithms need it."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

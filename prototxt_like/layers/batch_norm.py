@@ -1,0 +1,80 @@
+"""Batch normalisation without an affine part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer, format_shape
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("BatchNorm")
+class BatchNorm(Layer):
+    """Give every channel mean 0 and variance 1; a Scale layer holds the affine part.
+
+    In TRAIN the statistics of the batch serve and are added to the running sums
+    (``blob = moving_average_fraction * blob + statistic``); in TEST the sums serve, divided by the third blob.
+    ``use_global_stats`` decides regardless of the phase, so ``false`` updates the sums in TEST too.
+
+    Blobs: sum of means (C), sum of unbiased variances (C), what to divide both by (1); never learned.
+
+    Source: BVLC/caffe src/caffe/layers/batch_norm_layer.cpp
+    """
+
+    parameter_field = "batch_norm_param"
+    top_may_be_overwritten = True
+    restrictions = (
+        "The bottom needs at least 2 axes.",
+        "A third blob of 0 stands for mean 0 and variance 0, as in Caffe.",
+    )
+    mean_sum: Tensor
+    variance_sum: Tensor
+    scale_sum: Tensor
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Create the running sums at zero."""
+        options = self.options(parameter)
+        shape = self.bottom_shapes[0]
+        if len(shape) < 2:
+            self.refuse_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
+        if any(spec.lr_mult != 0 for spec in parameter.param):
+            self.refuse("its blobs are statistics and cannot be learned; every param needs lr_mult: 0")
+        self.fraction: float = options.moving_average_fraction
+        self.eps: float = options.eps
+        self.use_global_stats: bool | None = options.use_global_stats if options.HasField("use_global_stats") else None
+        self.add_statistic("mean_sum", (shape[1],))
+        self.add_statistic("variance_sum", (shape[1],))
+        self.add_statistic("scale_sum", (1,))
+        self.top_shapes = [shape]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the channels (axis 1)."""
+        use_global_stats = not self.training if self.use_global_stats is None else self.use_global_stats
+        return self._by_running_sums(x) if use_global_stats else self._by_batch(x)
+
+    def _by_running_sums(self, x: Tensor) -> Tensor:
+        factor = torch.where(self.scale_sum == 0, 0.0, 1 / self.scale_sum)
+        mean, variance = self.mean_sum * factor, self.variance_sum * factor
+        return torch.batch_norm(x, None, None, mean, variance, False, 0.0, self.eps, torch.backends.cudnn.enabled)
+
+    def _by_batch(self, x: Tensor) -> Tensor:
+        if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist
+            self._add_to_sums(x.detach().flatten(), torch.zeros_like(self.variance_sum))
+            return x * 0
+        # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance here.
+        mean, variance = torch.zeros_like(self.mean_sum), torch.zeros_like(self.variance_sum)
+        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, self.eps, torch.backends.cudnn.enabled)
+        self._add_to_sums(mean, variance)
+        return top
+
+    @torch.no_grad()
+    def _add_to_sums(self, mean: Tensor, variance: Tensor) -> None:
+        self.mean_sum.mul_(self.fraction).add_(mean)
+        self.variance_sum.mul_(self.fraction).add_(variance)
+        self.scale_sum.mul_(self.fraction).add_(1)

@@ -1,0 +1,38 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Dropout")
+class Dropout(Neuron):
+    """In TRAIN set each value to 0 with probability ``dropout_ratio`` and divide the others by the rest.
+
+    In TEST the bottom passes unchanged.
+
+    Source: BVLC/caffe src/caffe/layers/dropout_layer.cpp
+    """
+
+    parameter_field = "dropout_param"
+    top_may_be_overwritten = True
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the ratio."""
+        super().setup(parameter)
+        self.ratio: float = self.options(parameter).dropout_ratio
+        if not 0 <= self.ratio < 1:
+            self.refuse(f"dropout_ratio is {self.ratio:g}; it must be at least 0 and less than 1")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop in TRAIN, pass in TEST."""
+        return F.dropout(x, self.ratio, self.training)

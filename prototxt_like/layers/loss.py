@@ -1,0 +1,116 @@
+"""What the loss layers share: a scalar top of weight 1, labels, and what the sum is divided by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import NetError
+from prototxt_like.layers.base import Layer, count, format_shape
+from prototxt_like.schema import caffe_schema_pb2
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+#: -log of the smallest normal float32: no probability costs more.
+LARGEST_LOG_LOSS = 87.33654475
+_MODES = caffe_schema_pb2.LossParameter.NormalizationMode
+
+
+class Loss(Layer):
+    """A layer whose first top is a scalar of the objective."""
+
+    min_bottoms = 2
+    max_bottoms = 2
+    default_loss_weight = 1.0
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Check the batch axes and give the loss its scalar shape."""
+        first, second = self.bottom_shapes[0], self.bottom_shapes[1]
+        if not first or not second or first[0] != second[0]:
+            self.refuse_shape(
+                "both bottoms need the same first axis (the batch); "
+                f"bottom 0 is {format_shape(first)}, bottom 1 is {format_shape(second)}"
+            )
+        self.top_shapes = [()]
+
+
+class ClassLoss(Loss):
+    """A loss over scores along an axis and one label for every other position."""
+
+    label_axis: int
+    classes: int
+
+    def read_axis(self, axis: int) -> None:
+        """Find the axis of the classes and check that there is one label for every position."""
+        scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
+        self.label_axis = self.axis(axis, len(scores))
+        self.classes = scores[self.label_axis]
+        check_label_count(self, scores, labels, self.label_axis)
+
+    def read_normalization(self, parameter: LayerParameter, default: str = "VALID") -> None:
+        """Read ``loss_param``: what is ignored and what the sum is divided by."""
+        options = parameter.loss_param
+        self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
+        if options.HasField("normalization"):
+            self.normalization = _MODES.Name(options.normalization)
+        elif options.HasField("normalize"):
+            self.normalization = "VALID" if options.normalize else "BATCH_SIZE"
+        else:
+            self.normalization = default
+
+    def normalize(self, total: Tensor, outer: int, inner: int, valid: Tensor | None) -> Tensor:
+        """Divide a summed loss, never by less than 1.
+
+        Args:
+            total: scalar.
+            outer: positions before the class axis (the batch).
+            inner: positions after it.
+            valid: (outer * inner,) bool, False where the label is ignored; None where none can be.
+        """
+        if self.normalization == "NONE":
+            return total
+        if self.normalization == "VALID" and valid is not None:
+            return total / valid.sum().clamp(min=1)
+        # a batch is never empty, so these are at least 1 by themselves
+        return total / (outer if self.normalization == "BATCH_SIZE" else outer * inner)
+
+
+def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:
+    """Refuse labels that are not one for every position of the scores."""
+    positions = count(scores, 0, axis) * count(scores, axis + 1)
+    if count(labels) != positions:
+        layer.refuse_shape(
+            f"scores {format_shape(scores)} with the classes on axis {axis} need {positions} labels, "
+            f"found {count(labels)} in {format_shape(labels)}"
+        )
+
+
+def integer_labels(layer: Layer, labels: Tensor, classes: int, ignore_label: int | None = None) -> Tensor:
+    """Labels as integers, checked where checking costs nothing.
+
+    Args:
+        layer: whom a refusal names.
+        labels: any shape, integers or floats (cut towards zero as Caffe does).
+        classes: a label is 0 <= label < classes.
+        ignore_label: a label that may lie outside.
+
+    Returns:
+        (positions,) int64.
+
+    Raises:
+        NetError: a label outside; not looked for on an accelerator or inside a compiled graph, where reading
+            a value would stop the pipeline.
+    """
+    flat = labels.reshape(-1).to(torch.int64)
+    if flat.device.type != "cpu" or torch.compiler.is_compiling():
+        return flat
+    wrong = (flat < 0) | (flat >= classes)
+    if ignore_label is not None:
+        wrong &= flat != ignore_label
+    if wrong.any():
+        found = int(flat[wrong][0])
+        raise NetError(f"{layer.title}: label {found} is not one of its {classes} classes (0 to {classes - 1})")
+    return flat

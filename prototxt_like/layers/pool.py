@@ -1,0 +1,132 @@
+"""Pooling of height and width by Caffe's rules for where windows start and end.
+
+torch's own pooling serves wherever its windows are the same. They are not where a window starts outside the
+picture (torch drops it) or where the padding is wider than half the kernel (torch refuses): there the picture is
+padded first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_LOWEST_FLOAT32 = torch.finfo(torch.float32).min  # what Caffe's maximum starts from
+
+
+@dataclass(frozen=True)
+class Window:
+    """A pooling window and the plane it slides over; pairs are (height, width)."""
+
+    size: tuple[int, ...]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+    ceil: bool
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """Size of the top."""
+        height, width = (self._pooled(axis) for axis in (0, 1))
+        return height, width
+
+    def _pooled(self, axis: int) -> int:
+        pad, stride = self.pad[axis], self.stride[axis]
+        steps = (self.size[axis] + 2 * pad - self.kernel[axis]) / stride
+        windows = (math.ceil(steps) if self.ceil else math.floor(steps)) + 1
+        # Caffe looks at both paddings before it clips either axis
+        if any(self.pad) and (windows - 1) * stride >= self.size[axis] + pad:
+            windows -= 1
+        return windows
+
+    @property
+    def as_torch(self) -> bool:
+        """True where torch's pooling has the same windows."""
+        return all(self._axis_as_torch(axis) for axis in (0, 1))
+
+    def _axis_as_torch(self, axis: int) -> bool:
+        last_start = (self._pooled(axis) - 1) * self.stride[axis]
+        return 2 * self.pad[axis] <= self.kernel[axis] and last_start < self.size[axis] + self.pad[axis]
+
+    @property
+    def padding(self) -> tuple[int, int, int, int]:
+        """Left, right, top, bottom: what to add so that exactly the windows of the top fit."""
+        sides = []
+        for axis in (1, 0):
+            reach = (self._pooled(axis) - 1) * self.stride[axis] + self.kernel[axis]
+            sides += [self.pad[axis], max(0, reach - self.pad[axis] - self.size[axis])]
+        return sides[0], sides[1], sides[2], sides[3]
+
+
+def _fit(x: Tensor, window: Window, value: float) -> Tensor:
+    """Pad, and cut what no window reaches."""
+    rows, columns = ((p - 1) * s + k for p, s, k in zip(window.pooled, window.stride, window.kernel, strict=True))
+    return F.pad(x, window.padding, value=value)[:, :, :rows, :columns]
+
+
+def _lowest(x: Tensor) -> float:
+    return max(torch.finfo(x.dtype).min, _LOWEST_FLOAT32)
+
+
+def maximum(x: Tensor, window: Window) -> Tensor:
+    """The largest value of every window; the lowest float32 for a window without any."""
+    if window.as_torch:
+        return F.max_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+    return F.max_pool2d(_fit(x, window, _lowest(x)), window.kernel, window.stride)
+
+
+def maximum_and_index(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+    """The largest value of every window and where it lies: row * width + column, -1 in a window without values."""
+    if window.as_torch:
+        top, index = F.max_pool2d(
+            x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil, return_indices=True
+        )
+        return top, index
+    fitted = _fit(x, window, _lowest(x))
+    top, index = F.max_pool2d(fitted, window.kernel, window.stride, return_indices=True)
+    row = index // fitted.shape[3] - window.pad[0]
+    column = index % fitted.shape[3] - window.pad[1]
+    inside = (row >= 0) & (row < x.shape[2]) & (column >= 0) & (column < x.shape[3])
+    return top, torch.where(inside, row * x.shape[3] + column, -1)
+
+
+def average(x: Tensor, window: Window) -> Tensor:
+    """The sum of every window over its area, which is clipped at size + pad; 0 for a window without values."""
+    if window.as_torch:
+        return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+    sums = F.avg_pool2d(_fit(x, window, 0.0), window.kernel, window.stride, divisor_override=1)
+    height, width = (_clipped(window, axis, x) for axis in (0, 1))
+    return sums / (height[:, None] * width[None, :]).clamp(min=1)
+
+
+def _clipped(window: Window, axis: int, x: Tensor) -> Tensor:
+    """Length of every window along an axis, clipped at size + pad."""
+    start = torch.arange(window.pooled[axis], device=x.device) * window.stride[axis] - window.pad[axis]
+    stop = (start + window.kernel[axis]).clamp(max=window.size[axis] + window.pad[axis])
+    return (stop - start).clamp(min=0)
+
+
+def _windows(x: Tensor, window: Window) -> Tensor:
+    """Every window's values: (N, C, H, W) -> (N, C, H', W', kernel height * kernel width), 0 outside the picture."""
+    fitted = _fit(x, window, 0.0)
+    views = fitted.unfold(2, window.kernel[0], window.stride[0]).unfold(3, window.kernel[1], window.stride[1])
+    return views.flatten(4)
+
+
+def draw(x: Tensor, window: Window) -> Tensor:
+    """One value of every window, drawn with a probability proportional to it."""
+    values = _windows(x, window)
+    running = values.detach().cumsum(-1)
+    threshold = torch.rand_like(running[..., :1]) * running[..., -1:]
+    index = (running < threshold).sum(-1, keepdim=True).clamp(max=values.shape[-1] - 1)
+    return values.gather(-1, index).squeeze(-1)
+
+
+def weigh(x: Tensor, window: Window) -> Tensor:
+    """The mean of every window, weighted by the values themselves; 0 where they sum to 0."""
+    values = _windows(x, window)
+    total = values.sum(-1)
+    return torch.where(total > 0, (values * values).sum(-1) / torch.where(total > 0, total, 1), 0)

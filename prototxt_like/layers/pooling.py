@@ -1,0 +1,112 @@
+"""Pooling over height and width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers import pool
+from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.registry import register
+from prototxt_like.schema import caffe_schema_pb2
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+_OPTIONS = caffe_schema_pb2.PoolingParameter
+
+
+@register("Pooling")
+class Pooling(Layer):
+    """Replace every window by its maximum, its mean or a value drawn from it.
+
+    MAX with a second top writes there where each maximum lay: row * width + column, as float.
+    AVE divides by the window clipped at height + pad, so padding counts.
+    STOCHASTIC draws a value with a probability proportional to it (TRAIN) or weighs by it (TEST).
+
+    Source: BVLC/caffe src/caffe/layers/pooling_layer.cpp
+    """
+
+    max_tops = 2
+    top_may_be_overwritten = True
+    parameter_field = "pooling_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the window and infer the top."""
+        options = self.options(parameter)
+        if len(self.bottom_shapes[0]) != 4:
+            self.refuse_shape(
+                f"the bottom must have 4 axes (N, C, height, width), found {format_shape(self.bottom_shapes[0])}"
+            )
+        self.method = _OPTIONS.PoolMethod.Name(options.pool)
+        self.ceil = options.round_mode == _OPTIONS.CEIL
+        self.global_pooling = options.global_pooling
+        self._read_window(options)
+        if self.top_count == 2 and self.method != "MAX":
+            self.refuse(f"a second top (the mask) goes with MAX pooling only, not with {self.method}")
+        self.top_shapes = [self._top_shape(self.bottom_shapes[0])] * self.top_count
+
+    def _read_window(self, options: Any) -> None:
+        self.kernel = self._read_kernel(options)
+        self.stride = self._pair(options, "stride")
+        self.pad = self._pair(options, "pad")
+        if self.global_pooling and (self.pad, self.stride) != ((0, 0), (1, 1)):
+            self.refuse("global_pooling goes with pad 0 and stride 1 only")
+        if min(self.stride) <= 0:
+            self.refuse("stride must be positive")
+        if self.pad != (0, 0):
+            if self.method == "STOCHASTIC":
+                self.refuse("pad goes with MAX and AVE pooling only")
+            if self.pad[0] >= self.kernel[0] or self.pad[1] >= self.kernel[1]:
+                self.refuse(f"pad {format_shape(self.pad)} must be smaller than the kernel {format_shape(self.kernel)}")
+
+    def _read_kernel(self, options: Any) -> tuple[int, int]:
+        square = options.HasField("kernel_size")
+        height, width = options.HasField("kernel_h"), options.HasField("kernel_w")
+        if self.global_pooling:
+            if square or height or width:
+                self.refuse("global_pooling takes the size of the bottom; remove kernel_size, kernel_h and kernel_w")
+            return self.bottom_shapes[0][2], self.bottom_shapes[0][3]
+        if square == (height and width) or height != width:
+            self.refuse("give either kernel_size, or both kernel_h and kernel_w")
+        kernel = (options.kernel_size,) * 2 if square else (options.kernel_h, options.kernel_w)
+        if min(kernel) <= 0:
+            self.refuse("the kernel must be at least 1 x 1")
+        return kernel
+
+    def _pair(self, options: Any, field: str) -> tuple[int, int]:
+        height, width = options.HasField(f"{field}_h"), options.HasField(f"{field}_w")
+        if height != width or (height and options.HasField(field)):
+            self.refuse(f"give either {field}, or both {field}_h and {field}_w")
+        if height:
+            return getattr(options, f"{field}_h"), getattr(options, f"{field}_w")
+        return getattr(options, field), getattr(options, field)
+
+    def _window(self, shape: Shape) -> pool.Window:
+        kernel = (shape[2], shape[3]) if self.global_pooling else self.kernel
+        return pool.Window(tuple(shape[2:]), kernel, self.stride, self.pad, self.ceil)
+
+    def _top_shape(self, shape: Shape) -> Shape:
+        pooled = self._window(shape).pooled
+        if min(pooled) <= 0:
+            self.refuse_shape(
+                f"its kernel {format_shape(self.kernel)} does not fit into the bottom {format_shape(shape)}"
+            )
+        return (shape[0], shape[1], *pooled)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Pool (N, C, H, W) to (N, C, H', W')."""
+        if self.global_pooling and self.method == "AVE":
+            return F.adaptive_avg_pool2d(x, 1)
+        window = self._window(x.shape)
+        if self.method == "AVE":
+            return pool.average(x, window)
+        if self.method == "STOCHASTIC":
+            return pool.draw(x, window) if self.training else pool.weigh(x, window)
+        if self.top_count == 2:
+            top, where = pool.maximum_and_index(x, window)
+            return top, where.to(torch.promote_types(x.dtype, torch.float32))
+        return pool.maximum(x, window)

@@ -1,0 +1,39 @@
+"""ReLU and leaky ReLU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("ReLU")
+class ReLU(Neuron):
+    """max(x, 0) + negative_slope * min(x, 0); the gradient at 0 is ``negative_slope``.
+
+    Source: BVLC/caffe src/caffe/layers/relu_layer.cpp
+    """
+
+    parameter_field = "relu_param"
+    can_overwrite = True
+    restrictions = ("`engine` changes nothing.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the slope."""
+        super().setup(parameter)
+        self.negative_slope: float = self.options(parameter).negative_slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rectify, in place where the net found that nobody needs the bottom any more."""
+        # torch needs a slope >= 0 to tell from the top alone what the bottom was
+        overwrite = self.overwrite_bottom and self.negative_slope >= 0
+        if self.negative_slope == 0:
+            return F.relu_(x) if overwrite else F.relu(x)
+        return F.leaky_relu(x, self.negative_slope, inplace=overwrite)

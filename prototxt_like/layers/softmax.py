@@ -1,0 +1,35 @@
+"""Softmax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.base import at_least_float32
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Softmax")
+class Softmax(Neuron):
+    """exp(x) divided by its sum along ``axis``; computed in float32 even under bfloat16 autocast.
+
+    Source: BVLC/caffe src/caffe/layers/softmax_layer.cpp
+    """
+
+    parameter_field = "softmax_param"
+    restrictions = ("`engine` changes nothing.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the axis."""
+        super().setup(parameter)
+        self.softmax_axis = self.axis(self.options(parameter).axis, len(self.bottom_shapes[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Probabilities along the axis."""
+        return F.softmax(at_least_float32(x), self.softmax_axis)
