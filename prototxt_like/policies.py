@@ -1,0 +1,135 @@
+"""Learning rate policies: the rate of an iteration as a pure function of the solver parameter.
+
+Caffe's seven: fixed, step, exp, inv, multistep, poly, sigmoid. Ours: cosine, plateau, and warm-up before any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from .errors import SolverError
+from .schema.caffe_schema_pb2 import SolverParameter
+
+
+def learning_rate(parameter: SolverParameter, iteration: int, plateaus: int = 0) -> float:
+    """The rate with which update number `iteration` (counted from 0) is made.
+
+    Args:
+        parameter: reads lr_policy, base_lr and what the policy needs; warmup_iter scales the first rates down.
+        iteration: updates made so far.
+        plateaus: how often the policy "plateau" has lowered the rate so far; other policies ignore it.
+    Returns:
+        The rate before any lr_mult.
+    Raises:
+        SolverError: the policy is unknown, or lacks a number that it needs.
+    Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:27-66
+    """
+    name = parameter.lr_policy
+    if name == "plateau":
+        rate = _plateau(parameter, plateaus)
+    elif name in POLICIES:
+        try:
+            rate = POLICIES[name](parameter, iteration)
+        except (OverflowError, ZeroDivisionError) as error:
+            raise SolverError(f'lr_policy "{name}" gives no finite rate at iteration {iteration}') from error
+    else:
+        raise SolverError(f'unknown lr_policy "{name}"; expected one of {", ".join(policy_names())}')
+    return rate * warmup_factor(iteration, parameter.warmup_iter)
+
+
+def policy_names() -> list[str]:
+    """Every policy that `learning_rate` follows."""
+    return sorted([*POLICIES, "plateau"])
+
+
+def warmup_factor(iteration: int, warmup_iter: int) -> float:
+    """What the rate is multiplied with: 1 / warmup_iter at first, then evenly up to 1 (extension)."""
+    return min(1.0, (iteration + 1) / warmup_iter) if warmup_iter > 0 else 1.0
+
+
+def steps_passed(stepvalues: Sequence[int], iteration: int) -> int:
+    """How many steps of "multistep" lie behind an iteration.
+
+    Caffe passes at most one step in an iteration, so equal step values act one iteration after the other.
+    Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:43-51
+    """
+    passed_at = -1
+    for count, value in enumerate(stepvalues):
+        passed_at = max(value, passed_at + 1)
+        if passed_at > iteration:
+            return count
+    return len(stepvalues)
+
+
+def current_step(parameter: SolverParameter, iteration: int) -> int:
+    """The step that Caffe's solverstate records after `iteration` updates; 0 for policies without steps."""
+    last = iteration - 1
+    if last < 0:
+        return 0
+    if parameter.lr_policy == "multistep":
+        return steps_passed(parameter.stepvalue, last)
+    return last // parameter.stepsize if parameter.lr_policy == "step" else 0
+
+
+def _fixed(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr
+
+
+def _step(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr * _gamma(parameter) ** (iteration // _positive(parameter, "stepsize"))
+
+
+def _exp(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr * _gamma(parameter) ** iteration
+
+
+def _inv(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr * (1.0 + _gamma(parameter) * iteration) ** -parameter.power
+
+
+def _multistep(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr * _gamma(parameter) ** steps_passed(parameter.stepvalue, iteration)
+
+
+def _poly(parameter: SolverParameter, iteration: int) -> float:
+    return parameter.base_lr * max(0.0, 1.0 - iteration / _positive(parameter, "max_iter")) ** parameter.power
+
+
+def _sigmoid(parameter: SolverParameter, iteration: int) -> float:
+    exponent = -_gamma(parameter) * (iteration - _positive(parameter, "stepsize"))
+    return parameter.base_lr / (1.0 + math.exp(min(exponent, 700.0)))
+
+
+def _cosine(parameter: SolverParameter, iteration: int) -> float:
+    progress = min(1.0, iteration / _positive(parameter, "max_iter"))
+    return parameter.min_lr + (parameter.base_lr - parameter.min_lr) * (1.0 + math.cos(math.pi * progress)) / 2.0
+
+
+def _plateau(parameter: SolverParameter, plateaus: int) -> float:
+    return max(parameter.min_lr, parameter.base_lr * parameter.plateau_factor**plateaus)
+
+
+def _gamma(parameter: SolverParameter) -> float:
+    if parameter.gamma < 0:
+        raise SolverError(f'lr_policy "{parameter.lr_policy}" needs a gamma of 0 or more, found {parameter.gamma:g}')
+    return parameter.gamma
+
+
+def _positive(parameter: SolverParameter, field: str) -> int:
+    value = getattr(parameter, field)
+    if value <= 0:
+        raise SolverError(f'lr_policy "{parameter.lr_policy}" needs a {field} above 0, found {value}')
+    return value
+
+
+POLICIES: dict[str, Callable[[SolverParameter, int], float]] = {
+    "fixed": _fixed,
+    "step": _step,
+    "exp": _exp,
+    "inv": _inv,
+    "multistep": _multistep,
+    "poly": _poly,
+    "sigmoid": _sigmoid,
+    "cosine": _cosine,
+}
