@@ -54,8 +54,6 @@ def upgrade_net(net: NetParameter) -> NetParameter:
     """
     if net.layers:
         _upgrade_layers(net)
-    for layer in net.layer:
-        _move_transform_fields(layer)
     if net.input:
         _upgrade_inputs(net)
     elif net.input_dim or net.input_shape:
@@ -99,6 +97,7 @@ def _upgrade_layers(net: NetParameter) -> None:
                 f"layer {index} has the layout of 2013 (`layers {{ layer {{ ... }} }}`); "
                 "rewrite it with Caffe's tool upgrade_net_proto_text or upgrade_net_proto_binary"
             )
+        _move_transform_fields(old)
         _upgrade_layer(old, net.layer.add())
     net.ClearField("layers")
 
@@ -123,8 +122,8 @@ def _upgrade_layer(old: V1LayerParameter, new: LayerParameter) -> None:
             setattr(new.param[index], field_name, value)
 
 
-def _move_transform_fields(layer: LayerParameter) -> None:
-    """Scale, mean, crop and mirror once stood beside the source; where they do, they count."""
+def _move_transform_fields(layer: V1LayerParameter) -> None:
+    """Scale, mean, crop and mirror once stood beside the source; Caffe heeds them there in V1 layers alone."""
     for message in _DATA_MESSAGES:
         if not layer.HasField(message):
             continue

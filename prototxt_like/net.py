@@ -1,0 +1,202 @@
+"""A Caffe net as a torch module: layers run in the order of the file, blobs are found by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from prototxt_like import limits
+from prototxt_like.errors import NetError, ShapeMismatch
+from prototxt_like.files import read_net
+from prototxt_like.inputs import Shape
+from prototxt_like.layers import Layer
+from prototxt_like.nearest import did_you_mean
+from prototxt_like.schema.caffe_schema_pb2 import NetParameter
+from prototxt_like.state import filter_net, state_of
+from prototxt_like.upgrade import upgrade_net
+from prototxt_like.wiring import Step, wire
+
+
+class Learning(NamedTuple):
+    """One learnable parameter and how a solver treats it."""
+
+    parameter: nn.Parameter
+    lr_mult: float
+    decay_mult: float
+
+
+class Net(nn.Module):
+    """A net out of a prototxt, for one phase.
+
+    Every blob equals Caffe's. The batch axis of the inputs is free; their other sizes are those the net was built
+    for. The phase is where the net starts: ``train()`` and ``eval()`` switch Dropout and BatchNorm as in every
+    torch module, while the layers themselves (losses, accuracy, crops) stay those of the phase.
+
+    Args:
+        net: a NetParameter, or the path of a prototxt or caffemodel.
+        weights: a caffemodel's path or a NetParameter with blobs; loaded as ``load_weights`` does.
+        phase: "TRAIN" or "TEST".
+        stages: names that include and exclude rules may ask for.
+        level: level that include and exclude rules may ask for.
+        input_shapes: shapes of inputs by name, batch axis included; needed for data layers whose shape the net
+            does not tell, and allowed for any input.
+        max_parameters: values in all parameter blobs together, above which a net is refused before memory is taken.
+
+    Raises:
+        FileError: the file cannot be read, or is no net.
+        NetError: the net cannot be built; the message names the layer.
+        WeightsError: the weights do not fit.
+    Source: BVLC/caffe src/caffe/net.cpp
+    """
+
+    def __init__(
+        self,
+        net: NetParameter | str | os.PathLike[str],
+        weights: NetParameter | str | os.PathLike[str] | None = None,
+        phase: str = "TEST",
+        *,
+        stages: Sequence[str] = (),
+        level: int = 0,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+        max_parameters: int = limits.MAX_PARAMETERS,
+    ) -> None:
+        super().__init__()
+        message = _own_copy(net) if isinstance(net, NetParameter) else read_net(net)
+        self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
+        self.name: str = message.name
+        self.phase = phase
+        trained = weights if weights is None or isinstance(weights, NetParameter) else read_net(weights)
+        with limits.parameter_budget(max_parameters):
+            wiring = wire(self.parameter_message, phase, dict(input_shapes or {}), trained)
+        self.layers = nn.ModuleDict(wiring.layers)
+        self.training = phase == "TRAIN"
+        self.inputs: list[str] = list(wiring.input_shapes)
+        self.input_shapes: dict[str, Shape] = wiring.input_shapes
+        self.shapes: dict[str, Shape] = wiring.shapes
+        self.loss_weights: dict[str, float] = wiring.loss_weights
+        self.outputs: list[str] = wiring.outputs
+        self._steps: list[Step] = wiring.steps
+        self._slots: dict[str, int] = wiring.slots
+        self._required = wiring.required
+        self._learning = wiring.learning
+        if trained is not None:
+            from prototxt_like.weights import load_weights  # it needs Net's type; importing it above would be a cycle
+
+            load_weights(self, trained)
+
+    def forward(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        """Run the net.
+
+        Args:
+            positional: inputs in the order of ``self.inputs``.
+            inputs: inputs by name.
+
+        Returns:
+            The blobs that no layer consumes, and those that have a loss weight, by name.
+
+        Raises:
+            NetError: an input is missing or unknown.
+            ShapeMismatch: an input's shape is not the one the net was built for.
+        """
+        values = self._fill_slots(positional, inputs)
+        for step in self._steps:
+            self._run(step, values)
+            for slot in step.dead:
+                values[slot] = None
+        return {name: values[self._slots[name]] for name in self.outputs}  # type: ignore[misc]
+
+    def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
+        """Run the net and return every named blob.
+
+        A blob that in-place layers change holds its last value. Args and Raises are those of ``forward``.
+        """
+        values = self._fill_slots(positional, inputs)
+        for step in self._steps:
+            self._run(step, values)
+        return {name: value for name, slot in self._slots.items() if (value := values[slot]) is not None}
+
+    def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """The objective: every loss times its weight, summed.
+
+        Args:
+            outputs: what ``forward`` returned.
+
+        Raises:
+            NetError: the net has no loss.
+        """
+        terms = [outputs[name].sum() * weight for name, weight in self.loss_weights.items()]
+        if not terms:
+            raise NetError(f'net "{self.name}" has no loss in phase {self.phase}; build it for phase TRAIN')
+        return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
+
+    @property
+    def params(self) -> dict[str, list[Tensor]]:
+        """Parameter blobs by layer name, in Caffe's order; layers without any are left out."""
+        return {layer.name: layer.blobs for layer in self.caffe_layers if layer.blob_names}
+
+    @property
+    def learning(self) -> list[Learning]:
+        """Learnable parameters in the order of the net, each once, with its multipliers."""
+        return [
+            Learning(getattr(self.layers[spec.key], spec.blob), spec.lr_mult, spec.decay_mult)
+            for spec in self._learning
+        ]
+
+    @property
+    def caffe_layers(self) -> list[Layer]:
+        """The layers in the order in which they run; inputs are not among them."""
+        return list(self.layers.values())  # type: ignore[arg-type]
+
+    def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor | None]:
+        if positional:
+            inputs = self._by_name(positional, inputs)
+        for name in inputs:
+            if name not in self.input_shapes:
+                raise NetError(f'the net has no input "{name}"{did_you_mean(name, self.inputs)}')
+        values: list[Tensor | None] = [None] * len(self._slots)
+        for name, shape in self.input_shapes.items():
+            value = inputs.get(name)
+            if value is not None:
+                if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
+                    self._refuse_input(name, value)
+                values[self._slots[name]] = value
+            elif name in self._required:
+                raise NetError(f'input "{name}" is missing; the net\'s inputs are {", ".join(self.inputs)}')
+        return values
+
+    def _by_name(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        if len(positional) > len(self.inputs):
+            raise NetError(f"{len(positional)} inputs given; the net has {len(self.inputs)}: {', '.join(self.inputs)}")
+        named = dict(zip(self.inputs, positional, strict=False))
+        twice = sorted(named.keys() & inputs.keys())
+        if twice:
+            raise NetError(f'input "{twice[0]}" is given twice, by position and by name')
+        return {**named, **inputs}
+
+    def _refuse_input(self, name: str, value: Tensor) -> None:
+        expected = " x ".join(["N", *map(str, self.input_shapes[name][1:])]) if self.input_shapes[name] else "()"
+        raise ShapeMismatch(
+            f'input "{name}" has the shape {" x ".join(map(str, value.shape)) or "()"}, expected {expected}; '
+            f'for another size build the net with input_shapes={{"{name}": (...)}}'
+        )
+
+    def _run(self, step: Step, values: list[Tensor | None]) -> None:
+        bottoms = [values[slot] for slot in step.bottoms]
+        for index in step.cut:
+            bottoms[index] = bottoms[index].detach()  # type: ignore[union-attr]
+        tops = self.layers[step.key](*bottoms)
+        if len(step.tops) == 1:
+            values[step.tops[0]] = tops if isinstance(tops, Tensor) else tops[0]
+        else:
+            for slot, top in zip(step.tops, tops or (), strict=True):
+                values[slot] = top
+
+
+def _own_copy(net: NetParameter) -> NetParameter:
+    copy = NetParameter()
+    copy.CopyFrom(net)
+    return upgrade_net(copy)

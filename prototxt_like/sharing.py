@@ -1,0 +1,134 @@
+"""Parameters of a net: their multipliers, and parameters that several layers share by name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from prototxt_like.errors import NetError, ShapeMismatch
+from prototxt_like.layers import Layer
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, ParamSpec
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One learnable parameter: where it is, and how a solver treats it.
+
+    Args:
+        key: module key of the layer that owns it.
+        blob: the layer's attribute.
+        lr_mult: factor on the learning rate; 0 freezes.
+        decay_mult: factor on the weight decay.
+        explicit: the multipliers that the net itself gives ("lr_mult", "decay_mult").
+    """
+
+    key: str
+    blob: str
+    lr_mult: float
+    decay_mult: float
+    explicit: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Owner:
+    layer: Layer
+    blob: str
+    spec_index: int | None  # in `learning`; None for a blob that no solver touches
+
+
+class Sharing:
+    """Collects the parameters of one layer after the other.
+
+    Args:
+        force_backward: gradients are computed for frozen parameters too.
+
+    Source: BVLC/caffe src/caffe/net.cpp, Net::AppendParam
+    """
+
+    def __init__(self, *, force_backward: bool) -> None:
+        self.learning: list[ParameterSpec] = []
+        self._force_backward = force_backward
+        self._owners: dict[str, _Owner] = {}
+
+    def add(self, key: str, layer: Layer, parameter: LayerParameter) -> None:
+        """Take in a layer's blobs; those with a name seen before become the earlier ones.
+
+        Raises:
+            NetError: more `param` entries than blobs, or contradicting multipliers.
+            ShapeMismatch: a shared parameter of another shape.
+        """
+        if len(parameter.param) > len(layer.blob_names):
+            raise NetError(
+                f'layer "{layer.name}" ({parameter.type}) has {len(parameter.param)} param entries, '
+                f"but only {len(layer.blob_names)} blobs"
+            )
+        for index, blob in enumerate(layer.blob_names):
+            written = parameter.param[index] if index < len(parameter.param) else ParamSpec()
+            if written.name in self._owners and written.name:
+                self._share(layer, blob, written)
+            else:
+                self._own(key, layer, blob, written)
+
+    def _own(self, key: str, layer: Layer, blob: str, written: ParamSpec) -> None:
+        tensor = getattr(layer, blob)
+        spec_index = None
+        if isinstance(tensor, nn.Parameter):
+            spec_index = len(self.learning)
+            explicit = frozenset(name for name in ("lr_mult", "decay_mult") if written.HasField(name))
+            self.learning.append(ParameterSpec(key, blob, written.lr_mult, written.decay_mult, explicit))
+            tensor.requires_grad_(written.lr_mult != 0 or self._force_backward)
+        if written.name:
+            self._owners[written.name] = _Owner(layer, blob, spec_index)
+
+    def _share(self, layer: Layer, blob: str, written: ParamSpec) -> None:
+        owner = self._owners[written.name]
+        theirs, ours = getattr(owner.layer, owner.blob), getattr(layer, blob)
+        _check_shapes(written, layer, tuple(ours.shape), owner.layer, tuple(theirs.shape))
+        if owner.spec_index is not None:
+            self._merge_multipliers(written, owner.spec_index)
+        if isinstance(theirs, nn.Parameter) and theirs.shape == ours.shape:
+            setattr(layer, blob, theirs)
+        else:
+            _borrow(layer, blob, owner, tuple(ours.shape))
+
+    def _merge_multipliers(self, written: ParamSpec, index: int) -> None:
+        """A multiplier may be given in one place or in several, but only with one value."""
+        spec = self.learning[index]
+        for name in ("lr_mult", "decay_mult"):
+            if not written.HasField(name):
+                continue
+            value = getattr(written, name)
+            if name in spec.explicit and value != getattr(spec, name):
+                raise NetError(f'shared param "{written.name}" has {name} {getattr(spec, name):g} and {value:g}')
+            changes: dict[str, float] = {name: value}
+            spec = replace(spec, explicit=spec.explicit | {name}, **changes)  # type: ignore[arg-type]
+        self.learning[index] = spec
+
+
+def _check_shapes(
+    written: ParamSpec, layer: Layer, ours: tuple[int, ...], owner: Layer, theirs: tuple[int, ...]
+) -> None:
+    permissive = written.HasField("share_mode") and written.share_mode == ParamSpec.PERMISSIVE
+    fits = math.prod(ours) == math.prod(theirs) if permissive else ours == theirs
+    if not fits:
+        raise ShapeMismatch(
+            f'layer "{layer.name}" cannot share param "{written.name}" with layer "{owner.name}": '
+            f"its blob is {ours}, the owner's {theirs}; {'the counts' if permissive else 'the shapes'} must be equal"
+        )
+
+
+def _borrow(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> None:
+    """Make an attribute a view of another layer's blob, looked up anew each time.
+
+    A second reference to a buffer would come apart when the net moves to another device, and a view of another
+    shape is no parameter of its own.
+    """
+    source = owner.layer, owner.blob
+
+    def borrowed(_: Layer) -> Tensor:
+        return getattr(*source).view(shape)
+
+    delattr(layer, blob)
+    layer.__class__ = type(type(layer).__name__, (type(layer),), {blob: property(borrowed)})

@@ -1,0 +1,127 @@
+"""Caffemodels: blobs of a file into a net and back, by layer name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prototxt_like.blob import array_to_blob, blob_shape, blob_to_array, is_legacy
+from prototxt_like.errors import WeightsError
+from prototxt_like.files import read_net, write_binary
+from prototxt_like.layers import Layer
+from prototxt_like.net import Net
+from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter
+
+
+@dataclass
+class LoadReport:
+    """What became of the layers when weights were loaded.
+
+    Args:
+        loaded: layers that took their blobs from the file.
+        missing: layers of the net whose blobs the file does not have; they keep their filling.
+        unused: layers of the file, with blobs, that the net does not have.
+    """
+
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+
+
+def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> LoadReport:
+    """Copy trained blobs into the layers of the same name, by Caffe's rules.
+
+    Nothing is copied unless everything fits.
+
+    Args:
+        net: the net.
+        weights: a caffemodel's path, or its message.
+
+    Returns:
+        Which layers were loaded, missing, unused.
+
+    Raises:
+        FileError: the file cannot be read, or its counts contradict its shapes.
+        WeightsError: a layer with another number of blobs, or a blob of another shape.
+    Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
+    """
+    message = weights if isinstance(weights, NetParameter) else read_net(weights)
+    targets = {layer.name: layer for layer in reversed(net.caffe_layers)}
+    report = LoadReport()
+    copies: list[tuple[Tensor, np.ndarray]] = []
+    for source in message.layer:
+        target = targets.get(source.name)
+        if target is None or not (source.blobs or target.blob_names):
+            report.unused += [source.name] if source.blobs else []
+            continue
+        copies += _matched(target, source.blobs)
+        report.loaded.append(source.name)
+    for tensor, array in copies:
+        _copy(tensor, array)
+    report.missing = [name for name in net.params if name not in report.loaded]
+    return report
+
+
+def weights_message(net: Net) -> NetParameter:
+    """The net's layers with their blobs, as Caffe writes them into a caffemodel."""
+    message = NetParameter(name=net.name)
+    blobs = net.params
+    for layer in net.parameter_message.layer:
+        written = message.layer.add()
+        written.CopyFrom(layer)
+        for tensor in blobs.get(layer.name, ()):
+            written.blobs.append(array_to_blob(tensor.detach().float().cpu().numpy()))
+    return message
+
+
+def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
+    """Write a caffemodel that Caffe reads.
+
+    Args:
+        net: the net.
+        path: the file; it is replaced whole or not at all.
+    """
+    write_binary(weights_message(net), path)
+
+
+def _matched(layer: Layer, blobs: list[BlobProto]) -> list[tuple[Tensor, np.ndarray]]:
+    tensors = layer.blobs
+    if len(tensors) != len(blobs):
+        raise WeightsError(
+            f"{layer.title} has {len(tensors)} blobs, the weights have {len(blobs)} for it; "
+            "rename the layer to train it from scratch"
+        )
+    for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True)):
+        if not shape_equals(tuple(tensor.shape), blob):
+            raise WeightsError(
+                f"{layer.title}: blob {index} is {_sizes(tensor.shape)}, the weights have {_sizes(blob_shape(blob))}; "
+                "rename the layer to train it from scratch"
+            )
+    return [
+        (tensor, blob_to_array(blob, f"{layer.title}: blob {index} of the weights").reshape(tensor.shape))
+        for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True))
+    ]
+
+
+def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
+    """Caffe's rule: equal shapes, or, for a file with four legacy sizes, equal after 1s are put in front.
+
+    Source: BVLC/caffe src/caffe/blob.cpp, Blob::ShapeEquals
+    """
+    theirs = blob_shape(blob)
+    if is_legacy(blob):
+        return len(shape) <= 4 and (1,) * (4 - len(shape)) + shape == theirs
+    return shape == theirs
+
+
+@torch.no_grad()
+def _copy(tensor: Tensor, array: np.ndarray) -> None:
+    tensor.copy_(torch.from_numpy(array))
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "()"

@@ -1,0 +1,213 @@
+"""From a NetParameter to layers: who reads which blob, which shapes follow, which parameters are shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from torch import nn
+
+from prototxt_like.errors import NetError
+from prototxt_like.inputs import INPUT_TYPES, Shape, input_shapes
+from prototxt_like.layers import Layer, get_layer_class
+from prototxt_like.limits import check_shape
+from prototxt_like.nearest import did_you_mean
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
+from prototxt_like.sharing import ParameterSpec, Sharing
+
+
+class Step(NamedTuple):
+    """One layer's turn in a forward pass; blobs are numbered slots."""
+
+    key: str
+    bottoms: tuple[int, ...]
+    tops: tuple[int, ...]
+    #: Positions of the bottoms through which no gradient goes back.
+    cut: tuple[int, ...]
+    #: Slots that nobody reads after this step.
+    dead: tuple[int, ...]
+
+
+@dataclass
+class Wiring:
+    """What a net consists of.
+
+    Args:
+        layers: by module key, in the order in which they run.
+        steps: the forward pass.
+        slots: the number of each named blob.
+        shapes: of each named blob, at the batch size for which the net was built.
+        input_shapes: of the inputs, in the order of the net.
+        required: the inputs that some layer reads.
+        outputs: the blobs that nobody consumes, and those with a loss weight.
+        loss_weights: of the blobs that are part of the objective.
+        learning: the learnable parameters, each once.
+    """
+
+    layers: dict[str, Layer] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    slots: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    input_shapes: dict[str, Shape] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    outputs: list[str] = field(default_factory=list)
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    learning: list[ParameterSpec] = field(default_factory=list)
+
+
+def wire(net: NetParameter, phase: str, given: dict[str, Shape], weights: NetParameter | None) -> Wiring:
+    """Build every layer of a filtered net.
+
+    Args:
+        net: with the layers of one state.
+        phase: "TRAIN" or "TEST"; a layer's own phase has precedence.
+        given: shapes of inputs, from the caller.
+        weights: trained weights, where the shape of an input may be read from them.
+
+    Raises:
+        NetError: the net cannot be built; the message names the layer.
+    """
+    return _Builder(net, phase, given, weights).build()
+
+
+class _Builder:
+    def __init__(self, net: NetParameter, phase: str, given: dict[str, Shape], weights: NetParameter | None) -> None:
+        self.net, self.phase, self.given, self.weights = net, phase, given, weights
+        self.wiring = Wiring()
+        self.makers: dict[str, str] = {}  # blob -> the layer that made it
+        self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
+        self.sharing = Sharing(force_backward=net.force_backward)
+        self.parts: list[tuple[str, LayerParameter]] = []
+
+    def build(self) -> Wiring:
+        self._check_names()
+        for index, layer in enumerate(self.net.layer):
+            if layer.type in INPUT_TYPES and not layer.bottom:
+                self._add_input(layer)
+            else:
+                self._add_layer(index, layer)
+        self._check_given()
+        wiring = self.wiring
+        wiring.outputs = list(self.unread) + [name for name in wiring.loss_weights if name not in self.unread]
+        wiring.required = frozenset(bottom for _, part in self.parts for bottom in part.bottom)
+        wiring.learning = self.sharing.learning
+        wiring.steps = self._steps()
+        return wiring
+
+    def _check_names(self) -> None:
+        if not self.net.layer:
+            raise NetError(f'net "{self.net.name}" has no layer in phase {self.phase}')
+        for layer in self.net.layer:
+            if not layer.type:
+                raise NetError(f'layer "{layer.name}" has no type')
+
+    def _add_input(self, layer: LayerParameter) -> None:
+        for top, shape in zip(layer.top, input_shapes(layer, self.given, self.weights, self.net), strict=True):
+            check_shape(shape, f'input "{top}"')
+            self._make_blob(top, layer, shape)
+            self.wiring.input_shapes[top] = shape
+
+    def _add_layer(self, index: int, written: LayerParameter) -> None:
+        parameter = LayerParameter()
+        parameter.CopyFrom(written)
+        parameter.ClearField("blobs")  # weights are loaded later, by name
+        cls = get_layer_class(parameter.type)
+        self._name_automatic_top(parameter, cls)
+        shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
+        _check_propagate_down(parameter)
+        phase = Phase.Name(parameter.phase) if parameter.HasField("phase") else self.phase
+        layer = cls(parameter, shapes, phase)
+        for bottom in parameter.bottom:
+            self.unread.pop(bottom, None)
+        for position, (top, shape) in enumerate(zip(parameter.top, layer.top_shapes, strict=True)):
+            check_shape(shape, f'layer "{parameter.name}", top "{top}"')
+            in_place = position < len(parameter.bottom) and parameter.bottom[position] == top
+            self._make_blob(top, parameter, shape, in_place=in_place)
+        key = self._add_module(index, layer)
+        self._add_loss_weights(parameter, cls)
+        self.sharing.add(key, layer, parameter)
+        self.parts.append((key, parameter))
+
+    def _bottom_shape(self, layer: LayerParameter, bottom: str) -> Shape:
+        if bottom in self.wiring.shapes:
+            return self.wiring.shapes[bottom]
+        maker = next((other for other in self.net.layer if bottom in other.top), None)
+        title = f'layer "{layer.name}" ({layer.type}) reads "{bottom}", which'
+        if maker is None:
+            raise NetError(f"{title} no layer makes{did_you_mean(bottom, self.wiring.shapes)}")
+        if maker.name == layer.name:
+            raise NetError(f"{title} it makes itself; nothing makes it before")
+        raise NetError(f'{title} layer "{maker.name}" makes only later; layers run in the order of the file')
+
+    def _make_blob(self, name: str, layer: LayerParameter, shape: Shape, *, in_place: bool = False) -> None:
+        if name in self.makers and not in_place:
+            raise NetError(
+                f'blob "{name}" is made by layer "{self.makers[name]}" and again by layer "{layer.name}"; '
+                "only a layer that works in place may write the blob that it reads"
+            )
+        self.makers[name] = layer.name
+        self.unread[name] = None
+        self.wiring.shapes[name] = shape
+        self.wiring.slots.setdefault(name, len(self.wiring.slots))
+
+    def _name_automatic_top(self, parameter: LayerParameter, cls: type[Layer]) -> None:
+        """A loss without a top is part of the objective all the same; its value gets the layer's name."""
+        if parameter.top or not cls.default_loss_weight:
+            return
+        name = parameter.name or parameter.type
+        while name in self.makers:
+            name += "_loss"
+        parameter.top.append(name)
+
+    def _add_module(self, index: int, layer: Layer) -> str:
+        if layer.blob_names and any(layer.name == other.name and other.blob_names for other in self._layers()):
+            raise NetError(f'two layers are called "{layer.name}" and both hold parameters; weights are found by name')
+        key = (layer.name or f"{layer.type_name}_{index}").replace(".", "_")
+        while key in self.wiring.layers or hasattr(nn.ModuleDict, key):
+            key += "_"
+        self.wiring.layers[key] = layer
+        return key
+
+    def _layers(self) -> list[Layer]:
+        return list(self.wiring.layers.values())
+
+    def _add_loss_weights(self, parameter: LayerParameter, cls: type[Layer]) -> None:
+        weights = list(parameter.loss_weight)
+        if weights and len(weights) != len(parameter.top):
+            raise NetError(
+                f'layer "{parameter.name}" has {len(weights)} loss_weight and {len(parameter.top)} tops; '
+                "give none, or one for each top"
+            )
+        if not weights and cls.default_loss_weight:
+            weights = [cls.default_loss_weight]
+        for top, weight in zip(parameter.top, weights, strict=False):
+            if weight:
+                self.wiring.loss_weights[top] = weight
+
+    def _check_given(self) -> None:
+        for name in self.given:
+            if name not in self.wiring.input_shapes:
+                hint = did_you_mean(name, self.wiring.input_shapes)
+                raise NetError(f'input_shapes names "{name}", which is no input of the net{hint}')
+
+    def _steps(self) -> list[Step]:
+        """The forward pass; a blob is let go after the last step that reads or writes it."""
+        slots, steps = self.wiring.slots, []
+        kept = {slots[name] for name in self.wiring.outputs}
+        for key, part in reversed(self.parts):
+            bottoms = tuple(slots[name] for name in part.bottom)
+            tops = tuple(slots[name] for name in part.top)
+            cut = tuple(index for index, goes_on in enumerate(part.propagate_down) if not goes_on)
+            dead = tuple(sorted({*bottoms, *tops} - kept))
+            kept |= {*bottoms, *tops}
+            steps.append(Step(key, bottoms, tops, cut, dead))
+        return steps[::-1]
+
+
+def _check_propagate_down(parameter: LayerParameter) -> None:
+    count = len(parameter.propagate_down)
+    if count and count != len(parameter.bottom):
+        raise NetError(
+            f'layer "{parameter.name}" has {count} propagate_down and {len(parameter.bottom)} bottoms; '
+            "give none, or one for each bottom"
+        )

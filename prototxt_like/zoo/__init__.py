@@ -1,0 +1,26 @@
+"""The nets that come with the package: a folder each, with train_val, solver and deploy prototxt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prototxt_like.errors import FileError
+from prototxt_like.nearest import did_you_mean
+
+_FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Every net's name, sorted."""
+    return sorted(file.parent.name for file in _FOLDER.glob("*/train_val.prototxt"))
+
+
+def path(name: str) -> Path:
+    """The folder of a net: train_val.prototxt, solver.prototxt, deploy.prototxt, README.md.
+
+    Raises:
+        FileError: no such net; the message names the nearest.
+    """
+    if name not in names():
+        raise FileError(f'the zoo has no net "{name}"{did_you_mean(name, names())}')
+    return _FOLDER / name
