@@ -65,7 +65,7 @@ class DrawnFaces:
             for _ in range(count):
                 label = row % len(FER2013)
                 image, _landmarks = draw_face(FER2013.classes[label], np.random.default_rng([self.seed, row]))
-                self._digest.update(image)
+                self._digest.update(image.tobytes())
                 yield Sample(f"/{split}/{label}/{row:05d}.png", split, label, image, f"drawn face {row}", row)
                 row += 1
 
@@ -95,8 +95,8 @@ def draw_face(
     oversampled = 4 if side <= 96 else 2
     look, pose, units = random_look(random), random_pose(random), random_units(expression, random)
     picture, landmarks = draw(look, pose, units, side * oversampled)
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-    return _photograph(small, random), landmarks / oversampled
+    small = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return _photograph(small, random), landmarks / np.float32(oversampled)
 
 
 def random_units(expression: str, random: np.random.Generator) -> dict[int, float]:
@@ -133,6 +133,7 @@ def random_look(random: np.random.Generator) -> Look:
         lips=skin * random.uniform(0.55, 0.8),
         iris=random.uniform(20, 90),
         background=random.uniform(20, 235),
+        shading=random.uniform(0.05, 0.35),
         line=random.uniform(0.025, 0.06),
         jaw=random.uniform(0.7, 0.95),
         chin=random.uniform(1.1, 1.3),
@@ -141,6 +142,8 @@ def random_look(random: np.random.Generator) -> Look:
         lip_thickness=random.uniform(0.05, 0.1),
         nose_width=random.uniform(0.13, 0.2),
         hair_style=style,
+        parting=random.uniform(-0.5, 0.5),
+        shirt=random.uniform(20, 230),
         glasses=bool(random.random() < 0.12),
         moustache=bool(random.random() < 0.1) and style != "long",
     )
@@ -152,7 +155,7 @@ def _photograph(picture: NDArray[np.uint8], random: np.random.Generator) -> NDAr
     slope = np.linspace(-1, 1, side, dtype=np.float32)
     light = 1 + random.uniform(-0.25, 0.25) * slope[None, :] + random.uniform(-0.15, 0.15) * slope[:, None]
     bright = (picture - np.float32(128)) * random.uniform(0.7, 1.1) + 128 + random.uniform(-20, 20)
-    lit = cv2.GaussianBlur(bright * light, (0, 0), random.uniform(0.2, 0.8) * side / SIDE)
+    lit = cv2.GaussianBlur(bright * light, (0, 0), random.uniform(0.2, 0.65) * side / SIDE)
     grain = random.standard_normal((side, side), dtype=np.float32) * random.uniform(1.5, 7)
     return np.clip(np.round(lit + grain), 0, 255).astype(np.uint8)
 

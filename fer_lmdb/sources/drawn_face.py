@@ -35,6 +35,7 @@ class Look:
     iris: float
     background: float
     line: float
+    shading: float
     jaw: float
     chin: float
     eye_size: float
@@ -42,6 +43,8 @@ class Look:
     lip_thickness: float
     nose_width: float
     hair_style: str
+    parting: float
+    shirt: float
     glasses: bool
     moustache: bool
 
@@ -71,10 +74,10 @@ class Canvas:
         self.pose = pose
         self.unit = pose.scale * side
 
-    def to_pixels(self, points: Points) -> Points:
-        """Turn the head by yaw (features on a curved surface move, the outline does not), then roll and place it."""
+    def to_pixels(self, points: Points, flat: bool = False) -> Points:
+        """Turn the head by yaw, then roll and place it; features on its curved front move, flat outlines do not."""
         x, y = np.asarray(points, np.float64).T
-        depth = np.sqrt(np.clip(1 - x**2 - 0.25 * y**2, 0, None))
+        depth = np.zeros_like(x) if flat else np.sqrt(np.clip(1 - x**2 - 0.25 * y**2, 0, None))
         turned = x * math.cos(self.pose.yaw) + depth * math.sin(self.pose.yaw)
         cosine, sine = math.cos(self.pose.roll), math.sin(self.pose.roll)
         side = len(self.pixels)
@@ -86,17 +89,26 @@ class Canvas:
             axis=1,
         )
 
-    def fill(self, points: Points, grey: float) -> None:
+    def fill(self, points: Points, grey: float, flat: bool = False) -> None:
         """Fill a polygon."""
-        cv2.fillPoly(self.pixels, [self._fixed_point(points)], grey, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.pixels, [self._fixed_point(points, flat)], grey, cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def stroke(self, points: Points, grey: float, width: float, closed: bool = False) -> None:
+    def stroke(self, points: Points, grey: float, width: float, flat: bool = False) -> None:
         """Draw a line of a width in face units."""
         thickness = max(1, round(width * self.unit))
-        cv2.polylines(self.pixels, [self._fixed_point(points)], closed, grey, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+        line = [self._fixed_point(points, flat)]
+        cv2.polylines(self.pixels, line, False, grey, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def _fixed_point(self, points: Points) -> NDArray[np.int32]:
-        return np.round(self.to_pixels(points) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    def round_off(self, strength: float) -> None:
+        """Darken the picture away from the middle of the face, as a round head does in front light."""
+        side = len(self.pixels)
+        pixel = np.arange(side, dtype=np.float32)
+        x, y = ((pixel - (0.5 + shift) * side) / self.unit for shift in (self.pose.shift_x, self.pose.shift_y))
+        distance = x[None, :] ** 2 + 0.6 * y[:, None] ** 2
+        self.pixels = (self.pixels * (1 - strength * distance / (1 + 0.4 * distance))).astype(np.uint8)
+
+    def _fixed_point(self, points: Points, flat: bool) -> NDArray[np.int32]:
+        return np.round(self.to_pixels(points, flat) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
 
 def draw(
@@ -126,6 +138,7 @@ def draw(
     _draw_hair(canvas, look)
     if look.glasses:
         _draw_glasses(canvas, look)
+    canvas.round_off(look.shading)
     anchors = np.array([[-_EYE_X, _EYE_Y], [_EYE_X, _EYE_Y], [0, _NOSE_Y - 0.04], *corners])
     return canvas.pixels, canvas.to_pixels(anchors).astype(np.float32)
 
@@ -148,7 +161,7 @@ def bezier(*controls: tuple[float, float], steps: int = 14) -> Points:
 
 def ellipse(x: float, y: float, half_width: float, half_height: float, steps: int = 28) -> Points:
     """Sample an ellipse."""
-    angle = np.linspace(0, 2 * math.pi, steps, endpoint=False)
+    angle = np.linspace(0, 2 * math.pi, steps)
     return np.stack([x + half_width * np.cos(angle), y + half_height * np.sin(angle)], axis=1)
 
 
@@ -157,16 +170,16 @@ def _shade(grey: float, factor: float) -> float:
 
 
 def _draw_head(canvas: Canvas, look: Look, units: _AllUnits) -> None:
-    outline = _shade(look.skin, 0.55)
     if look.hair_style == "long":
-        canvas.fill(ellipse(0, 0.05, 1.18, 1.42), look.hair)
-    canvas.fill(np.array([[-0.45, 0.8], [0.45, 0.8], [0.5, 2.2], [-0.5, 2.2]]), _shade(look.skin, 0.72))
-    canvas.fill(np.array([[-0.45, 1.55], [0.45, 1.55], [1.7, 2.1], [1.7, 3], [-1.7, 3], [-1.7, 2.1]]), look.brow)
+        canvas.fill(ellipse(0, 0.05, 1.2, 1.45), look.hair, flat=True)
+    shoulders = np.array([[-0.45, 1.5], [0.45, 1.5], [1.7, 1.9], [1.7, 3], [-1.7, 3], [-1.7, 1.9]])
+    canvas.fill(np.array([[-0.45, 0.8], [0.45, 0.8], [0.5, 1.9], [-0.5, 1.9]]), _shade(look.skin, 0.72), flat=True)
+    canvas.fill(shoulders, look.shirt, flat=True)
     for mirror in (-1.0, 1.0):
-        canvas.fill(ellipse(0.98 * mirror, 0.0, 0.13, 0.27), _shade(look.skin, 0.85))
+        canvas.fill(ellipse(0.99 * mirror, 0.02, 0.12, 0.26), _shade(look.skin, 0.85), flat=True)
     head = _head_outline(look, units)
-    canvas.fill(head, look.skin)
-    canvas.stroke(head, outline, look.line, closed=True)
+    canvas.fill(head, look.skin, flat=True)
+    canvas.stroke(np.concatenate([head, head[:1]]), _shade(look.skin, 0.6), 0.7 * look.line, flat=True)
 
 
 def _head_outline(look: Look, units: _AllUnits) -> Points:
@@ -292,7 +305,8 @@ def _draw_mouth(canvas: Canvas, look: Look, units: _AllUnits) -> list[tuple[floa
     opening = 0.05 * units[25] + 0.36 * units[26] + 0.1 * units[16]
     lift = 0.09 * units[10] + 0.04 * units[9]
     lip = look.lip_thickness * (1 - 0.6 * units[23]) * (1 - 0.25 * units[12])
-    upper, lower = _MOUTH_Y - lift - 0.12 * opening, _MOUTH_Y - lift + 0.88 * opening + 0.06 * units[12]
+    opening += 0.06 * units[12] * units[25]
+    upper, lower = _MOUTH_Y - lift - 0.12 * opening, _MOUTH_Y - lift + 0.88 * opening + 0.05 * units[12]
     if look.moustache:
         canvas.fill(ellipse(0, upper - 0.15, 0.8 * half, 0.07), look.brow)
 
@@ -309,7 +323,7 @@ def _draw_mouth(canvas: Canvas, look: Look, units: _AllUnits) -> list[tuple[floa
     outer = np.concatenate([across(upper - lip, 0.3 * lip), across(lower + 1.25 * lip)[::-1]])
     canvas.fill(outer, look.lips)
     canvas.fill(inner, _shade(look.skin, 0.18))
-    if opening > 0.09:
+    if opening > 0.08:
         _draw_teeth(canvas, look, units, half, corner, upper, opening)
     canvas.stroke(across(upper), _shade(look.skin, 0.25), look.line)
     _draw_chin(canvas, look, units, lower + 1.25 * lip)
@@ -335,19 +349,20 @@ def _draw_chin(canvas: Canvas, look: Look, units: _AllUnits, below: float) -> No
 
 
 def _draw_hair(canvas: Canvas, look: Look) -> None:
+    """The crown from ear to ear, bounded below by the hairline, which the parting divides."""
     if look.hair_style == "bald":
         return
-    fringe = {"short": -0.95, "long": -0.9, "fringe": -0.72, "receding": -1.08}[look.hair_style]
-    temple = -0.35 if look.hair_style != "receding" else -0.5
-    cap = ellipse(0, 0, 1.07, 1.3, 60)
-    cap = cap[cap[:, 1] < temple + 0.02]
-    cap = cap[np.argsort(cap[:, 0])]
-    line = bezier((0.98, temple), (0.75, fringe - 0.1), (0.0, fringe + 0.1), (-0.75, fringe - 0.1), (-0.98, temple))
-    canvas.fill(np.concatenate([cap, line]), look.hair)
+    height = {"short": -0.86, "long": -0.84, "fringe": -0.62, "receding": -1.05}[look.hair_style]
+    part = look.parting
+    angle = np.linspace(math.pi, 2 * math.pi, 30)
+    crown = np.stack([1.07 * np.cos(angle), -0.1 + 1.25 * np.sin(angle)], axis=1)
+    right = bezier((0.99, -0.05), (0.9, -0.5), (0.85, height), (part, height - 0.12))
+    left = bezier((part, height - 0.12), (-0.85, height), (-0.9, -0.5), (-0.99, -0.05))
+    canvas.fill(np.concatenate([crown, right, left]), look.hair, flat=True)
 
 
 def _draw_glasses(canvas: Canvas, look: Look) -> None:
     for mirror in (-1.0, 1.0):
-        canvas.stroke(ellipse(_EYE_X * mirror, _EYE_Y, 0.3, 0.24), 30, 1.2 * look.line, closed=True)
+        canvas.stroke(ellipse(_EYE_X * mirror, _EYE_Y, 0.3, 0.24), 30, 1.2 * look.line)
         canvas.stroke(np.array([[0.72 * mirror, _EYE_Y], [0.99 * mirror, _EYE_Y - 0.05]]), 30, look.line)
     canvas.stroke(bezier((-0.12, _EYE_Y), (0, _EYE_Y - 0.06), (0.12, _EYE_Y)), 30, 1.2 * look.line)
