@@ -7,50 +7,51 @@
 What needs torch is imported when it is first used, so that reading a file stays quick.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prototxt_like import zoo
-    from prototxt_like.blob import array_to_blob, blob_to_array
-    from prototxt_like.errors import (
-        FileError,
-        NetError,
-        ParseError,
-        PrototxtLikeError,
-        ShapeMismatch,
-        SolverError,
-        UnknownLayerType,
-        WeightsError,
-    )
-    from prototxt_like.files import (
-        parse_net,
-        parse_solver,
-        read_mean,
-        read_net,
-        read_solver,
-        read_solver_state,
-        write_binary,
-        write_mean,
-        write_text,
-    )
-    from prototxt_like.net import Net
-    from prototxt_like.schema.caffe_schema_pb2 import (
-        BlobProto,
-        Datum,
-        LayerParameter,
-        NetParameter,
-        SolverParameter,
-        SolverState,
-        TransformationParameter,
-    )
-    from prototxt_like.weights import LoadReport, load_weights, save_weights, weights_message
+    from prototxt_like import zoo as zoo
+    from prototxt_like.blob import array_to_blob as array_to_blob
+    from prototxt_like.blob import blob_to_array as blob_to_array
+    from prototxt_like.errors import FileError as FileError
+    from prototxt_like.errors import NetError as NetError
+    from prototxt_like.errors import ParseError as ParseError
+    from prototxt_like.errors import PrototxtLikeError as PrototxtLikeError
+    from prototxt_like.errors import ShapeMismatch as ShapeMismatch
+    from prototxt_like.errors import SolverError as SolverError
+    from prototxt_like.errors import UnknownLayerType as UnknownLayerType
+    from prototxt_like.errors import WeightsError as WeightsError
+    from prototxt_like.files import parse_net as parse_net
+    from prototxt_like.files import parse_solver as parse_solver
+    from prototxt_like.files import parse_transform as parse_transform
+    from prototxt_like.files import read_mean as read_mean
+    from prototxt_like.files import read_net as read_net
+    from prototxt_like.files import read_solver as read_solver
+    from prototxt_like.files import read_solver_state as read_solver_state
+    from prototxt_like.files import to_text as to_text
+    from prototxt_like.files import write_binary as write_binary
+    from prototxt_like.files import write_mean as write_mean
+    from prototxt_like.files import write_text as write_text
+    from prototxt_like.net import Net as Net
+    from prototxt_like.schema.caffe_schema_pb2 import BlobProto as BlobProto
+    from prototxt_like.schema.caffe_schema_pb2 import Datum as Datum
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter as LayerParameter
+    from prototxt_like.schema.caffe_schema_pb2 import NetParameter as NetParameter
+    from prototxt_like.schema.caffe_schema_pb2 import Phase as Phase
+    from prototxt_like.schema.caffe_schema_pb2 import SolverParameter as SolverParameter
+    from prototxt_like.schema.caffe_schema_pb2 import SolverState as SolverState
+    from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter as TransformationParameter
+    from prototxt_like.solver import Solver as Solver
+    from prototxt_like.weights import LoadReport as LoadReport
+    from prototxt_like.weights import load_weights as load_weights
+    from prototxt_like.weights import save_weights as save_weights
+    from prototxt_like.weights import weights_message as weights_message
 
+# Where each public name lives.
 _HOMES = {
-    "blob": ("array_to_blob", "blob_to_array"),
-    "errors": (
+    "blob": ["array_to_blob", "blob_to_array"],
+    "errors": [
         "FileError",
         "NetError",
         "ParseError",
@@ -59,34 +60,35 @@ _HOMES = {
         "SolverError",
         "UnknownLayerType",
         "WeightsError",
-    ),
-    "files": (
+    ],
+    "files": [
         "parse_net",
         "parse_solver",
+        "parse_transform",
         "read_mean",
         "read_net",
         "read_solver",
         "read_solver_state",
+        "to_text",
         "write_binary",
         "write_mean",
         "write_text",
-    ),
-    "net": ("Net",),
-    "schema.caffe_schema_pb2": (
+    ],
+    "net": ["Net"],
+    "schema.caffe_schema_pb2": [
         "BlobProto",
         "Datum",
         "LayerParameter",
         "NetParameter",
+        "Phase",
         "SolverParameter",
         "SolverState",
         "TransformationParameter",
-    ),
-    "solver": ("Solver",),
-    "weights": ("LoadReport", "load_weights", "save_weights", "weights_message"),
+    ],
+    "solver": ["Solver"],
+    "weights": ["LoadReport", "load_weights", "save_weights", "weights_message"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = sorted([*_HOME, "zoo"])  # noqa: PLE0605 - a list, made rather than typed twice
 
 
 def __getattr__(name: str) -> Any:
@@ -98,4 +100,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*_HOME, "zoo"])

@@ -15,7 +15,13 @@ from google.protobuf.message import DecodeError
 from prototxt_like import text
 from prototxt_like.blob import array_to_blob, blob_to_array
 from prototxt_like.errors import FileError
-from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter, SolverParameter, SolverState
+from prototxt_like.schema.caffe_schema_pb2 import (
+    BlobProto,
+    NetParameter,
+    SolverParameter,
+    SolverState,
+    TransformationParameter,
+)
 from prototxt_like.upgrade import upgrade_net, upgrade_solver
 
 if TYPE_CHECKING:
@@ -46,6 +52,20 @@ def parse_solver(content: str, name: str = "<text>") -> SolverParameter:
     """A solver out of prototxt text; ``parse_net`` for solvers."""
     with naming(name):
         return upgrade_solver(text.parse(content, SolverParameter(), name))
+
+
+def parse_transform(content: str, name: str = "<text>") -> TransformationParameter:
+    """A TransformationParameter out of prototxt text.
+
+    Raises:
+        ParseError: not one; the message gives line and column.
+    """
+    return text.parse(content, TransformationParameter(), name)
+
+
+def to_text(message: Message) -> str:
+    """Any message as prototxt text."""
+    return text.write(message)
 
 
 def read_net(path: PathLike) -> NetParameter:
