@@ -51,12 +51,12 @@ class Layer(nn.Module):
     default_loss_weight: ClassVar[float] = 0.0
     #: Name of the field of LayerParameter that this type reads; empty where it reads none.
     parameter_field: ClassVar[str] = ""
-    #: False where the gradient is computed from the layer's own top, which a later in-place layer must then not write.
-    top_may_be_overwritten: ClassVar[bool] = False
     #: Where this layer does less, or something else, than Caffe's; for docs/prototxt.md.
     restrictions: ClassVar[tuple[str, ...]] = ()
-    #: True for types that Caffe 1.0 does not know.
-    extension: ClassVar[str | None] = None
+    #: Who knows this type.
+    origin: ClassVar[str] = "Caffe 1.0"
+    #: False where Caffe refuses a top that is also a bottom.
+    allows_in_place: ClassVar[bool] = True
     type_name: ClassVar[str] = ""
 
     def __init__(self, parameter: LayerParameter, bottom_shapes: Sequence[Shape], phase: str) -> None:
@@ -69,6 +69,9 @@ class Layer(nn.Module):
         self.top_count = len(parameter.top)
         self.blob_names: list[str] = []
         self._check_counts()
+        in_place = sorted(set(parameter.bottom) & set(parameter.top))
+        if in_place and not self.allows_in_place:
+            self.refuse(f'it cannot work in place; give its top another name than "{in_place[0]}"')
         self.setup(parameter)
 
     def setup(self, parameter: LayerParameter) -> None:

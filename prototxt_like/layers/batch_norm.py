@@ -28,7 +28,6 @@ class BatchNorm(Layer):
     """
 
     parameter_field = "batch_norm_param"
-    top_may_be_overwritten = True
     restrictions = (
         "The bottom needs at least 2 axes.",
         "A third blob of 0 stands for mean 0 and variance 0, as in Caffe.",

@@ -24,7 +24,6 @@ class ConvolutionBase(Layer):
     max_bottoms = None
     max_tops = None
     top_per_bottom = True
-    top_may_be_overwritten = True
     parameter_field = "convolution_param"
     restrictions = (
         "At most 3 spatial axes.",

@@ -24,7 +24,6 @@ class Dropout(Neuron):
     """
 
     parameter_field = "dropout_param"
-    top_may_be_overwritten = True
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the ratio."""

@@ -25,7 +25,6 @@ class InnerProduct(Layer):
     """
 
     parameter_field = "inner_product_param"
-    top_may_be_overwritten = True
     weight: nn.Parameter
     bias: Tensor | None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from prototxt_like.layers.base import Layer
 
@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 
 class Neuron(Layer):
     """A layer whose top has the shape of its bottom."""
-
-    #: True where forward can write over its bottom; it does so when the net sets ``overwrite_bottom``.
-    can_overwrite: ClassVar[bool] = False
-    overwrite_bottom = False
 
     def setup(self, parameter: LayerParameter) -> None:
         """Give the top the shape of the bottom."""

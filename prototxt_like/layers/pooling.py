@@ -31,7 +31,6 @@ class Pooling(Layer):
     """
 
     max_tops = 2
-    top_may_be_overwritten = True
     parameter_field = "pooling_param"
 
     def setup(self, parameter: LayerParameter) -> None:

@@ -22,7 +22,6 @@ class ReLU(Neuron):
     """
 
     parameter_field = "relu_param"
-    can_overwrite = True
     restrictions = ("`engine` changes nothing.",)
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -31,9 +30,5 @@ class ReLU(Neuron):
         self.negative_slope: float = self.options(parameter).negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rectify, in place where the net found that nobody needs the bottom any more."""
-        # torch needs a slope >= 0 to tell from the top alone what the bottom was
-        overwrite = self.overwrite_bottom and self.negative_slope >= 0
-        if self.negative_slope == 0:
-            return F.relu_(x) if overwrite else F.relu(x)
-        return F.leaky_relu(x, self.negative_slope, inplace=overwrite)
+        """Rectify, never in place: another layer or the caller may hold the bottom, and it saves no time here."""
+        return F.relu(x) if self.negative_slope == 0 else F.leaky_relu(x, self.negative_slope)

@@ -1,0 +1,38 @@
+"""Choosing and repeating items of a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer, format_shape
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("BatchReindex")
+class BatchReindex(Layer):
+    """Item i of the top is item ``bottom 1 [i]`` of bottom 0; gradients of repeated items add up.
+
+    Source: BVLC/caffe src/caffe/layers/batch_reindex_layer.cpp
+    """
+
+    min_bottoms = 2
+    max_bottoms = 2
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Check the bottoms."""
+        data, index = self.bottom_shapes
+        if not data:
+            self.refuse_shape("bottom 0 is a scalar; it needs a batch axis")
+        if len(index) != 1:
+            self.refuse_shape(f"bottom 1 must have one axis (the indices), found {format_shape(index)}")
+        self.top_shapes = [(index[0], *data[1:])]
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        """Gather the items."""
+        return x.index_select(0, integer_index(self, index, x.shape[0], "item"))

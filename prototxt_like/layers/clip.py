@@ -1,0 +1,39 @@
+"""Clipping."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Clip")
+class Clip(Neuron):
+    """Keep values between ``min`` and ``max``; the gradient is 1 on both bounds and 0 outside.
+
+    Source: BVLC/caffe src/caffe/layers/clip_layer.cpp
+    """
+
+    parameter_field = "clip_param"
+    restrictions = ("`min` and `max` are both needed, and `min` must not be above `max`.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the bounds."""
+        super().setup(parameter)
+        options = self.options(parameter)
+        if not (options.HasField("min") and options.HasField("max")):
+            self.refuse("clip_param needs both min and max")
+        self.lowest: float = options.min
+        self.highest: float = options.max
+        if self.lowest > self.highest:
+            self.refuse(f"min {self.lowest:g} is above max {self.highest:g}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Clip."""
+        return x.clamp(self.lowest, self.highest)

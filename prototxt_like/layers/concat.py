@@ -1,0 +1,60 @@
+"""Joining blobs along an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Concat")
+class Concat(Layer):
+    """Put the bottoms one behind the other along ``axis`` (or its older name ``concat_dim``).
+
+    Source: BVLC/caffe src/caffe/layers/concat_layer.cpp
+    """
+
+    max_bottoms = None
+    parameter_field = "concat_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the axis and check that everything else is equal."""
+        first = self.bottom_shapes[0]
+        self.concat_axis = one_axis(self, self.options(parameter), "concat_dim")
+        for index, shape in enumerate(self.bottom_shapes[1:], start=1):
+            if len(shape) != len(first) or self._others(shape) != self._others(first):
+                self.refuse_shape(
+                    f"the bottoms may differ in axis {self.concat_axis} only; "
+                    f"bottom 0 is {format_shape(first)}, bottom {index} is {format_shape(shape)}"
+                )
+        total = sum(shape[self.concat_axis] for shape in self.bottom_shapes)
+        self.top_shapes = [(*first[: self.concat_axis], total, *first[self.concat_axis + 1 :])]
+
+    def _others(self, shape: Shape) -> Shape:
+        return shape[: self.concat_axis] + shape[self.concat_axis + 1 :]
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        """Join."""
+        return torch.cat(bottoms, self.concat_axis)
+
+
+def one_axis(layer: Layer, options: Any, older_field: str) -> int:
+    """The axis of Concat or Slice, by its present or its older name.
+
+    Args:
+        layer: whom a refusal names.
+        options: ConcatParameter or SliceParameter.
+        older_field: ``concat_dim`` or ``slice_dim``, which cannot be negative.
+    """
+    if not options.HasField(older_field):
+        return layer.axis(options.axis, len(layer.bottom_shapes[0]))
+    if options.HasField("axis"):
+        layer.refuse(f"axis and {older_field} are both given; use axis alone")
+    return layer.axis(getattr(options, older_field), len(layer.bottom_shapes[0]), older_field)

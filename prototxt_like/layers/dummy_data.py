@@ -1,0 +1,75 @@
+"""Blobs out of a filler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from prototxt_like import fillers
+from prototxt_like.errors import NetError
+from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("DummyData")
+class DummyData(Layer):
+    """Tops filled once (constant) or anew for every forward (any other filler).
+
+    ``shape`` and ``data_filler`` are given once, or once a top; ``num``, ``channels``, ``height`` and ``width``
+    are the older way to give a shape.
+
+    Source: BVLC/caffe src/caffe/layers/dummy_data_layer.cpp
+    """
+
+    min_bottoms = 0
+    max_bottoms = 0
+    max_tops = None
+    parameter_field = "dummy_data_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read shapes and fillers, and fill once."""
+        options = self.options(parameter)
+        self.top_shapes = self._shapes(options)
+        self.fillers = self._one_for_each_top("data_filler", list(options.data_filler) or [FillerParameter()])
+        for index, (shape, filler) in enumerate(zip(self.top_shapes, self.fillers, strict=True)):
+            if any(size <= 0 for size in shape):
+                self.refuse_shape(f"top {index} would be empty: shape {format_shape(shape)}")
+            # not saved: Caffe's weight files do not hold it either
+            self.register_buffer(f"data_{index}", self._filled(torch.empty(shape), filler), persistent=False)
+
+    def _shapes(self, options: Any) -> list[Shape]:
+        older = {field: list(getattr(options, field)) for field in ("num", "channels", "height", "width")}
+        if not any(older.values()):
+            return [tuple(shape.dim) for shape in self._one_for_each_top("shape", list(options.shape))]
+        if len(options.shape):
+            self.refuse("shape and num/channels/height/width are both given; use shape alone")
+        sizes = (self._one_for_each_top(field, values) for field, values in older.items())
+        return list(zip(*sizes, strict=True))
+
+    def _one_for_each_top(self, field: str, values: list[Any]) -> list[Any]:
+        if len(values) == 1:
+            return values * self.top_count
+        if len(values) != self.top_count:
+            self.refuse(f"{field} is given {len(values)} times for {self.top_count} tops; give it once, or once a top")
+        return values
+
+    def _filled(self, tensor: Tensor, filler: FillerParameter) -> Tensor:
+        try:
+            fillers.fill(tensor, filler)
+        except NetError as error:
+            self.refuse(str(error))
+        return tensor
+
+    def forward(self) -> Tensor | tuple[Tensor, ...]:
+        """The constant tops as they are, the others filled anew."""
+        tops = []
+        for index, filler in enumerate(self.fillers):
+            data = getattr(self, f"data_{index}")
+            tops.append(data if filler.type == "constant" else self._filled(torch.empty_like(data), filler))
+        return tops[0] if len(tops) == 1 else tuple(tops)

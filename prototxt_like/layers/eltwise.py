@@ -1,0 +1,70 @@
+"""Sum, product or maximum of several blobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import EltwiseParameter
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Eltwise")
+class Eltwise(Layer):
+    """Combine bottoms of one shape value by value: SUM with a ``coeff`` each, PROD, or MAX.
+
+    Where the first two bottoms are equal, MAX gives the gradient to the second; a later bottom must be greater.
+
+    Source: BVLC/caffe src/caffe/layers/eltwise_layer.cpp
+    """
+
+    min_bottoms = 2
+    max_bottoms = None
+    parameter_field = "eltwise_param"
+    restrictions = ("The gradient of PROD is always the stable one; `stable_prod_grad` changes nothing.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the operation."""
+        options = self.options(parameter)
+        self.same_shapes()
+        self.operation = EltwiseParameter.EltwiseOp.Name(options.operation)
+        self.coefficients = list(options.coeff)
+        if self.coefficients and len(self.coefficients) != len(self.bottom_shapes):
+            self.refuse(
+                f"{len(self.coefficients)} coeff for {len(self.bottom_shapes)} bottoms; give one for each, or none"
+            )
+        if self.coefficients and self.operation == "PROD":
+            self.refuse("coeff goes with SUM, not with PROD")
+        self.top_shapes = [self.bottom_shapes[0]]
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        """Combine."""
+        combine = {"SUM": self._sum, "PROD": _product, "MAX": _maximum}[self.operation]
+        return combine(bottoms)
+
+    def _sum(self, bottoms: tuple[Tensor, ...]) -> Tensor:
+        coefficients = self.coefficients or [1.0] * len(bottoms)
+        top = bottoms[0] if coefficients[0] == 1 else bottoms[0] * coefficients[0]
+        for bottom, coefficient in zip(bottoms[1:], coefficients[1:], strict=True):
+            top = torch.add(top, bottom, alpha=coefficient)
+        return top
+
+
+def _product(bottoms: tuple[Tensor, ...]) -> Tensor:
+    top = bottoms[0]
+    for bottom in bottoms[1:]:
+        top = top * bottom
+    return top
+
+
+def _maximum(bottoms: tuple[Tensor, ...]) -> Tensor:
+    top = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
+    for bottom in bottoms[2:]:
+        top = torch.where(bottom > top, bottom, top)
+    return top

@@ -1,0 +1,33 @@
+"""The exponential linear unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("ELU")
+class ELU(Neuron):
+    """x where x > 0, alpha * (exp(x) - 1) elsewhere; the gradient at 0 is ``alpha``.
+
+    Source: BVLC/caffe src/caffe/layers/elu_layer.cpp
+    """
+
+    parameter_field = "elu_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read alpha."""
+        super().setup(parameter)
+        self.alpha: float = self.options(parameter).alpha
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bend the negative half."""
+        return F.elu(x, self.alpha)

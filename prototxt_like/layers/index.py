@@ -1,0 +1,36 @@
+"""Indices that come as the floats of a blob."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import NetError
+from prototxt_like.layers.base import Layer
+
+
+def integer_index(layer: Layer, index: Tensor, size: int, what: str) -> Tensor:
+    """Indices as integers, checked where checking costs nothing.
+
+    Args:
+        layer: whom a refusal names.
+        index: any shape, integers or floats (cut towards zero as Caffe does).
+        size: an index is 0 <= index < size.
+        what: what is counted, for the message.
+
+    Returns:
+        int64 in the same shape.
+
+    Raises:
+        NetError: an index outside; not looked for on an accelerator or inside a compiled graph, where reading
+            a value would stop the pipeline.
+    """
+    whole = index.to(torch.int64)
+    if whole.device.type != "cpu" or torch.compiler.is_compiling():
+        return whole
+    outside = (whole < 0) | (whole >= size)
+    if outside.any():
+        raise NetError(
+            f"{layer.title}: {what} {int(whole[outside][0])} does not exist; there are {size} (0 to {size - 1})"
+        )
+    return whole

@@ -1,0 +1,41 @@
+"""The logarithm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.base import at_least_float32
+from prototxt_like.layers.exp import natural_log_of_base
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Log")
+class Log(Neuron):
+    """log(shift + scale * x) to the given base; base -1 stands for e.
+
+    Source: BVLC/caffe src/caffe/layers/log_layer.cpp
+    """
+
+    parameter_field = "log_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read base, scale and shift."""
+        super().setup(parameter)
+        options = self.options(parameter)
+        log_base = natural_log_of_base(self, options.base)
+        if log_base == 0:
+            self.refuse("base 1 has no logarithm")
+        self.base_scale = 1 / log_base
+        self.scale: float = options.scale
+        self.shift: float = options.shift
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take the logarithm of every value."""
+        return torch.log(self.scale * at_least_float32(x) + self.shift) * self.base_scale

@@ -1,0 +1,54 @@
+"""A power."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Power")
+class Power(Neuron):
+    """(shift + scale * x) ** power; a constant without gradient where power or scale is 0.
+
+    Source: BVLC/caffe src/caffe/layers/power_layer.cpp
+    """
+
+    parameter_field = "power_param"
+    restrictions = (
+        "In place with power 1 the gradient is right; Caffe's is not (it multiplies the factor by itself).",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read power, scale and shift."""
+        super().setup(parameter)
+        options = self.options(parameter)
+        self.power: float = options.power
+        self.scale: float = options.scale
+        self.shift: float = options.shift
+        self.constant: float | None = self._constant()
+
+    def _constant(self) -> float | None:
+        if self.power == 0:
+            return 1.0
+        if self.scale != 0:
+            return None
+        if self.shift == 0 and self.power < 0:
+            self.refuse("scale and shift are 0 and power is negative; that is a division by 0")
+        if self.shift < 0 and self.power != int(self.power):
+            self.refuse(f"scale is 0 and shift {self.shift:g} has no power {self.power:g}")
+        return self.shift**self.power
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift, scale and raise to the power."""
+        if self.constant is not None:
+            return torch.full_like(x, self.constant)
+        base = x if self.scale == 1 and self.shift == 0 else self.scale * x + self.shift
+        return base if self.power == 1 else base**self.power

@@ -1,0 +1,43 @@
+"""ReLU with learned slopes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prototxt_like.layers.base import format_shape
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("PReLU")
+class PReLU(Neuron):
+    """x where x > 0, slope * x elsewhere, with one learned slope a channel or one for all.
+
+    Blobs: slopes (C), or one scalar with ``channel_shared``; 0.25 where no filler is given.
+
+    Source: BVLC/caffe src/caffe/layers/prelu_layer.cpp
+    """
+
+    parameter_field = "prelu_param"
+    slope: nn.Parameter
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Create the slopes."""
+        super().setup(parameter)
+        options = self.options(parameter)
+        shape = self.bottom_shapes[0]
+        if len(shape) < 2:
+            self.refuse_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
+        filler = options.filler if options.HasField("filler") else FillerParameter(type="constant", value=0.25)
+        self.add_blob("slope", () if options.channel_shared else (shape[1],), filler)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bend the negative half of every channel by its own slope."""
+        return F.prelu(x, self.slope.reshape(-1).to(x.dtype))

@@ -1,0 +1,24 @@
+"""The logistic function."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+
+@register("Sigmoid")
+class Sigmoid(Neuron):
+    """1 / (1 + exp(-x)).
+
+    Source: BVLC/caffe src/caffe/layers/sigmoid_layer.cpp
+    """
+
+    parameter_field = "sigmoid_param"
+    restrictions = ("`engine` changes nothing.",)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Squash to 0..1."""
+        return torch.sigmoid(x)

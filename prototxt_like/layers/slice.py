@@ -1,0 +1,57 @@
+"""Cutting a blob along an axis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer
+from prototxt_like.layers.concat import one_axis
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Slice")
+class Slice(Layer):
+    """Cut the bottom along ``axis`` (or its older name ``slice_dim``) at the slice points, or into equal parts.
+
+    Source: BVLC/caffe src/caffe/layers/slice_layer.cpp
+    """
+
+    max_tops = None
+    parameter_field = "slice_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the axis and the points."""
+        options = self.options(parameter)
+        shape = self.bottom_shapes[0]
+        self.slice_axis = one_axis(self, options, "slice_dim")
+        self.sizes = self._sizes(list(options.slice_point), shape[self.slice_axis])
+        before, after = shape[: self.slice_axis], shape[self.slice_axis + 1 :]
+        self.top_shapes = [(*before, size, *after) for size in self.sizes]
+
+    def _sizes(self, points: list[int], size: int) -> list[int]:
+        if not points:
+            if size % self.top_count:
+                self.refuse_shape(
+                    f"axis {self.slice_axis} of size {size} cannot be cut into {self.top_count} equal tops"
+                )
+            return [size // self.top_count] * self.top_count
+        if len(points) != self.top_count - 1:
+            self.refuse(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(points)}")
+        edges = [0, *points, size]
+        sizes = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
+        if min(sizes) <= 0:
+            self.refuse_shape(f"slice points {points} must rise and lie inside axis {self.slice_axis} of size {size}")
+        return sizes
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Cut."""
+        if self.top_count == 1:
+            return x
+        # equal parts of the batch axis follow the batch that comes
+        equal = len(set(self.sizes)) == 1 and self.slice_axis == 0
+        return tuple(x.chunk(self.top_count, 0) if equal else x.split(self.sizes, self.slice_axis))

@@ -1,0 +1,34 @@
+"""Swish."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Swish")
+class Swish(Neuron):
+    """x * sigmoid(beta * x).
+
+    Source: BVLC/caffe src/caffe/layers/swish_layer.cpp
+    """
+
+    parameter_field = "swish_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read beta."""
+        super().setup(parameter)
+        self.beta: float = self.options(parameter).beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Gate every value by itself."""
+        return F.silu(x) if self.beta == 1 else x * torch.sigmoid(self.beta * x)

@@ -1,0 +1,32 @@
+"""A step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Threshold")
+class Threshold(Neuron):
+    """1 where x is above ``threshold``, 0 elsewhere; no gradient.
+
+    Source: BVLC/caffe src/caffe/layers/threshold_layer.cpp
+    """
+
+    parameter_field = "threshold_param"
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the threshold."""
+        super().setup(parameter)
+        self.threshold: float = self.options(parameter).threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compare."""
+        return (x > self.threshold).to(x.dtype)
