@@ -1,0 +1,1 @@
+"""The schema of Caffe's files: our own text and the module generated from it."""
