@@ -42,7 +42,11 @@ if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import SolverParameter as SolverParameter
     from prototxt_like.schema.caffe_schema_pb2 import SolverState as SolverState
     from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter as TransformationParameter
+    from prototxt_like.policies import learning_rate as learning_rate
+    from prototxt_like.snapshots import restore_snapshot as restore_snapshot
+    from prototxt_like.snapshots import write_snapshot as write_snapshot
     from prototxt_like.solver import Solver as Solver
+    from prototxt_like.transform import Transform as Transform
     from prototxt_like.weights import LoadReport as LoadReport
     from prototxt_like.weights import load_weights as load_weights
     from prototxt_like.weights import save_weights as save_weights
@@ -85,7 +89,10 @@ _HOMES = {
         "SolverState",
         "TransformationParameter",
     ],
+    "policies": ["learning_rate"],
+    "snapshots": ["restore_snapshot", "write_snapshot"],
     "solver": ["Solver"],
+    "transform": ["Transform"],
     "weights": ["LoadReport", "load_weights", "save_weights", "weights_message"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

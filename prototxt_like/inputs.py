@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prototxt_like.errors import NetError
 from prototxt_like.files import read_mean
@@ -71,7 +71,7 @@ def _input_shape(layer: LayerParameter, index: int) -> Shape:
 
 
 def _batch_size(layer: LayerParameter) -> int:
-    message = {
+    message: Any = {
         "Data": layer.data_param,
         "AnnotatedData": layer.data_param,
         "VideoData": layer.data_param,

@@ -71,7 +71,7 @@ class Net(nn.Module):
         self.phase = phase
         trained = weights if weights is None or isinstance(weights, NetParameter) else read_net(weights)
         with limits.parameter_budget(max_parameters):
-            wiring = wire(self.parameter_message, phase, dict(input_shapes or {}), trained)
+            wiring = wire(self.parameter_message, phase, input_shapes or {}, trained)
         self.layers = nn.ModuleDict(wiring.layers)
         self.training = phase == "TRAIN"
         self.inputs: list[str] = list(wiring.input_shapes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prototxt_like.errors import NetError
 from prototxt_like.nearest import did_you_mean
-from prototxt_like.schema.caffe_schema_pb2 import NetParameter, Phase
+from prototxt_like.schema.caffe_schema_pb2 import NetParameter, NetState, Phase
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetStateRule
@@ -29,7 +29,7 @@ class State:
     stages: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        if self.phase not in Phase.keys():
+        if self.phase not in dict(Phase.items()):
             raise NetError(f'unknown phase "{self.phase}"{did_you_mean(str(self.phase), Phase.keys())}')
 
     def meets(self, rule: NetStateRule) -> bool:
@@ -61,9 +61,7 @@ def filter_net(net: NetParameter, state: State) -> NetParameter:
     filtered.CopyFrom(net)
     filtered.ClearField("layer")
     filtered.layer.extend(layer for layer in net.layer if is_included(layer, state))
-    filtered.state.phase = Phase.Value(state.phase)
-    filtered.state.level = state.level
-    filtered.state.stage[:] = sorted(state.stages)
+    filtered.state.CopyFrom(NetState(phase=state.phase, level=state.level, stage=sorted(state.stages)))
     return filtered
 
 

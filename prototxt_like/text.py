@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import text_format
 
@@ -11,7 +11,7 @@ from prototxt_like.errors import ParseError
 from prototxt_like.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescriptor
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
 M = TypeVar("M", bound="Message")
@@ -51,7 +51,7 @@ def write(message: Message) -> str:
 
 def _explain(error: text_format.ParseError, message: Message, name: str) -> str:
     what = re.sub(r"^\d+:\d+\s*:\s*", "", str(error))
-    file = message.DESCRIPTOR.file
+    file: Any = message.DESCRIPTOR.file
     if found := _UNKNOWN_FIELD.search(what):
         what = _unknown_field(found, file)
     elif found := _UNKNOWN_ENUM.search(what):
@@ -64,13 +64,13 @@ def _explain(error: text_format.ParseError, message: Message, name: str) -> str:
     return f"{name}: {what}" if line is None else f"{name}:{line}:{error.GetColumn()}: {what}"
 
 
-def _unknown_field(found: re.Match[str], file: FileDescriptor) -> str:
+def _unknown_field(found: re.Match[str], file: Any) -> str:
     message = _message(file, found["message"])
     hint = did_you_mean(found["name"], [field.name for field in message.fields] if message else [])
     return f'unknown field "{found["name"]}" in {_last(found["message"])}{hint}'
 
 
-def _unknown_enum_value(found: re.Match[str], file: FileDescriptor) -> str:
+def _unknown_enum_value(found: re.Match[str], file: Any) -> str:
     enum = _enum(file, found["enum"])
     hint = did_you_mean(found["name"], [value.name for value in enum.values] if enum else [])
     return f'unknown value "{found["name"]}" of {_last(found["enum"])}{hint}'
@@ -84,11 +84,11 @@ def _plain(what: str) -> str:
     return what[:1].lower() + what[1:]
 
 
-def _message(file: FileDescriptor, full_name: str) -> Descriptor | None:
+def _message(file: Any, full_name: str) -> Descriptor | None:
     return file.message_types_by_name.get(_last(full_name))
 
 
-def _enum(file: FileDescriptor, full_name: str) -> EnumDescriptor | None:
+def _enum(file: Any, full_name: str) -> EnumDescriptor | None:
     *outer, name = full_name.split(".")
     owner = _message(file, outer[-1]) if outer else None
     return (owner.enum_types_by_name if owner else file.enum_types_by_name).get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,7 +89,7 @@ def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
     write_binary(weights_message(net), path)
 
 
-def _matched(layer: Layer, blobs: list[BlobProto]) -> list[tuple[Tensor, np.ndarray]]:
+def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, np.ndarray]]:
     tensors = layer.blobs
     if len(tensors) != len(blobs):
         raise WeightsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ class Wiring:
     learning: list[ParameterSpec] = field(default_factory=list)
 
 
-def wire(net: NetParameter, phase: str, given: dict[str, Shape], weights: NetParameter | None) -> Wiring:
+def wire(net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None) -> Wiring:
     """Build every layer of a filtered net.
 
     Args:
@@ -71,7 +72,9 @@ def wire(net: NetParameter, phase: str, given: dict[str, Shape], weights: NetPar
 
 
 class _Builder:
-    def __init__(self, net: NetParameter, phase: str, given: dict[str, Shape], weights: NetParameter | None) -> None:
+    def __init__(
+        self, net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None
+    ) -> None:
         self.net, self.phase, self.given, self.weights = net, phase, given, weights
         self.wiring = Wiring()
         self.makers: dict[str, str] = {}  # blob -> the layer that made it
