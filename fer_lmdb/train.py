@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import __version__, models, recipe, runs
+from fer_lmdb import __version__, models, recipe, runs, solver_state
 from fer_lmdb.batches import Batches, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
@@ -281,14 +281,14 @@ class Session:
         curves.flush()
         self.model().save(self.folder.last)
         tensors = {f"net/{key}": value for key, value in self.net.state_dict().items()}
-        tensors |= {f"solver/{key}": value for key, value in self.solver.state_tensors().items()}
+        tensors |= {f"solver/{key}": value for key, value in solver_state.tensors_of(self.solver).items()}
         tensors["loss_sum"] = self.loss_sum
         facts = {
             "iteration": self.iteration,
             "loss_count": self.loss_count,
             "log": self.log,
             "best": self.best,
-            "solver": self.solver.state_facts(),
+            "solver": solver_state.facts_of(self.solver),
         }
         self.folder.write_snapshot(Snapshot(tensors, facts))
         self.folder.write_log(self.log)
@@ -300,7 +300,7 @@ class Session:
             return
         tensors, facts = snapshot.tensors, snapshot.facts
         self.net.load_state_dict(_below("net/", tensors))
-        self.solver.load_state(_below("solver/", tensors), facts["solver"])
+        solver_state.restore(self.solver, _below("solver/", tensors), facts["solver"])
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = facts["loss_count"]
         self.iteration, self.log, self.best = facts["iteration"], facts["log"], facts["best"]

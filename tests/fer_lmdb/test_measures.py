@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fer_lmdb.measures import measure, wilson
+
+CLASSES = ("a", "b", "c")
+
+
+def test_figures_of_a_case_computed_by_hand():
+    probabilities = np.array(
+        [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], dtype=np.float32
+    )
+    labels = np.array([0, 1, 1, 2, 0])
+    figures = measure(probabilities, labels, CLASSES)
+    assert figures["n"] == 5
+    assert figures["accuracy"] == pytest.approx(4 / 5)
+    assert figures["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert figures["per_class"]["a"] == pytest.approx({"n": 2, "precision": 2 / 3, "recall": 1.0, "f1": 0.8})
+    assert figures["macro_recall"] == pytest.approx((1 + 0.5 + 1) / 3)
+    assert figures["macro_precision"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert figures["macro_f1"] == pytest.approx((0.8 + 2 / 3 + 1) / 3)
+    assert figures["log_loss"] == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.7, 0.5]).mean(), rel=1e-5)
+
+
+def test_a_class_without_faces_does_not_lower_the_macro_averages():
+    figures = measure(np.eye(3, dtype=np.float32)[[0, 1]], np.array([0, 1]), CLASSES)
+    assert figures["macro_f1"] == figures["macro_recall"] == 1.0
+    assert figures["per_class"]["c"]["n"] == 0
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    probabilities = np.tile(np.array([[0.9, 0.05, 0.05]], dtype=np.float32), (10, 1))
+    labels = np.array([0] * 6 + [1] * 4)
+    assert measure(probabilities, labels, CLASSES)["ece"] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_wilsons_interval_agrees_with_its_formula():
+    hits, n, z = 700, 1000, 1.959964
+    p = hits / n
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert wilson(hits, n) == pytest.approx([centre - half, centre + half], abs=1e-6)

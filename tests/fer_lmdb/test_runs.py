@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fer_lmdb import runs
+from fer_lmdb.errors import RunError
+from fer_lmdb.runs import RunFolder, Snapshot
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> RunFolder:
+    monkeypatch.chdir(tmp_path)
+    folder = runs.new_folder(None, "net")
+    folder.path.mkdir(parents=True)
+    folder.write_config({"options": {}})
+    return folder
+
+
+def test_a_snapshot_comes_back_as_it_was(folder):
+    tensors = {"a": torch.randn(3, 5), "b": torch.arange(4, dtype=torch.float64)}
+    folder.write_snapshot(Snapshot(tensors, {"iteration": 7, "loss": 0.1}))
+    back = folder.read_snapshot()
+    assert back.facts == {"iteration": 7, "loss": 0.1}
+    assert all(torch.equal(back.tensors[key], tensor) for key, tensor in tensors.items())
+    assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "snapshot.safetensors"]
+
+
+def test_a_snapshot_that_fails_leaves_the_old_one(folder, monkeypatch):
+    folder.write_snapshot(Snapshot({"a": torch.zeros(1)}, {"iteration": 1}))
+
+    def break_off(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(runs, "save_file", break_off)
+    with pytest.raises(OSError, match="disk full"):
+        folder.write_snapshot(Snapshot({"a": torch.ones(1)}, {"iteration": 2}))
+    assert folder.read_snapshot().facts["iteration"] == 1
+    assert not list(folder.path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 8 + b"{}", b"\x02\0\0\0\0\0\0\0{}"])
+def test_a_damaged_snapshot_is_one_clear_error(folder, content):
+    folder.snapshot.write_bytes(content)
+    with pytest.raises(RunError, match="damaged"):
+        folder.read_snapshot()
+
+
+def test_numbers_count_up_and_a_run_is_never_overwritten(folder):
+    assert folder.name == "net-001"
+    assert runs.new_folder(None, "net").name == "net-002"
+    with pytest.raises(RunError, match="--resume"):
+        runs.new_folder("net-001", "net")
+
+
+def test_a_bare_name_lies_below_runs_and_a_path_where_it_says(folder, tmp_path):
+    assert runs.folder_of("net-001").path == runs.RUNS / "net-001"
+    assert runs.folder_of(tmp_path / "x").path == tmp_path / "x"
+    assert runs.folder_of("runs/net-001").path == runs.RUNS / "net-001"
+    assert runs.latest_folder().name == "net-001"
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"no run\.json"):
+        RunFolder(tmp_path).read_config()
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        RunFolder(tmp_path).read_config()
