@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
-from prototxt_like.layers.base import Shape, format_shape
+from prototxt_like.layers.base import Shape
 from prototxt_like.layers.convolution_base import ConvolutionBase
 from prototxt_like.layers.registry import register
+from prototxt_like.layers.window import Windows
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -26,20 +25,8 @@ class Convolution(ConvolutionBase):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the windows, create the filters."""
         super().setup(parameter)
-        weight_shape = (self.num_output, self.channels // self.group, *self.kernel)
-        self.add_filters(weight_shape, parameter)
+        self.add_filters((self.num_output, self.channels // self.group, *self.kernel), parameter)
 
-    def output_size(self, bottom: Shape) -> Shape:
+    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
         """Sizes of the spatial axes of the top."""
-        windows = zip(bottom[self.channel_axis + 1 :], self.kernel, self.stride, self.pad, self.dilation, strict=True)
-        spatial = tuple((size + 2 * p - (d * (k - 1) + 1)) // s + 1 for size, k, s, p, d in windows)
-        if any(size <= 0 for size in spatial):
-            self.refuse_shape(
-                f"its kernel {format_shape(self.kernel)} does not fit into the bottom {format_shape(bottom)}"
-            )
-        return spatial
-
-    def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Convolve every bottom with the same filters."""
-        tops = tuple(self.convolve(x) for x in bottoms)
-        return tops[0] if len(tops) == 1 else tops
+        return windows.positions(self, sizes)

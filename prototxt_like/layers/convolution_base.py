@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prototxt_like.layers.base import Layer, Shape, count, format_shape
-from prototxt_like.layers.window import per_axis, require_positive
+from prototxt_like.layers.window import Windows
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
 
 _CONVOLVE = (F.conv1d, F.conv2d, F.conv3d)
 _TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -29,7 +29,9 @@ class ConvolutionBase(Layer):
         "At most 3 spatial axes.",
         "`engine` and `force_nd_im2col` choose between Caffe's own implementations and change nothing here.",
     )
-    transposed = False
+    transposed: ClassVar[bool] = False
+    weight: nn.Parameter
+    bias: Tensor | None
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the windows and check the bottoms."""
@@ -37,20 +39,25 @@ class ConvolutionBase(Layer):
         self.same_shapes()
         bottom = self.bottom_shapes[0]
         self.channel_axis = self.axis(options.axis, len(bottom))
-        axes = len(bottom) - self.channel_axis - 1
-        if axes > 3:
-            self.refuse_shape(f"the bottom {format_shape(bottom)} has {axes} spatial axes, at most 3 are supported")
-        self.kernel = per_axis(self, options, "kernel_size", axes, default=None)
-        self.stride = per_axis(self, options, "stride", axes, default=1)
-        self.pad = per_axis(self, options, "pad", axes, default=0)
-        self.dilation = per_axis(self, options, "dilation", axes, default=1)
-        for field, values in (("kernel_size", self.kernel), ("stride", self.stride), ("dilation", self.dilation)):
-            require_positive(self, field, values)
+        sizes = bottom[self.channel_axis + 1 :]
+        if len(sizes) > 3:
+            self.refuse_shape(
+                f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes, at most 3 are supported"
+            )
+        windows = Windows.read(self, options, len(sizes))
+        self.kernel, self.stride, self.pad, self.dilation = (
+            windows.kernel,
+            windows.stride,
+            windows.pad,
+            windows.dilation,
+        )
         self._read_channels(bottom[self.channel_axis], options.num_output, options.group)
-        leading = bottom[: self.channel_axis]
-        self.top_shapes = [(*leading, self.num_output, *self.output_size(bottom))] * len(self.bottom_shapes)
+        spatial = self.spatial_size(windows, sizes)
+        if any(size <= 0 for size in spatial):
+            self.refuse_shape(f"the top would be empty: {format_shape(spatial)} from the bottom {format_shape(bottom)}")
+        self.top_shapes = [(*bottom[: self.channel_axis], self.num_output, *spatial)] * len(self.bottom_shapes)
 
-    def output_size(self, bottom: Shape) -> Shape:
+    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
         """Sizes of the spatial axes of the top."""
         raise NotImplementedError
 
@@ -65,30 +72,30 @@ class ConvolutionBase(Layer):
         """Create and fill the filters and, unless the net says otherwise, the bias."""
         options = self.options(parameter)
         self.add_blob("weight", weight_shape, options.weight_filler)
-        self.bias: Tensor | None
         if options.bias_term:
             self.add_blob("bias", (self.num_output,), options.bias_filler)
         else:
             self.register_parameter("bias", None)
 
-    def convolve(self, x: Tensor) -> Tensor:
-        """Apply the filters to one bottom."""
+    def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Apply the same filters to every bottom."""
+        tops = tuple(self._apply_filters(x) for x in bottoms)
+        return tops[0] if len(tops) == 1 else tops
+
+    def _apply_filters(self, x: Tensor) -> Tensor:
         if self.channel_axis == 1 and self.kernel:
-            return self._convolve_batch(x, self.weight)
+            return self._convolve(x, self.weight)
         leading = x.shape[: self.channel_axis]
         spatial = x.shape[self.channel_axis + 1 :]
         # (..., C, *spatial) -> (N, C, *spatial); a blob that ends at its channels gets one spatial axis of size 1
         batch = x.reshape(count(leading), self.channels, *(spatial or (1,)))
-        weight = self.weight if self.kernel else self.weight.unsqueeze(-1)
-        top = self._convolve_batch(batch, weight)
+        top = self._convolve(batch, self.weight if self.kernel else self.weight.unsqueeze(-1))
         return top.reshape(*leading, self.num_output, *(top.shape[2:] if self.kernel else ()))
 
-    def _convolve_batch(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         axes = weight.dim() - 2
         none, one = (0,) * axes, (1,) * axes
         stride, pad, dilation = self.stride or one, self.pad or none, self.dilation or one
         if self.transposed:
             return _TRANSPOSED[axes - 1](x, weight, self.bias, stride, pad, none, self.group, dilation)
         return _CONVOLVE[axes - 1](x, weight, self.bias, stride, pad, dilation, self.group)
-
-    weight: torch.nn.Parameter

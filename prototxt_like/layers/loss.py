@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: -log of the smallest normal float32: no probability costs more.
 LARGEST_LOG_LOSS = 87.33654475
+#: What InfogainLoss and MultinomialLogisticLoss take instead of a smaller probability.
+LEAST_PROBABILITY = 1e-20
 _MODES = caffe_schema_pb2.LossParameter.NormalizationMode
 
 
@@ -37,18 +39,8 @@ class Loss(Layer):
         self.top_shapes = [()]
 
 
-class ClassLoss(Loss):
-    """A loss over scores along an axis and one label for every other position."""
-
-    label_axis: int
-    classes: int
-
-    def read_axis(self, axis: int) -> None:
-        """Find the axis of the classes and check that there is one label for every position."""
-        scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
-        self.label_axis = self.axis(axis, len(scores))
-        self.classes = scores[self.label_axis]
-        check_label_count(self, scores, labels, self.label_axis)
+class NormalizedLoss(Loss):
+    """A loss that ``loss_param`` normalises and that can ignore a label."""
 
     def read_normalization(self, parameter: LayerParameter, default: str = "VALID") -> None:
         """Read ``loss_param``: what is ignored and what the sum is divided by."""
@@ -76,6 +68,20 @@ class ClassLoss(Loss):
             return total / valid.sum().clamp(min=1)
         # a batch is never empty, so these are at least 1 by themselves
         return total / (outer if self.normalization == "BATCH_SIZE" else outer * inner)
+
+
+class ClassLoss(NormalizedLoss):
+    """A loss over scores along an axis and one label for every other position."""
+
+    label_axis: int
+    classes: int
+
+    def read_axis(self, axis: int) -> None:
+        """Find the axis of the classes and check that there is one label for every position."""
+        scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
+        self.label_axis = self.axis(axis, len(scores))
+        self.classes = scores[self.label_axis]
+        check_label_count(self, scores, labels, self.label_axis)
 
 
 def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:

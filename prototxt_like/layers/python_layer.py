@@ -26,6 +26,6 @@ class PythonLayer(Layer):
         """Refuse."""
         options = self.options(parameter)
         self.refuse(
-            f'it would run "{options.layer}" of the Python module "{options.module}", and a net file may not name code; '
-            "use a built-in type, or register a layer class of your own"
+            f'it would run "{options.layer}" of the Python module "{options.module}", and a net file may not name '
+            "code; use a built-in type, or register a layer class of your own"
         )

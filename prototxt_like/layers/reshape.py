@@ -35,7 +35,7 @@ class Reshape(Layer):
         self.end = len(shape) if options.num_axes == -1 else self.start + options.num_axes
         if options.num_axes < -1 or not 0 <= self.start <= self.end <= len(shape):
             self.refuse_shape(
-                f"axis {options.axis} and num_axes {options.num_axes} do not lie inside the bottom {format_shape(shape)}"
+                f"axis {options.axis}, num_axes {options.num_axes} do not lie inside the bottom {format_shape(shape)}"
             )
         if self.sizes.count(-1) > 1 or min(self.sizes, default=0) < -1:
             self.refuse(f"shape {self.sizes} may hold one -1, and nothing below it")

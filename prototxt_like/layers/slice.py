@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -43,7 +44,7 @@ class Slice(Layer):
         if len(points) != self.top_count - 1:
             self.refuse(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(points)}")
         edges = [0, *points, size]
-        sizes = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
+        sizes = [stop - start for start, stop in itertools.pairwise(edges)]
         if min(sizes) <= 0:
             self.refuse_shape(f"slice points {points} must rise and lie inside axis {self.slice_axis} of size {size}")
         return sizes

@@ -1,31 +1,78 @@
-"""Sliding windows as Caffe's messages describe them: once, once per axis, or as _h and _w."""
+"""Sliding windows as ConvolutionParameter describes them: once, once per axis, or as _h and _w."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prototxt_like.layers.base import Layer
+from prototxt_like.layers.base import Layer, format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import ConvolutionParameter
 
 
-def per_axis(
+@dataclass(frozen=True)
+class Windows:
+    """Kernel, stride, padding and dilation, one value per spatial axis each."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    pad: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @classmethod
+    def read(cls, layer: Layer, options: ConvolutionParameter, axes: int) -> Windows:
+        """Read and check them.
+
+        Args:
+            layer: whom a refusal names.
+            options: the message.
+            axes: number of spatial axes.
+
+        Raises:
+            NetError: a field is missing, given too often, given in two ways, or 0 where it must not be.
+        """
+        windows = cls(
+            kernel=_per_axis(layer, options, "kernel_size", axes, default=None),
+            stride=_per_axis(layer, options, "stride", axes, default=1),
+            pad=_per_axis(layer, options, "pad", axes, default=0),
+            dilation=_per_axis(layer, options, "dilation", axes, default=1),
+        )
+        _require_positive(layer, "kernel_size", windows.kernel)
+        _require_positive(layer, "stride", windows.stride)
+        _require_positive(layer, "dilation", windows.dilation)
+        return windows
+
+    def extent(self, axis: int) -> int:
+        """Length of the kernel along an axis, gaps of the dilation included."""
+        return self.dilation[axis] * (self.kernel[axis] - 1) + 1
+
+    def positions(self, layer: Layer, sizes: Sequence[int]) -> tuple[int, ...]:
+        """How many positions the kernel has along every axis.
+
+        Args:
+            layer: whom a refusal names.
+            sizes: the spatial sizes of the bottom.
+
+        Raises:
+            ShapeMismatch: the kernel is larger than the padded bottom.
+        """
+        room = [
+            size + 2 * pad - self.extent(axis) for axis, (size, pad) in enumerate(zip(sizes, self.pad, strict=True))
+        ]
+        if any(steps < 0 for steps in room):
+            layer.refuse_shape(
+                f"its kernel {format_shape(self.kernel)} does not fit into {format_shape(sizes)} "
+                f"with pad {format_shape(self.pad)} and dilation {format_shape(self.dilation)}"
+            )
+        return tuple(steps // stride + 1 for steps, stride in zip(room, self.stride, strict=True))
+
+
+def _per_axis(
     layer: Layer, options: ConvolutionParameter, field: str, axes: int, default: int | None
 ) -> tuple[int, ...]:
-    """One value per spatial axis from a repeated field or its _h and _w fields.
-
-    Args:
-        layer: whom a refusal names.
-        options: message with the repeated field ``kernel_size``, ``stride``, ``pad`` or ``dilation``.
-        field: its name.
-        axes: number of spatial axes.
-        default: value where nothing is given; None where the field is needed.
-
-    Returns:
-        ``axes`` values.
-    """
+    """One value per spatial axis from a repeated field or its _h and _w fields; no default = needed."""
     stem = field.removesuffix("_size")
     if stem != "dilation" and (options.HasField(f"{stem}_h") or options.HasField(f"{stem}_w")):
         return _height_and_width(layer, options, field, stem, axes)
@@ -47,7 +94,6 @@ def _height_and_width(layer: Layer, options: ConvolutionParameter, field: str, s
     return getattr(options, f"{stem}_h"), getattr(options, f"{stem}_w")
 
 
-def require_positive(layer: Layer, field: str, values: Sequence[int]) -> None:
-    """Refuse a window whose size, stride or dilation is 0."""
+def _require_positive(layer: Layer, field: str, values: Sequence[int]) -> None:
     if any(value <= 0 for value in values):
-        layer.refuse(f"{field} is {' x '.join(map(str, values))}; every value must be positive")
+        layer.refuse(f"{field} is {format_shape(values)}; every value must be positive")

@@ -1,0 +1,72 @@
+"""Boxes x1, y1, x2, y2 as SSD codes, compares and suppresses them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def decode(codes: Tensor, priors: Tensor, variances: Tensor | None, code_type: str) -> Tensor:
+    """Boxes from what the net learned relative to the prior boxes.
+
+    Args:
+        codes: (..., priors, 4) float32.
+        priors: (priors, 4) corners, fractions of the picture.
+        variances: (priors, 4) factors of the codes; None where the net learned them too.
+        code_type: ``CORNER``, ``CENTER_SIZE`` or ``CORNER_SIZE``.
+
+    Returns:
+        (..., priors, 4) corners, not clipped to the picture.
+    """
+    scaled = codes if variances is None else codes * variances
+    if code_type == "CORNER":
+        return priors + scaled
+    size = priors[:, 2:] - priors[:, :2]
+    if code_type == "CORNER_SIZE":
+        return priors + scaled * torch.cat([size, size], -1)
+    centre = (priors[:, :2] + priors[:, 2:]) / 2 + scaled[..., :2] * size
+    half = torch.exp(scaled[..., 2:]) * size / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def overlaps(box: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of one box (4,) with others (M, 4); 0 where they do not meet."""
+    low, high = torch.maximum(box[:2], others[:, :2]), torch.minimum(box[2:], others[:, 2:])
+    shared = (high - low).clamp(min=0).prod(-1)
+    areas = _area(others)
+    return torch.where(shared > 0, shared / (_area(box[None]) + areas - shared), 0)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    """Areas (M,); 0 for a box whose corners are in the wrong order."""
+    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1)
+
+
+def suppress(boxes: Tensor, scores: Tensor, least_score: float, overlap: float, eta: float, top_k: int) -> Tensor:
+    """Indices of the boxes that stay, best first.
+
+    Args:
+        boxes: (M, 4).
+        scores: (M,).
+        least_score: a box needs a score above it.
+        overlap: a box goes if it overlaps a better one by more.
+        eta: factor on ``overlap`` after every box that stays, as long as it is above 0.5; 1 = none.
+        top_k: how many of the best are looked at; -1 = all.
+
+    Returns:
+        (kept,) int64.
+    """
+    eligible = (scores > least_score).nonzero().squeeze(1)
+    order = eligible[scores[eligible].sort(descending=True, stable=True).indices]
+    order = order if top_k < 0 else order[:top_k]
+    kept: list[Tensor] = []
+    worst = scores.new_zeros(len(order))  # largest overlap of each with a box that stays
+    while len(order):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        worst = torch.maximum(worst[1:], overlaps(boxes[best], boxes[order]))
+        if eta < 1 and overlap > 0.5:
+            overlap *= eta
+        stays = worst <= overlap
+        order, worst = order[stays], worst[stays]
+    return torch.stack(kept) if kept else eligible

@@ -1,0 +1,35 @@
+"""Convolution the other way round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prototxt_like.layers.base import Shape
+from prototxt_like.layers.convolution_base import ConvolutionBase
+from prototxt_like.layers.registry import register
+from prototxt_like.layers.window import Windows
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("Deconvolution")
+class Deconvolution(ConvolutionBase):
+    """Transposed convolution: every value of the bottom lays its weighted filter over the top, which it enlarges.
+
+    Blobs: weights (channels, num_output / group, kernel ...), bias (num_output) unless ``bias_term: false``.
+
+    Source: BVLC/caffe src/caffe/layers/deconv_layer.cpp, base_conv_layer.cpp
+    """
+
+    transposed = True
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the windows, create the filters."""
+        super().setup(parameter)
+        self.add_filters((self.channels, self.num_output // self.group, *self.kernel), parameter)
+
+    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
+        """Sizes of the spatial axes of the top."""
+        axes = zip(sizes, windows.stride, windows.pad, strict=True)
+        return tuple(s * (size - 1) + windows.extent(axis) - 2 * p for axis, (size, s, p) in enumerate(axes))

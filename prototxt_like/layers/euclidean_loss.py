@@ -1,0 +1,39 @@
+"""The squared distance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.loss import Loss
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("EuclideanLoss")
+class EuclideanLoss(Loss):
+    """Sum of squared differences of both bottoms, divided by twice the batch; gradients flow to both.
+
+    Source: BVLC/caffe src/caffe/layers/euclidean_loss_layer.cpp
+    """
+
+    restrictions = ("`loss_param` changes nothing, as in Caffe.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Check that both bottoms hold as many values."""
+        super().setup(parameter)
+        first, second = self.bottom_shapes
+        if count(first, 1) != count(second, 1):
+            self.refuse_shape(
+                "both bottoms need as many values for an item; "
+                f"bottom 0 is {format_shape(first)}, bottom 1 is {format_shape(second)}"
+            )
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """The loss."""
+        difference = at_least_float32(first.reshape(-1)) - at_least_float32(second.reshape(-1))
+        return (difference * difference).sum() / (2 * first.shape[0])

@@ -1,0 +1,49 @@
+"""The hinge loss, one class against all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.loss import Loss, integer_labels
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import (
+    HingeLossParameter,
+)
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("HingeLoss")
+class HingeLoss(Loss):
+    """Sum of max(0, 1 - t * score) (L1) or of its squares (L2), divided by the batch.
+
+    t is 1 for the true class and -1 for the others; the classes are everything after the batch axis.
+
+    Source: BVLC/caffe src/caffe/layers/hinge_loss_layer.cpp
+    """
+
+    parameter_field = "hinge_loss_param"
+    restrictions = ("A label outside the classes is an error (undefined in Caffe).",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the norm and check that there is a label for every item."""
+        super().setup(parameter)
+        scores, labels = self.bottom_shapes
+        self.squared: bool = self.options(parameter).norm == HingeLossParameter.L2
+        self.classes = count(scores, 1)
+        if count(labels) != labels[0]:
+            self.refuse_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """The loss."""
+        rows = at_least_float32(scores.flatten(1)) if scores.dim() > 1 else at_least_float32(scores)[:, None]
+        index = integer_labels(self, labels, self.classes)
+        sign = torch.ones_like(rows).scatter(1, index[:, None], -1.0)
+        missing = F.relu(1 + sign * rows)
+        return (missing * missing if self.squared else missing).sum() / rows.shape[0]

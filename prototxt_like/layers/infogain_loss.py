@@ -1,0 +1,88 @@
+"""The logarithmic loss with a price for every confusion."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.errors import FileError
+from prototxt_like.files import read_mean
+from prototxt_like.layers.base import Shape, at_least_float32, count, format_shape
+from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss, integer_labels
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("InfogainLoss")
+class InfogainLoss(ClassLoss):
+    """Mean of -sum over the classes c of H[label, c] * log softmax(scores)[c].
+
+    H is the third bottom, or the blob in the file ``source`` (binaryproto), K x K for K classes.
+    A probability counts as 1e-20 at least; the gradient is the one without that floor.
+    A second top gives the probabilities; no gradient flows back through it, nor to H.
+
+    Source: BVLC/caffe src/caffe/layers/infogain_loss_layer.cpp
+    """
+
+    max_bottoms = 3
+    max_tops = 2
+    parameter_field = "infogain_loss_param"
+    restrictions = (
+        "`source` is read relative to the working directory, as in Caffe.",
+        "`normalize` is refused, as in Caffe; use `normalization`.",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the axis, H and how to normalise."""
+        super().setup(parameter)
+        options = self.options(parameter)
+        self.read_axis(options.axis)
+        if parameter.loss_param.HasField("normalize"):
+            self.refuse("normalize is too old for this layer; use normalization")
+        self.read_normalization(parameter)
+        if len(self.bottom_shapes) == 3:
+            self._check_size(self.bottom_shapes[2])
+        else:
+            self.register_buffer("matrix", self._read(options), persistent=False)
+        if self.top_count == 2:
+            self.top_shapes.append(self.bottom_shapes[0])
+
+    def _read(self, options: Any) -> Tensor:
+        if not options.HasField("source"):
+            self.refuse("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
+        try:
+            matrix = torch.from_numpy(read_mean(options.source))
+        except FileError as error:
+            self.refuse(str(error))
+        self._check_size(tuple(matrix.shape))
+        return matrix.reshape(self.classes, self.classes)
+
+    def _check_size(self, shape: Shape) -> None:
+        if count(shape) != self.classes**2:
+            self.refuse_shape(f"H must be {self.classes} x {self.classes}, found {format_shape(shape)}")
+
+    def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """The loss, and the probabilities where the net has a top for them."""
+        given = (self.matrix if matrix is None else matrix).detach().reshape(self.classes, self.classes)
+        flat_labels = integer_labels(self, labels, self.classes, self.ignore_label)
+        valid = None if self.ignore_label is None else flat_labels != self.ignore_label
+        index = flat_labels if valid is None else torch.where(valid, flat_labels, 0)
+        # (..., C, ...) -> (positions, C)
+        logs = F.log_softmax(at_least_float32(scores).movedim(self.label_axis, -1).reshape(-1, self.classes), 1)
+        floored = logs.clamp(min=math.log(LEAST_PROBABILITY)).detach() + (logs - logs.detach())
+        each = -(given.index_select(0, index) * floored).sum(1)
+        if valid is not None:
+            each = torch.where(valid, each, 0)
+        outer, inner = count(scores.shape, 0, self.label_axis), count(scores.shape, self.label_axis + 1)
+        loss = self.normalize(each.sum(), outer, inner, valid)
+        if self.top_count == 1:
+            return loss
+        return loss, F.softmax(at_least_float32(scores.detach()), self.label_axis)
+
+    matrix: Tensor

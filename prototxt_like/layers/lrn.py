@@ -1,0 +1,61 @@
+"""Local response normalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from prototxt_like.layers.base import Layer, at_least_float32, format_shape
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import (
+    LRNParameter,
+)
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("LRN")
+class LRN(Layer):
+    """Divide every value by (k + alpha / n * sum of the squares near it) ** beta.
+
+    ACROSS_CHANNELS: near are the ``local_size`` channels around it, n = local_size.
+    WITHIN_CHANNEL: near is the square of ``local_size`` pixels around it, n = local_size ** 2, and k is always 1.
+
+    Source: BVLC/caffe src/caffe/layers/lrn_layer.cpp
+    """
+
+    parameter_field = "lrn_param"
+    restrictions = (
+        "As in Caffe, WITHIN_CHANNEL ignores `k` and takes 1.",
+        "`engine` changes nothing.",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the region and the constants."""
+        options = self.options(parameter)
+        shape = self.bottom_shapes[0]
+        if len(shape) != 4:
+            self.refuse_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+        self.size: int = options.local_size
+        if self.size % 2 == 0:
+            self.refuse(f"local_size is {self.size}; it must be odd")
+        self.across_channels: bool = options.norm_region == LRNParameter.ACROSS_CHANNELS
+        self.alpha: float = options.alpha
+        self.beta: float = options.beta
+        self.k: float = options.k if self.across_channels else 1.0
+        self.top_shapes = [shape]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        values = at_least_float32(x)
+        squares, near = values * values, self.size // 2
+        if self.across_channels:
+            # (N, C, H, W) -> (N, 1, C, H * W), so that the channels are an axis to pool over
+            rows = squares.flatten(2).unsqueeze(1)
+            mean = F.avg_pool2d(rows, (self.size, 1), 1, (near, 0)).reshape(x.shape)
+        else:
+            mean = F.avg_pool2d(squares, self.size, 1, near)
+        return (values * (self.k + self.alpha * mean) ** -self.beta).to(x.dtype)

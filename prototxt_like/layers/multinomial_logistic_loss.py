@@ -1,0 +1,46 @@
+"""The logarithmic loss of probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, integer_labels
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("MultinomialLogisticLoss")
+class MultinomialLogisticLoss(Loss):
+    """Mean of -log of the probability of the true class; bottom 0 holds probabilities, not scores.
+
+    A probability counts as 1e-20 at least, in the loss and in the gradient -1 / p.
+
+    Source: BVLC/caffe src/caffe/layers/multinomial_logistic_loss_layer.cpp
+    """
+
+    restrictions = (
+        "As in Caffe, a true class of probability 0 gets a gradient of -1e20 / batch: put a SoftmaxWithLoss there.",
+        "A label outside the classes is an error (undefined in Caffe).",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Check that there is a label for every item."""
+        super().setup(parameter)
+        probabilities, labels = self.bottom_shapes
+        self.classes = count(probabilities, 1)
+        if count(labels, 1) != 1:
+            self.refuse_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+
+    def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """The loss."""
+        index = integer_labels(self, labels, self.classes)
+        rows = at_least_float32(probabilities).reshape(-1, self.classes)
+        true = rows.gather(1, index[:, None]).squeeze(1)
+        floor = true.detach().clamp(min=LEAST_PROBABILITY)
+        each = -floor.log() - (true - true.detach()) / floor
+        return each.sum() / rows.shape[0]

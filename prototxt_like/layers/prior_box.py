@@ -1,0 +1,116 @@
+"""The boxes that a detector starts from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers.base import Layer, format_shape
+from prototxt_like.layers.registry import register
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("PriorBox")
+class PriorBox(Layer):
+    """For every cell of bottom 0, boxes of all sizes and aspect ratios around its centre, and their variances.
+
+    Bottom 1 is the picture, which gives its size where ``img_size`` (or ``img_h`` and ``img_w``) does not.
+    Top (1, 2, cells * boxes * 4): corners x1, y1, x2, y2 as fractions of the picture, then the variances.
+    For each ``min_size``: the square of that size, the square of size sqrt(min_size * max_size) where there is a
+    ``max_size``, then one box for each aspect ratio (and its inverse with ``flip``).
+
+    Source: weiliu89/caffe (ssd) src/caffe/layers/prior_box_layer.cpp
+    """
+
+    origin = "SSD"
+    min_bottoms = 2
+    max_bottoms = 2
+    parameter_field = "prior_box_param"
+    restrictions = ("As in SSD, sizes are cut to whole pixels.",)
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read sizes, ratios and variances."""
+        options = self.options(parameter)
+        for what, shape in zip(("bottom 0", "bottom 1"), self.bottom_shapes, strict=True):
+            if len(shape) != 4:
+                self.refuse_shape(f"{what} must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+        self.box_sizes = self._box_sizes(options)
+        self.variances = self._variances(list(options.variance))
+        self.picture = self._pair(options, "img", "img_size")
+        self.step = self._pair(options, "step", "step")
+        self.offset: float = options.offset
+        self.clip: bool = options.clip
+        height, width = self.bottom_shapes[0][2:]
+        self.top_shapes = [(1, 2, height * width * len(self.box_sizes) * 4)]
+
+    def _box_sizes(self, options: Any) -> list[tuple[float, float]]:
+        """Width and height of every box of a cell, in pixels."""
+        smallest, largest = list(options.min_size), list(options.max_size)
+        if not smallest or min(smallest) <= 0:
+            self.refuse("min_size must be given and positive")
+        if largest and len(largest) != len(smallest):
+            self.refuse(f"{len(largest)} max_size for {len(smallest)} min_size; give as many, or none")
+        if any(high <= low for low, high in zip(smallest, largest, strict=False)):
+            self.refuse("every max_size must be greater than its min_size")
+        ratios = self._ratios(list(options.aspect_ratio), options.flip)
+        sizes = []
+        for index, size in enumerate(smallest):
+            side = float(int(size))
+            sizes.append((side, side))
+            if largest:
+                between = math.sqrt(int(size) * int(largest[index]))
+                sizes.append((between, between))
+            sizes += [(side * math.sqrt(ratio), side / math.sqrt(ratio)) for ratio in ratios]
+        return sizes
+
+    def _ratios(self, given: list[float], flip: bool) -> list[float]:
+        """Aspect ratios other than 1, without repetition."""
+        ratios = [1.0]
+        for ratio in given:
+            if ratio <= 0:
+                self.refuse(f"aspect_ratio is {ratio:g}; it must be positive")
+            if all(abs(ratio - other) >= 1e-6 for other in ratios):
+                ratios += [ratio, 1 / ratio] if flip else [ratio]
+        return ratios[1:]
+
+    def _variances(self, given: list[float]) -> list[float]:
+        if len(given) not in (0, 1, 4) or any(value <= 0 for value in given):
+            self.refuse(f"variance {given} must be one positive number, or four")
+        return given if len(given) == 4 else (given or [0.1]) * 4
+
+    def _pair(self, options: Any, stem: str, single: str) -> tuple[float, float] | None:
+        """Height and width of the picture or of a step, or None where the bottoms tell."""
+        names = [f"{stem}_h", f"{stem}_w"]
+        both = [options.HasField(name) for name in names]
+        if any(both) and options.HasField(single):
+            self.refuse(f"{single} and {names[0]}/{names[1]} are both given; use one of them")
+        if not any(both) and not options.HasField(single):
+            return None
+        if any(both) and not all(both):
+            self.refuse(f"{names[0]} and {names[1]} are needed together")
+        values = [getattr(options, name) for name in (names if any(both) else [single] * 2)]
+        if min(values) <= 0:
+            self.refuse(f"the values of {single} or {names[0]}/{names[1]} must be positive")
+        return values[0], values[1]
+
+    def forward(self, features: Tensor, picture: Tensor) -> Tensor:
+        """The boxes; only the sizes of the bottoms matter."""
+        height, width = features.shape[2], features.shape[3]
+        picture_height, picture_width = self.picture or (picture.shape[2], picture.shape[3])
+        step_y, step_x = self.step or (picture_height / height, picture_width / width)
+        device, exact = features.device, torch.float32
+        x = (torch.arange(width, device=device, dtype=exact) + self.offset) * step_x
+        y = (torch.arange(height, device=device, dtype=exact) + self.offset) * step_y
+        sizes = torch.tensor(self.box_sizes, device=device, dtype=exact)  # (boxes, 2): width, height
+        centre = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)  # (H, W, 2)
+        # (H, W, 1, 2) and (boxes, 2) -> (H, W, boxes, 4)
+        corners = torch.cat([centre[:, :, None] - sizes / 2, centre[:, :, None] + sizes / 2], -1)
+        boxes = corners / torch.tensor([picture_width, picture_height] * 2, device=device, dtype=exact)
+        boxes = (boxes.clamp(0, 1) if self.clip else boxes).reshape(-1)
+        variances = torch.tensor(self.variances, device=device, dtype=exact).repeat(boxes.numel() // 4)
+        return torch.stack([boxes, variances]).unsqueeze(0)

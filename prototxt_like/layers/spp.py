@@ -1,0 +1,82 @@
+"""Spatial pyramid pooling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from prototxt_like.layers import pool
+from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.registry import register
+from prototxt_like.schema.caffe_schema_pb2 import (
+    SPPParameter,
+)
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+@register("SPP")
+class SPP(Layer):
+    """Pool the picture into 1, 4, 16, ... windows, ``pyramid_height`` times, and join the results into one row.
+
+    With ``pyramid_height: 1`` the top keeps its 4 axes, as in Caffe.
+
+    Source: BVLC/caffe src/caffe/layers/spp_layer.cpp
+    """
+
+    parameter_field = "spp_param"
+    restrictions = (
+        "A picture too small for its finest windows (padding as wide as a window) is refused, as in Caffe.",
+        "STOCHASTIC needs sizes that the windows divide, because it takes no padding.",
+        "`engine` changes nothing.",
+    )
+
+    def setup(self, parameter: LayerParameter) -> None:
+        """Read the pyramid."""
+        options = self.options(parameter)
+        shape = self.bottom_shapes[0]
+        if len(shape) != 4:
+            self.refuse_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+        self.height: int = options.pyramid_height
+        if not 1 <= self.height <= 16:
+            self.refuse(f"pyramid_height is {self.height}; use 1 to 16")
+        self.method = SPPParameter.PoolMethod.Name(options.pool)
+        windows = [self._window(level, shape) for level in range(self.height)]
+        for level, window in enumerate(windows):
+            self._check(level, window)
+        pooled = [window.pooled for window in windows]
+        features = sum(shape[1] * rows * columns for rows, columns in pooled)
+        self.top_shapes = [(*shape[:2], *pooled[0]) if self.height == 1 else (shape[0], features)]
+
+    def _window(self, level: int, shape: Shape) -> pool.Window:
+        bins = 2**level
+        kernel = (-(-shape[2] // bins), -(-shape[3] // bins))
+        pad = ((kernel[0] * bins - shape[2] + 1) // 2, (kernel[1] * bins - shape[3] + 1) // 2)
+        return pool.Window((shape[2], shape[3]), kernel, kernel, pad, ceil=True)
+
+    def _check(self, level: int, window: pool.Window) -> None:
+        if any(pad >= size for pad, size in zip(window.pad, window.kernel, strict=True)):
+            self.refuse_shape(
+                f"the picture {format_shape(window.size)} is too small for {2**level} x {2**level} windows; "
+                "use a lower pyramid_height"
+            )
+        if self.method == "STOCHASTIC" and any(window.pad):
+            self.refuse_shape(
+                f"the picture {format_shape(window.size)} is no multiple of {2**level} windows, "
+                "and STOCHASTIC takes no padding"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C * windows)."""
+        levels = [self._pool(x, self._window(level, x.shape)) for level in range(self.height)]
+        if self.height == 1:
+            return levels[0]
+        return torch.cat([level.flatten(1) for level in levels], 1)
+
+    def _pool(self, x: Tensor, window: pool.Window) -> Tensor:
+        if self.method == "STOCHASTIC":
+            return pool.draw(x, window) if self.training else pool.weigh(x, window)
+        return pool.maximum(x, window) if self.method == "MAX" else pool.average(x, window)
