@@ -18,7 +18,7 @@ from torch.optim.adam import adam
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
-from .errors import SolverError
+from prototxt_like.errors import SolverError
 
 FUSED_DEVICES = ("cpu", "cuda")
 

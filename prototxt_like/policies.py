@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from .errors import SolverError
-from .schema.caffe_schema_pb2 import SolverParameter
+from prototxt_like.errors import SolverError
+from prototxt_like.schema.caffe_schema_pb2 import SolverParameter
 
 
 def learning_rate(parameter: SolverParameter, iteration: int, plateaus: int = 0) -> float:
