@@ -37,7 +37,7 @@ class Net(nn.Module):
     torch module, while the layers themselves (losses, accuracy, crops) stay those of the phase.
 
     Args:
-        net: a NetParameter, or the path of a prototxt or caffemodel.
+        net: a NetParameter, or the path of a prototxt or caffemodel; blobs in it are loaded unless ``weights`` is given.
         weights: a caffemodel's path or a NetParameter with blobs; loaded as ``load_weights`` does.
         phase: "TRAIN" or "TEST".
         stages: names that include and exclude rules may ask for.
@@ -69,7 +69,11 @@ class Net(nn.Module):
         self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
         self.name: str = message.name
         self.phase = phase
-        trained = weights if weights is None or isinstance(weights, NetParameter) else read_net(weights)
+        trained = read_net(weights) if isinstance(weights, str | os.PathLike) else weights
+        if trained is None and any(layer.blobs for layer in message.layer):
+            trained = message  # a caffemodel is a net and its weights in one
+        for layer in self.parameter_message.layer:
+            layer.ClearField("blobs")
         with limits.parameter_budget(max_parameters):
             wiring = wire(self.parameter_message, phase, input_shapes or {}, trained)
         self.layers = nn.ModuleDict(wiring.layers)

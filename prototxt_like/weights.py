@@ -74,6 +74,8 @@ def weights_message(net: Net) -> NetParameter:
     for layer in net.parameter_message.layer:
         written = message.layer.add()
         written.CopyFrom(layer)
+        if not written.HasField("phase"):
+            written.phase = net.parameter_message.state.phase
         for tensor in blobs.get(layer.name, ()):
             written.blobs.append(array_to_blob(tensor.detach().float().cpu().numpy()))
     return message

@@ -113,7 +113,6 @@ class _Builder:
     def _add_layer(self, index: int, written: LayerParameter) -> None:
         parameter = LayerParameter()
         parameter.CopyFrom(written)
-        parameter.ClearField("blobs")  # weights are loaded later, by name
         cls = get_layer_class(parameter.type)
         self._name_automatic_top(parameter, cls)
         shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
