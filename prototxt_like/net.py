@@ -37,7 +37,8 @@ class Net(nn.Module):
     torch module, while the layers themselves (losses, accuracy, crops) stay those of the phase.
 
     Args:
-        net: a NetParameter, or the path of a prototxt or caffemodel; blobs in it are loaded unless ``weights`` is given.
+        net: a NetParameter, or the path of a prototxt or caffemodel; blobs in it are its weights where no others are
+            given.
         weights: a caffemodel's path or a NetParameter with blobs; loaded as ``load_weights`` does.
         phase: "TRAIN" or "TEST".
         stages: names that include and exclude rules may ask for.
