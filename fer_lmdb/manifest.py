@@ -79,5 +79,6 @@ def check_file(path: Path, expected: str) -> None:
     found = file_sha256(path)
     if found != expected:
         raise DataSetError(
-            f"{path} is damaged: its SHA-256 begins {found[:12]}, the manifest says {expected[:12]}; build the data set again"
+            f"{path} is damaged: its SHA-256 begins {found[:12]}, the manifest says {expected[:12]};"
+            " build the data set again"
         )

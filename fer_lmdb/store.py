@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import lmdb
 import numpy as np
@@ -192,13 +192,14 @@ def read_split(path: Path) -> Split:
     """
     keys: list[str] = []
     labels: list[int] = []
-    with _reading(path) as (environment, transaction):
-        count = environment.stat()["entries"]
+    with _reading(path) as (count, records):
         images: NDArray[np.uint8] | None = None
-        for number, (key, value) in enumerate(transaction.cursor()):
+        for number, (key, value) in enumerate(records):
             image, label = decode_datum(value, f"{path}: {_text(key)}")
             if images is None:
                 images = np.empty((count, 1, *image.shape), dtype=np.uint8)
+            if number >= count:
+                raise StoreError(f"{path} holds more records than it counts ({count}); the file is damaged")
             if images.shape[2:] != image.shape:
                 raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
             images[number, 0] = image
@@ -206,6 +207,8 @@ def read_split(path: Path) -> Split:
             labels.append(label)
     if images is None:
         raise StoreError(f"{path} holds no record; build the data set again")
+    if len(keys) != count:
+        raise StoreError(f"{path} counts {count} records and holds {len(keys)}; the file is damaged")
     return Split(keys, images, np.array(labels, dtype=np.int64))
 
 
@@ -222,8 +225,8 @@ def iterate(path: Path) -> Iterator[Record]:
 
 def iterate_values(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield every key with its undecoded value, in the order of the keys."""
-    with _reading(path) as (_, transaction):
-        yield from transaction.cursor()
+    with _reading(path) as (_, records):
+        yield from records
 
 
 def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
@@ -245,8 +248,8 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 def count_records(path: Path) -> int:
     """Return how many records a database says it holds."""
-    with _reading(path) as (environment, _):
-        return int(environment.stat()["entries"])
+    with _reading(path) as (count, _):
+        return count
 
 
 def digest(path: Path) -> str:
@@ -271,7 +274,8 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
     datum = _parse(value, where)
     if datum.encoded:
         return _decode_picture(datum.data, where), datum.label
-    if datum.channels != 1 or datum.height * datum.width != len(datum.data) or not datum.data:
+    sizes_fit = datum.channels == 1 and datum.height > 0 and datum.height * datum.width == len(datum.data)
+    if not sizes_fit:
         raise StoreError(
             f"{where} says {datum.channels} x {datum.height} x {datum.width} and holds {len(datum.data)} bytes;"
             " expected one grey channel of bytes"
@@ -280,8 +284,8 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction]]:
-    """Open a finished database for reading.
+def _reading(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
+    """Open a finished database for reading; give its number of records and the records in order.
 
     No lock is taken: a finished database is never written again, and so several processes,
     or one without the right to write, may read it at the same moment.
@@ -292,8 +296,8 @@ def _reading(path: Path) -> Iterator[tuple[lmdb.Environment, lmdb.Transaction]]:
         environment = lmdb.open(str(path), readonly=True, lock=False, create=False, max_dbs=0)
         try:
             _check_length(Path(path), environment)
-            with environment.begin(buffers=False) as transaction:
-                yield environment, transaction
+            with environment.begin() as transaction:
+                yield environment.stat()["entries"], cast("Iterator[tuple[bytes, bytes]]", iter(transaction.cursor()))
         finally:
             environment.close()
 
@@ -312,8 +316,16 @@ def _as_store_error(path: Path) -> Iterator[None]:
     try:
         yield
     except (lmdb.Error, OSError) as error:
-        reason = "no space left on the disk" if "No space left" in str(error) else str(error).removeprefix(f"{path}: ")
+        reason = "no space left on the disk" if _disk_is_full(path, error) else str(error).removeprefix(f"{path}: ")
         raise StoreError(f"{path}: {reason}") from error
+
+
+def _disk_is_full(path: Path, error: Exception) -> bool:
+    """Whether that is the reason; LMDB calls it an I/O error where the last page fitted in part."""
+    if "Input/output error" in str(error):
+        disk = os.statvfs(path)
+        return disk.f_bavail * disk.f_frsize < 1 << 20
+    return "No space left" in str(error) or "Disk quota" in str(error)
 
 
 def _parse(value: bytes, where: str) -> Datum:

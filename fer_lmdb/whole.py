@@ -35,7 +35,7 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
         DataSetError: the target exists (without `force`) or is not ours, somebody else is building it at
             this moment, or the place cannot be written.
     """
-    target = Path(os.path.abspath(target))
+    target = Path(target).resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _lock(target):
@@ -58,8 +58,8 @@ def sync_tree(folder: Path) -> None:
     """Bring every file and folder below (and the folder itself) onto the disk."""
     for root, _, files in os.walk(folder):
         for name in files:
-            _sync(os.path.join(root, name))
-        _sync(root)
+            _sync(Path(root) / name)
+        _sync(Path(root))
 
 
 def _check_target(target: Path, force: bool, marker: str) -> None:
@@ -75,7 +75,7 @@ def _clean_up(target: Path) -> None:
     """Remove what a killed process left; bring the old folder back where the target is missing."""
     old = _beside(target, "old")
     if old.exists() and not target.exists():
-        os.rename(old, target)
+        old.rename(target)
     shutil.rmtree(old, ignore_errors=True)
     building = _beside(target, "building")
     if building.exists():
@@ -85,11 +85,11 @@ def _clean_up(target: Path) -> None:
 def _take_place(building: Path, target: Path) -> None:
     """Put the new folder in the target's place; one step where the system can exchange two names."""
     if not target.exists() or not any(target.iterdir()):
-        os.rename(building, target)
+        building.rename(target)
     elif not _exchange(building, target):
         # Killed between these two lines, the old folder waits under its hidden name for `_clean_up`.
-        os.rename(target, _beside(target, "old"))
-        os.rename(building, target)
+        target.rename(_beside(target, "old"))
+        building.rename(target)
     _sync(target.parent)
 
 
@@ -125,7 +125,7 @@ def _open_locked(path: Path, target: Path) -> int:
             raise DataSetError(
                 f"{target} is being built by another process; wait for it or choose another place"
             ) from None
-        if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
         os.close(descriptor)  # its holder removed the file between our open and our lock
 
@@ -134,7 +134,7 @@ def _beside(target: Path, what: str) -> Path:
     return target.parent / f".{target.name}.{what}"
 
 
-def _sync(path: str | Path) -> None:
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
