@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prototxt_like.files import write_mean as write_mean
     from prototxt_like.files import write_text as write_text
     from prototxt_like.net import Net as Net
+    from prototxt_like.policies import learning_rate as learning_rate
     from prototxt_like.schema.caffe_schema_pb2 import BlobProto as BlobProto
     from prototxt_like.schema.caffe_schema_pb2 import Datum as Datum
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter as LayerParameter
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import SolverParameter as SolverParameter
     from prototxt_like.schema.caffe_schema_pb2 import SolverState as SolverState
     from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter as TransformationParameter
-    from prototxt_like.policies import learning_rate as learning_rate
     from prototxt_like.snapshots import restore_snapshot as restore_snapshot
     from prototxt_like.snapshots import write_snapshot as write_snapshot
     from prototxt_like.solver import Solver as Solver
