@@ -31,7 +31,7 @@ M = TypeVar("M", bound="Message")
 PathLike = str | os.PathLike[str]
 
 #: Larger files are refused unread: no prototxt comes near the first, and protobuf itself ends at the second.
-MAX_TEXT_BYTES = 16 * 2**20
+MAX_TEXT_BYTES = 4 * 2**20
 MAX_BINARY_BYTES = 2**31 - 1
 
 

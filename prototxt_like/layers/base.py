@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import torch
 from torch import Tensor, nn
 
-from prototxt_like import fillers
+from prototxt_like import fillers, limits
 from prototxt_like.errors import NetError, ShapeMismatch
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Layer(nn.Module):
         """
         if any(size <= 0 for size in shape):
             self.refuse_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
+        limits.claim(shape, self.title)
         tensor = torch.empty(shape)
         try:
             fillers.fill(tensor, filler)
@@ -109,6 +110,7 @@ class Layer(nn.Module):
 
     def add_statistic(self, name: str, shape: Shape) -> None:
         """Create a blob that is computed, not learned; it starts at zero."""
+        limits.claim(shape, self.title)
         self.register_buffer(name, torch.zeros(shape))
         self.blob_names.append(name)
 

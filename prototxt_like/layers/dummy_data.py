@@ -11,6 +11,7 @@ from prototxt_like import fillers
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, Shape, format_shape
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import claim
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class DummyData(Layer):
         for index, (shape, filler) in enumerate(zip(self.top_shapes, self.fillers, strict=True)):
             if any(size <= 0 for size in shape):
                 self.refuse_shape(f"top {index} would be empty: shape {format_shape(shape)}")
+            claim(shape, self.title)
             # not saved: Caffe's weight files do not hold it either
             self.register_buffer(f"data_{index}", self._filled(torch.empty(shape), filler), persistent=False)
 

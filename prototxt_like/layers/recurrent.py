@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, count, format_shape
+from prototxt_like.limits import claim
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -52,6 +53,7 @@ class Recurrent(Layer):
         state = (1, streams, self.num_output)
         self.top_shapes = [(steps, streams, self.num_output)] + [state] * exposed
         for name in self.states:
+            claim(state, self.title)
             self.register_buffer(name, torch.zeros(state), persistent=False)
 
     def _check_bottoms(self, exposed: int) -> None:
