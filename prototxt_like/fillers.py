@@ -60,7 +60,7 @@ def _gaussian(tensor: Tensor, filler: FillerParameter) -> None:
     if filler.sparse >= 0:
         # Caffe divides by the number of outputs, whatever the number of inputs is.
         probability = min(filler.sparse / tensor.shape[0], 1.0)
-        tensor.mul_(torch.full_like(tensor, probability).bernoulli_())
+        tensor.mul_(torch.bernoulli(torch.full_like(tensor, probability)))
     elif filler.sparse != -1:
         raise NetError(f"the gaussian filler's sparse is {filler.sparse}; give a count, or leave the field out")
 

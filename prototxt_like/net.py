@@ -17,7 +17,7 @@ from prototxt_like.layers import Layer
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.state import filter_net, state_of
-from prototxt_like.upgrade import upgrade_net
+from prototxt_like.upgrade import upgraded
 from prototxt_like.wiring import Step, wire
 
 
@@ -66,11 +66,11 @@ class Net(nn.Module):
         max_parameters: int = limits.MAX_PARAMETERS,
     ) -> None:
         super().__init__()
-        message = _own_copy(net) if isinstance(net, NetParameter) else read_net(net)
+        message = upgraded(net) if isinstance(net, NetParameter) else read_net(net)
         self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
         self.name: str = message.name
         self.phase = phase
-        trained = read_net(weights) if isinstance(weights, str | os.PathLike) else weights
+        trained = upgraded(weights) if isinstance(weights, NetParameter) else weights and read_net(weights)
         if trained is None and any(layer.blobs for layer in message.layer):
             trained = message  # a caffemodel is a net and its weights in one
         for layer in self.parameter_message.layer:
@@ -199,9 +199,3 @@ class Net(nn.Module):
         else:
             for slot, top in zip(step.tops, tops or (), strict=True):
                 values[slot] = top
-
-
-def _own_copy(net: NetParameter) -> NetParameter:
-    copy = NetParameter()
-    copy.CopyFrom(net)
-    return upgrade_net(copy)

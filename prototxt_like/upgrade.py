@@ -63,6 +63,15 @@ def upgrade_net(net: NetParameter) -> NetParameter:
     return net
 
 
+def upgraded(net: NetParameter) -> NetParameter:
+    """The net itself if its layout is today's, else an upgraded copy."""
+    if not (net.layers or net.input or net.input_dim or net.input_shape):
+        return net
+    copy = NetParameter()
+    copy.CopyFrom(net)
+    return upgrade_net(copy)
+
+
 def upgrade_solver(solver: SolverParameter) -> SolverParameter:
     """Turn the old enum ``solver_type`` into the string ``type``, in place.
 

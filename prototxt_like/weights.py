@@ -16,6 +16,7 @@ from prototxt_like.files import read_net, write_binary
 from prototxt_like.layers import Layer
 from prototxt_like.net import Net
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter
+from prototxt_like.upgrade import upgraded
 
 
 @dataclass
@@ -50,7 +51,7 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
         WeightsError: a layer with another number of blobs, or a blob of another shape.
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
-    message = weights if isinstance(weights, NetParameter) else read_net(weights)
+    message = upgraded(weights) if isinstance(weights, NetParameter) else read_net(weights)
     targets = {layer.name: layer for layer in reversed(net.caffe_layers)}
     report = LoadReport()
     copies: list[tuple[Tensor, np.ndarray]] = []

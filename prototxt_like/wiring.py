@@ -81,6 +81,7 @@ class _Builder:
         self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
         self.sharing = Sharing(force_backward=net.force_backward)
         self.parts: list[tuple[str, LayerParameter]] = []
+        self.holders: set[str] = set()  # names of layers with parameters
 
     def build(self) -> Wiring:
         self._check_names()
@@ -162,16 +163,15 @@ class _Builder:
         parameter.top.append(name)
 
     def _add_module(self, index: int, layer: Layer) -> str:
-        if layer.blob_names and any(layer.name == other.name and other.blob_names for other in self._layers()):
+        if layer.blob_names and layer.name in self.holders:
             raise NetError(f'two layers are called "{layer.name}" and both hold parameters; weights are found by name')
+        if layer.blob_names:
+            self.holders.add(layer.name)
         key = (layer.name or f"{layer.type_name}_{index}").replace(".", "_")
         while key in self.wiring.layers or hasattr(nn.ModuleDict, key):
             key += "_"
         self.wiring.layers[key] = layer
         return key
-
-    def _layers(self) -> list[Layer]:
-        return list(self.wiring.layers.values())
 
     def _add_loss_weights(self, parameter: LayerParameter, cls: type[Layer]) -> None:
         weights = list(parameter.loss_weight)
