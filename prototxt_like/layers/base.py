@@ -51,6 +51,8 @@ class Layer(nn.Module):
     default_loss_weight: ClassVar[float] = 0.0
     #: Name of the field of LayerParameter that this type reads; empty where it reads none.
     parameter_field: ClassVar[str] = ""
+    #: Other fields of LayerParameter that it reads.
+    more_fields: ClassVar[tuple[str, ...]] = ()
     #: Where this layer does less, or something else, than Caffe's; for docs/prototxt.md.
     restrictions: ClassVar[tuple[str, ...]] = ()
     #: Who knows this type.

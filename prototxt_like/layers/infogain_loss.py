@@ -33,6 +33,7 @@ class InfogainLoss(ClassLoss):
     max_bottoms = 3
     max_tops = 2
     parameter_field = "infogain_loss_param"
+    more_fields = ("loss_param",)
     restrictions = (
         "`source` is read relative to the working directory, as in Caffe.",
         "`normalize` is refused, as in Caffe; use `normalization`.",

@@ -76,12 +76,15 @@ class ClassLoss(NormalizedLoss):
     label_axis: int
     classes: int
 
-    def read_axis(self, axis: int) -> None:
-        """Find the axis of the classes and check that there is one label for every position."""
+    def read_axis(self, axis: int, *, soft: bool = False) -> None:
+        """Find the axis of the classes and check that there is one label (or distribution) for every position."""
         scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
         self.label_axis = self.axis(axis, len(scores))
         self.classes = scores[self.label_axis]
-        check_label_count(self, scores, labels, self.label_axis)
+        if soft:
+            self.same_shapes(why="with soft_label the labels have the shape of the scores")
+        else:
+            check_label_count(self, scores, labels, self.label_axis)
 
 
 def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:

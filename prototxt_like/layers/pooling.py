@@ -32,6 +32,13 @@ class Pooling(Layer):
 
     max_tops = 2
     parameter_field = "pooling_param"
+    restrictions = (
+        "A window that lies outside the picture (possible without `pad` where `stride` is greater than the kernel) "
+        "is -3.4e38 in MAX, as in Caffe, and 0 in AVE, where Caffe divides 0 by 0.",
+        "A value that is not a number passes through MAX; Caffe skips it.",
+        "STOCHASTIC works on any processor (in Caffe on the GPU alone); its bottom should not be negative.",
+        "`engine` changes nothing.",
+    )
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the window and infer the top."""

@@ -25,6 +25,7 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
     Source: BVLC/caffe src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp
     """
 
+    more_fields = ("loss_param",)
     restrictions = ("As in Caffe, a target is cut to a whole number before it is compared with `ignore_label`.",)
 
     def setup(self, parameter: LayerParameter) -> None:

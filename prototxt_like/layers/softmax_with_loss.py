@@ -28,32 +28,47 @@ class SoftmaxWithLoss(ClassLoss):
     """
 
     parameter_field = "softmax_param"
+    more_fields = ("loss_param",)
     max_tops = 2
     restrictions = (
         "A label outside the classes is an error (undefined in Caffe).",
         "With two tops the second weighs 0 where `loss_weight` is not given (Caffe wants both written).",
+        "Extension: with `soft_label` bottom 1 holds a distribution over the classes for every position, in the shape "
+        "of the scores; nothing is cut off then, and `ignore_label` is refused.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis, what to ignore and how to normalise."""
         super().setup(parameter)
-        self.read_axis(self.options(parameter).axis)
+        self.soft: bool = parameter.loss_param.soft_label
+        self.read_axis(self.options(parameter).axis, soft=self.soft)
         self.read_normalization(parameter)
+        if self.soft and self.ignore_label is not None:
+            self.refuse("soft_label and ignore_label are both given; a distribution has no label to ignore")
         if self.top_count == 2:
             self.top_shapes.append(self.bottom_shapes[0])
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The loss, and the probabilities where the net has a top for them."""
         scores = at_least_float32(scores)
-        flat_labels = integer_labels(self, labels, self.classes, self.ignore_label)
         outer, inner = count(scores.shape, 0, self.label_axis), count(scores.shape, self.label_axis + 1)
-        # (..., C, ...) -> (positions, C)
-        flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, self.classes)
-        ignored = _NOTHING_IGNORED if self.ignore_label is None else self.ignore_label
-        each = F.cross_entropy(flat_scores, flat_labels, ignore_index=ignored, reduction="none")
-        each = each.clamp(max=LARGEST_LOG_LOSS).detach() + (each - each.detach())
-        valid = None if self.ignore_label is None else flat_labels != self.ignore_label
-        loss = self.normalize(each.sum(), outer, inner, valid)
+        total, valid = self._soft_loss(scores, labels) if self.soft else self._hard_loss(scores, labels)
+        loss = self.normalize(total, outer, inner, valid)
         if self.top_count == 1:
             return loss
         return loss, F.softmax(scores.detach(), self.label_axis)
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """(..., C, ...) -> (positions, C)."""
+        return x.movedim(self.label_axis, -1).reshape(-1, self.classes)
+
+    def _hard_loss(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        index = integer_labels(self, labels, self.classes, self.ignore_label)
+        ignored = _NOTHING_IGNORED if self.ignore_label is None else self.ignore_label
+        each = F.cross_entropy(self._rows(scores), index, ignore_index=ignored, reduction="none")
+        each = each.clamp(max=LARGEST_LOG_LOSS).detach() + (each - each.detach())
+        return each.sum(), None if self.ignore_label is None else index != self.ignore_label
+
+    def _soft_loss(self, scores: Tensor, distributions: Tensor) -> tuple[Tensor, None]:
+        wanted = self._rows(distributions).to(scores.dtype)
+        return F.cross_entropy(self._rows(scores), wanted, reduction="sum"), None

@@ -1,0 +1,297 @@
+"""What every layer type must do, tried on one small example each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import NetError, UnknownLayerType
+from prototxt_like.layers import Layer, get_layer_class, layer_types, register
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A layer and its bottoms; ``whole`` bottoms hold indices or labels below the given bound."""
+
+    text: str
+    shapes: tuple[Shape, ...]
+    tops: int = 1
+    phase: str = "TRAIN"
+    whole: tuple[tuple[int, int], ...] = ()
+    batch_axis: int | None = 0  # None: the number of items is part of the layer
+    exact_gradient: bool = True
+    compiles: bool = True
+
+    def bottoms(self, dtype: torch.dtype = torch.float32, batch: int | None = None) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(5)
+        bounds = dict(self.whole)
+        made = []
+        for index, shape in enumerate(self.shapes):
+            sizes = list(shape)
+            if batch is not None and self.batch_axis is not None and sizes[self.batch_axis] == self.items:
+                sizes[self.batch_axis] = batch
+            if index in bounds:
+                made.append(torch.randint(0, bounds[index], sizes, generator=generator).to(dtype))
+            else:
+                made.append(torch.rand(sizes, generator=generator, dtype=torch.float64).to(dtype) + 0.1)
+        return made
+
+    @property
+    def items(self) -> int:
+        return self.shapes[0][self.batch_axis or 0]
+
+
+PICTURE = (2, 3, 7, 5)
+EXAMPLES = {
+    "AbsVal": Example("", (PICTURE,)),
+    "Accuracy": Example("", ((4, 3), (4,)), whole=((1, 3),), exact_gradient=False),
+    "ArgMax": Example("argmax_param { top_k: 2 }", ((4, 3, 5),), exact_gradient=False),
+    "BNLL": Example("", (PICTURE,)),
+    "BatchNorm": Example("", (PICTURE,)),
+    "BatchReindex": Example("", ((4, 3, 5), (6,)), whole=((1, 4),), batch_axis=None),
+    "Bias": Example('bias_param { filler { type: "xavier" } }', (PICTURE,)),
+    "Clip": Example("clip_param { min: 0.3 max: 0.8 }", (PICTURE,)),
+    "Concat": Example("", (PICTURE, (2, 4, 7, 5))),
+    "ContrastiveLoss": Example("", ((4, 3), (4, 3), (4,)), whole=((2, 2),), exact_gradient=False),
+    "Convolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (PICTURE,)),
+    "Crop": Example("crop_param { axis: 2 offset: 1 }", (PICTURE, (2, 3, 4, 3))),
+    "Deconvolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (PICTURE,)),
+    "DetectionOutput": Example(
+        "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.4 } confidence_threshold: 0.6 }",
+        ((2, 20), (2, 15), (1, 2, 20)),
+        phase="TEST",
+        batch_axis=None,
+        exact_gradient=False,
+        compiles=False,
+    ),
+    "Dropout": Example("", (PICTURE,), phase="TEST"),
+    "DummyData": Example(
+        'dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "gaussian" } }', (), batch_axis=None
+    ),
+    "ELU": Example("elu_param { alpha: 0.5 }", (PICTURE,)),
+    "Eltwise": Example("eltwise_param { coeff: 0.5 coeff: -1 coeff: 2 }", (PICTURE, PICTURE, PICTURE)),
+    "Embed": Example(
+        'embed_param { num_output: 4 input_dim: 6 weight_filler { type: "xavier" } }', ((5, 2),), whole=((0, 6),)
+    ),
+    "EuclideanLoss": Example("", (PICTURE, PICTURE)),
+    "Exp": Example("exp_param { base: 2 scale: 0.5 shift: 1 }", (PICTURE,)),
+    "Filter": Example("", (PICTURE, (2,)), whole=((1, 2),), compiles=False),
+    "Flatten": Example("", (PICTURE,)),
+    "GaussianNoise": Example("", (PICTURE,), phase="TEST"),
+    "HingeLoss": Example("hinge_loss_param { norm: L2 }", ((4, 3), (4,)), whole=((1, 3),)),
+    "Im2col": Example("convolution_param { kernel_size: 3 stride: 2 dilation: 2 pad: 1 }", (PICTURE,)),
+    "InfogainLoss": Example("", ((4, 3), (4,), (1, 1, 3, 3)), whole=((1, 3),), exact_gradient=False),
+    "InnerProduct": Example("inner_product_param { num_output: 4 }", (PICTURE,)),
+    "LRN": Example("lrn_param { local_size: 3 alpha: 0.5 }", (PICTURE,)),
+    "LSTM": Example(
+        'recurrent_param { num_output: 4 weight_filler { type: "xavier" } }',
+        ((6, 2, 3), (6, 2)),
+        whole=((1, 2),),
+        batch_axis=1,
+    ),
+    "LSTMUnit": Example("", ((1, 2, 3), (1, 2, 12), (1, 2)), tops=2, whole=((2, 2),), batch_axis=1),
+    "Log": Example("log_param { base: 10 shift: 1 }", (PICTURE,)),
+    "MVN": Example("mvn_param { across_channels: true }", (PICTURE,)),
+    "MultinomialLogisticLoss": Example("", ((4, 3), (4,)), whole=((1, 3),)),
+    "Normalize": Example("norm_param { across_spatial: false channel_shared: false }", (PICTURE,)),
+    "PReLU": Example("", (PICTURE,)),
+    "Parameter": Example("parameter_param { shape { dim: 2 dim: 3 } }", (), batch_axis=None),
+    "Permute": Example("permute_param { order: 0 order: 2 order: 3 order: 1 }", (PICTURE,)),
+    "Pooling": Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 }", (PICTURE,)),
+    "Power": Example("power_param { power: 2 scale: 0.5 shift: 1 }", (PICTURE,)),
+    "PriorBox": Example(
+        "prior_box_param { min_size: 4 aspect_ratio: 2 }",
+        (PICTURE, (2, 3, 30, 20)),
+        batch_axis=None,
+        exact_gradient=False,
+    ),
+    "RNN": Example(
+        'recurrent_param { num_output: 4 weight_filler { type: "xavier" } }',
+        ((6, 2, 3), (6, 2)),
+        whole=((1, 2),),
+        batch_axis=1,
+    ),
+    "ReLU": Example("relu_param { negative_slope: 0.1 }", (PICTURE,)),
+    "Reduction": Example("reduction_param { operation: SUMSQ axis: 1 }", (PICTURE,)),
+    "Reshape": Example("reshape_param { shape { dim: 0 dim: -1 dim: 7 } }", (PICTURE,)),
+    "SPP": Example("spp_param { pyramid_height: 2 pool: AVE }", (PICTURE,)),
+    "Scale": Example("scale_param { bias_term: true }", (PICTURE,)),
+    "Sigmoid": Example("", (PICTURE,)),
+    "SigmoidCrossEntropyLoss": Example("", ((4, 3), (4, 3)), whole=((1, 2),)),
+    "Silence": Example("", (PICTURE,), tops=0, exact_gradient=False),
+    "Slice": Example("slice_param { slice_point: 1 }", (PICTURE,), tops=2),
+    "Softmax": Example("", (PICTURE,)),
+    "SoftmaxWithLoss": Example("", ((4, 3), (4,)), whole=((1, 3),)),
+    "Split": Example("", (PICTURE,), tops=2),
+    "Swish": Example("swish_param { beta: 2 }", (PICTURE,)),
+    "TanH": Example("", (PICTURE,)),
+    "Threshold": Example("threshold_param { threshold: 0.5 }", (PICTURE,), exact_gradient=False),
+    "Tile": Example("tile_param { tiles: 3 }", (PICTURE,)),
+}
+REFUSED = {"HDF5Output", "Python"}
+every_type = pytest.mark.parametrize("name", EXAMPLES)
+
+
+@pytest.fixture
+def build(make_layer: Callable[..., Layer]) -> Callable[[str], Layer]:
+    def make(name: str) -> Layer:
+        example = EXAMPLES[name]
+        bottoms = " ".join(f'bottom: "bottom{index}"' for index in range(len(example.shapes)))
+        torch.manual_seed(3)
+        text = f'type: "{name}" {bottoms} {example.text}'
+        return make_layer(text, *example.shapes, phase=example.phase, tops=example.tops)
+
+    return make
+
+
+def as_tuple(tops: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tops if isinstance(tops, tuple) else (tops,)
+
+
+def test_there_is_an_example_of_every_type() -> None:
+    assert set(EXAMPLES) | REFUSED == set(layer_types())
+
+
+@every_type
+def test_top_shapes_are_those_of_the_tops(name: str, build: Callable[[str], Layer]) -> None:
+    layer = build(name)
+    shapes = [tuple(top.shape) for top in as_tuple(layer(*EXAMPLES[name].bottoms()))]
+    if name in ("Filter", "DetectionOutput"):  # what passes depends on the data
+        assert [len(shape) for shape in shapes] == [len(shape) for shape in layer.top_shapes]
+    else:
+        assert shapes == layer.top_shapes
+
+
+@every_type
+def test_another_batch_size(name: str, build: Callable[[str], Layer]) -> None:
+    example = EXAMPLES[name]
+    if example.batch_axis is None:
+        pytest.skip("its number of items is part of the layer")
+    layer = build(name)
+    tops = as_tuple(layer(*example.bottoms(batch=example.items + 3)))
+    for top, shape in zip(tops, layer.top_shapes, strict=True):
+        if len(shape) and name != "Filter":
+            assert top.shape[example.batch_axis] == example.items + 3
+
+
+@every_type
+def test_a_list_of_blobs_is_named(name: str, build: Callable[[str], Layer]) -> None:
+    layer = build(name)
+    assert [blob.shape for blob in layer.blobs] == [getattr(layer, blob).shape for blob in layer.blob_names]
+    assert {id(parameter) for parameter in layer.parameters()} <= {id(blob) for blob in layer.blobs}
+
+
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.exact_gradient])
+def test_gradient(name: str, build: Callable[[str], Layer]) -> None:
+    example = EXAMPLES[name]
+    layer = build(name).double()
+    whole = dict(example.whole)
+    bottoms = example.bottoms(torch.float64)
+    learned = [bottom.requires_grad_() for index, bottom in enumerate(bottoms) if index not in whole]
+    if name in ("EuclideanLoss", "Crop", "SigmoidCrossEntropyLoss"):
+        learned = learned[:1]
+    parameters = list(layer.parameters())
+    if not learned and not parameters:
+        assert name == "DummyData"
+        return
+
+    def tops(*_: Tensor) -> tuple[Tensor, ...]:
+        torch.manual_seed(0)
+        if hasattr(layer, "reset"):
+            layer.reset()
+        return as_tuple(layer(*bottoms))
+
+    assert torch.autograd.gradcheck(tops, (*learned, *parameters), atol=1e-6)
+
+
+@every_type
+def test_bfloat16_autocast_stays_near(name: str, build: Callable[[str], Layer]) -> None:
+    example = EXAMPLES[name]
+    exact, rough = build(name), build(name)
+    torch.manual_seed(0)
+    expected = as_tuple(exact(*example.bottoms()))
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        whole = dict(example.whole)
+        bottoms = [b if index in whole else b.bfloat16() for index, b in enumerate(example.bottoms())]
+        actual = as_tuple(rough(*bottoms))
+    if name in ("Accuracy", "ArgMax", "DetectionOutput", "DummyData", "Threshold"):  # a rounded value may lie elsewhere
+        return
+    for a, e in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a.float(), e.float(), rtol=0.05, atol=0.05)
+    assert all(blob.dtype == torch.float32 for blob in rough.blobs)
+
+
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if (2, 3, 7, 5) in example.shapes])
+def test_channels_last_changes_nothing(name: str, build: Callable[[str], Layer]) -> None:
+    example = EXAMPLES[name]
+    expected = as_tuple(build(name)(*example.bottoms()))
+    bottoms = [b.contiguous(memory_format=torch.channels_last) if b.dim() == 4 else b for b in example.bottoms()]
+    actual = as_tuple(build(name)(*bottoms))
+    for a, e in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, e, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.compiles])
+def test_is_one_graph(name: str, build: Callable[[str], Layer]) -> None:
+    """torch.compile and torch.export need the whole forward as one graph, without a look at any value."""
+    example = EXAMPLES[name]
+    torch.manual_seed(0)
+    expected = as_tuple(build(name)(*example.bottoms()))
+    torch.manual_seed(0)
+    torch.compiler.reset()
+    actual = as_tuple(torch.compile(build(name), backend="eager", fullgraph=True)(*example.bottoms()))
+    for a, e in zip(actual, expected, strict=True):
+        torch.testing.assert_close(a, e)
+
+
+@every_type
+def test_can_be_copied(name: str, build: Callable[[str], Layer]) -> None:
+    layer = build(name)
+    twin = copy.deepcopy(layer)
+    for mine, its in zip(layer.blobs, twin.blobs, strict=True):
+        assert torch.equal(mine, its)
+        assert mine is not its
+
+
+@every_type
+def test_too_many_bottoms_and_tops_are_refused(name: str, make_layer: Callable[..., Layer]) -> None:
+    example = EXAMPLES[name]
+    cls = get_layer_class(name)
+    text = f'type: "{name}" {example.text}'
+    if cls.max_bottoms is not None:
+        shapes = [*example.shapes, *[PICTURE] * (cls.max_bottoms + 1 - len(example.shapes))]
+        with pytest.raises(NetError, match=rf'layer "it" \({name}\): it has {len(shapes)} bottoms?, expected'):
+            make_layer(text, *shapes, tops=example.tops)
+    if cls.max_tops is not None:
+        with pytest.raises(NetError, match=rf'layer "it" \({name}\): it has {cls.max_tops + 1} tops?, expected'):
+            make_layer(text, *example.shapes, tops=cls.max_tops + 1)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_types_that_would_run_or_write_what_the_net_names_are_refused(
+    name: str, make_layer: Callable[..., Layer]
+) -> None:
+    with pytest.raises(NetError, match=f'layer "it" \\({name}\\): .*may not name'):
+        make_layer(f'type: "{name}"', PICTURE)
+
+
+def test_an_unknown_type_names_the_nearest() -> None:
+    with pytest.raises(UnknownLayerType, match='unknown layer type "Convolutoin"; did you mean "Convolution"'):
+        get_layer_class("Convolutoin")
+    with pytest.raises(UnknownLayerType, match='"RELU"; did you mean "ReLU"'):
+        get_layer_class("RELU")
+    with pytest.raises(UnknownLayerType, match=r'"ROIAlign.*docs/prototxt.md'):
+        get_layer_class("ROIAlignQQQ")
+
+
+def test_a_type_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="ReLU is registered twice"):
+        register("ReLU")(Layer)
