@@ -50,8 +50,8 @@ def claim(shape: Sequence[int], what: str) -> None:
     left -= math.prod(shape)
     if left < 0:
         raise NetError(
-            f"{what}: with its blob of {_sizes(shape)} the net has more parameters than allowed "
-            f"(max_parameters = {MAX_PARAMETERS} unless raised in pl.Net); check the sizes in the net"
+            f"{what}: with its blob of {_sizes(shape)} the net has more parameters than allowed; "
+            "check the sizes in the net, or raise max_parameters"
         )
     _left.set(left)
 

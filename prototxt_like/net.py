@@ -66,11 +66,11 @@ class Net(nn.Module):
         max_parameters: int = limits.MAX_PARAMETERS,
     ) -> None:
         super().__init__()
-        message = upgraded(net) if isinstance(net, NetParameter) else read_net(net)
+        message = _message(net)
         self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
         self.name: str = message.name
         self.phase = phase
-        trained = upgraded(weights) if isinstance(weights, NetParameter) else weights and read_net(weights)
+        trained = None if weights is None else _message(weights)
         if trained is None and any(layer.blobs for layer in message.layer):
             trained = message  # a caffemodel is a net and its weights in one
         for layer in self.parameter_message.layer:
@@ -112,7 +112,7 @@ class Net(nn.Module):
             self._run(step, values)
             for slot in step.dead:
                 values[slot] = None
-        return {name: values[self._slots[name]] for name in self.outputs}  # type: ignore[misc]
+        return {name: value for name in self.outputs if (value := values[self._slots[name]]) is not None}
 
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Run the net and return every named blob.
@@ -199,3 +199,7 @@ class Net(nn.Module):
         else:
             for slot, top in zip(step.tops, tops or (), strict=True):
                 values[slot] = top
+
+
+def _message(net: NetParameter | str | os.PathLike[str]) -> NetParameter:
+    return upgraded(net) if isinstance(net, NetParameter) else read_net(net)

@@ -78,7 +78,7 @@ class Sharing:
             spec_index = len(self.learning)
             explicit = frozenset(name for name in ("lr_mult", "decay_mult") if written.HasField(name))
             self.learning.append(ParameterSpec(key, blob, written.lr_mult, written.decay_mult, explicit))
-            tensor.requires_grad_(written.lr_mult != 0 or self._force_backward)
+            self._freeze_or_not(tensor, written.lr_mult)
         if written.name:
             self._owners[written.name] = _Owner(layer, blob, spec_index)
 
@@ -88,10 +88,14 @@ class Sharing:
         _check_shapes(written, layer, tuple(ours.shape), owner.layer, tuple(theirs.shape))
         if owner.spec_index is not None:
             self._merge_multipliers(written, owner.spec_index)
+            self._freeze_or_not(theirs, self.learning[owner.spec_index].lr_mult)
         if isinstance(theirs, nn.Parameter) and theirs.shape == ours.shape:
             setattr(layer, blob, theirs)
         else:
             _borrow(layer, blob, owner, tuple(ours.shape))
+
+    def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
+        parameter.requires_grad_(lr_mult != 0 or self._force_backward)
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:
         """A multiplier may be given in one place or in several, but only with one value."""
@@ -125,10 +129,12 @@ def _borrow(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> N
     A second reference to a buffer would come apart when the net moves to another device, and a view of another
     shape is no parameter of its own.
     """
-    source = owner.layer, owner.blob
+    # In the instance, not in the property, so that a copy of the net looks into the copy.
+    layer.__dict__.setdefault("_borrowed", {})[blob] = (owner.layer, owner.blob, shape)
 
-    def borrowed(_: Layer) -> Tensor:
-        return getattr(*source).view(shape)
+    def borrowed(self: Layer) -> Tensor:
+        owning_layer, owning_blob, seen_shape = self.__dict__["_borrowed"][blob]
+        return getattr(owning_layer, owning_blob).view(seen_shape)
 
     delattr(layer, blob)
     layer.__class__ = type(type(layer).__name__, (type(layer),), {blob: property(borrowed)})

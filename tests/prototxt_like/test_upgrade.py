@@ -11,12 +11,47 @@ from prototxt_like.schema.caffe_schema_pb2 import V1LayerParameter
 from prototxt_like.upgrade import v1_type_name
 
 # What BVLC/caffe src/caffe/util/upgrade_proto.cpp, UpgradeV1LayerType, returns.
-NAMES = (
-    "AbsVal Accuracy ArgMax BNLL Concat ContrastiveLoss Convolution Data Deconvolution Dropout DummyData EuclideanLoss "
-    "Eltwise Exp Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss InnerProduct LRN MemoryData "
-    "MultinomialLogisticLoss MVN Pooling Power ReLU Sigmoid SigmoidCrossEntropyLoss Silence Softmax SoftmaxWithLoss "
-    "Split Slice TanH WindowData Threshold"
-).split()
+NAMES = [
+    "AbsVal",
+    "Accuracy",
+    "ArgMax",
+    "BNLL",
+    "Concat",
+    "ContrastiveLoss",
+    "Convolution",
+    "Data",
+    "Deconvolution",
+    "Dropout",
+    "DummyData",
+    "EuclideanLoss",
+    "Eltwise",
+    "Exp",
+    "Flatten",
+    "HDF5Data",
+    "HDF5Output",
+    "HingeLoss",
+    "Im2col",
+    "ImageData",
+    "InfogainLoss",
+    "InnerProduct",
+    "LRN",
+    "MemoryData",
+    "MultinomialLogisticLoss",
+    "MVN",
+    "Pooling",
+    "Power",
+    "ReLU",
+    "Sigmoid",
+    "SigmoidCrossEntropyLoss",
+    "Silence",
+    "Softmax",
+    "SoftmaxWithLoss",
+    "Split",
+    "Slice",
+    "TanH",
+    "WindowData",
+    "Threshold",
+]
 
 V1 = """
 name: "old"
@@ -29,7 +64,8 @@ layers {
   convolution_param { num_output: 4 kernel_size: 3 }
   include { phase: TEST }
 }
-layers { name: "loss" type: SOFTMAX_LOSS bottom: "conv" bottom: "label" top: "loss" loss_weight: 0.5 exclude { phase: TEST } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "conv" bottom: "label" top: "loss" loss_weight: 0.5
+  exclude { phase: TEST } }
 """
 
 
@@ -118,7 +154,8 @@ def test_an_old_caffemodel_runs() -> None:
     """The layout of the published VGG_ILSVRC_16_layers: V1 layers, blobs with four sizes, bias as 1 x 1 x 1 x N."""
     text = """
     input: "data" input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 4
-    layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" convolution_param { num_output: 5 kernel_size: 3 } }
+    layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv"
+      convolution_param { num_output: 5 kernel_size: 3 } }
     layers { name: "fc" type: INNER_PRODUCT bottom: "conv" top: "fc" inner_product_param { num_output: 7 } }
     """
     generator = np.random.default_rng(1)

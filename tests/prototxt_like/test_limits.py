@@ -1,0 +1,73 @@
+"""Hostile sizes are refused before memory is taken."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import pytest
+
+import prototxt_like as pl
+from prototxt_like.limits import MAX_PARAMETERS
+
+INPUT = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 64 dim: 64 } } } '
+
+
+def big(kind: str, more: str) -> str:
+    return f'{INPUT} layer {{ name: "big" type: "{kind}" bottom: "x" top: "y" {more} }}'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (big("InnerProduct", "inner_product_param { num_output: 2000000000 }"), "larger than Caffe's limit"),
+        (big("InnerProduct", "inner_product_param { num_output: 100000 }"), "more parameters than allowed"),
+        (big("Convolution", "convolution_param { num_output: 4000000000 kernel_size: 1 }"), "Caffe's limit"),
+        (big("Embed", "embed_param { num_output: 100000 input_dim: 100000 }"), "larger than Caffe's limit"),
+        (big("Tile", "tile_param { tiles: 2000000000 }"), "larger than Caffe's limit"),
+        (big("Pooling", "pooling_param { kernel_size: 1 pad: 2000000000 }"), None),
+        (
+            big("Convolution", "convolution_param { num_output: 1 kernel_size: 1 pad: 1000000 }"),
+            "Caffe's limit",
+        ),
+        (
+            'layer { type: "DummyData" top: "d" dummy_data_param { shape { dim: 100000 dim: 20000 } } }',
+            "more parameters",
+        ),
+        (
+            'layer { type: "Parameter" top: "d" parameter_param { shape { dim: 100000 dim: 20000 } } }',
+            "more parameters",
+        ),
+        (
+            'layer { type: "Input" top: "d" input_param { shape { dim: 9999999999 dim: 2 } } }',
+            "larger than Caffe's limit",
+        ),
+        ('layer { type: "Input" top: "d" input_param { shape { dim: -1 dim: 2 } } }', "negative size"),
+        (
+            'layer { type: "Input" top: "d" input_param { shape { ' + "dim: 1 " * 33 + "} } }",
+            "a blob with 33 axes; Caffe's have 32 at most",
+        ),
+    ],
+)
+def test_refused(text: str, message: str | None) -> None:
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(pl.NetError, match=message):
+        pl.Net(pl.parse_net(text))
+    assert time.monotonic() - started < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "KiB"
+
+
+def test_many_layers_add_up() -> None:
+    text = INPUT + "".join(
+        f'layer {{ name: "i{index}" type: "InnerProduct" bottom: "x" top: "t{index}" '
+        "inner_product_param { num_output: 3 bias_term: false } }"
+        for index in range(4)
+    )
+    each = 3 * 3 * 64 * 64
+    assert len(pl.Net(pl.parse_net(text), max_parameters=4 * each).params) == 4
+    with pytest.raises(pl.NetError, match=r'layer "i3" \(InnerProduct\): with its blob .* raise max_parameters'):
+        pl.Net(pl.parse_net(text), max_parameters=4 * each - 1)
+
+
+def test_the_limit_leaves_room_for_the_largest_published_nets() -> None:
+    assert MAX_PARAMETERS > 3 * 144_000_000
