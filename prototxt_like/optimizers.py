@@ -115,6 +115,14 @@ class CaffeOptimizer(torch.optim.Optimizer):
                     state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         return [[self.state[p][name] for p in params] for name in self.history_names]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; its tensors may come in any memory layout (a .safetensors file knows only one)."""
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            for name in self.history_names:
+                if name in state:
+                    state[name] = _aligned(state[name], parameter)
+
     def history(self, parameter: Tensor) -> list[Tensor]:
         """The state of one parameter as Caffe's solverstate holds it; zeros before the first step."""
         return [states[0].clone() for states in self.state_lists([parameter])]
@@ -139,7 +147,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
 
 
 def _aligned(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient in its parameter's memory layout: fused kernels walk both as flat memory."""
+    """A tensor of the parameter's shape in the parameter's memory layout: fused kernels walk both as flat memory."""
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)
@@ -170,7 +178,7 @@ class SGD(CaffeOptimizer):
     def __init__(self, params: Iterable[Any], lr: float, *, momentum: float = 0.0, **common: Any) -> None:
         if not 0 <= momentum < 1:
             raise SolverError(f"momentum is {momentum}; it has to be at least 0 and less than 1")
-        super().__init__(params, lr, momentum=momentum, unit=None, **common)
+        super().__init__(params, lr, momentum=momentum, **common)
 
     def update(
         self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], *, rate: float, decay: float
@@ -180,9 +188,9 @@ class SGD(CaffeOptimizer):
         buffers: list[Tensor | None] = [None] * len(params)
         if momentum:
             buffers[:] = self.state_lists(params)[0]
-        self._change_unit(group, rate)
+            self._change_unit(params, rate)
         if rate == 0:
-            self._coast(group, params)
+            self._coast(params, momentum)
             return
         sgd(
             params,
@@ -198,36 +206,36 @@ class SGD(CaffeOptimizer):
             maximize=False,
         )
 
-    def _change_unit(self, group: dict[str, Any], rate: float) -> None:
-        """Rescale every u of the group so that v = rate * u stays what it was."""
-        old = group["unit"]
-        if rate in (0, old):
-            return
-        buffers = [self.state[p]["momentum_buffer"] for p in group["params"] if "momentum_buffer" in self.state[p]]
-        if old is not None and buffers:
-            torch._foreach_mul_(buffers, old / rate)
-        group["unit"] = rate
+    def _change_unit(self, params: list[Tensor], rate: float) -> None:
+        """Rescale every u so that v = rate * u stays what it was."""
+        for parameter in params:
+            state = self.state[parameter]
+            old = state.setdefault("unit", rate)
+            if rate not in (0, old):
+                state["momentum_buffer"] *= old / rate if old else 0.0
+                state["unit"] = rate
 
-    def _coast(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def _coast(self, params: list[Tensor], momentum: float) -> None:
         """Go on by momentum alone: the rate is 0, v is not."""
-        momentum, unit = group["momentum"], group["unit"]
-        if not momentum or unit is None:
+        if not momentum:
             return
-        buffers = self.state_lists(params)[0]
-        torch._foreach_mul_(buffers, momentum)
-        torch._foreach_add_(params, buffers, alpha=-unit * (momentum if self.nesterov else 1.0))
+        for parameter in params:
+            state = self.state[parameter]
+            state["momentum_buffer"] *= momentum
+            share = momentum if self.nesterov else 1.0
+            parameter.sub_(state["momentum_buffer"], alpha=state["unit"] * share)
 
     def history(self, parameter: Tensor) -> list[Tensor]:
         """Caffe's v, which is the rate times the buffer."""
-        unit = self.group_of(parameter)["unit"]
-        return [value * (1.0 if unit is None else unit) for value in super().history(parameter)]
+        unit = self.state[parameter].get("unit", 1.0)
+        return [value * unit for value in super().history(parameter)]
 
     def set_history(self, parameter: Tensor, history: Sequence[Tensor], steps: int) -> None:
         """Take over Caffe's v."""
         group = self.group_of(parameter)
-        if group["unit"] is None:
-            group["unit"] = group["lr"] * group["lr_mult"] or 1.0
-        super().set_history(parameter, [value / group["unit"] for value in history], steps)
+        unit = group["lr"] * group["lr_mult"] or 1.0
+        super().set_history(parameter, [value / unit for value in history], steps)
+        self.state[parameter]["unit"] = unit
 
 
 class Nesterov(SGD):
@@ -363,14 +371,20 @@ class Adam(CaffeOptimizer):
         for name, value in (("momentum", momentum), ("momentum2", momentum2)):
             if not 0 <= value < 1:
                 raise SolverError(f"{name} is {value}; it has to be at least 0 and less than 1")
-        super().__init__(params, lr, momentum=momentum, momentum2=momentum2, delta=delta, steps=0, **common)
+        super().__init__(params, lr, momentum=momentum, momentum2=momentum2, delta=delta, **common)
 
     def update(
         self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], *, rate: float, decay: float
     ) -> None:
-        """Update with torch's kernel; its eps is Caffe's delta carried over the bias correction."""
-        group["steps"] += 1
-        correction = math.sqrt(1.0 - group["momentum2"] ** group["steps"])
+        """Update with torch's kernel; its eps is Caffe's delta carried over the bias correction.
+
+        All parameters of a group are at the same step: the solver gives each of them a gradient every time.
+        """
+        counts = _step_counts(self, params)
+        for parameter in params:
+            self.state[parameter]["updates"] = self.state[parameter].get("updates", 0) + 1
+        # The plain number beside torch's counter: reading the counter would make the host wait for a GPU.
+        correction = math.sqrt(1.0 - group["momentum2"] ** self.state[params[0]]["updates"])
         means, square_means = self.state_lists(params)
         adam(
             params,
@@ -378,7 +392,7 @@ class Adam(CaffeOptimizer):
             means,
             square_means,
             [],
-            _step_counts(self, params, group["steps"] - 1),
+            counts,
             fused=group["fused"],
             foreach=not group["fused"],
             amsgrad=False,
@@ -394,8 +408,8 @@ class Adam(CaffeOptimizer):
     def set_history(self, parameter: Tensor, history: Sequence[Tensor], steps: int) -> None:
         """Take over both means and the number of steps, on which the bias correction depends."""
         super().set_history(parameter, history, steps)
-        self.group_of(parameter)["steps"] = steps
-        self.state[parameter].pop("step", None)
+        _step_counts(self, [parameter])[0].fill_(steps)
+        self.state[parameter]["updates"] = steps
 
 
 class AdamW(Adam):
@@ -407,12 +421,12 @@ class AdamW(Adam):
     decoupled_weight_decay = True
 
 
-def _step_counts(optimizer: CaffeOptimizer, params: Sequence[Tensor], start: int = 0) -> list[Tensor]:
+def _step_counts(optimizer: CaffeOptimizer, params: Sequence[Tensor]) -> list[Tensor]:
     """The step counter of each parameter, which torch's kernels count up themselves."""
     for parameter in params:
         state = optimizer.state[parameter]
         if "step" not in state:
-            state["step"] = torch.tensor(float(start), dtype=torch.float32, device=parameter.device)
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
     return [optimizer.state[p]["step"] for p in params]
 
 

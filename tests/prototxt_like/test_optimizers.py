@@ -120,12 +120,29 @@ def test_gradients_are_left_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_state_dict_goes_on_bit_for_bit(name: str) -> None:
     whole = tensors(torch.float32)
-    optimizer = OPTIMIZERS[name](groups(whole), 0.1, weight_decay=0.01)
+    momentum = {} if name in ("AdaGrad", "RMSProp") else {"momentum": 0.9}
+    optimizer = OPTIMIZERS[name](groups(whole), 0.1, weight_decay=0.01, **momentum)
     run(optimizer, whole, range(3))
     saved = copy.deepcopy(optimizer.state_dict())
     halves = [p.detach().clone().requires_grad_() for p in whole]
     resumed = OPTIMIZERS[name](groups(halves), 0.7)
     resumed.load_state_dict(saved)
+    run(optimizer, whole, range(3, 6))
+    run(resumed, halves, range(3, 6))
+    assert all(torch.equal(a, b) for a, b in zip(whole, halves, strict=True))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_state_of_the_parameters_alone_is_enough_to_go_on(name: str) -> None:
+    """A snapshot may leave the groups out: they follow from the solver parameter."""
+    whole = tensors(torch.float32)
+    momentum = {} if name in ("AdaGrad", "RMSProp") else {"momentum": 0.9}
+    optimizer = OPTIMIZERS[name](groups(whole), 0.1, weight_decay=0.01, **momentum)
+    run(optimizer, whole, range(3))
+    halves = [p.detach().clone().requires_grad_() for p in whole]
+    resumed = OPTIMIZERS[name](groups(halves), 0.7, weight_decay=0.01, **momentum)
+    saved = copy.deepcopy(optimizer.state_dict()["state"])
+    resumed.load_state_dict({"state": saved, "param_groups": resumed.state_dict()["param_groups"]})
     run(optimizer, whole, range(3, 6))
     run(resumed, halves, range(3, 6))
     assert all(torch.equal(a, b) for a, b in zip(whole, halves, strict=True))
