@@ -43,7 +43,7 @@ class DataSet:
     @property
     def preprocessing(self) -> Preprocessing:
         """Return how the pictures became faces."""
-        return Preprocessing.from_dict(self.manifest["preprocessing"])
+        return Preprocessing.from_dict(self.manifest.get("preprocessing") or {"detector": "none"})
 
     def count(self, split: str) -> int:
         """Return how many faces a split holds by the manifest."""

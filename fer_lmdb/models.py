@@ -176,4 +176,6 @@ def read_description(path: Path) -> dict[str, Any]:
     """Return a model file's texts without loading its weights; JSON texts are decoded."""
     with safe_open(path, framework="pt") as file:
         texts = dict(file.metadata() or {})
-    return {key: json.loads(text) if key in ("classes", "preprocessing", "facts") else text for key, text in texts.items()}
+    return {
+        key: json.loads(text) if key in ("classes", "preprocessing", "facts") else text for key, text in texts.items()
+    }

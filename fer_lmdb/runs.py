@@ -1,15 +1,15 @@
 """What a run folder holds, how a snapshot is written whole or not at all, and how a run goes on.
 
-    runs/<name>/
-        run.json             options, data, seed, versions: enough to do the run again
-        solver.prototxt      the recipe as it ran (file plus command-line options)
-        train_val.prototxt   the net as it ran
-        deploy.prototxt
-        snapshot.safetensors weights, solver state and place of the newest snapshot
-        best.safetensors     model of the best validation accuracy
-        last.safetensors     model of the newest epoch
-        log.jsonl            one line per epoch
-        tensorboard/         curves
+runs/<name>/
+    run.json             options, data, seed, versions: enough to do the run again
+    solver.prototxt      the recipe as it ran (file plus command-line options)
+    train_val.prototxt   the net as it ran
+    deploy.prototxt
+    snapshot.safetensors weights, solver state and place of the newest snapshot
+    best.safetensors     model of the best validation accuracy
+    last.safetensors     model of the newest epoch
+    log.jsonl            one line per epoch
+    tensorboard/         curves
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ class Result:
     best: dict[str, Any] | None
 
 
-def train(options: Options, run: str | Path | None = None, on_progress: Callable[[Progress], None] | None = None) -> Result:
+def train(
+    options: Options, run: str | Path | None = None, on_progress: Callable[[Progress], None] | None = None
+) -> Result:
     """Train a net from a data set into a new run folder.
 
     Args:
@@ -104,9 +106,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _run(
-    folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[Progress], None] | None
-) -> Result:
+def _run(folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[Progress], None] | None) -> Result:
     session = Session(plan, data, folder)
     session.restore()
     curves = Curves(folder.tensorboard, session.iteration)
@@ -212,9 +212,7 @@ class Session:
             )
         return value
 
-    def _progress(
-        self, loss: float, rate: float, clock: _Clock, record: dict[str, Any] | None = None
-    ) -> Progress:
+    def _progress(self, loss: float, rate: float, clock: _Clock, record: dict[str, Any] | None = None) -> Progress:
         epoch = self.iteration * self.plan.batch_size / self.plan.epoch_size
         return Progress(self.iteration, self.plan.iterations, epoch, loss, rate, clock.rate(), record)
 
@@ -268,7 +266,7 @@ class Session:
         return Model(
             name=self.plan.name,
             net_text=pl.to_text(self.plan.deploy),
-            transform_text=pl.to_text(recipe.data_layer(self.plan.net, "TEST").transform_param),
+            transform_text=pl.to_text(_without_mean_file(recipe.data_layer(self.plan.net, "TEST").transform_param)),
             weights=self.weights(),
             mean=self.data.mean(),
             scheme=self.data.scheme,
@@ -304,6 +302,14 @@ class Session:
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = facts["loss_count"]
         self.iteration, self.log, self.best = facts["iteration"], facts["log"], facts["best"]
+
+
+def _without_mean_file(parameter: pl.TransformationParameter) -> pl.TransformationParameter:
+    """Return the transform without the path of its mean: a model carries the mean itself."""
+    copy = pl.TransformationParameter()
+    copy.CopyFrom(parameter)
+    copy.ClearField("mean_file")
+    return copy
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -19,7 +19,9 @@ from fer_lmdb.cli.output import emit, json_option, out_console
     show_default=True,
     help="Choose models on val; open test once, for a model that is final.",
 )
-@click.option("--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged.")
+@click.option(
+    "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @json_option
 def command(models: tuple[str, ...], data: str, split: str, tta: str, device: str, as_json: bool) -> None:

@@ -59,11 +59,7 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
 
 
 def _refuse_shaping(context: click.Context) -> None:
-    given = [
-        name
-        for name in SHAPING
-        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-    ]
+    given = [name for name in SHAPING if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE]
     if given:
         flags = {"batch_size": "batch"}
         names = ", ".join("--" + flags.get(name, name).replace("_", "-") for name in given)
@@ -112,4 +108,6 @@ class _Display:
         line = f"epoch {record['epoch']:>3}  train loss {record['train_loss']:.4f}"
         if "val_accuracy" in record:
             line += f"  val loss {record['val_loss']:.4f}  val accuracy {record['val_accuracy']:.2%}"
-        self.bar.console.print(f"{line}  lr {record['lr']:.3g}  {progress.faces_per_second:,.0f} faces/s", highlight=False)
+        self.bar.console.print(
+            f"{line}  lr {record['lr']:.3g}  {progress.faces_per_second:,.0f} faces/s", highlight=False
+        )

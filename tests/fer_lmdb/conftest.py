@@ -1,0 +1,72 @@
+"""A small data set and a short training that several tests look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_lmdb.build import build
+from fer_lmdb.labels import FER2013
+from fer_lmdb.recipe import Options
+from fer_lmdb.sources import Sample
+
+COUNTS = {"train": 150, "val": 40, "test": 30}
+
+
+class Stripes:
+    """Noisy stripes whose direction and width tell the class: a net learns them in seconds."""
+
+    name = "stripes"
+    classes = FER2013.classes
+
+    def __iter__(self) -> Iterator[Sample]:
+        generator = np.random.default_rng(7)
+        across, down = np.meshgrid(np.arange(48), np.arange(48))
+        row = 0
+        for split, count in COUNTS.items():
+            for _ in range(count):
+                label = row % 7
+                angle = label * np.pi / 7
+                wave = np.sin((across * np.cos(angle) + down * np.sin(angle)) / 5 + generator.uniform(0, 1))
+                image = 128 + 60 * wave + generator.normal(0, 20, (48, 48))
+                yield Sample(
+                    f"/{split}/{label}/{row:05d}.png",
+                    split,
+                    label,
+                    image.clip(0, 255).astype(np.uint8),
+                    f"row {row}",
+                    row,
+                )
+                row += 1
+
+    def size_hint(self) -> int:
+        return sum(COUNTS.values())
+
+    def sha256(self) -> str:
+        return "0" * 64
+
+
+@pytest.fixture(scope="session")
+def stripes_data(tmp_path_factory) -> Path:
+    """A built data set of 150 / 40 / 30 striped pictures."""
+    folder = tmp_path_factory.mktemp("data") / "stripes"
+    build(Stripes(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def options(stripes_data) -> Options:
+    """Options of a training of 3 epochs with 10 iterations each, on the processor in float32."""
+    return Options(data=str(stripes_data), epochs=3, batch_size=15, precision="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def trained(options, tmp_path_factory):
+    """The result of that training."""
+    from fer_lmdb.train import train
+
+    return train(replace(options), tmp_path_factory.mktemp("runs") / "stripes")

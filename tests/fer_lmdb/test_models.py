@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fer_lmdb import models
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import ModelError
+
+
+@pytest.fixture
+def model(trained):
+    return models.load(trained.run.path)
+
+
+@pytest.fixture
+def faces(stripes_data):
+    return DataSet.open(stripes_data).read("val")
+
+
+def test_a_model_comes_back_as_it_was_saved(model, tmp_path):
+    model.save(tmp_path / "m.safetensors")
+    back = models.load(tmp_path / "m.safetensors")
+    assert back.weights.keys() == model.weights.keys()
+    assert all(torch.equal(back.weights[key], model.weights[key]) for key in model.weights)
+    assert np.array_equal(back.mean, model.mean)
+    for name in ("name", "net_text", "transform_text", "scheme", "preprocessing", "facts"):
+        assert getattr(back, name) == getattr(model, name)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, faces, tmp_path):
+    model.save(tmp_path / "whole.safetensors")
+    model.halved().save(tmp_path / "half.safetensors")
+    half = models.load(tmp_path / "half.safetensors")
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.51 * sizes[1]
+    one, other = (m.classifier().probabilities(faces.images) for m in (model, half))
+    assert np.abs(one - other).max() < 5e-3
+
+
+def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch(model, faces):
+    classifier = model.classifier()
+    whole = classifier.probabilities(faces.images)
+    assert whole.shape == (40, 7)
+    assert np.allclose(whole.sum(axis=1), 1, atol=1e-5)
+    one_by_one = np.concatenate([classifier.probabilities(faces.images[i : i + 1]) for i in range(40)])
+    assert np.allclose(whole, one_by_one, atol=1e-4)
+    assert classifier.probabilities(faces.images[:0]).shape == (0, 7)
+
+
+def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
+    classifier = model.classifier()
+    images = torch.from_numpy(faces.images[:5])
+    mean = torch.from_numpy(model.mean)
+    views = []
+    for top, left in [(0, 0), (0, 6), (6, 0), (6, 6), (3, 3)]:
+        piece = (images.float() - mean)[..., top : top + 42, left : left + 42]
+        views += [piece, piece.flip(-1)]
+    with torch.no_grad():
+        expected = torch.stack([next(iter(classifier.net(data=view).values())) for view in views]).mean(dim=0)
+    assert np.allclose(classifier.probabilities(images, tta=10), expected.numpy(), atol=1e-5)
+    with pytest.raises(ModelError, match="1, 2, 10"):
+        classifier.probabilities(images, tta=3)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 200, b"\x80\x04pickle"])
+def test_a_file_that_is_no_model_is_one_clear_error(tmp_path, content):
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"not a readable \.safetensors"):
+        models.load(path)
+
+
+def test_a_safetensors_of_somebody_else_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="no format mark"):
+        models.load(tmp_path / "m.safetensors")
+
+
+def test_weights_that_do_not_fit_the_net_are_refused(model):
+    weights = dict(model.weights)
+    moved = weights.pop("fc3/0")
+    with pytest.raises(ModelError, match="fc3/0"):
+        model.classifier().load_weights(weights)
+    with pytest.raises(ModelError, match=r"fc3/0: found \(1024, 7\), expected \(7, 1024\)"):
+        model.classifier().load_weights({**weights, "fc3/0": moved.T})
+
+
+def test_a_name_that_is_nothing_lists_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="shipped: "):
+        models.load("nothing")
+    with pytest.raises(ModelError, match=r"no best\.safetensors"):
+        models.load(tmp_path)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fer_lmdb import models, train
+from fer_lmdb.errors import DataSetError, RunError
+
+
+def curve(run, tag):
+    events = EventAccumulator(str(run.tensorboard))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def weights_of(run):
+    return load_file(run.last)
+
+
+def assert_equal_weights(one, other):
+    one, other = weights_of(one), weights_of(other)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
+    assert trained.finished
+    assert trained.iteration == 30
+    assert trained.best["val_accuracy"] > 0.8
+    assert [record["epoch"] for record in trained.log] == [1, 2, 3]
+    config = trained.run.read_config()
+    assert config["options"] == asdict(options)
+    assert len(trained.run.log.read_text().splitlines()) == 3
+    assert models.load(trained.run.path).facts["epoch"] == trained.best
+
+
+def test_the_rate_falls_at_60_and_85_percent(trained):
+    assert "stepvalue: 18" in (trained.run.path / "solver.prototxt").read_text()
+    assert "stepvalue: 26" in (trained.run.path / "solver.prototxt").read_text()
+    assert [record["lr"] for record in trained.log] == pytest.approx([0.01, 0.001, 0.0001])
+
+
+def test_curves_have_a_point_per_epoch_at_its_iteration(trained):
+    assert [step for step, _ in curve(trained.run, "val/accuracy")] == [10, 20, 30]
+    assert curve(trained.run, "val/loss")[-1][1] == pytest.approx(trained.log[-1]["val_loss"], rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(options, trained, tmp_path):
+    again = train.train(options, tmp_path / "again")
+    assert_equal_weights(again.run, trained.run)
+    other = train.train(replace(options, seed=1, epochs=1), tmp_path / "other")
+    assert not torch.equal(weights_of(other.run)["conv1/0"], weights_of(trained.run)["conv1/0"])
+
+
+@pytest.mark.parametrize("stop_at", [4, 10, 23])
+def test_a_stopped_run_goes_on_to_the_very_same_weights(options, trained, tmp_path, monkeypatch, stop_at):
+    step = train.Session.step
+
+    def step_then_ctrl_c(session):
+        result = step(session)
+        if session.iteration == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
+    stopped = train.train(options, tmp_path / "run")
+    assert (stopped.finished, stopped.iteration) == (False, stop_at)
+    monkeypatch.setattr(train.Session, "step", step)
+    resumed = train.resume(tmp_path / "run")
+    assert resumed.finished
+    assert resumed.log == trained.log
+    assert_equal_weights(resumed.run, trained.run)
+    assert [step for step, _ in curve(resumed.run, "val/accuracy")] == [10, 20, 30]
+
+
+def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path):
+    flags = ["--data", options.data, "--epochs", "3", "--batch", "15", "--precision", "float32", "--device", "cpu"]
+    command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(tmp_path / "run")]
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # another number rounds otherwise
+    process = subprocess.Popen([*command, *flags], env=threads, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "run" / "snapshot.safetensors").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    resumed = train.resume(tmp_path / "run")
+    assert resumed.finished
+    assert resumed.log == trained.log
+    assert_equal_weights(resumed.run, trained.run)
+
+
+def test_fine_tuning_starts_from_another_models_weights(options, trained, tmp_path):
+    tuned = train.train(replace(options, epochs=1, init=str(trained.run.path), base_lr=1e-6), tmp_path / "tuned")
+    assert tuned.best["val_accuracy"] > 0.8
+
+
+def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
+    result = train.train(replace(options, train_on="train+val", epochs=1), tmp_path / "both")
+    assert result.run.read_config()["epoch_size"] == 190
+    assert "val_accuracy" not in result.best
+    assert models.load(result.run.path).facts["selected"] == "last epoch"
+
+
+def test_bfloat16_learns_too(options, tmp_path):
+    result = train.train(replace(options, precision="bfloat16", epochs=2), tmp_path / "half")
+    assert result.best["val_accuracy"] > 0.5
+    assert weights_of(result.run)["fc1/0"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": -1}, "--batch -1"),
+        ({"device": "nonsense"}, "cannot be used"),
+        ({"base_lr": 1e30}, "--base-lr"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(options, tmp_path, change, message):
+    with pytest.raises(RunError, match=message):
+        train.train(replace(options, **change), tmp_path / "run")
+
+
+def test_a_run_is_not_resumed_on_another_data_set(options, trained, tmp_path):
+    config = trained.run.read_config()
+    config["data"]["sha256"]["train"] = "other"
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("solver", "train_val", "deploy"):
+        (run / f"{name}.prototxt").write_bytes((trained.run.path / f"{name}.prototxt").read_bytes())
+    (run / "run.json").write_text(json.dumps(config))
+    with pytest.raises(DataSetError, match="not the data set"):
+        train.resume(run)
