@@ -56,6 +56,7 @@ setup(
         "fer_lmdb",
         "fer_lmdb.cli",
         "fer_lmdb.faces",
+        "fer_lmdb.faces.mtcnn",
         "fer_lmdb.sources",
         "prototxt_like",
         "prototxt_like.layers",
