@@ -12,6 +12,8 @@ from fer_lmdb.errors import DataSetError
 FORMAT = "fer-lmdb data set 1"
 FILE_NAME = "manifest.json"
 MEAN_NAME = "mean.binaryproto"
+DETECTIONS_NAME = "detections.jsonl"
+UNREADABLE_NAME = "unreadable.jsonl"
 
 
 def database(folder: Path, split: str) -> Path:

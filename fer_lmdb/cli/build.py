@@ -46,11 +46,12 @@ def command(
 ) -> None:
     """Turn SOURCE (fer2013.csv or a folder of pictures) into LMDB databases, mean image and manifest."""
     from fer_lmdb.build import Options, build
+    from fer_lmdb.faces.prepare import Preprocessing
     from fer_lmdb.labels import get_scheme
     from fer_lmdb.sources.fer2013 import Fer2013Csv
 
     target = out or Path("data") / source.stem
-    options = Options(scheme=get_scheme(classes), **choices)
+    options = Options(Preprocessing(detector=detector), scheme=get_scheme(classes), **choices)
     started = time.monotonic()
     with progress_bar("faces") as bar:
         document = build(Fer2013Csv(source), target, options, force=force, progress=show_on(bar))

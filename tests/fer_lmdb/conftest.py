@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_lmdb.build import Options as BuildOptions
 from fer_lmdb.build import build
+from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013
 from fer_lmdb.recipe import Options
 from fer_lmdb.sources import Sample
@@ -54,7 +56,7 @@ class Stripes:
 def stripes_data(tmp_path_factory) -> Path:
     """A built data set of 150 / 40 / 30 striped pictures."""
     folder = tmp_path_factory.mktemp("data") / "stripes"
-    build(Stripes(), folder)
+    build(Stripes(), folder, BuildOptions(Preprocessing(detector="none")))
     return folder
 
 

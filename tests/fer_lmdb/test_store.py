@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb import store
-from fer_lmdb.build import write_mean
+from fer_lmdb.build.write import write_mean
 from fer_lmdb.errors import StoreError
 from prototxt_like.schema.caffe_schema_pb2 import Datum
 

@@ -20,7 +20,7 @@ class Entry:
     Attributes:
         name: its path inside the data set.
         label: its class in the data set's scheme.
-        detection: what the face detector said of it, as JSON; empty where none ran.
+        detection: what the face detector said of it, as JSON without its braces; empty where none ran.
         votes: FER+'s votes, None where there are none.
     """
 
@@ -45,20 +45,26 @@ class Spool:
 
     def __post_init__(self) -> None:
         self._file = self.path.open("wb")
+        self._order: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def add(self, face: NDArray[np.uint8], entry: Entry) -> None:
         """Append one face, (size, size) uint8."""
         self._file.write(np.ascontiguousarray(face).data)
         self.entries.append(entry)
 
-    def shuffled(self, generator: np.random.Generator) -> Iterator[tuple[Entry, NDArray[np.uint8]]]:
-        """Yield every entry with its face, (size, size) uint8, in a random order; ends the adding."""
+    def shuffle(self, generator: np.random.Generator) -> None:
+        """End the adding and put the entries into a random order."""
         self._file.close()
+        self._order = generator.permutation(len(self.entries))
+        self.entries = [self.entries[place] for place in self._order]
+
+    def faces(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the face of every entry in the shuffled order, (size, size) uint8."""
         if not self.entries:
             return
-        faces = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self.entries), self.size, self.size))
-        for position in generator.permutation(len(self.entries)):
-            yield self.entries[position], faces[position]
+        stored = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self.entries), self.size, self.size))
+        for place in self._order:
+            yield stored[place]
 
     def remove(self) -> None:
         """Delete the file."""
