@@ -15,6 +15,7 @@ from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device
+from fer_lmdb.runs import RunFolder
 
 
 def evaluate(
@@ -29,7 +30,8 @@ def evaluate(
         tta: views averaged per face, 1, 2 or 10.
         device: auto, cpu or cuda.
     Returns:
-        the figures of `measures.measure` with models, split, classes, tta and data.
+        the figures of `measures.measure` with models, split, classes, tta and data. Those of one run
+        are also appended to its figures.jsonl.
     Raises:
         ModelError: a model is missing, or the models' classes differ.
         DataSetError: the split is missing, or its classes or face size are not the model's.
@@ -45,7 +47,7 @@ def evaluate(
         _check_size(member, faces.images)
         total += member.classifier(choose_device(device)).probabilities(torch.from_numpy(faces.images), tta)
     probabilities = (total / len(members)).astype(np.float32)
-    return {
+    figures = {
         "models": [str(name) for name in names],
         "split": split,
         "tta": tta,
@@ -53,6 +55,9 @@ def evaluate(
         "data": str(data),
         **measure(probabilities, faces.labels, dataset.scheme.classes),
     }
+    if len(names) == 1 and RunFolder(Path(names[0])).config.is_file():
+        RunFolder(Path(names[0])).add_figures(figures)
+    return figures
 
 
 def _check_classes(members: Sequence[Model], dataset: DataSet) -> None:

@@ -72,6 +72,11 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
+    def figures(self) -> Path:
+        """Return the path of the record of evaluations."""
+        return self.path / "figures.jsonl"
+
+    @property
     def tensorboard(self) -> Path:
         """Return the folder of TensorBoard's event files."""
         return self.path / "tensorboard"
@@ -120,6 +125,17 @@ class RunFolder:
         metadata = {"format": SNAPSHOT_FORMAT, "facts": json.dumps(snapshot.facts)}
         with replaced(self.snapshot) as partial:
             save_file(tensors, partial, metadata=metadata)
+
+    def add_figures(self, figures: Mapping[str, Any]) -> None:
+        """Append an evaluation to the record."""
+        before = self.figures.read_text(encoding="utf-8") if self.figures.exists() else ""
+        write_whole(self.figures, before + json.dumps(figures) + "\n")
+
+    def read_figures(self) -> list[dict[str, Any]]:
+        """Return the newest evaluation of every split and number of views."""
+        lines = self.figures.read_text(encoding="utf-8").splitlines() if self.figures.exists() else []
+        newest = {(record["split"], record["tta"]): record for record in map(json.loads, lines)}
+        return [newest[key] for key in sorted(newest, key=str)]
 
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": "Train a net on a built data set.",
     "evaluate": "Measure models on a split, with N and interval.",
     "predict": "Recognise expressions in pictures.",
+    "export": "Write a model as Caffe files or in half precision.",
     "models": "List nets and shipped models with their figures.",
     "demo": "Show the whole pipeline with drawn faces.",
 }

@@ -66,3 +66,13 @@ def test_the_table_names_split_and_n(trained, stripes_data, capsys):
     with pytest.raises(SystemExit):
         main(["evaluate", str(trained.run.path), "--data", str(stripes_data)])
     assert "split val, N = 40" in capsys.readouterr().out
+
+
+def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
+    before = len(trained.run.figures.read_text().splitlines()) if trained.run.figures.exists() else 0
+    evaluate([trained.run.path], stripes_data, "test")
+    figures = evaluate([trained.run.path], stripes_data, "test", tta=2)
+    assert len(trained.run.figures.read_text().splitlines()) == before + 2
+    assert figures in trained.run.read_figures()
+    keys = [(record["split"], record["tta"]) for record in trained.run.read_figures()]
+    assert len(keys) == len(set(keys))

@@ -20,7 +20,10 @@ def test_every_command_has_help_with_an_example_and_knows_json(name):
 
 
 def test_help_lists_the_commands_in_the_order_of_the_data_and_loads_no_torch():
-    code = "import sys; from fer_lmdb.cli import main\ntry:\n main(['--help'])\nfinally:\n assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from fer_lmdb.cli import main\n"
+        "try:\n main(['--help'])\nfinally:\n assert 'torch' not in sys.modules"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     places = [done.stdout.index(f"\n  {name} ") for name in COMMANDS]
