@@ -1,0 +1,144 @@
+"""Write what was gathered: databases, mean image, detections, list of rejects, manifest; and read it back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import prototxt_like as pl
+from fer_lmdb import manifest as manifests
+from fer_lmdb.build.gather import Gathered
+from fer_lmdb.build.options import Options, Progress
+from fer_lmdb.build.spool import Entry, Spool
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.sources import SPLITS, Reject, Sample, Source
+from fer_lmdb.store import StoreWriter, digest, encode_votes, make_key
+
+
+def write(source: Source, gathered: Gathered, folder: Path, options: Options, progress: Progress) -> dict[str, Any]:
+    """Write everything into the folder, the manifest last.
+
+    Returns:
+        the manifest.
+    """
+    splits: dict[str, Any] = {}
+    for split, spool in gathered.spools.items():
+        if spool.entries:
+            digests = write_split(split, spool, folder, options, progress)
+            splits[split] = gathered.counts[split].to_dict() | digests
+        spool.remove()
+    if gathered.dropped:
+        write_dropped(folder, gathered.dropped)
+    write_rejects(folder, gathered.rejects)
+    document = describe(source, gathered, folder, options) | {"splits": splits}
+    manifests.write_manifest(folder, document)
+    return document
+
+
+def describe(source: Source, gathered: Gathered, folder: Path, options: Options) -> dict[str, Any]:
+    """Return the manifest without its splits."""
+    preprocessing = options.preprocessing
+    return {
+        "format": manifests.FORMAT,
+        "scheme": options.scheme.name,
+        "classes": list(options.scheme.classes),
+        "size": preprocessing.size,
+        "detector": preprocessing.detector,
+        "align": preprocessing.align if preprocessing.detector != "none" else None,
+        "preprocessing": preprocessing.to_dict(),
+        "on_miss": options.on_miss,
+        "seed": options.seed,
+        "encode": options.encode,
+        "source": {"name": source.name, "sha256": source.sha256(), "rows": gathered.rows},
+        "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
+        "unreadable": len(gathered.rejects),
+    }
+
+
+def write_split(split: str, spool: Spool, folder: Path, options: Options, progress: Progress) -> dict[str, str]:
+    """Shuffle one split and write its databases and detections, and the mean image where it is the train split.
+
+    Returns:
+        the digests for the manifest.
+    """
+    spool.shuffle(np.random.default_rng([options.seed, SPLITS.index(split)]))
+    path = manifests.database(folder, split)
+    total = np.zeros((spool.size, spool.size), dtype=np.int64)
+    with StoreWriter(path, options.encode) as writer:
+        for entry, face in zip(spool.entries, spool.faces(), strict=True):
+            writer.append(entry.name, face, entry.label)
+            total += face
+            if writer.count % 1000 == 0 or writer.count == len(spool.entries):
+                progress(f"write {split}", writer.count, len(spool.entries))
+    if split == "train":
+        write_mean(folder / manifests.MEAN_NAME, total, len(spool.entries))
+    if options.preprocessing.detector != "none":
+        write_detections(folder, split, spool.entries)
+    digests = {"sha256": writer.sha256, "file_sha256": manifests.file_sha256(path / "data.mdb")}
+    return digests | write_votes(manifests.votes_database(folder, split), spool.entries)
+
+
+def write_votes(path: Path, entries: list[Entry]) -> dict[str, str]:
+    """Write the votes of FER+ under the keys of their faces; nothing where there are none.
+
+    Returns:
+        the digests for the manifest.
+    """
+    if entries[0].votes is None:
+        return {}
+    with StoreWriter(path) as writer:
+        for entry in entries:
+            writer.append_value(entry.name, encode_votes(entry.votes or (), entry.label))
+    return {"votes_sha256": writer.sha256, "votes_file_sha256": manifests.file_sha256(path / "data.mdb")}
+
+
+def write_detections(folder: Path, split: str, entries: list[Entry]) -> None:
+    """Say for every key what was detected, one JSON object a line."""
+    with (folder / manifests.DETECTIONS_NAME).open("a", encoding="utf-8") as file:
+        for number, entry in enumerate(entries):
+            key = json.dumps(os.fsdecode(make_key(number, entry.name)))
+            file.write(f'{{"split": "{split}", "key": {key}, {entry.detection}}}\n')
+
+
+def write_dropped(folder: Path, dropped: list[Sample]) -> None:
+    """List the pictures in which no face was found and which therefore have no key."""
+    with (folder / manifests.DETECTIONS_NAME).open("a", encoding="utf-8") as file:
+        for sample in dropped:
+            line = {"split": sample.split, "key": None, "name": sample.name, "state": "dropped"}
+            file.write(json.dumps(line) + "\n")
+
+
+def write_mean(path: Path, total: NDArray[np.int64], count: int) -> None:
+    """Write the mean image, rounded as Caffe's compute_image_mean rounds it.
+
+    Args:
+        path: the binaryproto to write.
+        total: (H, W) sum of all faces.
+        count: how many faces.
+    """
+    mean = total.astype(np.float32) / np.float32(count)
+    pl.write_mean(mean[np.newaxis], path)
+
+
+def write_rejects(folder: Path, rejects: list[Reject]) -> None:
+    """List what could not be used, one JSON object a line; no file where there is nothing to list."""
+    if rejects:
+        lines = [json.dumps({"where": item.where, "split": item.split, "reason": item.reason}) for item in rejects]
+        (folder / manifests.UNREADABLE_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def check(folder: Path, document: dict[str, Any], progress: Progress) -> None:
+    """Read every database again and compare it with the manifest.
+
+    Raises:
+        DataSetError: what lies on the disk is not what was written.
+    """
+    for number, (split, facts) in enumerate(document["splits"].items(), start=1):
+        if digest(manifests.database(folder, split)) != facts["sha256"]:
+            raise DataSetError(f"{split}_lmdb does not read back as it was written; is the disk or memory faulty?")
+        progress("check", number, len(document["splits"]))
