@@ -50,6 +50,18 @@ FERPLUS = LabelScheme(
     ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
 )
 
+_SYNONYMS = {
+    "angry": ("angry", "anger"),
+    "disgust": ("disgust", "disgusted"),
+    "fear": ("fear", "fearful", "afraid", "scared"),
+    "happy": ("happy", "happiness", "joy"),
+    "sad": ("sad", "sadness"),
+    "surprise": ("surprise", "surprised"),
+    "neutral": ("neutral", "neutrality"),
+    "contempt": ("contempt", "contemptuous"),
+}
+_MEANING = {word: meaning for meaning, words in _SYNONYMS.items() for word in words}
+
 SCHEMES = {scheme.name: scheme for scheme in (FER2013, MERGED, WITHOUT_DISGUST, FERPLUS)}
 
 
@@ -64,3 +76,22 @@ def get_scheme(name: str) -> LabelScheme:
     except KeyError:
         known = ", ".join(SCHEMES)
         raise SourceError(f'no label scheme is called "{name}"; there are: {known}') from None
+
+
+def find_label(word: str, scheme: LabelScheme) -> int | None:
+    """Return the class that a word names, as the folders of a data set do.
+
+    Args:
+        word: a class name, a common synonym, a label's number, or a number and a name (``3_happy``); any case.
+        scheme: the classes to choose from.
+    Returns:
+        the label, None where the word names no class of the scheme.
+    """
+    if word.isdecimal():
+        return int(word) if int(word) < len(scheme) else None
+    name = word.lstrip("0123456789").lstrip(" ._-").lower()
+    meaning = _MEANING.get(name, name)
+    for label, class_name in enumerate(scheme.classes):
+        if meaning == _MEANING.get(class_name, class_name):
+            return label
+    return None

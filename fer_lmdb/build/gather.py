@@ -153,17 +153,17 @@ def describe(prepared: Prepared) -> str:
     return json.dumps({**face, "transform": transform, "state": state})[1:-1]
 
 
-def label_in_scheme(label: int, classes: tuple[str, ...], scheme: LabelScheme) -> int | None:
+def label_in_scheme(label: int | None, classes: tuple[str, ...], scheme: LabelScheme) -> int | None:
     """Return the label in the data set's scheme; None where the scheme leaves the class out.
 
     Args:
-        label: the label in the source's own order.
+        label: the label in the source's own order; None for none of its classes.
         classes: the source's class names.
         scheme: the data set's scheme.
     Raises:
         SourceError: the one cannot be told from the other.
     """
-    if classes == scheme.classes:
+    if label is None or classes == scheme.classes:
         return label
     if classes == FER2013.classes and scheme.fer2013 is not None:
         return scheme.fer2013[label]

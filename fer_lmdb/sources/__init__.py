@@ -24,7 +24,7 @@ class Sample:
     Attributes:
         name: its path inside a data set, e.g. ``/train/3/01081.png``; becomes part of the LMDB key.
         split: "train", "val" or "test".
-        label: its class, in the order of the source's own label scheme (`FER2013` for a csv).
+        label: its class, in the order of the source's `classes`; None where it belongs to none of them.
         image: (H, W) grey or (H, W, 3) RGB, uint8.
         where: where it stood, for messages: ``fer2013.csv:17`` or the path of a file.
         row: its number in the source, counted from 0; FER+ votes are joined by it.
@@ -33,7 +33,7 @@ class Sample:
 
     name: str
     split: str
-    label: int
+    label: int | None
     image: NDArray[np.uint8]
     where: str
     row: int
