@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -107,11 +107,7 @@ class Net(nn.Module):
             NetError: an input is missing or unknown.
             ShapeMismatch: an input's shape is not the one the net was built for.
         """
-        values = self._fill_slots(positional, inputs)
-        for step in self._steps:
-            self._run(step, values)
-            for slot in step.dead:
-                values[slot] = None
+        values = self._run(self._fill_slots(positional, inputs), self._steps)
         return {name: value for name in self.outputs if (value := values[self._slots[name]]) is not None}
 
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
@@ -119,9 +115,7 @@ class Net(nn.Module):
 
         A blob that in-place layers change holds its last value. Args and Raises are those of ``forward``.
         """
-        values = self._fill_slots(positional, inputs)
-        for step in self._steps:
-            self._run(step, values)
+        values = self._run(self._fill_slots(positional, inputs), [step._replace(dead=()) for step in self._steps])
         return {name: value for name, slot in self._slots.items() if (value := values[slot]) is not None}
 
     def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
@@ -189,16 +183,22 @@ class Net(nn.Module):
             f'for another size build the net with input_shapes={{"{name}": (...)}}'
         )
 
-    def _run(self, step: Step, values: list[Tensor | None]) -> None:
-        bottoms = [values[slot] for slot in step.bottoms]
-        for index in step.cut:
-            bottoms[index] = bottoms[index].detach()  # type: ignore[union-attr]
-        tops = self.layers[step.key](*bottoms)
-        if len(step.tops) == 1:
-            values[step.tops[0]] = tops if isinstance(tops, Tensor) else tops[0]
-        else:
-            for slot, top in zip(step.tops, tops or (), strict=True):
-                values[slot] = top
+    def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
+        """One forward pass; a flat loop, because a small net feels every call that Python makes."""
+        modules = self.layers._modules
+        for key, bottoms, tops, cut, dead in steps:
+            taken: list[Any] = [values[slot] for slot in bottoms]
+            for index in cut:
+                taken[index] = taken[index].detach()
+            made = modules[key](*taken)
+            if len(tops) == 1:
+                values[tops[0]] = made
+            else:
+                for slot, top in zip(tops, made or (), strict=True):
+                    values[slot] = top
+            for slot in dead:
+                values[slot] = None
+        return values
 
 
 def _message(net: NetParameter | str | os.PathLike[str]) -> NetParameter:
