@@ -32,7 +32,7 @@ $(READY): setup.py constraints.txt
 	$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  echo 'No libGL here: taking opencv-python-headless (all but live windows).'; \
 	  $(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
-	  $(BIN)/python -m pip install --quiet opencv-python-headless; }
+	  $(BIN)/python -m pip install --quiet 'opencv-python-headless<5'; }
 	touch $(READY)
 
 clean:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.py").read_text(encoding="utf-8"))[1]
@@ -26,8 +26,9 @@ REQUIRED = [
     "torch>=2.4",
     "torchmetrics>=1.2",
 ]
-# A bare server has no libGL: `make` sets FER_LMDB_HEADLESS there, and the headless wheel takes the ordered one's place.
-OPENCV = ["opencv-python>=4.8"]
+# Needs libGL, which a bare server lacks; `make` puts opencv-python-headless in its place there.
+# OpenCV 5 has lost its cascades, which the detector "haar" is.
+OPENCV = ["opencv-python>=4.8,<5"]
 
 EXTRAS = {
     "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
@@ -52,19 +53,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[
-        "fer_lmdb",
-        "fer_lmdb.cli",
-        "fer_lmdb.faces",
-        "fer_lmdb.faces.mtcnn",
-        "fer_lmdb.sources",
-        "prototxt_like",
-        "prototxt_like.layers",
-        "prototxt_like.schema",
-        "prototxt_like.zoo",
-    ],
+    packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
-        "fer_lmdb": ["shipped/*.safetensors", "shipped/*.json", "py.typed"],
+        "fer_lmdb": ["shipped/*.safetensors", "py.typed"],
         "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],
     },
     install_requires=REQUIRED + OPENCV,

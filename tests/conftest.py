@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# As the command line does: idle threads that spin make every test many times slower beside other programs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def shared_folder() -> Path | None:
     """Where the real data and golden outputs lie, or None."""

@@ -6,7 +6,6 @@ numbers, so that no file can make it run code; TensorFlow and `mtcnn` itself are
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import math
 import pickle
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import DetectorError
+from fer_lmdb.faces.packages import package_folder
 
 Array = NDArray[np.float32]
 
@@ -29,12 +29,7 @@ def weights_folder() -> Path:
     Raises:
         DetectorError: the package `mtcnn` is not installed.
     """
-    specification = importlib.util.find_spec("mtcnn")
-    if specification is None or specification.origin is None:
-        raise DetectorError(
-            'the package "mtcnn", which carries the weights of the MTCNN detector, is missing; pip install "mtcnn>=1.0"'
-        )
-    return Path(specification.origin).parent / "assets" / "weights"
+    return package_folder("mtcnn", "mtcnn", 'pip install "mtcnn>=1.0"') / "assets" / "weights"
 
 
 def read_arrays(path: Path) -> list[Array]:
