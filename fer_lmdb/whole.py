@@ -21,6 +21,7 @@ from fer_lmdb.errors import DataSetError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+MANY_FILES = 1000
 
 
 @contextmanager
@@ -56,19 +57,23 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
 
 def sync_tree(folder: Path) -> None:
     """Bring every file and folder below (and the folder itself) onto the disk."""
-    for root, _, files in os.walk(folder):
-        for name in files:
-            _sync(Path(root) / name)
-        _sync(Path(root))
+    paths = [Path(root) / name for root, _, files in os.walk(folder) for name in [*files, ""]]
+    if len(paths) > MANY_FILES:
+        os.sync()  # everything at once: a hundred thousand single calls would take minutes
+        return
+    for path in paths:
+        _sync(path)
 
 
 def _check_target(target: Path, force: bool, marker: str) -> None:
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
     if not target.is_dir() or not (target / marker).is_file():
-        raise DataSetError(f"{target} exists and is no data set (it has no {marker}); choose another place with --out")
+        raise DataSetError(
+            f"{target} exists and was not made by this program (it has no {marker}); choose another place"
+        )
     if not force:
-        raise DataSetError(f"{target} exists; replace it with --force or choose another place with --out")
+        raise DataSetError(f"{target} exists; replace it with --force or choose another place")
 
 
 def _clean_up(target: Path) -> None:

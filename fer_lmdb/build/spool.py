@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass
 class Spool:
-    """The faces of one split: pixels in a file, names in memory.
+    """The faces of one split: pixels in a file, names and labels in memory.
 
     Args:
         path: the file; made anew.
@@ -70,3 +70,15 @@ class Spool:
         """Delete the file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+def shuffle(spools: dict[str, Spool], seed: int) -> None:
+    """Shuffle every split by itself; the same seed and the same faces give the same order."""
+    for number, spool in enumerate(spools.values()):
+        spool.shuffle(np.random.default_rng([seed, number]))
+
+
+def remove(spools: dict[str, Spool]) -> None:
+    """Delete the files of all spools."""
+    for spool in spools.values():
+        spool.remove()

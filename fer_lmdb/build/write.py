@@ -14,9 +14,9 @@ import prototxt_like as pl
 from fer_lmdb import manifest as manifests
 from fer_lmdb.build.gather import Gathered
 from fer_lmdb.build.options import Options, Progress
-from fer_lmdb.build.spool import Entry, Spool
+from fer_lmdb.build.spool import Entry, Spool, remove
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.sources import SPLITS, Reject, Sample, Source
+from fer_lmdb.sources import Reject, Sample, Source
 from fer_lmdb.store import StoreWriter, digest, encode_votes, make_key
 
 
@@ -31,7 +31,7 @@ def write(source: Source, gathered: Gathered, folder: Path, options: Options, pr
         if spool.entries:
             digests = write_split(split, spool, folder, options, progress)
             splits[split] = gathered.counts[split].to_dict() | digests
-        spool.remove()
+    remove(gathered.spools)
     if gathered.dropped:
         write_dropped(folder, gathered.dropped)
     write_rejects(folder, gathered.rejects)
@@ -54,19 +54,23 @@ def describe(source: Source, gathered: Gathered, folder: Path, options: Options)
         "on_miss": options.on_miss,
         "seed": options.seed,
         "encode": options.encode,
-        "source": {"name": source.name, "sha256": source.sha256(), "rows": gathered.rows},
+        "source": describe_source(source, gathered),
         "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
         "unreadable": len(gathered.rejects),
     }
 
 
+def describe_source(source: Source, gathered: Gathered) -> dict[str, Any]:
+    """Return what the manifest says of the source."""
+    return {"name": source.name, "sha256": source.sha256(), "rows": gathered.rows}
+
+
 def write_split(split: str, spool: Spool, folder: Path, options: Options, progress: Progress) -> dict[str, str]:
-    """Shuffle one split and write its databases and detections, and the mean image where it is the train split.
+    """Write one split's databases and detections, and the mean image where it is the train split.
 
     Returns:
         the digests for the manifest.
     """
-    spool.shuffle(np.random.default_rng([options.seed, SPLITS.index(split)]))
     path = manifests.database(folder, split)
     total = np.zeros((spool.size, spool.size), dtype=np.int64)
     with StoreWriter(path, options.encode) as writer:

@@ -9,84 +9,152 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
+from fer_lmdb.labels import SCHEMES
 
 if TYPE_CHECKING:
-    from fer_lmdb.build import Progress
+    from fer_lmdb.build import Options, Progress
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
+ROWS = {
+    "count": "faces",
+    "detected": "aligned",
+    "kept_unaligned": "as they are",
+    "dropped": "no face, dropped",
+    "left_out": "class left out",
+    "unreadable": "unreadable",
+}
+A_PATH = click.Path(path_type=Path)
 
 
 @click.command("build")
-@click.argument("source", type=click.Path(path_type=Path), default=DEFAULT_SOURCE)
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to make.  [default: data/<name of the source>]")
+@click.argument("source", type=A_PATH, default=DEFAULT_SOURCE)
+@click.option("--out", type=A_PATH, help="Folder to make.  [default: data/NAME OF SOURCE]")
+@click.option("--force", is_flag=True, help="Replace the folder where it exists.")
 @click.option(
-    "--detector", default="mtcnn", show_default=True, help="Face detector; none keeps the pictures as they are."
+    "--detector", default="mtcnn", show_default=True, help="Face detector; none takes the pictures as they are."
 )
+@click.option(
+    "--min-face", type=click.FloatRange(min=1), default=20, show_default=True, help="Smallest face looked for."
+)
+@click.option("--size", type=click.IntRange(8, 1024), default=48, show_default=True, help="Side of the faces made.")
 @click.option(
     "--on-miss",
     type=click.Choice(["keep", "drop"]),
     default="keep",
     show_default=True,
-    help="Pictures in which no face is found.",
+    help="A picture in which no face is found is kept as it is, or dropped.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the shuffle.")
+@click.option("--classes", type=click.Choice(list(SCHEMES)), default="fer2013", show_default=True, help="Label scheme.")
+@click.option("--ferplus", type=A_PATH, metavar="CSV", help="FER+'s fer2013new.csv: votes for every face.")
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Part cut off for validation and test where folders have none.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the shuffle and of the cut.")
 @click.option(
     "--encode",
     type=click.Choice(["raw", "png"]),
     default="raw",
     show_default=True,
-    help="How a Datum holds its picture.",
+    help="How a database holds its pictures.",
 )
-@click.option("--classes", default="fer2013", show_default=True, help="Label scheme.")
-@click.option("--skip-bad", is_flag=True, help="Leave out rows and files that cannot be used, count and list them.")
-@click.option("--force", is_flag=True, help="Replace the data set where it exists.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows and files that cannot be used; count and list them.")
+@click.option("--images", type=A_PATH, metavar="DIR", help="Write the pictures as PNG files and lists as well.")
+@click.option("--only-images", is_flag=True, help="Write only these.")
+@click.option("--device", default="cpu", show_default=True, help="Where the face detector runs.")
 @json_option
 def command(
-    source: Path, out: Path | None, as_json: bool, force: bool, classes: str, detector: str, **choices: Any
+    source: Path,
+    out: Path | None,
+    images: Path | None,
+    only_images: bool,
+    force: bool,
+    as_json: bool,
+    **choices: Any,
 ) -> None:
-    """Turn SOURCE (fer2013.csv or a folder of pictures) into LMDB databases, mean image and manifest."""
-    from fer_lmdb.build import Options, build
+    """Turn SOURCE (fer2013.csv or a folder of class folders) into databases, mean image and manifest."""
+    if only_images and images is None:
+        raise click.UsageError("--only-images needs --images DIR")
+    from fer_lmdb import build as building
+    from fer_lmdb.labels import get_scheme
+    from fer_lmdb.sources.open import open_source
+
+    started = time.monotonic()
+    target = out or Path("data") / (source.stem if source.is_file() else source.resolve().name)
+    options = options_of(choices)
+    scheme = get_scheme(choices["classes"])
+    pictures = open_source(
+        source, scheme, ferplus=choices["ferplus"], fraction=choices["fraction"], seed=choices["seed"]
+    )
+    with progress_bar("faces") as bar:
+        how: dict[str, Any] = {"force": force, "progress": show_on(bar)}
+        if only_images and images is not None:
+            document = building.extract(pictures, images, options, **how)
+        else:
+            document = building.build(pictures, target, options, images=images, **how)
+    report(document, images if only_images else target, time.monotonic() - started, as_json, only_images)
+
+
+def options_of(choices: dict[str, Any]) -> Options:
+    """Return the options of the command line as those of the builder."""
+    from fer_lmdb.build import Options
     from fer_lmdb.faces.prepare import Preprocessing
     from fer_lmdb.labels import get_scheme
-    from fer_lmdb.sources.fer2013 import Fer2013Csv
 
-    target = out or Path("data") / source.stem
-    options = Options(Preprocessing(detector=detector), scheme=get_scheme(classes), **choices)
-    started = time.monotonic()
-    with progress_bar("faces") as bar:
-        document = build(Fer2013Csv(source), target, options, force=force, progress=show_on(bar))
-    seconds = time.monotonic() - started
-    if as_json:
-        emit({"data": str(target), "seconds": round(seconds, 2), **document})
-        return
-    print_table(document, seconds)
-    next_step(f"fer-lmdb train --epochs 150 --data {target}")
+    preprocessing = Preprocessing(choices["detector"], min_face=choices["min_face"], size=choices["size"])
+    same = ("on_miss", "seed", "encode", "skip_bad", "device")
+    return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
 
 
 def show_on(bar: Any) -> Progress:
     """Return a function that shows every stage of a build as a line of a progress bar."""
-    tasks: dict[str, Any] = {}
+    lines: dict[str, Any] = {}
 
     def show(stage: str, done: int, total: int | None) -> None:
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total, note="")
-        task = bar.tasks[bar.task_ids.index(tasks[stage])]
-        note = f"{task.speed:,.0f}/s" if task.speed else ""
-        bar.update(tasks[stage], completed=done, total=max(total or done, done), note=note)
+        if stage not in lines:
+            lines[stage] = bar.add_task(stage, note="")
+        speed = next(task.speed for task in bar.tasks if task.id == lines[stage])
+        bar.update(lines[stage], completed=done, total=total, note=f"{speed:,.0f}/s" if speed else "")
 
     return show
 
 
-def print_table(document: dict[str, Any], seconds: float) -> None:
-    """Print counts per split and class, and the time."""
+def report(document: dict[str, Any], where: Path | None, seconds: float, as_json: bool, only_images: bool) -> None:
+    """Print what was built and what to type next."""
+    if as_json:
+        emit({"images" if only_images else "data": str(where), "seconds": round(seconds, 2), **document})
+        return
+    console = out_console()
+    console.print(counts_table(document))
+    rows = document["source"]["rows"]
+    console.print(f"{rows:,} pictures in {seconds:.1f} s, {rows / seconds:,.0f} a second: {where}", highlight=False)
+    if not only_images:
+        next_step(f"fer-lmdb train --epochs 150 --data {where}")
+
+
+def counts_table(document: dict[str, Any]) -> Any:
+    """Return a table with a column per split: what became of its pictures, then its faces per class."""
     from rich.table import Table
 
-    table = Table()
-    table.add_column("split")
-    for name in ["faces", *document["classes"]]:
-        table.add_column(name, justify="right")
-    for split, facts in document["splits"].items():
-        table.add_row(split, *(f"{number:,}" for number in [facts["count"], *facts["per_class"].values()]))
-    console = out_console()
-    console.print(table)
-    console.print(f"{document['source']['rows']:,} rows in {seconds:.1f} s")
+    splits = document["splits"]
+    table = Table("")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for key, words in ROWS.items():
+        if key == "count" or any(facts[key] for facts in splits.values()):
+            table.add_row(words, *(f"{facts[key]:,}" for facts in splits.values()))
+    if any(facts["detected"] for facts in splits.values()):
+        table.add_row("face found in", *(f"{detection_rate(facts):.1%}" for facts in splits.values()))
+    table.add_section()
+    for label, name in enumerate(document["classes"]):
+        table.add_row(f"{label} {name}", *(f"{facts['per_class'][name]:,}" for facts in splits.values()))
+    return table
+
+
+def detection_rate(facts: dict[str, Any]) -> float:
+    """Return the part of a split's pictures in which a face was found."""
+    looked_at = facts["count"] + facts["dropped"]
+    return facts["detected"] / looked_at if looked_at else 0.0
