@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import prototxt_like as pl
 from fer_lmdb.build import Options as BuildOptions
 from fer_lmdb.build import build
 from fer_lmdb.faces.prepare import Preprocessing
@@ -61,9 +63,22 @@ def stripes_data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def options(stripes_data) -> Options:
+def small_net(tmp_path_factory) -> Path:
+    """FaceEmotionNet with narrow InnerProduct layers, as a folder like the zoo's: it trains and saves quickly."""
+    folder = tmp_path_factory.mktemp("nets") / "small_net"
+    shutil.copytree(pl.zoo.path("face_emotion_net"), folder)
+    for name in ("train_val.prototxt", "deploy.prototxt"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text.replace("num_output: 2048", "num_output: 512").replace("1024", "128"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def options(stripes_data, small_net) -> Options:
     """Options of a training of 3 epochs with 10 iterations each, on the processor in float32."""
-    return Options(data=str(stripes_data), epochs=3, batch_size=15, precision="float32", device="cpu")
+    return Options(
+        model=str(small_net), data=str(stripes_data), epochs=3, batch_size=15, precision="float32", device="cpu"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ from fer_lmdb.export import export
 
 def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_path):
     files = export(trained.run.path, "caffe", tmp_path)
-    assert [path.name for path in files] == ["deploy.prototxt", "face_emotion_net.caffemodel", "mean.binaryproto"]
+    assert [path.name for path in files] == ["deploy.prototxt", "small_net.caffemodel", "mean.binaryproto"]
     faces = DataSet.open(stripes_data).read("val").images
-    net = pl.Net(tmp_path / "deploy.prototxt", tmp_path / "face_emotion_net.caffemodel")
+    net = pl.Net(tmp_path / "deploy.prototxt", tmp_path / "small_net.caffemodel")
     data = (faces - pl.read_mean(tmp_path / "mean.binaryproto"))[..., 3:45, 3:45].astype(np.float32)
     with torch.no_grad():
         (found,) = net(data=torch.from_numpy(data)).values()

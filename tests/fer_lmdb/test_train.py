@@ -36,7 +36,7 @@ def assert_equal_weights(one, other):
 def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
     assert trained.finished
     assert trained.iteration == 30
-    assert trained.best["val_accuracy"] > 0.8
+    assert trained.best["val_accuracy"] > 0.6  # chance: 0.14
     assert [record["epoch"] for record in trained.log] == [1, 2, 3]
     config = trained.run.read_config()
     assert config["options"] == asdict(options)
@@ -84,7 +84,20 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(options, trained, tmp_pa
 
 
 def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path):
-    flags = ["--data", options.data, "--epochs", "3", "--batch", "15", "--precision", "float32", "--device", "cpu"]
+    flags = [
+        "--model",
+        options.model,
+        "--data",
+        options.data,
+        "--epochs",
+        "3",
+        "--batch",
+        "15",
+        "--precision",
+        "float32",
+        "--device",
+        "cpu",
+    ]
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(tmp_path / "run")]
     threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # another number rounds otherwise
     process = subprocess.Popen([*command, *flags], env=threads, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -100,7 +113,7 @@ def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path)
 
 def test_fine_tuning_starts_from_another_models_weights(options, trained, tmp_path):
     tuned = train.train(replace(options, epochs=1, init=str(trained.run.path), base_lr=1e-6), tmp_path / "tuned")
-    assert tuned.best["val_accuracy"] > 0.8
+    assert tuned.best["val_accuracy"] > 0.6  # chance: 0.14
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
