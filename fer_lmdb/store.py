@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, cast
+from typing import Literal
 
 import lmdb
 import numpy as np
@@ -297,7 +297,7 @@ def _reading(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
         try:
             _check_length(Path(path), environment)
             with environment.begin() as transaction:
-                yield environment.stat()["entries"], cast("Iterator[tuple[bytes, bytes]]", iter(transaction.cursor()))
+                yield environment.stat()["entries"], iter(transaction.cursor())
         finally:
             environment.close()
 
