@@ -41,9 +41,7 @@ class ConvolutionBase(Layer):
         self.channel_axis = self.axis(options.axis, len(bottom))
         sizes = bottom[self.channel_axis + 1 :]
         if len(sizes) > 3:
-            self.refuse_shape(
-                f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes, at most 3 are supported"
-            )
+            self.refuse_shape(f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes; 3 is the most")
         windows = Windows.read(self, options, len(sizes))
         self.kernel, self.stride, self.pad, self.dilation = (
             windows.kernel,

@@ -3,8 +3,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+import torch
+
+from prototxt_like.layers import Layer
+
 LAYER = "Slice"
 
 
-def test_equals_caffe(golden_case: Path, check_golden: Callable[[Path], None]) -> None:
+def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> None:
     check_golden(golden_case)
+
+
+TEXT = 'type: "Slice" bottom: "x" slice_param { %s }'
+
+
+@pytest.mark.parametrize("field", ["axis: 1", "axis: -2", "slice_dim: 1", ""])
+def test_names_of_the_axis(field: str, make_layer: Callable[..., Layer]) -> None:
+    layer = make_layer(TEXT % f"{field} slice_point: 1 slice_point: 4", (2, 6, 5), tops=3)
+    x = torch.randn(2, 6, 5)
+    assert layer.top_shapes == [(2, 1, 5), (2, 3, 5), (2, 2, 5)]
+    for top, expected in zip(layer(x), (x[:, :1], x[:, 1:4], x[:, 4:]), strict=True):
+        assert torch.equal(top, expected)
+
+
+def test_equal_parts_of_the_batch_follow_the_batch(make_layer: Callable[..., Layer]) -> None:
+    layer = make_layer(TEXT % "axis: 0", (4, 3), tops=2)
+    assert [tuple(top.shape) for top in layer(torch.randn(6, 3))] == [(3, 3), (3, 3)]
+
+
+def test_one_top_passes(make_layer: Callable[..., Layer]) -> None:
+    x = torch.randn(2, 3)
+    assert torch.equal(make_layer(TEXT % "", (2, 3))(x), x)
+
+
+def test_refusals(refuses: Callable[..., None]) -> None:
+    refuses("axis 1 of size 5 cannot be cut into 2 equal tops", TEXT % "", (2, 5), tops=2)
+    refuses("3 tops need 2 slice points, found 1", TEXT % "slice_point: 2", (2, 5), tops=3)
+    refuses("must rise and lie inside", TEXT % "slice_point: 3 slice_point: 2", (2, 5), tops=3)
+    refuses("must rise and lie inside", TEXT % "slice_point: 5", (2, 5), tops=2)
+    refuses("must rise and lie inside", TEXT % "slice_point: 0", (2, 5), tops=2)
+    refuses("axis and slice_dim are both given", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
