@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +26,13 @@ class Classifier:
         self.device = torch.device(device)
         self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST").eval()
         self.load_weights(model.weights)
-        self.net.to(self.device, memory_format=torch.channels_last)
+        self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameter = pl.parse_transform(model.transform_text)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
         self.crop = parameter.crop_size
 
-    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy blobs into the net.
 
         Raises:
@@ -70,8 +71,7 @@ class Classifier:
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
         views = self._views(faces, tta)
-        total = sum(self._forward(view) for view in views)
-        return total / len(views)
+        return torch.stack([self._forward(view) for view in views]).mean(dim=0)
 
     def _forward(self, data: torch.Tensor) -> torch.Tensor:
         data = data.contiguous(memory_format=torch.channels_last)

@@ -137,6 +137,11 @@ class RunFolder:
         newest = {(record["split"], record["tta"]): record for record in map(json.loads, lines)}
         return [newest[key] for key in sorted(newest, key=str)]
 
+    def read_log(self) -> list[dict[str, Any]]:
+        """Return the log: a record per epoch, oldest first; empty before the first has ended."""
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        return [json.loads(line) for line in lines]
+
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""
         write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))

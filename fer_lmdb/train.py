@@ -141,7 +141,7 @@ class Session:
         self.net = pl.Net(plan.net, phase="TRAIN", input_shapes=shapes).train()
         if options.init:
             _fine_tune(self.net, options.init)
-        self.net.to(self.device, memory_format=torch.channels_last)
+        self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.solver = pl.Solver(plan.solver, self.net)
         self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=torch.from_numpy(mean))
