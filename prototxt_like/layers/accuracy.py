@@ -9,7 +9,8 @@ from torch import Tensor
 
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, count
-from prototxt_like.layers.loss import check_label_count, integer_labels
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.loss import check_label_count
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Accuracy(Layer):
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The share, and the share for every class where the net has a top for it."""
         self._refuse_nan(scores)
-        flat_labels = integer_labels(self, labels, self.classes, self.ignore_label)
+        flat_labels = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
         flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, self.classes)  # (..., C, ...) -> (positions, C)
         valid = torch.ones_like(flat_labels, dtype=torch.bool)
         if self.ignore_label is not None:

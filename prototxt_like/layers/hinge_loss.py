@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.loss import Loss, integer_labels
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.loss import Loss
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import (
     HingeLossParameter,
@@ -43,7 +44,7 @@ class HingeLoss(Loss):
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         """The loss."""
         rows = at_least_float32(scores.flatten(1)) if scores.dim() > 1 else at_least_float32(scores)[:, None]
-        index = integer_labels(self, labels, self.classes)
+        index = integer_index(self, labels.reshape(-1), self.classes, "label")
         sign = torch.ones_like(rows).scatter(1, index[:, None], -1.0)
         missing = F.relu(1 + sign * rows)
         return (missing * missing if self.squared else missing).sum() / rows.shape[0]

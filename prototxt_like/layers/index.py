@@ -9,14 +9,15 @@ from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer
 
 
-def integer_index(layer: Layer, index: Tensor, size: int, what: str) -> Tensor:
-    """Indices as integers, checked where checking costs nothing.
+def integer_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int | None = None) -> Tensor:
+    """Indices or labels as integers, checked where checking costs nothing.
 
     Args:
         layer: whom a refusal names.
         index: any shape, integers or floats (cut towards zero as Caffe does).
         size: an index is 0 <= index < size.
-        what: what is counted, for the message.
+        what: what it counts, for the message.
+        but: a value that may lie outside.
 
     Returns:
         int64 in the same shape.
@@ -29,8 +30,8 @@ def integer_index(layer: Layer, index: Tensor, size: int, what: str) -> Tensor:
     if whole.device.type != "cpu" or torch.compiler.is_compiling():
         return whole
     outside = (whole < 0) | (whole >= size)
+    if but is not None:
+        outside &= whole != but
     if outside.any():
-        raise NetError(
-            f"{layer.title}: {what} {int(whole[outside][0])} does not exist; there are {size} (0 to {size - 1})"
-        )
+        raise NetError(f"{layer.title}: {what} {int(whole[outside][0])} is outside 0 to {size - 1}")
     return whole

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from prototxt_like.errors import FileError
 from prototxt_like.files import read_mean
 from prototxt_like.layers.base import Shape, at_least_float32, count, format_shape
-from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss, integer_labels
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class InfogainLoss(ClassLoss):
     def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The loss, and the probabilities where the net has a top for them."""
         given = (self.matrix if matrix is None else matrix).detach().reshape(self.classes, self.classes)
-        flat_labels = integer_labels(self, labels, self.classes, self.ignore_label)
+        flat_labels = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
         valid = None if self.ignore_label is None else flat_labels != self.ignore_label
         index = flat_labels if valid is None else torch.where(valid, flat_labels, 0)
         # (..., C, ...) -> (positions, C)

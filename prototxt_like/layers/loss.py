@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, count, format_shape
 from prototxt_like.schema import caffe_schema_pb2
 
@@ -95,31 +93,3 @@ def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, 
             f"scores {format_shape(scores)} with the classes on axis {axis} need {positions} labels, "
             f"found {count(labels)} in {format_shape(labels)}"
         )
-
-
-def integer_labels(layer: Layer, labels: Tensor, classes: int, ignore_label: int | None = None) -> Tensor:
-    """Labels as integers, checked where checking costs nothing.
-
-    Args:
-        layer: whom a refusal names.
-        labels: any shape, integers or floats (cut towards zero as Caffe does).
-        classes: a label is 0 <= label < classes.
-        ignore_label: a label that may lie outside.
-
-    Returns:
-        (positions,) int64.
-
-    Raises:
-        NetError: a label outside; not looked for on an accelerator or inside a compiled graph, where reading
-            a value would stop the pipeline.
-    """
-    flat = labels.reshape(-1).to(torch.int64)
-    if flat.device.type != "cpu" or torch.compiler.is_compiling():
-        return flat
-    wrong = (flat < 0) | (flat >= classes)
-    if ignore_label is not None:
-        wrong &= flat != ignore_label
-    if wrong.any():
-        found = int(flat[wrong][0])
-        raise NetError(f"{layer.title}: label {found} is not one of its {classes} classes (0 to {classes - 1})")
-    return flat

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, integer_labels
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class MultinomialLogisticLoss(Loss):
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """The loss."""
-        index = integer_labels(self, labels, self.classes)
+        index = integer_index(self, labels.reshape(-1), self.classes, "label")
         rows = at_least_float32(probabilities).reshape(-1, self.classes)
         true = rows.gather(1, index[:, None]).squeeze(1)
         floor = true.detach().clamp(min=LEAST_PROBABILITY)

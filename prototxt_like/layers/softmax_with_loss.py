@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prototxt_like.layers.base import at_least_float32, count
-from prototxt_like.layers.loss import LARGEST_LOG_LOSS, ClassLoss, integer_labels
+from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.loss import LARGEST_LOG_LOSS, ClassLoss
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class SoftmaxWithLoss(ClassLoss):
         return x.movedim(self.label_axis, -1).reshape(-1, self.classes)
 
     def _hard_loss(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        index = integer_labels(self, labels, self.classes, self.ignore_label)
+        index = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
         ignored = _NOTHING_IGNORED if self.ignore_label is None else self.ignore_label
         each = F.cross_entropy(self._rows(scores), index, ignore_index=ignored, reduction="none")
         each = each.clamp(max=LARGEST_LOG_LOSS).detach() + (each - each.detach())

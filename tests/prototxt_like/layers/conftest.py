@@ -5,7 +5,7 @@ A test that takes ``golden_case`` runs once for every case of the layer type tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,15 @@ from prototxt_like.net import Net
 
 TOLERANCE = 1e-5  # relative to the largest value of a blob, as the README of the golden cases states
 GRADIENT_NOISE = 1e-6  # gradients that should be exactly zero hold rounding noise of up to this
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The tensors here are tiny: handing them to several threads takes longer than computing them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -22,7 +22,7 @@ TEXT = 'type: "Embed" bottom: "x" embed_param { %s }'
 def test_an_index_outside_is_named(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % "num_output: 4 input_dim: 6", (2, 3))
     for wrong in (6.0, -1.0):
-        with pytest.raises(NetError, match=rf"index {wrong:g} does not exist; there are 6"):
+        with pytest.raises(NetError, match=rf"index {wrong:g} is outside 0 to 5"):
             layer(torch.full((2, 3), wrong))
 
 
