@@ -33,7 +33,7 @@ PICTURE_SUFFIXES = frozenset(
 
 # Left out on purpose: formats that are programs or containers (EPS, WMF, PSD, PDF) and would run other software.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
-_WRITABLE = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
+WRITABLE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,8 +101,8 @@ def write_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
         PictureError: the ending is unknown or the file cannot be written.
     """
     path, name = Path(path), printable(path)
-    if path.suffix.lower() not in _WRITABLE:
-        known = " ".join(sorted(_WRITABLE))
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        known = " ".join(sorted(WRITABLE_SUFFIXES))
         raise PictureError(f'{name}: cannot write a picture with the ending "{path.suffix}"; use one of {known}')
     options: dict[str, Any] = {"quality": 92} if path.suffix.lower() in {".jpg", ".jpeg", ".webp"} else {}
     Image.init()

@@ -1,0 +1,117 @@
+"""Predict any number of picture files in constant memory: read ahead, find and classify in batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import FerLmdbError, PictureError
+from fer_lmdb.pictures import printable, read_picture
+from fer_lmdb.predict.paths import Found
+from fer_lmdb.predictions import FacePrediction, PicturePrediction
+from fer_lmdb.recognizer import Recognizer
+
+BATCH_PICTURES = 32
+BATCH_PIXELS = 16_000_000
+"""A batch ends when it holds this many pictures or pixels, whichever comes first; two batches are held at a time."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One file and what was seen in it.
+
+    Attributes:
+        found: the file.
+        prediction: what `--json` prints.
+        image: (H, W, 3) uint8 RGB, None where the file could not be read.
+    """
+
+    found: Found
+    prediction: PicturePrediction
+    image: NDArray[np.uint8] | None
+
+
+def predict_pictures(files: Iterable[Found], recognizer: Recognizer) -> Iterator[Seen]:
+    """Yield one result for every file, in order; a file that cannot be read is a result with its error.
+
+    Args:
+        files: pictures; see `find_files`.
+        recognizer: who finds and classifies the faces.
+    """
+    for batch in _read_ahead(_batches(files)):
+        pictures = [image for _, image in batch if isinstance(image, np.ndarray)]
+        results = iter(_predict(pictures, recognizer))
+        for found, image in batch:
+            yield (
+                Seen(found, _row(found, image, ()), None)
+                if isinstance(image, str)
+                else _seen(found, image, next(results))
+            )
+
+
+def _seen(found: Found, image: NDArray[np.uint8], result: list[FacePrediction] | str) -> Seen:
+    if isinstance(result, str):
+        return Seen(found, _row(found, f"{printable(found.path)}: {result}", ()), None)
+    return Seen(found, _row(found, image, tuple(result)), image)
+
+
+def _row(found: Found, image: NDArray[np.uint8] | str, faces: tuple[FacePrediction, ...]) -> PicturePrediction:
+    path = json_path(found.path)
+    if isinstance(image, str):
+        return PicturePrediction(path, 0, 0, (), error=image)
+    return PicturePrediction(path, image.shape[1], image.shape[0], faces)
+
+
+def json_path(path: os.PathLike[str]) -> str:
+    """Return a file's name for results: as it is; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _predict(pictures: list[NDArray[np.uint8]], recognizer: Recognizer) -> list[list[FacePrediction] | str]:
+    """Predict a batch; where it fails, one by one, so that one odd picture does not take the others along."""
+    try:
+        return list(recognizer.predict_many(pictures))
+    except FerLmdbError as error:
+        if len(pictures) == 1:
+            return [str(error)]
+        return [result for picture in pictures for result in _predict([picture], recognizer)]
+
+
+def _batches(files: Iterable[Found]) -> Iterator[list[tuple[Found, NDArray[np.uint8] | str]]]:
+    """Read files and yield them in lists of limited size; a reason stands where a picture could not be read."""
+    batch: list[tuple[Found, NDArray[np.uint8] | str]] = []
+    pixels = 0
+    for found in files:
+        image = _read(found)
+        batch.append((found, image))
+        pixels += 0 if isinstance(image, str) else image.shape[0] * image.shape[1]
+        if len(batch) == BATCH_PICTURES or pixels >= BATCH_PIXELS:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
+
+
+def _read(found: Found) -> NDArray[np.uint8] | str:
+    try:
+        return found.error or read_picture(found.path)
+    except PictureError as error:
+        return str(error)
+
+
+def _read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same items, each made in another thread while the one before is worked on."""
+    end = object()
+    with ThreadPoolExecutor(1, "read-ahead") as pool:
+        coming = pool.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]

@@ -1,0 +1,202 @@
+"""Expressions in pictures, from Python.
+
+from fer_lmdb import Recognizer
+for face in Recognizer().predict("photo.jpg"):
+    print(face.expression, face.probability, face.box)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb import models
+from fer_lmdb.errors import ModelError, PictureError
+from fer_lmdb.faces import Detector, Face
+from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
+from fer_lmdb.models import DEFAULT_MODEL, Model
+from fer_lmdb.pictures import read_picture
+from fer_lmdb.precision import choose_device
+from fer_lmdb.predictions import UNCERTAIN, FacePrediction
+
+Picture = NDArray[np.uint8]
+
+SMALLEST_FACE_SHARE = 1 / 32
+"""Unless told otherwise, faces smaller than this part of a picture's shorter side are not looked for: finding them
+takes most of the time, and in photographs they are too small to show an expression."""
+
+
+class Recognizer:
+    """Finds the faces of pictures and tells their expressions, in the way that the model was trained for.
+
+    Args:
+        model: a shipped model's name, a model file or a run folder; several are an ensemble, whose probabilities are
+            averaged (the first one's detector finds the faces).
+        detector: another detector than the model's; "none" takes every picture as one face.
+        min_face: side of the smallest face looked for, in pixels; None goes by the size of each picture.
+        threshold: probability 0-1 below which an expression is called "uncertain".
+        tta: views averaged per face: 1, 2 or 10.
+        device: "auto", "cpu", "cuda", ...
+
+    Raises:
+        ModelError: a model is missing or damaged, or the models know different classes.
+        DetectorError: the detector is unknown, or its package or weights are missing.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Sequence[str | Path] = DEFAULT_MODEL,
+        *,
+        detector: str | None = None,
+        min_face: float | None = None,
+        threshold: float = 0.0,
+        tta: int = 1,
+        device: str = "auto",
+    ) -> None:
+        names = [model] if isinstance(model, str | Path) else list(model)
+        members = _load(names)
+        self.classes = members[0].scheme.classes
+        self.threshold, self.tta, self.min_face = threshold, tta, min_face
+        self.device = str(choose_device(device))
+        self._finding = members[0].preprocessing.for_photographs()
+        if detector is not None:
+            self._finding = replace(self._finding, detector=detector)
+        self._cutting = [member.preprocessing.for_photographs() for member in members]
+        self._classifiers = [member.classifier(self.device) for member in members]
+        self._detectors: dict[float, Detector | None] = {}
+
+    def predict(self, picture: Picture | str | os.PathLike[str]) -> list[FacePrediction]:
+        """Find the faces of one picture and tell their expressions.
+
+        Args:
+            picture: a file, or uint8 pixels: (H, W, 3) RGB or (H, W) grey, 0-255.
+
+        Returns:
+            the faces, best detection score first; an empty list where there is none.
+
+        Raises:
+            PictureError: the file cannot be read, or the array is no such picture.
+        """
+        pixels = read_picture(picture) if isinstance(picture, str | os.PathLike) else picture
+        return self.predict_many([pixels])[0]
+
+    def predict_many(self, pictures: Sequence[Picture]) -> list[list[FacePrediction]]:
+        """Do the same for several pictures at once, which is quicker than one by one.
+
+        Args:
+            pictures: uint8 (H, W, 3) RGB or (H, W) grey, 0-255; sizes may differ.
+
+        Returns:
+            the faces of every picture, in the order of the pictures.
+
+        Raises:
+            PictureError: one of the arrays is no such picture.
+        """
+        pictures = [_as_picture(picture) for picture in pictures]
+        found = self.find(pictures)
+        rows = iter(self.classify(pictures, found))
+        return [
+            [self._describe(face, picture, next(rows)) for face in faces]
+            for picture, faces in zip(pictures, found, strict=True)
+        ]
+
+    def find(self, pictures: Sequence[Picture]) -> list[list[Face | None]]:
+        """Find the faces of every picture, best score first; without a detector the whole picture, as None."""
+        if self._finding.detector == "none":
+            return [[None] for _ in pictures]
+        found: list[list[Face | None]] = [[] for _ in pictures]
+        for min_face, members in self._by_smallest_face(pictures).items():
+            detector = self._detector(min_face)
+            for at, faces in zip(
+                members, find_faces([pictures[at] for at in members], self._finding, detector), strict=True
+            ):
+                found[at] = list(faces)
+        return found
+
+    def classify(self, pictures: Sequence[Picture], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
+        """Tell the expressions of faces that are already found.
+
+        Args:
+            pictures: uint8 (H, W, 3) RGB or (H, W) grey, 0-255.
+            found: the faces of every picture; None stands for the whole picture.
+
+        Returns:
+            (all faces, classes) float32 probabilities, picture by picture.
+        """
+        total = np.zeros((sum(map(len, found)), len(self.classes)), np.float64)
+        crops: dict[Preprocessing, NDArray[np.uint8]] = {}
+        for cutting, classifier in zip(self._cutting, self._classifiers, strict=True):
+            if len(total):
+                if cutting not in crops:
+                    crops[cutting] = _cut(pictures, found, cutting)
+                total += classifier.probabilities(crops[cutting], self.tta)
+        return (total / len(self._classifiers)).astype(np.float32)
+
+    def _describe(self, face: Face | None, picture: Picture, row: NDArray[np.float32]) -> FacePrediction:
+        probabilities = dict(zip(self.classes, row.tolist(), strict=True))
+        best = self.classes[int(row.argmax())]
+        expression = best if row.max() >= self.threshold else UNCERTAIN
+        if face is None:
+            height, width = picture.shape[:2]
+            return FacePrediction((0.0, 0.0, float(width), float(height)), 1.0, None, expression, probabilities)
+        x, y, width, height = face.box.tolist()
+        landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
+        return FacePrediction((x, y, width, height), float(face.score), landmarks, expression, probabilities)
+
+    def _by_smallest_face(self, pictures: Sequence[Picture]) -> dict[float, list[int]]:
+        groups: dict[float, list[int]] = {}
+        for at, picture in enumerate(pictures):
+            least = self.min_face or smallest_face(picture.shape[1], picture.shape[0], self._finding.min_face)
+            groups.setdefault(least, []).append(at)
+        return groups
+
+    def _detector(self, min_face: float) -> Detector | None:
+        if min_face not in self._detectors:
+            finding = replace(self._finding, min_face=min_face)
+            self._detectors[min_face] = finding.load_detector(self.device)
+        return self._detectors[min_face]
+
+
+def smallest_face(width: int, height: int, least: float) -> float:
+    """Return the side of the smallest face worth looking for, in steps, so that similar pictures share a batch."""
+    wish = min(width, height) * SMALLEST_FACE_SHARE
+    steps = max(0, math.floor(2 * math.log2(max(wish / least, 1))))
+    return float(least * 2 ** (steps / 2))
+
+
+def _load(names: Sequence[str | Path]) -> list[Model]:
+    if not names:
+        raise ModelError("no model to predict with; name at least one")
+    members = [models.load(name) for name in names]
+    for name, member in zip(names, members, strict=True):
+        if member.scheme.classes != members[0].scheme.classes:
+            raise ModelError(
+                f"{name} knows the classes {', '.join(member.scheme.classes)}, {names[0]} knows "
+                f"{', '.join(members[0].scheme.classes)}; an ensemble needs the same classes"
+            )
+    return members
+
+
+def _as_picture(picture: Picture) -> Picture:
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        raise PictureError(
+            f"an array of {array.dtype} {array.shape} is no picture; expected uint8 (H, W, 3) RGB or (H, W) grey, 0-255"
+        )
+    return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
+
+
+def _cut(pictures: Sequence[Picture], found: Sequence[Sequence[Face | None]], how: Preprocessing) -> NDArray[np.uint8]:
+    """Return all faces as (N, 1, size, size) uint8 grey."""
+    crops = [
+        (whole_picture(picture, how) if face is None else cut_out(picture, face, how)).crop
+        for picture, faces in zip(pictures, found, strict=True)
+        for face in faces
+    ]
+    return np.stack(crops)[:, None]

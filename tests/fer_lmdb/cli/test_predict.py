@@ -1,0 +1,168 @@
+"""`fer-lmdb predict` as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from fer_lmdb.cli import cli
+from fer_lmdb.cli.bars import bar
+from fer_lmdb.labels import FER2013
+from fer_lmdb.pictures import read_picture, write_picture
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a portrait, two of them side by side, an empty picture and a broken one."""
+    from skimage import data
+
+    folder = tmp_path_factory.mktemp("album")
+    portrait = data.astronaut()[20:220, 120:320]
+    write_picture(folder / "one.png", portrait)
+    write_picture(folder / "sub" / "two.jpg", np.concatenate([portrait, portrait[:, ::-1]], axis=1))
+    write_picture(folder / "empty.png", np.full((120, 100, 3), 90, np.uint8))
+    return folder
+
+
+@pytest.fixture
+def predict(trained):
+    def run(*arguments: object, stdin: bytes | None = None) -> Result:
+        words = ["predict", *map(str, arguments), "--model", str(trained.run.path), "--device", "cpu"]
+        return CliRunner().invoke(cli, words, input=stdin)
+
+    return run
+
+
+def test_json_lines_keep_the_contract(predict, album: Path) -> None:
+    result = predict(album, "--json")
+    assert result.exit_code == 0, result.output
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(document["path"]).name for document in documents] == ["empty.png", "one.png", "two.jpg"]
+    assert [len(document["faces"]) for document in documents] == [0, 1, 2]
+    assert documents[0] == {"path": str(album / "empty.png"), "width": 100, "height": 120, "faces": [], "error": None}
+    (face,) = documents[1]["faces"]
+    assert list(face) == ["box", "score", "landmarks", "expression", "probabilities"]
+    assert len(face["box"]) == 4
+    assert np.shape(face["landmarks"]) == (5, 2)
+    assert tuple(face["probabilities"]) == FER2013.classes
+
+
+def test_terminal_output(predict, album: Path) -> None:
+    result = predict(album / "one.png")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{album}/one.png  200 x 200, 1 face"
+    assert lines[1].startswith("  1  ")
+    assert len(lines) == 2 + len(FER2013)
+    shares = [int(line.rsplit(maxsplit=1)[1].rstrip("%")) for line in lines[2:]]
+    assert shares == sorted(shares, reverse=True)
+    assert result.stderr == f"Next: fer-lmdb predict {album}/one.png --save annotated.png\n"
+    assert "no face" in predict(album / "empty.png").stdout
+
+
+def test_top_and_threshold(predict, album: Path) -> None:
+    result = predict(album / "one.png", "--top", 2, "--threshold", 1)
+    assert len(result.stdout.splitlines()) == 4
+    assert "uncertain" in result.stdout
+
+
+def test_a_broken_picture_is_a_row_and_the_exit_code_is_1(predict, album: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"rubbish")
+    result = predict(tmp_path / "broken.jpg", album / "one.png", "https://example.org/a.jpg", "--json")
+    assert result.exit_code == 1
+    documents = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [document["error"] is None for document in documents] == [False, True, False]
+    assert result.stderr == "2 of 3 could not be read.\n"
+    text = predict(tmp_path / "broken.jpg")
+    assert text.exit_code == 1
+    assert text.stdout == ""
+    assert text.stderr.startswith(f"Error: {tmp_path}/broken.jpg: is not a picture")
+
+
+def test_paths_on_stdin(predict, album: Path) -> None:
+    names = [os.fsencode(album / name) for name in ("one.png", "empty.png")]
+    for joined in (b"\n".join(names), b"\n".join(names) + b"\n", b"\0".join(names) + b"\0", b"\r\n".join(names)):
+        result = predict("-", "--json", stdin=joined)
+        assert [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()] == ["one.png", "empty.png"]
+    assert predict("-", stdin=b"").exit_code == 0
+
+
+def test_save_crops_and_csv(predict, album: Path, tmp_path: Path) -> None:
+    results = ["--save", tmp_path / "out", "--crops", tmp_path / "crops", "--csv", tmp_path / "faces.csv"]
+    result = predict(album, *results, "--json")
+    assert result.exit_code == 0, result.output
+    assert read_picture(tmp_path / "out" / "sub" / "two.jpg").shape[0] >= 400
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "crops").rglob("*.png"))
+    assert names == ["crops/one-1.png", "crops/sub/two-1.png", "crops/sub/two-2.png"]
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["face"] for row in rows] == ["", "1", "1", "2"]
+    document = json.loads(result.stdout.splitlines()[1])
+    assert float(rows[1]["happy"]) == document["faces"][0]["probabilities"]["happy"]
+
+
+def test_results_inside_the_album_are_not_predicted_again(predict, album: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "album"
+    write_picture(folder / "one.png", read_picture(album / "one.png"))
+    for _ in range(2):
+        result = predict(folder, "--json", "--save", folder / "out", "--crops", folder / "crops")
+        assert len(result.stdout.splitlines()) == 1
+
+
+def test_save_to_one_file(predict, album: Path, tmp_path: Path) -> None:
+    result = predict(album / "one.png", "--save", tmp_path / "a.webp")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert read_picture(tmp_path / "a.webp").shape[0] >= 400
+
+
+def test_one_file_for_many_pictures_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
+    result = predict(album, "--save", tmp_path / "a.png")
+    assert result.exit_code == 2
+    assert "names one picture, but there may be several; give a folder" in result.stderr
+
+
+def test_the_original_is_kept(predict, album: Path) -> None:
+    result = predict(album / "one.png", "--save", album / "one.png")
+    assert result.exit_code == 1
+    assert "this would overwrite the original" in result.stderr
+    assert read_picture(album / "one.png").shape == (200, 200, 3)
+
+
+def test_without_a_path(predict) -> None:
+    result = CliRunner().invoke(cli, ["predict"])
+    assert result.exit_code == 2
+    assert "Missing argument 'PATH...'" in result.stderr
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_colours_heed_no_color(album: Path, trained, colour: bool) -> None:
+    environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    environment.pop("NO_COLOR", None)
+    environment |= {} if colour else {"NO_COLOR": "1"}
+    words = ["-m", "fer_lmdb", "predict", str(album / "one.png"), "--model", str(trained.run.path)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, env=environment, check=True)
+    assert (b"\x1b[38;2;" in done.stdout) is colour
+    assert "█".encode() in done.stdout or "▏".encode() in done.stdout
+
+
+def test_bars() -> None:
+    assert bar(0) == ""
+    assert bar(1) == "█" * 30
+    assert bar(0.5) == "█" * 15
+    assert bar(1 / 30 / 8) == "▏"
+    assert bar(0.5, ascii_only=True) == "#" * 15
+
+
+def test_the_group_photograph(predict, shared: Path) -> None:
+    result = predict(shared / "photos" / "group.jpg", "--json")
+    (document,) = map(json.loads, result.stdout.splitlines())
+    assert len(document["faces"]) in (6, 7)

@@ -1,0 +1,131 @@
+"""Annotated copies, crops and the csv."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_lmdb.errors import PictureError
+from fer_lmdb.pictures import read_picture, write_picture
+from fer_lmdb.predict import Found, Seen
+from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Names, Table, crop
+from fer_lmdb.predictions import FacePrediction, PicturePrediction
+
+FACE = FacePrediction((10.0, 20.0, 30.0, 40.0), 0.9, None, "happy", {"happy": 0.75, "sad": 0.25})
+
+
+def seen(path: Path, inside: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True) -> Seen:
+    image = np.random.default_rng(0).integers(0, 256, (90, 80, 3), dtype=np.uint8)
+    if write:
+        write_picture(path, image)
+    return Seen(Found(path, Path(inside)), PicturePrediction(str(path), 80, 90, faces), image)
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_copies_are_laid_out_as_the_originals(tmp_path: Path) -> None:
+    copies = AnnotatedCopies(tmp_path / "out", one_file=False)
+    for inside in ("a.jpg", "sub/a.jpg", "sub/b.png"):
+        copies.add(seen(tmp_path / "in" / inside, inside))
+    assert listing(tmp_path / "out") == ["a.jpg", "sub/a.jpg", "sub/b.png"]
+    assert read_picture(tmp_path / "out" / "sub" / "b.png").shape[0] >= 400
+
+
+def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    copies = AnnotatedCopies(tmp_path / "out", one_file=False)
+    for folder in ("x", "y", "z"):
+        copies.add(seen(tmp_path / folder / "a.jpg", "a.jpg"))
+    assert listing(tmp_path / "out") == ["a-2.jpg", "a-3.jpg", "a.jpg"]
+
+
+def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:
+    AnnotatedCopies(tmp_path / "out", one_file=False).add(seen(tmp_path / "a.avif", "a.avif", write=False))
+    assert listing(tmp_path / "out") == ["a.png"]
+
+
+def test_one_file(tmp_path: Path) -> None:
+    AnnotatedCopies(tmp_path / "new" / "one.webp", one_file=True).add(seen(tmp_path / "a.jpg", "a.jpg"))
+    assert listing(tmp_path / "new") == ["one.webp"]
+
+
+@pytest.mark.parametrize("one_file", [True, False])
+def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
+    picture = seen(tmp_path / "a.png", "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    target = tmp_path / "a.png" if one_file else tmp_path
+    with pytest.raises(PictureError, match=r"a\.png: this would overwrite the original"):
+        AnnotatedCopies(target, one_file).add(picture)
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_unread_pictures_are_passed_over(tmp_path: Path) -> None:
+    broken = Seen(Found(tmp_path / "a.png", Path("a.png")), PicturePrediction("a.png", 0, 0, (), "broken"), None)
+    AnnotatedCopies(tmp_path / "out", one_file=False).add(broken)
+    Crops(tmp_path / "out").add(broken)
+    assert not (tmp_path / "out").exists()
+
+
+def test_crops_are_numbered(tmp_path: Path) -> None:
+    other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
+    Crops(tmp_path / "crops").add(seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other)))
+    assert listing(tmp_path / "crops") == ["sub/a-1.png", "sub/a-2.png"]
+    assert read_picture(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        ((10.0, 20.0, 30.0, 40.0), (56, 46)),
+        ((-20.0, -20.0, 30.0, 30.0), (16, 16)),
+        ((70.0, 80.0, 50.0, 50.0), (20, 20)),
+        ((500.0, 500.0, 5.0, 5.0), (1, 1)),
+        ((-500.0, 20.0, 5.0, 5.0), (7, 1)),
+    ],
+)
+def test_crops_stay_inside_the_picture(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
+    image = np.zeros((90, 80, 3), np.uint8)
+    assert crop(image, FacePrediction(box, 1.0, None, "happy", {"happy": 1.0})).shape[:2] == shape
+
+
+def test_names_are_free() -> None:
+    names = Names(Path("out"))
+    found = Found(Path("x/a.b.jpg"), Path("s/a.b.jpg"))
+    chosen = [names.choose(found, "-1", ".png").as_posix() for _ in range(2)]
+    assert chosen == ["out/s/a.b-1.png", "out/s/a.b-1-2.png"]
+
+
+def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "faces.csv"
+    with Table(path, ["happy", "sad"], ["frame"]) as table:
+        table.add('odd, "name".jpg', (FACE, FACE), frame=3)
+        table.add("none.jpg", ())
+        table.add("broken.jpg", (), "broken.jpg: is damaged")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == ['odd, "name".jpg', 'odd, "name".jpg', "none.jpg", "broken.jpg"]
+    assert rows[1] == {
+        "path": 'odd, "name".jpg',
+        "frame": "3",
+        "face": "2",
+        "x": "10.0",
+        "y": "20.0",
+        "width": "30.0",
+        "height": "40.0",
+        "score": "0.9",
+        "expression": "happy",
+        "happy": "0.75",
+        "sad": "0.25",
+        "error": "",
+    }
+    assert [row["face"] for row in rows] == ["1", "2", "", ""]
+    assert rows[3]["error"] == "broken.jpg: is damaged"
+
+
+def test_a_table_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="cannot be written: Is a directory"):
+        Table(tmp_path, ["happy"])
