@@ -32,7 +32,7 @@ class Recurrent(Layer):
     parameter_field = "recurrent_param"
     restrictions = (
         "`debug_info` changes nothing.",
-        "A batch of another size than the last one starts from zero states.",
+        "A batch of another size than the last one starts from zero states; torch.export needs a fixed size.",
     )
     states: ClassVar[tuple[str, ...]] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -208,7 +209,7 @@ def test_gradient(name: str, build: Callable[[str], Layer]) -> None:
             layer.reset()
         return as_tuple(layer(*bottoms))
 
-    assert torch.autograd.gradcheck(tops, (*learned, *parameters), atol=1e-6)
+    assert torch.autograd.gradcheck(tops, (*learned, *parameters), atol=1e-6, fast_mode=True)
 
 
 @every_type
@@ -250,6 +251,36 @@ def test_is_one_graph(name: str, build: Callable[[str], Layer]) -> None:
     actual = as_tuple(torch.compile(build(name), backend="eager", fullgraph=True)(*example.bottoms()))
     for a, e in zip(actual, expected, strict=True):
         torch.testing.assert_close(a, e)
+
+
+@pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.compiles])
+def test_exports_with_any_batch_size(name: str, build: Callable[[str], Layer]) -> None:
+    example = EXAMPLES[name]
+    layer = build(name)
+    fixed = example.batch_axis is None or name in ("LSTM", "RNN")  # these two remember states of one batch size
+    if fixed:
+        exported = torch.export.export(layer, tuple(example.bottoms()))
+        bottoms = example.bottoms()
+    else:
+        bottoms = example.bottoms(batch=7)
+        exported = torch.export.export(layer, tuple(example.bottoms(batch=5)), dynamic_shapes=dynamic(example, layer))
+    torch.manual_seed(0)
+    actual = as_tuple(exported.module()(*bottoms))
+    torch.manual_seed(0)
+    if hasattr(layer, "reset"):  # the exported module went on with the same states
+        layer.reset()
+    for a, e in zip(actual, as_tuple(layer(*bottoms)), strict=True):
+        torch.testing.assert_close(a, e)
+
+
+def dynamic(example: Example, layer: Layer) -> tuple[object, ...]:
+    """The batch axis of every bottom that has it, named for torch.export."""
+    batch = torch.export.Dim("batch", min=2, max=64)
+    axis = example.batch_axis
+    assert axis is not None
+    shapes = tuple({axis: batch} if shape[axis : axis + 1] == (example.items,) else None for shape in example.shapes)
+    takes_any_number = "bottoms" in inspect.signature(layer.forward).parameters
+    return (shapes,) if takes_any_number else shapes
 
 
 @every_type
