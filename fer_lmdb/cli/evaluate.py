@@ -44,6 +44,7 @@ def command(models: tuple[str, ...], data: str, split: str, tta: str, device: st
 
 
 def _print(figures: dict[str, Any]) -> None:
+    from rich import box
     from rich.table import Table
 
     low, high = figures["ci95"]
@@ -54,7 +55,11 @@ def _print(figures: dict[str, Any]) -> None:
         f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
         f"calibration error {figures['ece']:.3f}"
     )
-    table = Table("true \\ predicted", *figures["classes"], "recall", "precision", "N")
+    # Narrow enough for a terminal of 80 columns with seven classes.
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, title="rows: true class, columns: predicted")
+    table.add_column("true")
+    for heading in [*figures["classes"], "recall", "precision", "N"]:
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, row in zip(figures["classes"], figures["confusion"], strict=True):
         own = figures["per_class"][name]
         table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))

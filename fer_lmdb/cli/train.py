@@ -109,5 +109,5 @@ class _Display:
         if "val_accuracy" in record:
             line += f"  val loss {record['val_loss']:.4f}  val accuracy {record['val_accuracy']:.2%}"
         self.bar.console.print(
-            f"{line}  lr {record['lr']:.3g}  {progress.faces_per_second:,.0f} faces/s", highlight=False
+            f"{line}  lr {record['lr']:.3g}  {progress.faces_per_second:,.0f} faces/s", highlight=False, soft_wrap=True
         )

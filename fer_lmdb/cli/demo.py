@@ -1,0 +1,101 @@
+"""``fer-lmdb demo``."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fer_lmdb.cli.output import emit, json_option, next_step
+
+if TYPE_CHECKING:
+    from fer_lmdb.demo import Demo
+
+
+@click.command("demo")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True, help="Folder to fill."
+)
+@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="Length of the training.")
+@click.option("--seed", default=0, show_default=True, help="Decides the drawn faces and the training.")
+@json_option
+def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
+    """Show the whole pipeline with drawn faces, in about two minutes.
+
+    Draws schematic faces, builds a data set from them, trains FaceEmotionNet on
+    it, evaluates, and recognises a real photograph with the model that comes with
+    the package. Nothing is downloaded. Every command is shown as it is run.
+
+    \b
+    fer-lmdb demo
+    fer-lmdb demo --out /tmp/demo --epochs 3
+    """
+    from fer_lmdb.demo import Demo
+
+    demo = Demo(out, epochs, seed)
+    run = _captured if as_json else _shown
+    started = time.monotonic()
+    figures = _walk_through(demo, run)
+    seconds = round(time.monotonic() - started, 1)
+    if as_json:
+        files = {"annotated": str(demo.annotated), "curves": str(demo.curves)}
+        emit({"folder": str(out), "seconds": seconds, **figures, **files})
+    else:
+        _say_goodbye(demo, seconds)
+
+
+def _walk_through(demo: Demo, run: Callable[[list[str]], Any]) -> dict[str, Any]:
+    """Run the five steps; return what each command printed as JSON, where it was asked to."""
+    _say("Faces drawn from facial action units, in FER2013's csv layout")
+    demo.prepare_folder()
+    demo.draw_faces()
+    _say("Build: find each face with MTCNN, align it, write LMDBs and their mean image")
+    built = run(demo.build())
+    _say("Train FaceEmotionNet, whose net and recipe are prototxt files")
+    trained = run(demo.train())
+    _say("Evaluate on the test split, which the training has never seen")
+    evaluated = run(demo.evaluate())
+    demo.draw_curves()
+    _say("Recognise a real photograph")
+    demo.write_photograph()
+    predicted = run(demo.predict())
+    return {"build": built, "train": trained, "evaluate": evaluated, "predict": predicted}
+
+
+def _shown(arguments: list[str]) -> None:
+    from fer_lmdb.cli import cli
+
+    click.secho(f"$ fer-lmdb {shlex.join(arguments)}", bold=True)
+    cli.main(arguments, prog_name="fer-lmdb", standalone_mode=False)
+
+
+def _captured(arguments: list[str]) -> Any:
+    from fer_lmdb.cli import cli
+
+    with redirect_stdout(io.StringIO()) as printed:
+        cli.main([*arguments, "--json"], prog_name="fer-lmdb", standalone_mode=False)
+    return json.loads(printed.getvalue())
+
+
+def _say(what: str) -> None:
+    click.secho(f"\n{what}", err=True, fg="cyan")
+
+
+def _say_goodbye(demo: Demo, seconds: float) -> None:
+    click.echo(f"\nDone in {seconds:.0f} s. Look at {demo.annotated}, {demo.curves} and {demo.sheet}.")
+    click.echo("Drawn faces show that everything works; they teach a net nothing about people. With FER2013's csv:\n")
+    for line in (
+        "fer-lmdb build fer2013.csv",
+        "fer-lmdb train --epochs 150",
+        "fer-lmdb evaluate runs/face_emotion_net-001",
+        "fer-lmdb predict photo.jpg --save annotated.png",
+    ):
+        click.echo(f"    {line}")
+    next_step("fer-lmdb predict YOUR-PHOTO.jpg --save annotated.png")
