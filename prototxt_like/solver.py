@@ -41,6 +41,8 @@ class Solver:
     Args:
         solver: a SolverParameter, or the path of a solver.prototxt.
         net: the net of phase TRAIN.
+        fused: update with torch's fused kernels, which are two to four times as fast and round differently from
+            Caffe; None = on a GPU alone.
 
     Raises:
         FileError: the file cannot be read.
@@ -48,14 +50,16 @@ class Solver:
     Source: BVLC/caffe src/caffe/solver.cpp:170-265, src/caffe/solvers/sgd_solver.cpp:84-145
     """
 
-    def __init__(self, solver: SolverParameter | str | os.PathLike[str], net: Net) -> None:
+    def __init__(
+        self, solver: SolverParameter | str | os.PathLike[str], net: Net, *, fused: bool | None = None
+    ) -> None:
         self.parameter = _parameter(solver)
         check_solver(self.parameter)
         self.net = net
         self.iteration = 0
         #: How often the policy "plateau" has lowered the rate; the caller counts, because it sees the tests.
         self.plateaus = 0
-        self.optimizer = make_optimizer(self.parameter, net.learning)
+        self.optimizer = make_optimizer(self.parameter, net.learning, fused=fused)
         self._trained = [entry.parameter for entry in net.learning if entry.lr_mult != 0]
         self._losses: deque[Tensor] = deque(maxlen=self.parameter.average_loss)
         self._summed_loss: Tensor | None = None
@@ -191,12 +195,15 @@ def check_solver(parameter: SolverParameter) -> None:
     learning_rate(parameter, 0)
 
 
-def make_optimizer(parameter: SolverParameter, learning: Sequence[Learning]) -> CaffeOptimizer:
+def make_optimizer(
+    parameter: SolverParameter, learning: Sequence[Learning], *, fused: bool | None = None
+) -> CaffeOptimizer:
     """The update rule of a solver, with one group for each pair of lr_mult and decay_mult.
 
     Args:
         parameter: type, momentum, weight_decay and whatever else the rule reads.
         learning: ``net.learning``; those with lr_mult 0 are frozen.
+        fused: as in ``Solver``.
 
     Raises:
         SolverError: an unknown type, or nothing to train.
@@ -209,6 +216,7 @@ def make_optimizer(parameter: SolverParameter, learning: Sequence[Learning]) -> 
         parameter.base_lr,
         weight_decay=parameter.weight_decay,
         regularization_type=parameter.regularization_type,
+        fused=fused,
         **{field: getattr(parameter, field) for field in _RULE_FIELDS[name]},
     )
 

@@ -70,11 +70,12 @@ def golden_net(golden: Any) -> pl.Net:
     return net
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("case", CASES)
-def test_five_updates_equal_caffe(shared: Path, case: str) -> None:
+def test_five_updates_equal_caffe(shared: Path, case: str, fused: bool) -> None:
     with np.load(shared / f"golden/caffe/layers/Solver__{case}.npz") as golden:
         net = golden_net(golden)
-        solver = pl.Solver(parameter(str(golden["solver"])), net)
+        solver = pl.Solver(parameter(str(golden["solver"])), net, fused=fused)
         step = 0
         for data, label in zip(golden["in/data"], golden["in/label"], strict=True):
             outputs = net(data=torch.from_numpy(data), label=torch.from_numpy(label))
