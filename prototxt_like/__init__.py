@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prototxt_like import zoo as zoo
     from prototxt_like.blob import array_to_blob as array_to_blob
     from prototxt_like.blob import blob_to_array as blob_to_array
+    from prototxt_like.drawing import draw as draw
     from prototxt_like.errors import FileError as FileError
     from prototxt_like.errors import NetError as NetError
     from prototxt_like.errors import ParseError as ParseError
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from prototxt_like.files import write_text as write_text
     from prototxt_like.net import Net as Net
     from prototxt_like.policies import learning_rate as learning_rate
+    from prototxt_like.pure import extensions as extensions
+    from prototxt_like.pure import is_pure_caffe as is_pure_caffe
+    from prototxt_like.pure import to_pure_caffe as to_pure_caffe
     from prototxt_like.schema.caffe_schema_pb2 import BlobProto as BlobProto
     from prototxt_like.schema.caffe_schema_pb2 import Datum as Datum
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter as LayerParameter
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from prototxt_like.snapshots import restore_snapshot as restore_snapshot
     from prototxt_like.snapshots import write_snapshot as write_snapshot
     from prototxt_like.solver import Solver as Solver
+    from prototxt_like.summarize import LayerRow as LayerRow
+    from prototxt_like.summarize import summary as summary
     from prototxt_like.transform import Transform as Transform
     from prototxt_like.weights import LoadReport as LoadReport
     from prototxt_like.weights import load_weights as load_weights
@@ -55,6 +61,7 @@ if TYPE_CHECKING:
 # Where each public name lives.
 _HOMES = {
     "blob": ["array_to_blob", "blob_to_array"],
+    "drawing": ["draw"],
     "errors": [
         "FileError",
         "NetError",
@@ -90,8 +97,10 @@ _HOMES = {
         "TransformationParameter",
     ],
     "policies": ["learning_rate"],
+    "pure": ["extensions", "is_pure_caffe", "to_pure_caffe"],
     "snapshots": ["restore_snapshot", "write_snapshot"],
     "solver": ["Solver"],
+    "summarize": ["LayerRow", "summary"],
     "transform": ["Transform"],
     "weights": ["LoadReport", "load_weights", "save_weights", "weights_message"],
 }

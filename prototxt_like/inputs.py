@@ -21,6 +21,11 @@ INPUT_TYPES = DATA_TYPES | {"Input"}
 _CONVOLUTIONS = frozenset({"Convolution"})
 
 
+def is_input(layer: LayerParameter) -> bool:
+    """Whether the caller feeds the layer's tops."""
+    return layer.type in INPUT_TYPES and not layer.bottom
+
+
 def input_shapes(
     layer: LayerParameter, given: Mapping[str, Sequence[int]], weights: NetParameter | None, net: NetParameter
 ) -> list[Shape]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import nn
 
 from prototxt_like.errors import NetError
-from prototxt_like.inputs import INPUT_TYPES, Shape, input_shapes
+from prototxt_like.inputs import Shape, input_shapes, is_input
 from prototxt_like.layers import Layer, get_layer_class
 from prototxt_like.limits import check_shape
 from prototxt_like.nearest import did_you_mean
@@ -86,7 +86,7 @@ class _Builder:
     def build(self) -> Wiring:
         self._check_names()
         for index, layer in enumerate(self.net.layer):
-            if layer.type in INPUT_TYPES and not layer.bottom:
+            if is_input(layer):
                 self._add_input(layer)
             else:
                 self._add_layer(index, layer)
