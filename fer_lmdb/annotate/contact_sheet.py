@@ -1,0 +1,196 @@
+"""A contact sheet: pictures with box and landmarks beside the faces cut out of them, and the ones without a face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.annotate.sheet import Box, Sheet
+from fer_lmdb.faces.align import Transform, box_transform, to_original, warp
+from fer_lmdb.faces.base import Face, Image, as_rgb
+from fer_lmdb.faces.prepare import Prepared
+from fer_lmdb.palette import colour_of
+
+TILE = 112
+GAP = 8
+TITLE = 26
+BACKGROUND = (250, 250, 250)
+INK = (30, 30, 30)
+LANDMARK_COLOUR = (255, 255, 255)
+AROUND = 0.3
+"""How much of its surroundings a picture shows around a face, as a part of the face's box."""
+
+Originals = Callable[[str], "Image | None"]
+"""Gives the picture that a record was cut out of, by the record's key; None where it is not at hand."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One picture and the face that was made of it.
+
+    Attributes:
+        picture: uint8 RGB or grey, what the detector saw.
+        face: where it found a face, in pixels of `picture`; None: nowhere.
+        crop: uint8 grey (size, size), what the net sees.
+    """
+
+    picture: Image
+    face: Face | None
+    crop: Image
+
+    @classmethod
+    def of(cls, picture: Image, prepared: Prepared) -> Example:
+        """An example from a picture and what `prepare` made of it."""
+        return cls(picture, prepared.face, prepared.crop)
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
+    """Draw examples, a titled row for each group: every picture, and on its right the face cut out of it.
+
+    Args:
+        rows: title and examples of each group; a row without examples says so.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    width = GAP + max([2 * TILE + GAP, *(len(examples) * _step(examples) for _, examples in rows)])
+    height = GAP + max(len(rows), 1) * (TITLE + TILE + GAP)
+    sheet = Sheet(np.full((height, width, 3), BACKGROUND, np.uint8))
+    for row, (title, examples) in enumerate(rows):
+        top = GAP + row * (TITLE + TILE + GAP)
+        sheet.fill(Box(GAP, top + 4, 14, TITLE - 10), colour_of(title))
+        words = title if examples else f"{title}: none"
+        sheet.text(GAP + 20, top + TITLE / 2 - 1, words, INK, 15, bold=True)
+        step = _step(examples)
+        for column, example in enumerate(examples):
+            _draw(sheet.pixels, example, GAP + column * step, top + TITLE)
+    return sheet.finish()
+
+
+def data_set_sheet(
+    crops: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    detections: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    *,
+    originals: Originals = lambda key: None,
+    per_row: int = 6,
+    seed: int = 0,
+) -> Image:
+    """Draw the contact sheet of a built data set: some faces of every class, then some where none was found.
+
+    A data set does not keep the pictures that it was made of. Where `originals` has none, the picture is put together
+    again from the aligned face, as far as that shows it.
+
+    Args:
+        crops: (N, H, W) or (N, 1, H, W) uint8, the faces.
+        labels: (N,) their classes.
+        detections: N records of the data set's `detections.jsonl`, in the same order.
+        classes: names of the classes.
+        originals: gives the picture of a record.
+        per_row: examples in a row.
+        seed: which examples are drawn.
+    """
+    crops = crops.reshape(len(crops), *crops.shape[-2:])
+    found = np.array([record.get("box") is not None for record in detections], bool)
+    generator = np.random.default_rng(seed)
+
+    def examples(where: NDArray[np.bool_], count: int = per_row) -> list[Example]:
+        chosen = generator.permutation(np.flatnonzero(where))[:count]
+        return [_example(crops[index], detections[index], originals) for index in chosen]
+
+    rows = [(name, examples(found & (labels == label))) for label, name in enumerate(classes)]
+    return contact_sheet([*rows, ("no face found", examples(~found, 2 * per_row))])
+
+
+def restored(crop: Image, transform: Transform) -> tuple[Image, Transform]:
+    """Put a picture together from an aligned face: the part of it that the face shows, upright and in its scale.
+
+    Returns:
+        uint8 grey, and the (2, 3) shift from pixels of the picture to pixels of this part of it.
+    """
+    size = len(crop)
+    corners = to_original(transform, np.array([[0.0, 0], [size, 0], [0, size], [size, size]]))
+    scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
+    side = max(1, int(np.ceil(np.sqrt(2) * size / scale)))
+    zoom = min(1.0, 4 * TILE / side)  # a face of thousands of pixels is only ever drawn small
+    first = corners.mean(axis=0) - side / 2
+    shift = np.column_stack([np.eye(2) * zoom, -first * zoom])
+    forward = np.vstack([transform, [0, 0, 1]]) @ np.linalg.inv(np.vstack([shift, [0, 0, 1]]))
+    length = max(1, round(side * zoom))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part = cv2.warpAffine(crop, forward[:2], (length, length), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(part, np.uint8), shift
+
+
+def _example(crop: Image, record: Mapping[str, Any], originals: Originals) -> Example:
+    face = _face(record)
+    picture = originals(str(record["key"]))
+    if face is None:
+        return Example(crop if picture is None else picture, None, crop)
+    if picture is None:
+        picture, shift = restored(crop, np.array(record["transform"], np.float64))
+        face = _moved(face, shift)
+    return Example(picture, face, crop)
+
+
+def _face(record: Mapping[str, Any]) -> Face | None:
+    if record.get("box") is None:
+        return None
+    landmarks = None if record.get("landmarks") is None else np.array(record["landmarks"], np.float32)
+    return Face(np.array(record["box"], np.float32), float(record["score"]), landmarks)
+
+
+def _moved(face: Face, shift: Transform) -> Face:
+    """The face in another scale and place; `shift` does not turn."""
+    zoom, move = float(shift[0, 0]), shift[:, 2]
+    box = np.concatenate([face.box[:2] * zoom + move, face.box[2:] * zoom]).astype(np.float32)
+    landmarks = None if face.landmarks is None else (face.landmarks * zoom + move).astype(np.float32)
+    return Face(box, face.score, landmarks)
+
+
+def _step(examples: Sequence[Example]) -> int:
+    """Pixels from one example of a row to the next: two tiles each, one where no example has a face."""
+    return (2 * TILE if any(example.face is not None for example in examples) else TILE) + GAP
+
+
+def _draw(pixels: Image, example: Example, left: int, top: int) -> None:
+    """Draw one example onto the sheet at a place."""
+    if example.face is None:
+        pixels[top : top + TILE, left : left + TILE] = _fitted(example.picture)
+        return
+    pixels[top : top + TILE, left : left + TILE] = _marked(example.picture, example.face)
+    pixels[top : top + TILE, left + TILE : left + 2 * TILE] = _fitted(example.crop)
+
+
+def _marked(picture: Image, face: Face) -> Image:
+    """The surroundings of a face, TILE x TILE, with its box and landmarks; a small picture is shown whole."""
+    limit = np.array([picture.shape[1], picture.shape[0]])
+    side = max(float(face.box[2:].max()), 1.0) * (1 + 2 * AROUND)
+    if limit.min() <= side:
+        side = float(limit.max())
+    first = np.minimum(np.maximum(face.box[:2] + face.box[2:] / 2 - side / 2, 0), np.maximum(limit - side, 0))
+    shift = box_transform(np.array([*first, side, side]), TILE, 0)
+    sheet = Sheet(warp(as_rgb(picture), shift, TILE, "black"))
+    moved = _moved(face, shift)
+    sheet.outline(Box(*(float(value) for value in moved.box)), colour_of("happy"), 1)
+    for x, y in moved.landmarks if moved.landmarks is not None else ():
+        sheet.dot(float(x), float(y), 1.6, LANDMARK_COLOUR)
+    return sheet.finish()
+
+
+def _fitted(picture: Image) -> Image:
+    """The whole picture, TILE pixels wide or high, in the middle of a tile."""
+    zoom = TILE / max(picture.shape[:2])
+    size = (max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom)))
+    interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    scaled = cv2.resize(np.ascontiguousarray(as_rgb(picture)), size, interpolation=interpolation)
+    tile = np.full((TILE, TILE, 3), BACKGROUND, np.uint8)
+    top, left = (TILE - size[1]) // 2, (TILE - size[0]) // 2
+    tile[top : top + size[1], left : left + size[0]] = scaled
+    return tile
