@@ -40,6 +40,8 @@ class InfogainLoss(ClassLoss):
         "`normalize` is refused, as in Caffe; use `normalization`.",
     )
 
+    matrix: Tensor
+
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis, H and how to normalise."""
         super().setup(parameter)
@@ -86,5 +88,3 @@ class InfogainLoss(ClassLoss):
         if self.top_count == 1:
             return loss
         return loss, F.softmax(at_least_float32(scores.detach()), self.label_axis)
-
-    matrix: Tensor
