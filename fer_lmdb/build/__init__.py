@@ -13,7 +13,7 @@ from typing import Any
 from fer_lmdb.build.extract import MARKER, Extractor
 from fer_lmdb.build.gather import gather
 from fer_lmdb.build.options import Options, Progress, quiet
-from fer_lmdb.build.spool import remove, shuffle
+from fer_lmdb.build.spool import open_spools, shuffle
 from fer_lmdb.build.write import check, describe_source, write
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.sources import Source
@@ -52,10 +52,11 @@ def build(
     with ExitStack() as stack:
         folder = stack.enter_context(whole_folder(target, force=force))
         extractor = open_extractor(stack, target, images, options, force) if images is not None else None
-        gathered = gather(source, folder, options, progress, extractor.add if extractor else None)
-        shuffle(gathered.spools, options.seed)
+        spools = stack.enter_context(open_spools(folder, options.preprocessing.size))
+        gathered = gather(source, spools, options, progress, extractor.add if extractor else None)
+        shuffle(spools, options.seed)
         if extractor is not None:
-            extractor.write_lists(gathered.spools)
+            extractor.write_lists(spools)
         document = write(source, gathered, folder, options, progress)
         check(folder, document, progress)
     return document
@@ -81,12 +82,12 @@ def extract(
         SourceError, DetectorError, DataSetError: as `build`.
     """
     options = options or Options()
-    with whole_folder(images, force=force, marker=MARKER) as folder:
+    size = options.preprocessing.size
+    with whole_folder(images, force=force, marker=MARKER) as folder, open_spools(folder, size) as spools:
         extractor = Extractor(folder, boxed=options.preprocessing.detector != "none")
-        gathered = gather(source, folder, options, progress, extractor.add)
-        shuffle(gathered.spools, options.seed)
-        extractor.write_lists(gathered.spools)
-        remove(gathered.spools)
+        gathered = gather(source, spools, options, progress, extractor.add)
+        shuffle(spools, options.seed)
+        extractor.write_lists(spools)
     return {
         "classes": list(options.scheme.classes),
         "source": describe_source(source, gathered),

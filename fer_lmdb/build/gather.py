@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,9 +65,9 @@ class Gathered:
 
 
 def gather(
-    source: Source, folder: Path, options: Options, progress: Progress, on_face: OnFace | None = None
+    source: Source, spools: dict[str, Spool], options: Options, progress: Progress, on_face: OnFace | None = None
 ) -> Gathered:
-    """Read the source to its end, prepare every face and spool it into `folder`.
+    """Read the source to its end, prepare every face and spool it.
 
     Reading the next batch overlaps with finding faces in this one.
 
@@ -76,7 +75,6 @@ def gather(
         SourceError: something cannot be used (without `skip_bad`), or there is nothing to train on.
     """
     classes = options.scheme.classes
-    spools = {split: Spool(folder / f"{split}.spool", options.preprocessing.size) for split in SPLITS}
     counts = {split: SplitCount(per_class=dict.fromkeys(classes, 0)) for split in SPLITS}
     gathered = Gathered(spools, counts)
     detector = options.preprocessing.load_detector(options.device)

@@ -6,11 +6,14 @@ How many faces a split has is known only at its end, and a shuffled database nee
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fer_lmdb.sources import SPLITS
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,23 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the file."""
-        self._file.close()
+        with suppress(OSError):  # what waits to be written may find the disk full
+            self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_spools(folder: Path, size: int) -> Iterator[dict[str, Spool]]:
+    """Give a spool for every split; their files are deleted in the end, whatever happens."""
+    spools = {split: Spool(folder / f"{split}.spool", size) for split in SPLITS}
+    try:
+        yield spools
+    finally:
+        for spool in spools.values():
+            spool.remove()
 
 
 def shuffle(spools: dict[str, Spool], seed: int) -> None:
     """Shuffle every split by itself; the same seed and the same faces give the same order."""
     for number, spool in enumerate(spools.values()):
         spool.shuffle(np.random.default_rng([seed, number]))
-
-
-def remove(spools: dict[str, Spool]) -> None:
-    """Delete the files of all spools."""
-    for spool in spools.values():
-        spool.remove()

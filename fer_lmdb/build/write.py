@@ -14,7 +14,7 @@ import prototxt_like as pl
 from fer_lmdb import manifest as manifests
 from fer_lmdb.build.gather import Gathered
 from fer_lmdb.build.options import Options, Progress
-from fer_lmdb.build.spool import Entry, Spool, remove
+from fer_lmdb.build.spool import Entry, Spool
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.sources import Reject, Sample, Source
 from fer_lmdb.store import StoreWriter, digest, encode_votes, make_key
@@ -31,7 +31,6 @@ def write(source: Source, gathered: Gathered, folder: Path, options: Options, pr
         if spool.entries:
             digests = write_split(split, spool, folder, options, progress)
             splits[split] = gathered.counts[split].to_dict() | digests
-    remove(gathered.spools)
     if gathered.dropped:
         write_dropped(folder, gathered.dropped)
     write_rejects(folder, gathered.rejects)
