@@ -36,7 +36,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read a data set's manifest.
 
     Returns:
-        the document; its keys are described in docs/formats.md.
+        the document.
     Raises:
         DataSetError: the folder is no data set, or its manifest is damaged or of another format.
     """
@@ -45,15 +45,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataSetError(f"{folder} is no data set (it has no {FILE_NAME}); make one with: fer-lmdb build")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataSetError(f"{path} is damaged ({error}); build the data set again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
-    missing = {"classes", "size", "splits", "mean"} - set(manifest)
-    if missing:
-        raise DataSetError(f"{path} lacks {', '.join(sorted(missing))}; build the data set again")
+    if problem := find_problem(manifest):
+        raise DataSetError(f"{path} is damaged ({problem}); build the data set again")
     return manifest
+
+
+def find_problem(manifest: dict[str, Any]) -> str | None:
+    """Return what is wrong with the entries that others rely on, None where nothing is."""
+    kinds = {"classes": list, "size": int, "seed": int, "preprocessing": dict, "mean": dict, "splits": dict}
+    for key, kind in kinds.items():
+        if not isinstance(manifest.get(key), kind):
+            return f"{key} is missing or no {kind.__name__}"
+    for split, facts in manifest["splits"].items():
+        if split not in ("train", "val", "test") or not isinstance(facts, dict):
+            return f'splits has the entry "{split}"'
+        if not isinstance(facts.get("count"), int) or not isinstance(facts.get("file_sha256"), str):
+            return f"{split} lacks its count or digest"
+    if not all(isinstance(name, str) for name in manifest["classes"]):
+        return "classes holds something that is no name"
+    return None
 
 
 def file_sha256(path: Path) -> str:
