@@ -12,7 +12,7 @@ import prototxt_like as pl
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
-from fer_lmdb.manifest import MEAN_NAME, database, read_manifest
+from fer_lmdb.manifest import MEAN_NAME, check_file, database, read_manifest
 from fer_lmdb.store import Split, read_split
 
 SPLITS = ("train", "val", "test")
@@ -50,14 +50,15 @@ class DataSet:
         return int(self.manifest["splits"].get(split, {}).get("count", 0))
 
     def read(self, split: str) -> Split:
-        """Read a split whole and check its size.
+        """Read a split whole, after its file has been compared with the manifest: a damaged one could kill the reader.
 
         Raises:
-            DataSetError: the split is missing or does not hold what the manifest says.
+            DataSetError: the split is missing, damaged or does not hold what the manifest says.
         """
         path = database(self.folder, split)
         if not path.is_dir():
             raise DataSetError(f"{path}: this data set has no {split} split; it has {self._split_names()}")
+        check_file(path / "data.mdb", self.manifest["splits"].get(split, {}).get("file_sha256", ""))
         faces = read_split(path)
         if len(faces.labels) != self.count(split):
             raise DataSetError(
@@ -69,7 +70,12 @@ class DataSet:
         return ", ".join(name for name in SPLITS if database(self.folder, name).is_dir()) or "none"
 
     def mean(self) -> np.ndarray:
-        """Return the training split's mean image, (1, H, W) float32 in 0-255."""
+        """Return the training split's mean image, (1, H, W) float32 in 0-255.
+
+        Raises:
+            DataSetError: it is missing or damaged.
+        """
+        check_file(self.folder / MEAN_NAME, self.manifest["mean"].get("sha256", ""))
         return pl.read_mean(self.folder / MEAN_NAME)
 
     def facts(self) -> dict[str, Any]:
