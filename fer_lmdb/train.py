@@ -142,7 +142,8 @@ class Session:
         if options.init:
             _fine_tune(self.net, options.init)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.solver = pl.Solver(plan.solver, self.net)
+        # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
+        self.solver = pl.Solver(plan.solver, self.net, fused=self.dtype != torch.float32)
         self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=torch.from_numpy(mean))
         self.batches = self._read_batches(options.train_on.split("+"))

@@ -138,6 +138,14 @@ class CaffeOptimizer(torch.optim.Optimizer):
                     state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         return [[self.state[p][name] for p in params] for name in self.history_names]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; its tensors may come in any memory layout (a .safetensors file knows only one)."""
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            for name in self.history_names:
+                if name in state:
+                    state[name] = _aligned(state[name], parameter)
+
     def history(self, parameter: Tensor) -> list[Tensor]:
         """The state of one parameter as Caffe's solverstate holds it; zeros before the first step."""
         return [states[0].clone() for states in self.state_lists([parameter])]
@@ -165,7 +173,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
 
 
 def _aligned(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient in its parameter's memory layout: fused kernels walk both as flat memory."""
+    """A tensor of the parameter's shape in the parameter's memory layout: fused kernels walk both as flat memory."""
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)

@@ -62,8 +62,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(options, t
     assert not torch.equal(weights_of(other.run)["conv1/0"], weights_of(trained.run)["conv1/0"])
 
 
-@pytest.mark.parametrize("stop_at", [4, 10, 23])
-def test_a_stopped_run_goes_on_to_the_very_same_weights(options, trained, tmp_path, monkeypatch, stop_at):
+@pytest.mark.parametrize(("stop_at", "precision"), [(4, "float32"), (10, "float32"), (23, "bfloat16")])
+def test_a_stopped_run_goes_on_to_the_very_same_weights(options, tmp_path, monkeypatch, stop_at, precision):
+    options = replace(options, precision=precision)
+    whole = train.train(options, tmp_path / "whole")
     step = train.Session.step
 
     def step_then_ctrl_c(session):
@@ -78,8 +80,8 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(options, trained, tmp_pa
     monkeypatch.setattr(train.Session, "step", step)
     resumed = train.resume(tmp_path / "run")
     assert resumed.finished
-    assert resumed.log == trained.log
-    assert_equal_weights(resumed.run, trained.run)
+    assert resumed.log == whole.log
+    assert_equal_weights(resumed.run, whole.run)
     assert [step for step, _ in curve(resumed.run, "val/accuracy")] == [10, 20, 30]
 
 

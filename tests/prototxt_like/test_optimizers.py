@@ -239,3 +239,30 @@ def test_torch_schedulers_and_closures_work() -> None:
 def test_bad_options_are_refused(make: Callable[[list[torch.Tensor]], CaffeOptimizer], message: str) -> None:
     with pytest.raises(SolverError, match=message):
         make(tensors())
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_state_that_lost_its_memory_layout_goes_on_all_the_same(fused):
+    torch.manual_seed(0)
+    start, gradients = torch.randn(5, 3, 2, 4), [torch.randn(5, 3, 2, 4) for _ in range(4)]
+
+    def steps(optimizer, parameter, gradients):
+        for gradient in gradients:
+            parameter.grad = gradient.clone(memory_format=torch.channels_last)
+            optimizer.step()
+
+    def fresh(values):
+        parameter = torch.nn.Parameter(values.clone(memory_format=torch.channels_last))
+        return parameter, OPTIMIZERS["SGD"]([parameter], 0.1, momentum=0.9, fused=fused)
+
+    whole, optimizer = fresh(start)
+    steps(optimizer, whole, gradients)
+    half, optimizer = fresh(start)
+    steps(optimizer, half, gradients[:2])
+    state = optimizer.state_dict()
+    for values in state["state"].values():
+        values.update({name: v.contiguous() for name, v in values.items() if isinstance(v, torch.Tensor)})
+    resumed, optimizer = fresh(half.detach())
+    optimizer.load_state_dict(state)
+    steps(optimizer, resumed, gradients[2:])
+    assert torch.equal(resumed, whole)
