@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -43,6 +45,18 @@ def test_the_astronaut_is_found_and_aligned() -> None:
     assert np.abs(placed - template(48, 0.001)).max() < 4
     assert not kept.aligned
     assert (kept.crop == 128).all()
+
+
+def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
+    strip = cv2.imread(str(shared / "fer2013/pixels/100.webp"), cv2.IMREAD_GRAYSCALE)
+    faces = list(strip.reshape(-1, 48, 48))
+    detector = Preprocessing().load_detector()
+    rates = {
+        surround: np.mean([item.aligned for item in prepare(faces, Preprocessing(surround=surround), detector)])
+        for surround in (0.0, 0.25)
+    }
+    assert rates[0.25] >= 0.88
+    assert rates[0.25] - rates[0.0] >= 0.04
 
 
 def test_none_keeps_every_picture_as_it_is() -> None:

@@ -1,0 +1,334 @@
+"""Our face detectors beside `mtcnn` on TensorFlow and `facenet-pytorch`: same pictures, same run, same machine.
+
+    python benchmarks/detectors.py --csv data/fer2013.csv --write docs/benchmarks.md
+
+Makes an environment of its own for each of the two others (about 5 GB, once), then runs every detector in a process
+of its own, in turns, and keeps the best of the rounds. Without a csv the small faces are crops of one photograph.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Top level imports nothing but the standard library and numpy: the workers run in environments that hold little else.
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+START, END = "<!-- detectors: written by benchmarks/detectors.py -->", "<!-- end of detectors -->"
+REQUIREMENTS = {
+    "mtcnn-tensorflow": ["mtcnn==1.0.0", "tensorflow-cpu==2.21.0"],
+    "facenet-pytorch": ["facenet-pytorch==2.6.0"],
+}
+TITLES = {
+    "mtcnn": "**fer-lmdb `mtcnn`**",
+    "mtcnn-tensorflow": "mtcnn 1.0.0, TensorFlow 2.21",
+    "facenet-pytorch": "facenet-pytorch 2.6.0",
+    "ssd": "fer-lmdb `ssd`",
+    "haar": "fer-lmdb `haar`",
+    "dlib": "fer-lmdb `dlib`",
+}
+ORIGINAL = "mtcnn-tensorflow"
+FRAME_REPEATS = 7
+
+Found = list[list[float]]
+"""Faces of one picture: x, y, width, height, score and, where there are any, five x, y."""
+DetectMany = Callable[[list[np.ndarray]], list[Found]]
+
+
+# ---------------------------------------------------------------- in the environment of a detector
+
+
+def ours(name: str, min_face: int) -> dict[str, DetectMany]:
+    """Detect with this project."""
+    sys.path.insert(0, str(REPOSITORY))
+    from fer_lmdb.faces import get_detector
+
+    detector = get_detector(name, min_face=min_face)
+
+    def detect(pictures: list[np.ndarray]) -> list[Found]:
+        found = detector.detect(pictures)
+        return [
+            [
+                [*face.box.tolist(), face.score, *(face.landmarks[:5].ravel().tolist() if has_five(face) else [])]
+                for face in faces
+            ]
+            for faces in found
+        ]
+
+    def has_five(face: Any) -> bool:
+        return face.landmarks is not None and len(face.landmarks) == 5
+
+    return {"all at once": detect}
+
+
+def mtcnn_tensorflow(min_face: int) -> dict[str, DetectMany]:
+    """Detect with the package `mtcnn`, picture by picture and in lists of 32."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    from mtcnn import MTCNN
+
+    detector = MTCNN()
+    order = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+
+    def plain(faces: list[dict[str, Any]]) -> Found:
+        return [
+            [
+                *map(float, face["box"]),
+                float(face["confidence"]),
+                *(float(v) for p in order for v in face["keypoints"][p]),
+            ]
+            for face in faces
+        ]
+
+    def alone(pictures: list[np.ndarray]) -> list[Found]:
+        return [plain(detector.detect_faces(picture, min_face_size=min_face)) for picture in pictures]
+
+    def lists(pictures: list[np.ndarray]) -> list[Found]:
+        parts = [pictures[start : start + 32] for start in range(0, len(pictures), 32)]
+        return [plain(faces) for part in parts for faces in detector.detect_faces(part, min_face_size=min_face)]
+
+    return {"one by one": alone, "lists of 32": lists}
+
+
+def facenet_pytorch(min_face: int) -> dict[str, DetectMany]:
+    """Detect with the package `facenet-pytorch`, picture by picture and in stacks of 32."""
+    from facenet_pytorch import MTCNN
+
+    detector = MTCNN(keep_all=True, min_face_size=min_face, select_largest=False)
+
+    def plain(boxes: Any, scores: Any, points: Any) -> Found:
+        if boxes is None:
+            return []
+        return [
+            [*box[:2].tolist(), *(box[2:] - box[:2]).tolist(), float(score), *point.ravel().tolist()]
+            for box, score, point in zip(boxes, scores, points)  # noqa: B905
+        ]
+
+    def alone(pictures: list[np.ndarray]) -> list[Found]:
+        return [plain(*detector.detect(picture, landmarks=True)) for picture in pictures]
+
+    def stacks(pictures: list[np.ndarray]) -> list[Found]:
+        found: list[Found] = []
+        for start in range(0, len(pictures), 32):
+            part = detector.detect(np.stack(pictures[start : start + 32]), landmarks=True)
+            found += [plain(*faces) for faces in zip(*part)]  # noqa: B905
+        return found
+
+    return {"one by one": alone, "stacks of 32": stacks}
+
+
+def ways(name: str, min_face: int) -> dict[str, DetectMany]:
+    """The ways of using a detector."""
+    if name == "mtcnn-tensorflow":
+        return mtcnn_tensorflow(min_face)
+    if name == "facenet-pytorch":
+        return facenet_pytorch(min_face)
+    return ours(name, min_face)
+
+
+def work(name: str, pictures: Path, result: Path) -> None:
+    """Measure one detector and write what it found and how long it took."""
+    with np.load(pictures) as file:
+        faces = [np.repeat(face[:, :, None], 3, axis=2) for face in file["faces"]]
+        frame = file["frame"]
+    report: dict[str, Any] = {"faces_per_second": 0.0, "frame_ms": {}, "frame_faces": {}}
+    for way, detect in ways(name, 20).items():
+        detect(faces[:40])
+        began = time.perf_counter()
+        found = detect(faces)
+        speed = len(faces) / (time.perf_counter() - began)
+        if speed > report["faces_per_second"]:
+            report.update(faces_per_second=speed, way=way)
+        report.setdefault("found", found)
+    for min_face in (60, 20):
+        detect = next(iter(ways(name, min_face).values()))
+        report["frame_faces"][min_face] = len(detect([frame])[0])
+        times = [timed(detect, frame) for _ in range(FRAME_REPEATS)]
+        report["frame_ms"][min_face] = statistics.median(times) * 1000
+    report["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result.write_text(json.dumps(report))
+
+
+def timed(detect: DetectMany, frame: np.ndarray) -> float:
+    """Seconds for one frame."""
+    began = time.perf_counter()
+    detect([frame])
+    return time.perf_counter() - began
+
+
+# ---------------------------------------------------------------- the run
+
+
+def environment(name: str, folder: Path) -> Path:
+    """The Python of an environment that holds one of the other packages; made when it is not there."""
+    python = folder / name / "bin" / "python"
+    if not (folder / name / "ready").exists():
+        print(f"Making the environment of {name} ...", file=sys.stderr)
+        venv.create(folder / name, clear=True, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *REQUIREMENTS[name]], check=True)
+        (folder / name / "ready").touch()
+    return python
+
+
+def small_faces(path: Path | None, count: int) -> np.ndarray:
+    """(N, 48, 48) uint8: validation faces of fer2013.csv, or crops of the astronaut where there is none."""
+    if path is not None:
+        return read_csv(path, count)
+    import cv2
+    import skimage.data
+
+    grey = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
+    generator = np.random.default_rng(0)
+    crops = []
+    for _ in range(count):
+        side = int(generator.uniform(110, 190))
+        x, y = (generator.normal((224, 120), 8) - side / 2).astype(int).clip(0)
+        crop = cv2.resize(grey[y : y + side, x : x + side], (48, 48), interpolation=cv2.INTER_AREA)
+        crops.append((crop * generator.uniform(0.5, 1.1)).clip(0, 255).astype(np.uint8))
+    return np.stack(crops)
+
+
+def read_csv(path: Path, count: int) -> np.ndarray:
+    """The first validation faces of fer2013.csv."""
+    faces = []
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file, skipinitialspace=True):
+            if row["Usage"] == "PublicTest":
+                faces.append(np.array(row["pixels"].split(), np.uint8).reshape(48, 48))
+            if len(faces) == count:
+                break
+    return np.stack(faces)
+
+
+def video_frame() -> np.ndarray:
+    """A 1280 x 720 frame with five faces of two sizes."""
+    import cv2
+    import skimage.data
+
+    astronaut = skimage.data.astronaut()
+    frame = np.full((720, 1280, 3), 96, np.uint8)
+    frame[:, :720] = cv2.resize(astronaut, (720, 720), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(astronaut, (280, 280), interpolation=cv2.INTER_AREA)
+    for x in (720, 1000):
+        for y in (40, 400):
+            frame[y : y + 280, x : x + 280] = small
+    return frame
+
+
+def run_round(pythons: dict[str, Path], pictures: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    """Run every detector once, each in a process of its own."""
+    reports = {}
+    for name, python in pythons.items():
+        result = folder / f"{name}.json"
+        command = [python, __file__, "--work", name, str(pictures), str(result)]
+        done = subprocess.run(command, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}, capture_output=True, text=True)
+        if done.returncode == 0:
+            reports[name] = json.loads(result.read_text())
+        else:
+            print(f"{name}: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+    return reports
+
+
+def best_of(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Every detector's best round: highest speed, shortest frame, smallest peak."""
+    best: dict[str, dict[str, Any]] = {}
+    for name in rounds[0]:
+        reports = [one[name] for one in rounds if name in one]
+        best[name] = max(reports, key=lambda report: report["faces_per_second"])
+        for size in ("60", "20"):
+            best[name]["frame_ms"][size] = min(report["frame_ms"][size] for report in reports)
+        best[name]["peak_mb"] = min(report["peak_mb"] for report in reports)
+    return best
+
+
+def agreement(found: list[Found], original: list[Found]) -> float:
+    """Part of the pictures with the same faces: boxes and landmarks within 2 px, scores within 0.01."""
+    return float(np.mean([same(one, other) for one, other in zip(found, original, strict=True)]))
+
+
+def same(one: Found, other: Found) -> bool:
+    """Whether two lists hold the same faces."""
+    if len(one) != len(other):
+        return False
+    pairs = [(np.array(a), np.array(b)) for a, b in zip(one, other, strict=True)]
+    return all(
+        len(a) == len(b) and np.abs(np.delete(a - b, 4)).max() <= 2 and abs(a[4] - b[4]) <= 0.01 for a, b in pairs
+    )
+
+
+def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str) -> str:
+    """The results in Markdown."""
+    lines = [
+        f"{faces} faces of 48 x 48 from {source}, minimum face 20; one 1280 x 720 frame with five faces. "
+        f"Best of {rounds} rounds in turns, {os.cpu_count()} processor cores, load {os.getloadavg()[1]:.1f} from "
+        "other programs and this one. Memory is the peak of the whole process, libraries included.",
+        "",
+        "| detector | found | as original | faces/s | frame, min face 60 | frame, min face 20 | peak memory |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, title in TITLES.items():
+        if name in best:
+            lines.append(row(title, best[name], best.get(ORIGINAL), name))
+    return "\n".join(lines)
+
+
+def row(title: str, report: dict[str, Any], original: dict[str, Any] | None, name: str) -> str:
+    """One line of the table."""
+    found = np.mean([bool(faces) for faces in report["found"]])
+    equal = "-"
+    if original is not None and name in ("mtcnn", "facenet-pytorch", ORIGINAL):
+        equal = f"{agreement(report['found'], original['found']):.1%}"
+    frames = [f"{report['frame_ms'][size]:.0f} ms, {report['frame_faces'][size]} found" for size in ("60", "20")]
+    speed = f"{report['faces_per_second']:.0f}"
+    return f"| {title} | {found:.1%} | {equal} | {speed} | {frames[0]} | {frames[1]} | {report['peak_mb']:.0f} MB |"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the table between its marks in a Markdown file; append them where they are missing."""
+    page = path.read_text() if path.exists() else "# Benchmarks\n"
+    if START not in page:
+        page += f"\n## Face detectors\n\n{START}\n{END}\n"
+    before, rest = page.split(START, 1)
+    path.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--csv", type=Path, help="fer2013.csv")
+    parser.add_argument("--faces", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--environments", type=Path, default=REPOSITORY / ".benchmark-environments")
+    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--work", nargs=3, metavar=("NAME", "PICTURES", "RESULT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.work[0], Path(options.work[1]), Path(options.work[2]))
+        return
+    pythons = {name: environment(name, options.environments) for name in REQUIREMENTS}
+    pythons = {name: pythons.get(name, Path(sys.executable)) for name in TITLES}
+    with tempfile.TemporaryDirectory() as name:
+        pictures = Path(name) / "pictures.npz"
+        np.savez(pictures, faces=small_faces(options.csv, options.faces), frame=video_frame())
+        rounds = [run_round(pythons, pictures, Path(name)) for _ in range(options.rounds)]
+    source = "FER2013's validation split" if options.csv else "one photograph"
+    text = table(best_of(rounds), options.faces, options.rounds, source)
+    print(text)
+    if options.write:
+        write(options.write, text)
+
+
+if __name__ == "__main__":
+    main()
