@@ -1,7 +1,8 @@
 """How large a net may be: sizes are claimed before memory is taken, so that a hostile file takes none.
 
-A prototxt of a hundred bytes can ask for any amount of memory. Caffe itself ends at 2^31 - 1 values per blob; here
-the parameters of a whole net are limited as well. The largest published Caffe nets have 0.15e9 parameters.
+A prototxt of a hundred bytes can ask for any amount of memory. Caffe itself ends at 2^31 - 1 values a blob; here one
+lower number, which the caller may raise, limits every blob and all parameters of a net together. The largest published
+Caffe nets have 0.15e9 parameters, and VGG16's largest blob for a batch of 64 has 0.2e9 values.
 """
 
 from __future__ import annotations
@@ -13,24 +14,26 @@ from contextvars import ContextVar
 
 from prototxt_like.errors import NetError
 
-#: Values in one blob, as in Caffe.
-MAX_BLOB_VALUES = 2**31 - 1
-#: Values in all parameter blobs of one net together: 2 GiB of float32. ``pl.Net(..., max_parameters=...)`` raises it.
-MAX_PARAMETERS = 2**29
+#: Values in one blob that Caffe can count.
+CAFFE_VALUES = 2**31 - 1
+#: Values in one blob, and in all parameter blobs of a net together: 2 GiB of float32. ``pl.Net(max_values=...)``.
+MAX_VALUES = 2**29
 #: Axes of one blob, as in Caffe.
 MAX_AXES = 32
 
+_most: ContextVar[int] = ContextVar("prototxt_like_values_in_a_blob", default=MAX_VALUES)
 _left: ContextVar[int | None] = ContextVar("prototxt_like_parameters_left", default=None)
 
 
 @contextlib.contextmanager
-def parameter_budget(values: int) -> Iterator[None]:
-    """While this lasts, ``claim`` counts down from a number of values."""
-    token = _left.set(values)
+def value_budget(values: int) -> Iterator[None]:
+    """While this lasts, a blob and all claims together are limited to a number of values."""
+    most, left = _most.set(values), _left.set(values)
     try:
         yield
     finally:
-        _left.reset(token)
+        _left.reset(left)
+        _most.reset(most)
 
 
 def claim(shape: Sequence[int], what: str) -> None:
@@ -50,24 +53,30 @@ def claim(shape: Sequence[int], what: str) -> None:
     left -= math.prod(shape)
     if left < 0:
         raise NetError(
-            f"{what}: with its blob of {_sizes(shape)} the net has more parameters than allowed; "
-            "check the sizes in the net, or raise max_parameters"
+            f"{what}: with its blob of {_sizes(shape)} the net has more than {_most.get()} parameters; "
+            "check the sizes in the net, or raise max_values"
         )
     _left.set(left)
 
 
 def check_shape(shape: Sequence[int], what: str) -> None:
-    """Refuse a blob of more values or axes than Caffe's own blobs can have.
+    """Refuse a blob that nobody can have meant.
 
     Raises:
-        NetError: too many, or a negative size.
+        NetError: an axis below 1, too many axes, or too many values.
     """
-    if any(size < 0 for size in shape):
-        raise NetError(f"{what}: a blob of {_sizes(shape)} has a negative size")
+    if any(size < 1 for size in shape):
+        raise NetError(f"{what}: a blob of {_sizes(shape)} has an axis below 1")
     if len(shape) > MAX_AXES:
         raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
-    if math.prod(shape) > MAX_BLOB_VALUES:
-        raise NetError(f"{what}: a blob of {_sizes(shape)} is larger than Caffe's limit of {MAX_BLOB_VALUES} values")
+    count = math.prod(shape)
+    if count > CAFFE_VALUES:
+        raise NetError(f"{what}: a blob of {_sizes(shape)} is larger than Caffe's limit of {CAFFE_VALUES} values")
+    if count > _most.get():
+        raise NetError(
+            f"{what}: a blob of {_sizes(shape)} has more than {_most.get()} values; "
+            "check the sizes in the net, or raise max_values"
+        )
 
 
 def _sizes(shape: Sequence[int]) -> str:

@@ -45,7 +45,8 @@ class Net(nn.Module):
         level: level that include and exclude rules may ask for.
         input_shapes: shapes of inputs by name, batch axis included; needed for data layers whose shape the net
             does not tell, and allowed for any input.
-        max_parameters: values in all parameter blobs together, above which a net is refused before memory is taken.
+        max_values: values in one blob, and in all parameter blobs together, above which a net is refused before
+            memory is taken.
 
     Raises:
         FileError: the file cannot be read, or is no net.
@@ -63,7 +64,7 @@ class Net(nn.Module):
         stages: Sequence[str] = (),
         level: int = 0,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
-        max_parameters: int = limits.MAX_PARAMETERS,
+        max_values: int = limits.MAX_VALUES,
     ) -> None:
         super().__init__()
         message = _message(net)
@@ -75,7 +76,7 @@ class Net(nn.Module):
             trained = message  # a caffemodel is a net and its weights in one
         for layer in self.parameter_message.layer:
             layer.ClearField("blobs")
-        with limits.parameter_budget(max_parameters):
+        with limits.value_budget(max_values):
             wiring = wire(self.parameter_message, phase, input_shapes or {}, trained)
         self.layers = nn.ModuleDict(wiring.layers)
         self.training = phase == "TRAIN"

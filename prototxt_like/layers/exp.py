@@ -31,7 +31,10 @@ class Exp(Neuron):
         options = self.options(parameter)
         log_base = natural_log_of_base(self, options.base)
         self.inner_scale = log_base * options.scale
-        self.outer_scale = math.exp(log_base * options.shift)
+        try:
+            self.outer_scale = math.exp(log_base * options.shift)
+        except OverflowError:
+            self.refuse(f"base {options.base:g} to the power of its shift {options.shift:g} is beyond every number")
 
     def forward(self, x: Tensor) -> Tensor:
         """Raise the base to the power of every value."""

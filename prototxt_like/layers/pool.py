@@ -80,10 +80,13 @@ def _quick(x: Tensor) -> Tensor:
 
 def maximum(x: Tensor, window: Window) -> Tensor:
     """The largest value of every window; the lowest float32 for a window without any."""
-    x = _quick(x)
+    quick = _quick(x)
     if window.as_torch:
-        return F.max_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
-    return F.max_pool2d(_fit(x, window, _lowest(x)), window.kernel, window.stride)
+        top = F.max_pool2d(quick, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+    else:
+        top = F.max_pool2d(_fit(quick, window, _lowest(x)), window.kernel, window.stride)
+    # Back to the caller's layout: the next convolution would else round otherwise than Caffe, and another maximum win.
+    return top if quick is x else top.contiguous()
 
 
 def maximum_and_index(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:

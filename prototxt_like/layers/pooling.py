@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from prototxt_like.layers import pool
 from prototxt_like.layers.base import Layer, Shape, format_shape
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import check_shape
 from prototxt_like.schema import caffe_schema_pb2
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class Pooling(Layer):
             self.refuse_shape(
                 f"its kernel {format_shape(self.kernel)} does not fit into the bottom {format_shape(shape)}"
             )
+        # An odd window may begin behind the picture, which is then padded up to it.
+        reach = ((p - 1) * s + k for p, s, k in zip(pooled, self.stride, self.kernel, strict=True))
+        check_shape((*shape[:2], *reach), self.title)
         return (shape[0], shape[1], *pooled)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:

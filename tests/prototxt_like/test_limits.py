@@ -8,7 +8,7 @@ import time
 import pytest
 
 import prototxt_like as pl
-from prototxt_like.limits import MAX_PARAMETERS
+from prototxt_like.limits import MAX_VALUES
 
 INPUT = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 64 dim: 64 } } } '
 
@@ -21,35 +21,37 @@ def big(kind: str, more: str) -> str:
     ("text", "message"),
     [
         (big("InnerProduct", "inner_product_param { num_output: 2000000000 }"), "larger than Caffe's limit"),
-        (big("InnerProduct", "inner_product_param { num_output: 100000 }"), "more parameters than allowed"),
+        (big("InnerProduct", "inner_product_param { num_output: 100000 }"), "more than 536870912 (values|parameters)"),
         (big("Convolution", "convolution_param { num_output: 4000000000 kernel_size: 1 }"), "Caffe's limit"),
         (big("Embed", "embed_param { num_output: 100000 input_dim: 100000 }"), "larger than Caffe's limit"),
         (big("Tile", "tile_param { tiles: 2000000000 }"), "larger than Caffe's limit"),
-        (big("Pooling", "pooling_param { kernel_size: 1 pad: 2000000000 }"), None),
+        (big("Pooling", "pooling_param { kernel_size: 1 stride: 2000000000 }"), "larger than Caffe's limit"),
+        (big("Pooling", "pooling_param { kernel_size: 1 stride: 1000000 }"), "larger than Caffe's limit"),
+        ('layer { type: "Input" top: "d" input_param { shape { dim: 0 dim: 2 } } }', "an axis below 1"),
         (
             big("Convolution", "convolution_param { num_output: 1 kernel_size: 1 pad: 1000000 }"),
             "Caffe's limit",
         ),
         (
             'layer { type: "DummyData" top: "d" dummy_data_param { shape { dim: 100000 dim: 20000 } } }',
-            "more parameters",
+            "more than 536870912 values",
         ),
         (
             'layer { type: "Parameter" top: "d" parameter_param { shape { dim: 100000 dim: 20000 } } }',
-            "more parameters",
+            "more than 536870912 values",
         ),
         (
             'layer { type: "Input" top: "d" input_param { shape { dim: 9999999999 dim: 2 } } }',
             "larger than Caffe's limit",
         ),
-        ('layer { type: "Input" top: "d" input_param { shape { dim: -1 dim: 2 } } }', "negative size"),
+        ('layer { type: "Input" top: "d" input_param { shape { dim: -1 dim: 2 } } }', "an axis below 1"),
         (
             'layer { type: "Input" top: "d" input_param { shape { ' + "dim: 1 " * 33 + "} } }",
             "a blob with 33 axes; Caffe's have 32 at most",
         ),
     ],
 )
-def test_refused(text: str, message: str | None) -> None:
+def test_refused(text: str, message: str) -> None:
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
     with pytest.raises(pl.NetError, match=message):
         pl.Net(pl.parse_net(text))
@@ -64,10 +66,11 @@ def test_many_layers_add_up() -> None:
         for index in range(4)
     )
     each = 3 * 3 * 64 * 64
-    assert len(pl.Net(pl.parse_net(text), max_parameters=4 * each).params) == 4
-    with pytest.raises(pl.NetError, match=r'layer "i3" \(InnerProduct\): with its blob .* raise max_parameters'):
-        pl.Net(pl.parse_net(text), max_parameters=4 * each - 1)
+    assert len(pl.Net(pl.parse_net(text), max_values=4 * each).params) == 4
+    with pytest.raises(pl.NetError, match=r'layer "i3" \(InnerProduct\): with its blob .* raise max_values'):
+        pl.Net(pl.parse_net(text), max_values=4 * each - 1)
 
 
 def test_the_limit_leaves_room_for_the_largest_published_nets() -> None:
-    assert MAX_PARAMETERS > 3 * 144_000_000
+    assert MAX_VALUES > 3 * 144_000_000
+    assert MAX_VALUES > 2 * 64 * 64 * 224 * 224
