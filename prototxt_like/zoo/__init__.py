@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from prototxt_like.errors import FileError, NetError
+from prototxt_like.files import read_net
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 
 _FOLDER = Path(__file__).parent
+_READERS_OF_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")
 
 
 def names() -> list[str]:
@@ -27,16 +29,38 @@ def path(name: str) -> Path:
     return _FOLDER / name
 
 
-def set_classes(net: NetParameter, classes: int) -> NetParameter:
-    """Return a copy of a net whose last InnerProduct has that many outputs.
+def load(name: str, classes: int = 7, form: str = "train_val") -> NetParameter:
+    """A net of the zoo, ready for a number of classes.
+
+    Args:
+        name: one of ``names()``.
+        classes: outputs of the last layer.
+        form: "train_val" or "deploy".
 
     Raises:
-        NetError: the net has no InnerProduct layer.
+        FileError: no such net or form.
     """
+    return set_classes(read_net(path(name) / f"{form}.prototxt"), classes)
+
+
+def set_classes(net: NetParameter, classes: int) -> NetParameter:
+    """A copy of a net that tells that many classes apart.
+
+    Every InnerProduct that feeds a Softmax, a loss or an Accuracy is a classifier; a net without any of these has
+    its last InnerProduct for one.
+
+    Raises:
+        NetError: fewer than two classes, or no InnerProduct layer.
+    """
+    if classes < 2:
+        raise NetError(f"{classes} classes asked for; a classifier needs two or more")
     copy = NetParameter()
     copy.CopyFrom(net)
-    last = [layer for layer in copy.layer if layer.type == "InnerProduct"][-1:]
-    if not last:
+    scores = {layer.bottom[0] for layer in copy.layer if layer.type in _READERS_OF_SCORES and layer.bottom}
+    products = [layer for layer in copy.layer if layer.type == "InnerProduct"]
+    if not products:
         raise NetError(f'net "{net.name}": no InnerProduct layer whose outputs could be set to {classes} classes')
-    last[0].inner_product_param.num_output = classes
+    classifiers = [layer for layer in products if scores.intersection(layer.top)] or products[-1:]
+    for layer in classifiers:
+        layer.inner_product_param.num_output = classes
     return copy
