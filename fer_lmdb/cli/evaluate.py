@@ -57,8 +57,8 @@ def _print(figures: dict[str, Any]) -> None:
     )
     # Narrow enough for a terminal of 80 columns with seven classes.
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, title="rows: true class, columns: predicted")
-    table.add_column("true")
-    for heading in [*figures["classes"], "recall", "precision", "N"]:
+    table.add_column("true", no_wrap=True)
+    for heading in [*(name[:3] for name in figures["classes"]), "recall", "precision", "N"]:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, row in zip(figures["classes"], figures["confusion"], strict=True):
         own = figures["per_class"][name]
