@@ -79,7 +79,7 @@ def tiles(images: Tensor, level: Level) -> Iterator[Tile]:
     rows = max(STRIDE, PIXELS_AT_ONCE // level.width // STRIDE * STRIDE)
     shrink_y, shrink_x = area_filter(height, level.height), area_filter(width, level.width)
     for first in range(0, len(images), pictures):
-        for top in range(0, level.height - CELL_SIZE + 1, rows):
+        for top in range(0, level.height - CELL_SIZE + STRIDE, rows):
             bottom = min(top + rows + CELL_SIZE - STRIDE, level.height)
             shrunk = _shrink(images[first : first + pictures], shrink_y.part(top, bottom), shrink_x)
             yield Tile(first, top, normalize(shrunk))
