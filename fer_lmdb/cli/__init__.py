@@ -31,10 +31,6 @@ COMMANDS = {
 
 INTERRUPTED = 130
 
-# PyTorch's idle threads shall sleep, not spin: as soon as another program wants the processor, spinning makes face
-# detection seven times slower. OpenMP reads this once, when PyTorch is loaded, so it has to stand before any command.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 
 class LazyGroup(click.Group):
     """A group that knows its commands' one-line helps and imports a command when it is asked for."""
