@@ -9,14 +9,15 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.py").read_text(encoding="utf-8"))[1]
 
 REQUIRED = [
+    "av>=13.0",
     "click>=8.1",
     "joblib>=1.3",
-    "lmdb>=1.4",
+    "lmdb>=3.0",
     "lz4>=4.3",
     "matplotlib>=3.7",
     "mtcnn>=1.0.0",
     "numpy>=1.24",
-    "pillow>=10.0",
+    "pillow>=11.3",
     "protobuf>=4.25",
     "rich>=13.0",
     "safetensors>=0.4",

@@ -78,3 +78,28 @@ class PicturePrediction:
         """Return the line of `predict --json`."""
         faces = [face.to_dict() for face in self.faces]
         return {"path": self.path, "width": self.width, "height": self.height, "faces": faces, "error": self.error}
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """One frame of a video and its faces.
+
+    Attributes:
+        path: the video.
+        frame: the frame's number, from 0.
+        time_s: when it is shown, in seconds from the beginning.
+        faces: those followed in this frame, oldest first; each has an `id`.
+        error: why the video ends here, one line; None as long as all goes well.
+    """
+
+    path: str
+    frame: int
+    time_s: float
+    faces: tuple[FacePrediction, ...]
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the line of `predict --json`."""
+        faces = [face.to_dict() for face in self.faces]
+        document = {"path": self.path, "frame": self.frame, "time_s": round(self.time_s, 4), "faces": faces}
+        return document if self.error is None else document | {"error": self.error}

@@ -71,6 +71,11 @@ class Recognizer:
         self._classifiers = [member.classifier(self.device) for member in members]
         self._detectors: dict[float, Detector | None] = {}
 
+    @property
+    def finds_faces(self) -> bool:
+        """Whether there is a detector; without one every picture counts as one face."""
+        return self._finding.detector != "none"
+
     def predict(self, picture: Picture | str | os.PathLike[str]) -> list[FacePrediction]:
         """Find the faces of one picture and tell their expressions.
 
@@ -102,21 +107,27 @@ class Recognizer:
         found = self.find(pictures)
         rows = iter(self.classify(pictures, found))
         return [
-            [self._describe(face, picture, next(rows)) for face in faces]
+            [self.describe(face, picture, next(rows)) for face in faces]
             for picture, faces in zip(pictures, found, strict=True)
         ]
 
-    def find(self, pictures: Sequence[Picture]) -> list[list[Face | None]]:
-        """Find the faces of every picture, best score first; without a detector the whole picture, as None."""
-        if self._finding.detector == "none":
+    def find(self, pictures: Sequence[Picture], share: float = SMALLEST_FACE_SHARE) -> list[list[Face | None]]:
+        """Find faces without classifying them.
+
+        Args:
+            pictures: uint8 (H, W, 3) RGB, 0-255.
+            share: the smallest face as a part of each picture's shorter side; a `min_face` of the recogniser wins.
+
+        Returns:
+            the faces of every picture, best score first; without a detector None, which stands for the whole picture.
+        """
+        if not self.finds_faces:
             return [[None] for _ in pictures]
         found: list[list[Face | None]] = [[] for _ in pictures]
-        for min_face, members in self._by_smallest_face(pictures).items():
-            detector = self._detector(min_face)
-            for at, faces in zip(
-                members, find_faces([pictures[at] for at in members], self._finding, detector), strict=True
-            ):
-                found[at] = list(faces)
+        for min_face, members in self._by_smallest_face(pictures, share).items():
+            faces = find_faces([pictures[at] for at in members], self._finding, self._detector(min_face))
+            for at, own in zip(members, faces, strict=True):
+                found[at] = list(own)
         return found
 
     def classify(self, pictures: Sequence[Picture], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
@@ -138,21 +149,33 @@ class Recognizer:
                 total += classifier.probabilities(crops[cutting], self.tta)
         return (total / len(self._classifiers)).astype(np.float32)
 
-    def _describe(self, face: Face | None, picture: Picture, row: NDArray[np.float32]) -> FacePrediction:
+    def describe(
+        self, face: Face | None, picture: Picture, row: NDArray[np.float32], number: int | None = None
+    ) -> FacePrediction:
+        """Put a face and its probabilities together.
+
+        Args:
+            face: where it is; None for the whole picture.
+            picture: what it was found in.
+            row: (classes,) float32 probabilities.
+            number: the person's number in a video.
+        """
         probabilities = dict(zip(self.classes, row.tolist(), strict=True))
         best = self.classes[int(row.argmax())]
         expression = best if row.max() >= self.threshold else UNCERTAIN
         if face is None:
             height, width = picture.shape[:2]
-            return FacePrediction((0.0, 0.0, float(width), float(height)), 1.0, None, expression, probabilities)
-        x, y, width, height = face.box.tolist()
-        landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
-        return FacePrediction((x, y, width, height), float(face.score), landmarks, expression, probabilities)
+            box, score, landmarks = (0.0, 0.0, float(width), float(height)), 1.0, None
+        else:
+            x, y, width, height = face.box.tolist()
+            box, score = (x, y, width, height), float(face.score)
+            landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
+        return FacePrediction(box, score, landmarks, expression, probabilities, number)
 
-    def _by_smallest_face(self, pictures: Sequence[Picture]) -> dict[float, list[int]]:
+    def _by_smallest_face(self, pictures: Sequence[Picture], share: float) -> dict[float, list[int]]:
         groups: dict[float, list[int]] = {}
         for at, picture in enumerate(pictures):
-            least = self.min_face or smallest_face(picture.shape[1], picture.shape[0], self._finding.min_face)
+            least = self.min_face or smallest_face(min(picture.shape[:2]) * share, self._finding.min_face)
             groups.setdefault(least, []).append(at)
         return groups
 
@@ -163,9 +186,8 @@ class Recognizer:
         return self._detectors[min_face]
 
 
-def smallest_face(width: int, height: int, least: float) -> float:
-    """Return the side of the smallest face worth looking for, in steps, so that similar pictures share a batch."""
-    wish = min(width, height) * SMALLEST_FACE_SHARE
+def smallest_face(wish: float, least: float) -> float:
+    """Return a side near `wish` but not below `least`, in steps, so that pictures of like size share a batch."""
     steps = max(0, math.floor(2 * math.log2(max(wish / least, 1))))
     return float(least * 2 ** (steps / 2))
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.text import Text
 
 from fer_lmdb.palette import colour_of, hex_of
 from fer_lmdb.pictures import printable
 from fer_lmdb.predictions import FacePrediction, PicturePrediction
+
+if TYPE_CHECKING:
+    from fer_lmdb.predict.timeline import Timeline
 
 BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -28,6 +33,22 @@ def print_prediction(console: Console, prediction: PicturePrediction, top: int |
         _print(console, face_line(face, number))
         for name, share in face.ranked()[:top]:
             _print(console, bar_line(name, share, _widest(face), console.options.ascii_only))
+
+
+def print_video(console: Console, path: str, timeline: Timeline, top: int | None = None) -> None:
+    """Print the summary of a video: who was seen when, with mean probabilities."""
+    people = timeline.longest_seen()
+    who = "nobody" if not people else "1 person" if len(timeline.people) == 1 else f"{len(timeline.people)} people"
+    heading = Text(printable(path), style="bold")
+    heading.append(f"  {timeline.frames} frames, {timeline.duration_s:.1f} s, {who}", style="not bold")
+    _print(console, heading)
+    for number in people:
+        person = timeline.people[number]
+        line = Text(f"  person {number}")
+        _print(console, line.append(f"  from {person.first_s:.1f} s to {person.last_s:.1f} s, on average", style="dim"))
+        mean = timeline.mean(number)
+        for name in sorted(mean, key=lambda name: -mean[name])[:top]:
+            _print(console, bar_line(name, mean[name], max(map(len, mean)), console.options.ascii_only))
 
 
 def face_line(face: FacePrediction, number: int) -> Text:

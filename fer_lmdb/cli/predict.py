@@ -6,16 +6,17 @@ import glob
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.output import emit, json_option, next_step, out_console
+from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
 
 if TYPE_CHECKING:
-    from fer_lmdb.predict import Seen
+    from fer_lmdb.predict import Found, Seen
+    from fer_lmdb.predict.results import Results
     from fer_lmdb.recognizer import Recognizer
 
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write every face as a picture.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write a table of all faces.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Draw a video's expressions over time."
+)
 @click.option("--top", type=click.IntRange(1), help="Show the K most probable classes only.  [default: all]")
 @click.option(
     "--threshold",
@@ -39,7 +43,12 @@ if TYPE_CHECKING:
 )
 @click.option("--detector", help="Face detector; none takes each picture as one face.  [default: the model's]")
 @click.option(
-    "--min-face", type=click.FloatRange(1), help="Smallest face in pixels.  [default: 1/32 of the shorter side]"
+    "--min-face",
+    type=click.FloatRange(1),
+    help="Smallest face in pixels.  [default: 1/32 of the shorter side, of videos 1/12]",
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=3, show_default=True, help="Video: look for faces in every Kth frame."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @json_option
@@ -47,18 +56,19 @@ if TYPE_CHECKING:
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Find faces and tell their expressions.
 
-    PATH is a picture, a folder (searched through), a pattern, or - for a list of
-    paths on stdin. Results go to stdout in the order of the files; with --json
-    one document per line and picture.
+    PATH is a picture, a video, a folder (searched through), a pattern, or - for a
+    list of paths on stdin. Results go to stdout in the order of the files; with
+    --json one document per line: a picture, or a frame of a video.
 
     \b
     fer-lmdb predict photo.jpg
     fer-lmdb predict photo.jpg --save annotated.jpg
     fer-lmdb predict holiday/ --save annotated/ --csv faces.csv
+    fer-lmdb predict clip.mp4 --save annotated.mp4 --plot expressions.png
     find . -name '*.png' | fer-lmdb predict - --json
     """
     one_file = _names_one_file(paths)
-    _check_save(options["save"], one_file)
+    _check_targets(one_file, save=options["save"], plot=options["plot"])
 
     from fer_lmdb.models import DEFAULT_MODEL
     from fer_lmdb.recognizer import Recognizer
@@ -75,8 +85,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     if failed:
         click.echo(f"{failed} of {files} could not be read.", err=True)
         context.exit(1)
-    if one_file and not options["as_json"]:
-        _say_next(paths[0], options["save"])
+    if one_file and not options["as_json"] and options["save"] is None:
+        next_step(f"fer-lmdb predict {paths[0]} --save annotated{Path(paths[0]).suffix}")
 
 
 def _predict(
@@ -84,37 +94,57 @@ def _predict(
 ) -> tuple[int, int]:
     """Predict all files and hand every result on; return how many files there were and how many failed."""
     from fer_lmdb.predict import find_files, predict_pictures
-    from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Table
+    from fer_lmdb.predict.results import Results
 
-    save, crops = options["save"], options["crops"]
-    copies = AnnotatedCopies(save, one_file and save.suffix != "" and not save.is_dir()) if save else None
-    faces = Crops(crops) if crops else None
-    written = [folder for folder in (save, crops) if folder]
+    targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
     files = failed = 0
-    with ExitStack() as stack:
-        table = stack.enter_context(Table(options["table"], recognizer.classes)) if options["table"] else None
-        for seen in predict_pictures(find_files(_expand_stdin(paths), written), recognizer):
-            files += 1
-            failed += seen.prediction.error is not None
-            if copies:
-                copies.add(seen)
-            if faces:
-                faces.add(seen)
-            if table:
-                table.add(seen.prediction.path, seen.prediction.faces, seen.prediction.error)
-            _show(seen, options["as_json"], options["top"])
+    with Results(recognizer.classes, one_file=one_file, **targets) as results:
+        found = find_files(_expand_stdin(paths), results.folders)
+        for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
+            if are_videos:
+                errors = (_predict_video(one, recognizer, results, options) for one in group)
+            else:
+                errors = (_show(seen, results, options) for seen in predict_pictures(group, recognizer))
+            for error in errors:
+                files += 1
+                failed += error is not None
     return files, failed
 
 
-def _show(seen: Seen, as_json: bool, top: int | None) -> None:
+def _show(seen: Seen, results: Results, options: dict[str, Any]) -> str | None:
+    """Hand one picture's result on; return its error."""
     from fer_lmdb.cli.bars import print_prediction
 
-    if as_json:
+    results.add(seen)
+    if options["as_json"]:
         emit(seen.prediction.to_dict(), indent=None)
     elif seen.prediction.error is not None:
         click.echo(f"Error: {seen.prediction.error}", err=True)
     else:
-        print_prediction(out_console(), seen.prediction, top)
+        print_prediction(out_console(), seen.prediction, options["top"])
+    return seen.prediction.error
+
+
+def _predict_video(found: Found, recognizer: Recognizer, results: Results, options: dict[str, Any]) -> str | None:
+    """Recognise a video frame by frame and hand the frames on; return its error."""
+    from fer_lmdb.cli.bars import print_video
+    from fer_lmdb.predict.frames import predict_video
+
+    error = None
+    with results.video(found) as video, progress_bar("frames") as bar:
+        task = bar.add_task(found.path.name, total=None, note="")
+        for seen in predict_video(found.path, recognizer, options["every"]):
+            video.add(seen)
+            error = seen.prediction.error
+            if options["as_json"]:
+                emit(seen.prediction.to_dict(), indent=None)
+            speed = bar.tasks[0].speed
+            bar.update(task, advance=1, note=f"{speed:.0f}/s" if speed else "")
+    if error is not None:
+        click.echo(f"Error: {error}", err=True)
+    if video.timeline.frames and not options["as_json"]:
+        print_video(out_console(), str(found.path), video.timeline, options["top"])
+    return error
 
 
 def _names_one_file(paths: tuple[str, ...]) -> bool:
@@ -126,11 +156,15 @@ def _is_pattern(path: str) -> bool:
     return glob.has_magic(path) and not os.path.lexists(path)
 
 
-def _check_save(save: Path | None, one_file: bool) -> None:
-    from fer_lmdb.pictures import WRITABLE_SUFFIXES
+def _check_targets(one_file: bool, **targets: Path | None) -> None:
+    """Refuse a file's name where a folder is needed."""
+    from fer_lmdb.pictures import PICTURE_SUFFIXES
+    from fer_lmdb.predict.paths import VIDEO_SUFFIXES
 
-    if save and not one_file and save.suffix.lower() in WRITABLE_SUFFIXES and not save.is_dir():
-        raise click.UsageError(f"--save {save} names one picture, but there may be several; give a folder")
+    for option, target in targets.items():
+        is_file = target and target.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()
+        if is_file and not one_file:
+            raise click.UsageError(f"--{option} {target} names one file, but there may be several; give a folder")
 
 
 def _expand_stdin(paths: tuple[str, ...]) -> Iterator[str]:
@@ -143,8 +177,3 @@ def _expand_stdin(paths: tuple[str, ...]) -> Iterator[str]:
             for name in line.rstrip(b"\r\n").split(b"\0"):
                 if name:
                     yield os.fsdecode(name)
-
-
-def _say_next(path: str, save: Path | None) -> None:
-    if save is None:
-        next_step(f"fer-lmdb predict {path} --save annotated.png")

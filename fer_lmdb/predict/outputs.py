@@ -1,12 +1,11 @@
-"""Files that predictions become: annotated copies, face crops, a csv."""
+"""Files that predictions become: annotated copies, face crops, a csv, a plot."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,10 @@ from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import WRITABLE_SUFFIXES, printable, write_picture
 from fer_lmdb.predict.paths import Found
 from fer_lmdb.predict.pictures import Seen
-from fer_lmdb.predictions import FacePrediction
+from fer_lmdb.predictions import FacePrediction, FramePrediction, PicturePrediction
+
+if TYPE_CHECKING:
+    from fer_lmdb.video import VideoWriter
 
 CROP_MARGIN = 0.2
 
@@ -53,10 +55,10 @@ class Names:
 
 
 class AnnotatedCopies:
-    """Writes every picture with its faces drawn on it.
+    """Writes every picture and video with its faces drawn on it.
 
     Args:
-        target: a picture file (for one picture), or a folder.
+        target: a file (for one picture or video), or a folder.
         one_file: whether `target` is that file.
     """
 
@@ -66,29 +68,40 @@ class AnnotatedCopies:
 
     def add(self, seen: Seen) -> None:
         """Write one picture; nothing where it could not be read."""
-        if seen.image is None:
-            return
-        path = self.target if self.one_file else self._names.choose(seen.found, suffix=writable_suffix(seen.found.path))
-        if path.exists() and path.samefile(seen.found.path):
+        if seen.image is not None:
+            path = self._choose(seen.found, WRITABLE_SUFFIXES, ".png")
+            write_picture(path, annotate(seen.image, seen.prediction.faces))
+
+    def video(self, found: Found) -> VideoWriter:
+        """Return a writer for a video's annotated frames."""
+        from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoWriter
+
+        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
+
+    def _choose(self, found: Found, writable: Collection[str], otherwise: str) -> Path:
+        suffix = found.path.suffix if found.path.suffix.lower() in writable else otherwise
+        path = self.target if self.one_file else self._names.choose(found, suffix=suffix)
+        if path.exists() and path.samefile(found.path):
             raise PictureError(f"{printable(path)}: this would overwrite the original; save to another name or folder")
-        write_picture(path, annotate(seen.image, seen.prediction.faces))
+        return path
 
 
 class Crops:
     """Writes every face as a picture of its own: its box with a fifth of its size around, in colour.
 
     Args:
-        folder: where to; `photo-1.png` is the first face of `photo.jpg`.
+        folder: where to; `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the first person in
+            frame 20 of `clip.mp4`.
     """
 
     def __init__(self, folder: Path) -> None:
         self._names = Names(folder)
 
-    def add(self, seen: Seen) -> None:
-        """Write the faces of one picture."""
-        for number, face in enumerate(seen.prediction.faces, 1):
-            if seen.image is not None:
-                write_picture(self._names.choose(seen.found, f"-{number}", ".png"), crop(seen.image, face))
+    def add(self, found: Found, image: NDArray[np.uint8], faces: Sequence[FacePrediction], mark: str = "") -> None:
+        """Write the faces of one picture or frame."""
+        for number, face in enumerate(faces, 1):
+            name = self._names.choose(found, f"{mark}-{face.id or number}", ".png")
+            write_picture(name, crop(image, face))
 
 
 class Table:
@@ -97,15 +110,14 @@ class Table:
     Args:
         path: the file.
         classes: the model's classes; a column each.
-        columns: further columns, such as those of a video's frames; they stand after the path.
 
     Raises:
         PictureError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], columns: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
         place = ["x", "y", "width", "height", "score"]
-        self.columns = ["path", *columns, "face", *place, "expression", *classes, "error"]
+        self.columns = ["path", "frame", "time_s", "face", *place, "expression", *classes, "error"]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
@@ -114,22 +126,21 @@ class Table:
         self._rows = csv.DictWriter(self._file, self.columns, restval="", extrasaction="raise")
         self._rows.writeheader()
 
-    def add(self, path: str, faces: Sequence[FacePrediction], error: str | None = None, **further: Any) -> None:
+    def add(self, prediction: PicturePrediction | FramePrediction) -> None:
         """Write the rows of one picture or frame."""
-        if not faces:
-            self._rows.writerow({"path": path, "error": error or "", **further})
-        for number, face in enumerate(faces, 1):
+        where: dict[str, Any] = {"path": prediction.path}
+        if isinstance(prediction, FramePrediction):
+            where |= {"frame": prediction.frame, "time_s": round(prediction.time_s, 4)}
+        if not prediction.faces:
+            self._rows.writerow({**where, "error": prediction.error or ""})
+        for number, face in enumerate(prediction.faces, 1):
             document = face.to_dict()
             place = dict(zip(("x", "y", "width", "height"), document["box"], strict=True))
             facts = {"score": document["score"], "expression": face.expression, **document["probabilities"]}
-            self._rows.writerow({"path": path, "face": face.id or number, **place, **facts, **further})
+            self._rows.writerow({**where, "face": face.id or number, **place, **facts})
 
-    def __enter__(self) -> Table:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Finish the file."""
         self._file.close()
 
 
@@ -142,8 +153,3 @@ def crop(image: NDArray[np.uint8], face: FacePrediction) -> NDArray[np.uint8]:
     bottom = int(np.clip(y + height + around, top + 1, rows))
     right = int(np.clip(x + width + around, left + 1, columns))
     return image[top:bottom, left:right]
-
-
-def writable_suffix(path: Path) -> str:
-    """Return the file's own ending where pictures can be written with it, else .png."""
-    return path.suffix if path.suffix.lower() in WRITABLE_SUFFIXES else ".png"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import FerLmdbError, PictureError
 from fer_lmdb.pictures import printable, read_picture
+from fer_lmdb.predict.ahead import read_ahead
 from fer_lmdb.predict.paths import Found
 from fer_lmdb.predictions import FacePrediction, PicturePrediction
 from fer_lmdb.recognizer import Recognizer
@@ -20,8 +19,6 @@ from fer_lmdb.recognizer import Recognizer
 BATCH_PICTURES = 32
 BATCH_PIXELS = 16_000_000
 """A batch ends when it holds this many pictures or pixels, whichever comes first; two batches are held at a time."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +43,7 @@ def predict_pictures(files: Iterable[Found], recognizer: Recognizer) -> Iterator
         files: pictures; see `find_files`.
         recognizer: who finds and classifies the faces.
     """
-    for batch in _read_ahead(_batches(files)):
+    for batch in read_ahead(_batches(files)):
         pictures = [image for _, image in batch if isinstance(image, np.ndarray)]
         results = iter(_predict(pictures, recognizer))
         for found, image in batch:
@@ -105,13 +102,3 @@ def _read(found: Found) -> NDArray[np.uint8] | str:
         return found.error or read_picture(found.path)
     except PictureError as error:
         return str(error)
-
-
-def _read_ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yield the same items, each made in another thread while the one before is worked on."""
-    end = object()
-    with ThreadPoolExecutor(1, "read-ahead") as pool:
-        coming = pool.submit(next, items, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]

@@ -134,11 +134,11 @@ def test_arrays_that_are_no_picture(recognizer: Recognizer, array: np.ndarray) -
 
 
 def test_the_smallest_face_grows_with_the_picture_in_steps() -> None:
-    assert smallest_face(512, 512, 20) == 20
-    assert smallest_face(48, 48, 20) == 20
-    assert smallest_face(1280, 960, 20) == pytest.approx(28.28, abs=0.01)
-    assert smallest_face(6000, 4000, 20) == pytest.approx(113.1, abs=0.1)
-    assert smallest_face(1280, 720, 40) == 40
+    assert smallest_face(16, 20) == 20
+    assert smallest_face(1.5, 20) == 20
+    assert smallest_face(30, 20) == pytest.approx(28.28, abs=0.01)
+    assert smallest_face(125, 20) == pytest.approx(113.1, abs=0.1)
+    assert smallest_face(22, 40) == 40
 
 
 def test_a_large_picture_finds_the_same_face(recognizer: Recognizer, portrait: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from fer_lmdb.cli import cli
 from fer_lmdb.cli.bars import bar
 from fer_lmdb.labels import FER2013
 from fer_lmdb.pictures import read_picture, write_picture
+from fer_lmdb.video import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_save_to_one_file(predict, album: Path, tmp_path: Path) -> None:
 def test_one_file_for_many_pictures_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
     result = predict(album, "--save", tmp_path / "a.png")
     assert result.exit_code == 2
-    assert "names one picture, but there may be several; give a folder" in result.stderr
+    assert "names one file, but there may be several; give a folder" in result.stderr
 
 
 def test_the_original_is_kept(predict, album: Path) -> None:
@@ -135,6 +136,65 @@ def test_the_original_is_kept(predict, album: Path) -> None:
     assert result.exit_code == 1
     assert "this would overwrite the original" in result.stderr
     assert read_picture(album / "one.png").shape == (200, 200, 3)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from skimage import data
+
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    with VideoWriter(path) as video:
+        for index in range(10):
+            video.add(data.astronaut()[20:220, 120 - index : 320 - index], index / 25)
+    return path
+
+
+def test_a_video(predict, clip: Path, tmp_path: Path) -> None:
+    targets = {"--save": "out.mp4", "--csv": "out.csv", "--plot": "plot.png", "--crops": "crops"}
+    words = [word for option, name in targets.items() for word in (option, tmp_path / name)]
+    result = predict(clip, *words)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{clip}  10 frames, 0.4 s, 1 person"
+    assert lines[1] == "  person 1  from 0.0 s to 0.4 s, on average"
+    assert len(lines) == 2 + len(FER2013)
+    with VideoReader(tmp_path / "out.mp4") as video:
+        frames = list(video)
+    assert [frame.image.shape for frame in frames] == [(200, 200, 3)] * 10
+    assert (np.abs(frames[5].image.astype(int) - next(iter(VideoReader(clip))).image) > 60).any()
+    with (tmp_path / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["face"]) for row in rows] == [(str(index), "1") for index in range(10)]
+    assert read_picture(tmp_path / "plot.png").shape[1] > 1000
+    assert len(list((tmp_path / "crops").iterdir())) == 10
+
+
+def test_a_video_as_json_lines(predict, clip: Path) -> None:
+    documents = [json.loads(line) for line in predict(clip, "--json").stdout.splitlines()]
+    assert [document["frame"] for document in documents] == list(range(10))
+    assert [document["time_s"] for document in documents] == pytest.approx([index / 25 for index in range(10)])
+    assert {face["id"] for document in documents for face in document["faces"]} == {1}
+
+
+def test_pictures_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp_path: Path) -> None:
+    for name, source in (("a.png", album / "one.png"), ("b.mp4", clip), ("c.png", album / "empty.png")):
+        (tmp_path / "mixed" / "deep").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mixed" / "deep" / name).write_bytes(source.read_bytes())
+    result = predict(tmp_path / "mixed", "--json", "--save", tmp_path / "out", "--plot", tmp_path / "plots")
+    assert result.exit_code == 0, result.output
+    names = [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()]
+    assert names == ["a.png", *["b.mp4"] * 10, "c.png"]
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("[op]*/**/*.*"))
+    assert written == ["out/deep/a.png", "out/deep/b.mp4", "out/deep/c.png", "plots/deep/b.png"]
+
+
+def test_a_broken_video_is_an_error(predict, tmp_path: Path) -> None:
+    (tmp_path / "no.mp4").write_bytes(b"rubbish" * 99)
+    result = predict(tmp_path / "no.mp4", "--save", tmp_path / "out.mp4")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[0].startswith(f"Error: {tmp_path}/no.mp4: cannot be read as a video")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_without_a_path(predict) -> None:

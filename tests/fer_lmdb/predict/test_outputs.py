@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import read_picture, write_picture
 from fer_lmdb.predict import Found, Seen
 from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Names, Table, crop
-from fer_lmdb.predictions import FacePrediction, PicturePrediction
+from fer_lmdb.predictions import FacePrediction, FramePrediction, PicturePrediction
 
 FACE = FacePrediction((10.0, 20.0, 30.0, 40.0), 0.9, None, "happy", {"happy": 0.75, "sad": 0.25})
 
@@ -66,14 +67,15 @@ def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> No
 def test_unread_pictures_are_passed_over(tmp_path: Path) -> None:
     broken = Seen(Found(tmp_path / "a.png", Path("a.png")), PicturePrediction("a.png", 0, 0, (), "broken"), None)
     AnnotatedCopies(tmp_path / "out", one_file=False).add(broken)
-    Crops(tmp_path / "out").add(broken)
     assert not (tmp_path / "out").exists()
 
 
 def test_crops_are_numbered(tmp_path: Path) -> None:
     other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
-    Crops(tmp_path / "crops").add(seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other)))
-    assert listing(tmp_path / "crops") == ["sub/a-1.png", "sub/a-2.png"]
+    crops, picture = Crops(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
+    crops.add(picture.found, picture.image, picture.prediction.faces)
+    crops.add(picture.found, picture.image, [replace(FACE, id=7)], "-000020")
+    assert listing(tmp_path / "crops") == ["sub/a-000020-7.png", "sub/a-1.png", "sub/a-2.png"]
     assert read_picture(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
 
 
@@ -101,17 +103,20 @@ def test_names_are_free() -> None:
 
 def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
     path = tmp_path / "new" / "faces.csv"
-    with Table(path, ["happy", "sad"], ["frame"]) as table:
-        table.add('odd, "name".jpg', (FACE, FACE), frame=3)
-        table.add("none.jpg", ())
-        table.add("broken.jpg", (), "broken.jpg: is damaged")
+    table = Table(path, ["happy", "sad"])
+    table.add(FramePrediction('odd, "name".mp4', 3, 0.12, (replace(FACE, id=5), replace(FACE, id=6))))
+    table.add(PicturePrediction("none.jpg", 80, 90, ()))
+    table.add(PicturePrediction("broken.jpg", 0, 0, (), "broken.jpg: is damaged"))
+    table.add(PicturePrediction("two.jpg", 80, 90, (FACE, FACE)))
+    table.close()
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == ['odd, "name".jpg', 'odd, "name".jpg', "none.jpg", "broken.jpg"]
+    assert [row["path"] for row in rows[1:4]] == ['odd, "name".mp4', "none.jpg", "broken.jpg"]
     assert rows[1] == {
-        "path": 'odd, "name".jpg',
+        "path": 'odd, "name".mp4',
         "frame": "3",
-        "face": "2",
+        "time_s": "0.12",
+        "face": "6",
         "x": "10.0",
         "y": "20.0",
         "width": "30.0",
@@ -122,7 +127,8 @@ def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
         "sad": "0.25",
         "error": "",
     }
-    assert [row["face"] for row in rows] == ["1", "2", "", ""]
+    assert [row["face"] for row in rows] == ["5", "6", "", "", "1", "2"]
+    assert [row["frame"] for row in rows] == ["3", "3", "", "", "", ""]
     assert rows[3]["error"] == "broken.jpg: is damaged"
 
 

@@ -1,0 +1,126 @@
+"""Recognise expressions in the frames of a video: faces keep their numbers, probabilities do not flicker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import PictureError
+from fer_lmdb.faces import Face
+from fer_lmdb.faces.track import TrackedFace, VideoFaces
+from fer_lmdb.predict.ahead import read_ahead
+from fer_lmdb.predict.pictures import json_path
+from fer_lmdb.predictions import FacePrediction, FramePrediction
+from fer_lmdb.recognizer import Recognizer
+from fer_lmdb.video import VideoReader
+
+SMALLEST_FACE_SHARE = 1 / 12
+"""Smallest face in a video as a part of the frame's shorter side (60 pixels of 720)."""
+MEMORY_S = 0.3
+"""Probabilities are means over about this many seconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeenFrame:
+    """One frame and what was seen in it.
+
+    Attributes:
+        prediction: what `--json` prints.
+        image: (H, W, 3) uint8 RGB; None where the video broke off.
+    """
+
+    prediction: FramePrediction
+    image: NDArray[np.uint8] | None
+
+
+def predict_video(path: Path, recognizer: Recognizer, every: int = 3) -> Iterator[SeenFrame]:
+    """Yield every frame of a video with its faces; where the video breaks off, a last one with the reason.
+
+    Args:
+        path: the file.
+        recognizer: who finds and classifies the faces.
+        every: the detector is asked in every so-many-th frame; in between faces are followed.
+    """
+    name = json_path(path)
+    watching = FrameRecognizer(recognizer, every)
+    index, time_s = 0, 0.0
+    try:
+        with VideoReader(path) as video, closing(read_ahead(iter(video))) as frames:
+            for frame in frames:
+                index, time_s = frame.index, frame.time_s
+                faces = watching.update(frame.image, time_s)
+                yield SeenFrame(FramePrediction(name, index, time_s, tuple(faces)), frame.image)
+    except PictureError as error:
+        yield SeenFrame(FramePrediction(name, index, time_s, (), str(error)), None)
+
+
+class FrameRecognizer:
+    """Takes the frames of one video or camera, one after the other.
+
+    Args:
+        recognizer: who finds and classifies the faces.
+        every: the detector is asked in every so-many-th frame.
+    """
+
+    def __init__(self, recognizer: Recognizer, every: int = 3) -> None:
+        self.recognizer = recognizer
+        self._faces = VideoFaces(_Finder(recognizer), every)
+        self._smooth = Smoother()
+
+    def update(self, image: NDArray[np.uint8], time_s: float) -> list[FacePrediction]:
+        """Take the next frame and return its faces, each with the person's number.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            time_s: when it is shown, in seconds.
+        """
+        tracked = self._faces.update(image)
+        rows = self.recognizer.classify([image], [[self._face(one) for one in tracked]])
+        self._smooth.forget_all_but({one.id for one in tracked})
+        return [
+            self.recognizer.describe(self._face(one), image, self._smooth.update(one.id, row, time_s), one.id)
+            for one, row in zip(tracked, rows, strict=True)
+        ]
+
+    def _face(self, tracked: TrackedFace) -> Face | None:
+        return tracked.face if self.recognizer.finds_faces else None
+
+
+class Smoother:
+    """Running means of probabilities, one for every person."""
+
+    def __init__(self) -> None:
+        self._means: dict[int, tuple[NDArray[np.float32], float]] = {}
+
+    def update(self, number: int, row: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
+        """Take a person's probabilities at a time; return the mean, in which older ones fade away."""
+        mean, before = self._means.get(number, (row, -math.inf))
+        share = 1 - math.exp(-max(0.0, time_s - before) / MEMORY_S)
+        mean = mean + np.float32(share) * (row - mean)
+        self._means[number] = (mean, time_s)
+        return mean
+
+    def forget_all_but(self, numbers: set[int]) -> None:
+        """Drop the people who are gone."""
+        self._means = {number: mean for number, mean in self._means.items() if number in numbers}
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """The recogniser's way of finding faces, as the tracker wants it; the whole frame where there is no detector."""
+
+    recognizer: Recognizer
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+        found = self.recognizer.find(images, SMALLEST_FACE_SHARE)
+        return [[face or _whole(image) for face in faces] for image, faces in zip(images, found, strict=True)]
+
+
+def _whole(image: NDArray[np.uint8]) -> Face:
+    return Face(np.array([0, 0, image.shape[1], image.shape[0]], np.float32), 1.0)

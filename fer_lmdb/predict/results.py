@@ -1,0 +1,119 @@
+"""Hands every result on to the files that the user asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fer_lmdb.annotate import annotate
+from fer_lmdb.predict.ahead import InBackground
+from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Names, Table
+from fer_lmdb.predict.paths import Found
+from fer_lmdb.predict.pictures import Seen
+
+if TYPE_CHECKING:
+    from fer_lmdb.predict.frames import SeenFrame
+    from fer_lmdb.predict.timeline import Timeline
+    from fer_lmdb.video import VideoWriter
+
+
+class Results:
+    """The files that results go to.
+
+    Args:
+        classes: the model's classes.
+        one_file: whether the user named a single picture or video, so that `save` and `plot` may name a file.
+        save: annotated copies: a file or folder.
+        crops: a folder for faces.
+        table: a csv file.
+        plot: expressions over time of videos: a picture file or a folder.
+    """
+
+    def __init__(
+        self,
+        classes: tuple[str, ...],
+        *,
+        one_file: bool = False,
+        save: Path | None = None,
+        crops: Path | None = None,
+        table: Path | None = None,
+        plot: Path | None = None,
+    ) -> None:
+        self.classes, self.plot, self.one_file = classes, plot, one_file
+        self.folders = [folder for folder in (save, crops) if folder]
+        self._copies = AnnotatedCopies(save, one_file and _names_file(save)) if save else None
+        self._crops = Crops(crops) if crops else None
+        self._plots = Names(plot) if plot else None
+        self._table = Table(table, classes) if table else None
+
+    def add(self, seen: Seen) -> None:
+        """Take one picture."""
+        if self._copies:
+            self._copies.add(seen)
+        if self._crops and seen.image is not None:
+            self._crops.add(seen.found, seen.image, seen.prediction.faces)
+        if self._table:
+            self._table.add(seen.prediction)
+
+    @contextmanager
+    def video(self, found: Found) -> Iterator[VideoResults]:
+        """Give what takes the frames of one video; at the end its files are complete."""
+        from fer_lmdb.predict.timeline import Timeline
+
+        timeline = Timeline(self.classes)
+        with ExitStack() as stack:
+            writer = stack.enter_context(self._copies.video(found)) if self._copies else None
+            behind = stack.enter_context(InBackground())
+            yield VideoResults(found, timeline, writer, behind, self._crops, self._table)
+        if self.plot and self._plots:
+            one = self.one_file and _names_file(self.plot)
+            timeline.draw(self.plot if one else self._plots.choose(found, suffix=".png"), found.path.name)
+
+    def __enter__(self) -> Results:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._table:
+            self._table.close()
+
+
+class VideoResults:
+    """Takes the frames of one video; drawing and encoding happen in another thread."""
+
+    def __init__(
+        self,
+        found: Found,
+        timeline: Timeline,
+        writer: VideoWriter | None,
+        behind: InBackground,
+        crops: Crops | None,
+        table: Table | None,
+    ) -> None:
+        self.found, self.timeline = found, timeline
+        self._writer, self._behind, self._crops, self._table = writer, behind, crops, table
+
+    def add(self, seen: SeenFrame) -> None:
+        """Take the next frame."""
+        if self._table:
+            self._table.add(seen.prediction)
+        if seen.image is None:
+            return
+        self.timeline.add(seen.prediction)
+        if self._crops:
+            mark = f"-{seen.prediction.frame:06d}"
+            self._behind.call(self._crops.add, self.found, seen.image, seen.prediction.faces, mark)
+        if self._writer:
+            self._behind.call(_draw, self._writer, seen)
+
+
+def _draw(writer: VideoWriter, seen: Any) -> None:
+    writer.add(annotate(seen.image, seen.prediction.faces, same_size=True), seen.prediction.time_s)
+
+
+def _names_file(path: Path) -> bool:
+    return path.suffix != "" and not path.is_dir()

@@ -1,0 +1,134 @@
+"""Expressions over time, in memory that does not grow with the length of the video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import PictureError
+from fer_lmdb.palette import colour_of, hex_of
+from fer_lmdb.pictures import printable
+from fer_lmdb.predictions import FramePrediction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_BINS = 1500
+MOST_PEOPLE_DRAWN = 6
+MOST_PEOPLE_KEPT = 200
+
+
+@dataclass
+class _Person:
+    """Sums of a person's probabilities by bin, and how often the person was seen in each."""
+
+    first_s: float
+    last_s: float
+    sums: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        return sum(self.counts.values())
+
+
+class Timeline:
+    """Gathers the frames of one video; bins of time are joined in pairs when there are too many.
+
+    Args:
+        classes: class names in label order.
+    """
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+        self.bin_s = 0.02
+        self.frames = 0
+        self.duration_s = 0.0
+        self.people: dict[int, _Person] = {}
+
+    def add(self, prediction: FramePrediction) -> None:
+        """Take the next frame."""
+        self.frames += 1
+        self.duration_s = prediction.time_s
+        while prediction.time_s / self.bin_s >= MOST_BINS:
+            self._join_bins()
+        at = int(prediction.time_s / self.bin_s)
+        for face in prediction.faces:
+            person = self.people.setdefault(face.id or 0, _Person(prediction.time_s, prediction.time_s))
+            row = np.fromiter(face.probabilities.values(), np.float64, len(self.classes))
+            person.sums[at] = person.sums.get(at, 0.0) + row
+            person.counts[at] = person.counts.get(at, 0) + 1
+            person.last_s = prediction.time_s
+        if len(self.people) > MOST_PEOPLE_KEPT:
+            del self.people[min(self.people, key=lambda number: self.people[number].frames)]
+
+    def mean(self, number: int) -> dict[str, float]:
+        """Return a person's mean probabilities over the whole video."""
+        person = self.people[number]
+        total: NDArray[np.float64] = np.sum(list(person.sums.values()), axis=0) / person.frames
+        return dict(zip(self.classes, total.tolist(), strict=True))
+
+    def longest_seen(self, most: int = MOST_PEOPLE_DRAWN) -> list[int]:
+        """Return the numbers of those seen in most frames, by number."""
+        return sorted(sorted(self.people, key=lambda number: -self.people[number].frames)[:most])
+
+    def draw(self, path: Path, title: str = "") -> None:
+        """Draw the expressions of the people seen longest, one panel each.
+
+        Raises:
+            PictureError: the file cannot be written.
+        """
+        from matplotlib.figure import Figure
+
+        people = self.longest_seen()
+        figure = Figure(figsize=(11, 1.2 + 2.1 * max(1, len(people))), layout="constrained")
+        panels = figure.subplots(max(1, len(people)), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, number in zip(panels, people, strict=False):
+            self._draw_person(axes, number)
+        if not people:
+            panels[0].text(0.5, 0.5, "no face was found", ha="center", va="center", transform=panels[0].transAxes)
+        panels[-1].set(xlabel="time, s", xlim=(0, max(self.duration_s, self.bin_s)))
+        if people:
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        figure.suptitle(title)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, dpi=120)
+        except (OSError, ValueError) as error:
+            raise PictureError(f"{printable(path)}: cannot be written: {error}") from error
+
+    def _draw_person(self, axes: Axes, number: int) -> None:
+        times, rows = self._series(number)
+        for name, shares in zip(self.classes, rows.T, strict=True):
+            axes.plot(times, shares, label=name, color=hex_of(colour_of(name)), linewidth=1.8)
+        axes.set(ylim=(0, 1.02), ylabel=f"person {number}")
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+
+    def _series(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return times (N,) and probabilities (N, classes); where the person was away stands a gap of NaN."""
+        person = self.people[number]
+        times, rows, before = [], [], None
+        for at in sorted(person.sums):
+            if before is not None and (at - before) * self.bin_s > max(0.5, 1.5 * self.bin_s):
+                times.append((at - 0.5) * self.bin_s)
+                rows.append(np.full(len(self.classes), np.nan))
+            times.append((at + 0.5) * self.bin_s)
+            rows.append(person.sums[at] / person.counts[at])
+            before = at
+        return np.array(times), np.array(rows)
+
+    def _join_bins(self) -> None:
+        self.bin_s *= 2
+        for person in self.people.values():
+            sums: dict[int, NDArray[np.float64]] = {}
+            counts: dict[int, int] = {}
+            for at, row in person.sums.items():
+                sums[at // 2] = sums.get(at // 2, 0.0) + row
+                counts[at // 2] = counts.get(at // 2, 0) + person.counts[at]
+            person.sums, person.counts = sums, counts
