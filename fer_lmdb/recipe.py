@@ -168,5 +168,6 @@ def input_shapes(net: pl.NetParameter, phase: str, image_shape: tuple[int, int, 
     layer = data_layer(net, phase)
     batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
     channels, height, width = image_shape
+    channels = 3 if layer.transform_param.force_color else channels
     shapes: list[tuple[int, ...]] = [(batch, channels, crop or height, crop or width), (batch,)]
     return dict(zip(layer.top, shapes, strict=False))

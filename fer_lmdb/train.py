@@ -145,7 +145,10 @@ class Session:
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
         self.solver = pl.Solver(plan.solver, self.net, fused=self.dtype != torch.float32)
         self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
-        self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=torch.from_numpy(mean))
+        # A net without a mean_file, as those that normalise each picture by itself, sees no mean.
+        self.mean = mean if self.transform_parameter.mean_file else None
+        given = None if self.mean is None else torch.from_numpy(self.mean)
+        self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
         self.batches = self._read_batches(options.train_on.split("+"))
         self.validation = self._read_validation()
         self.classifier = self.model().classifier(self.device)
@@ -252,8 +255,10 @@ class Session:
         return bool(record["val_accuracy"] > self.best["val_accuracy"])
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Return the net's blobs by "<layer>/<i>"."""
-        return {f"{name}/{i}": blob for name, blobs in self.net.params.items() for i, blob in enumerate(blobs)}
+        """Return the blobs of the net's deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
+        deployed = {layer.name for layer in self.plan.deploy.layer}
+        blobs = {name: blobs for name, blobs in self.net.params.items() if name in deployed}
+        return {f"{name}/{i}": blob for name, tensors in blobs.items() for i, blob in enumerate(tensors)}
 
     def model(self) -> Model:
         """Return the net as it stands as a model."""
@@ -269,7 +274,7 @@ class Session:
             net_text=pl.to_text(self.plan.deploy),
             transform_text=pl.to_text(_without_mean_file(recipe.data_layer(self.plan.net, "TEST").transform_param)),
             weights=self.weights(),
-            mean=self.data.mean(),
+            mean=self.mean,
             scheme=self.data.scheme,
             preprocessing=self.data.preprocessing,
             facts=facts,

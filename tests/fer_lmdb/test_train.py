@@ -125,6 +125,40 @@ def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options,
     assert models.load(result.run.path).facts["selected"] == "last epoch"
 
 
+DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {0} }}
+  transform_param {{ force_color: true mean_value: 100 mean_value: 120 mean_value: 130 scale: 0.01 }}
+  data_param {{ batch_size: 15 }} }}
+"""
+BODY = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 8 kernel_size: 9 stride: 4 weight_filler { type: "msra" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+"""
+AUXILIARY = """layer { name: "extra" type: "InnerProduct" bottom: "conv" top: "extra" include { phase: TRAIN }
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+layer { name: "extra_loss" type: "SoftmaxWithLoss" bottom: "extra" bottom: "label" top: "extra_loss" loss_weight: 0.3
+  include { phase: TRAIN } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+INPUT = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 48 dim: 48 } } }
+"""
+
+
+def test_a_net_of_three_channels_without_mean_image_and_with_a_second_classifier(options, tmp_path):
+    folder = tmp_path / "colourful"
+    folder.mkdir()
+    (folder / "train_val.prototxt").write_text(DATA.format("TRAIN") + DATA.format("TEST") + BODY + AUXILIARY)
+    prob = 'layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }'
+    (folder / "deploy.prototxt").write_text(INPUT + BODY + prob)
+    (folder / "solver.prototxt").write_text('base_lr: 0.01 momentum: 0.9 lr_policy: "fixed" max_iter: 10')
+    result = train.train(replace(options, model=str(folder), epochs=3, batch_size=15, base_lr=0.01), tmp_path / "run")
+    assert result.best["val_accuracy"] > 0.5
+    model = models.load(result.run.path)
+    assert model.mean is None
+    assert sorted({key.split("/")[0] for key in model.weights}) == ["conv", "fc"]
+
+
 def test_bfloat16_learns_too(options, tmp_path):
     result = train.train(replace(options, precision="bfloat16", epochs=2), tmp_path / "half")
     assert result.best["val_accuracy"] > 0.5
