@@ -18,8 +18,12 @@ PAIRS_AT_ONCE = 1_000_000
 
 
 def sort_by_score(table: Table) -> Indices:
-    """Order of the rows: picture by picture, best score first."""
-    return np.lexsort((-table[:, SCORE], table[:, PICTURE]))
+    """Order of the rows: picture by picture, best score first; of equal scores the later one first, as the original.
+
+    Equal scores do occur: near 1 a float32 has few values.
+    """
+    backwards = table[::-1]
+    return len(table) - 1 - np.lexsort((-backwards[:, SCORE], backwards[:, PICTURE]))
 
 
 def suppress(table: Table, threshold: float, *, smaller_area: bool = False) -> Table:
