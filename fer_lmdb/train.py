@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import __version__, models, recipe, runs, solver_state
+from fer_lmdb import __version__, models, patience, recipe, runs, solver_state
+from fer_lmdb.average import Average
 from fer_lmdb.batches import Batches, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
@@ -32,6 +33,7 @@ from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device, choose_precision
 from fer_lmdb.recipe import Options, Recipe
 from fer_lmdb.runs import RunFolder, Snapshot
+from fer_lmdb.targets import Targets, soften_loss
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _run(folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[
                     on_progress(progress)
     finally:
         curves.close()
-    return Result(folder, session.iteration >= plan.iterations, session.iteration, session.log, session.best)
+    return Result(folder, session.done, session.iteration, session.log, session.best)
 
 
 @dataclass
@@ -137,8 +139,8 @@ class Session:
         self.dtype = choose_precision(options.precision, self.device)
         mean = self.data.mean()
         torch.manual_seed(mixed_seed(options.seed, 0, "fill"))
-        shapes = recipe.input_shapes(plan.net, "TRAIN", mean.shape)
-        self.net = pl.Net(plan.net, phase="TRAIN", input_shapes=shapes).train()
+        self.targets = Targets(plan.solver, len(self.data.scheme), options.seed)
+        self.net = self._build_net(mean.shape)
         if options.init:
             _fine_tune(self.net, options.init)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -151,9 +153,20 @@ class Session:
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
         self.batches = self._read_batches(options.train_on.split("+"))
         self.validation = self._read_validation()
+        patience.check(plan.solver, has_validation=self.validation is not None)
+        self.average = Average(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
         self.classifier = self.model().classifier(self.device)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.loss_count = 0
+
+    def _build_net(self, image_shape: tuple[int, int, int]) -> pl.Net:
+        shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
+        net = self.plan.net
+        if self.targets.soft:
+            net = soften_loss(net)
+            label = list(shapes)[1]
+            shapes[label] = (self.plan.batch_size, len(self.data.scheme))
+        return pl.Net(net, phase="TRAIN", input_shapes=shapes).train()
 
     def _read_batches(self, splits: list[str]) -> Batches:
         parts = [self.data.read(split) for split in splits]
@@ -172,7 +185,7 @@ class Session:
         """Train to the end, or to the signal that asks to stop; yield at displays and epoch ends."""
         display = self.plan.solver.display or 100
         clock = _Clock(self.plan.batch_size)
-        while self.iteration < self.plan.iterations:
+        while not self.done:
             rate = self.solver.lr(self.iteration)
             faces, loss = self.step()
             clock.tick()
@@ -191,6 +204,11 @@ class Session:
                 self.write_snapshot(curves)
                 return
 
+    @property
+    def done(self) -> bool:
+        """Tell whether the training has come to its end, planned or early."""
+        return self.iteration >= self.plan.iterations or patience.is_over(self.plan.solver, self.log)
+
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Do one iteration; return the transformed faces and the loss."""
         seed = self.plan.options.seed
@@ -198,10 +216,12 @@ class Session:
         generator = torch.Generator(self.device).manual_seed(mixed_seed(seed, self.iteration, "augment"))
         torch.manual_seed(mixed_seed(seed, self.iteration, "net"))  # dropout draws from the global generator
         faces = self.transform(images, generator=generator).contiguous(memory_format=torch.channels_last)
+        faces, targets = self.targets(faces, labels, self.iteration)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            outputs = self.net(**dict(zip(self.net.inputs, (faces, labels), strict=True)))
+            outputs = self.net(**dict(zip(self.net.inputs, (faces, targets), strict=True)))
             loss = self.net.total_loss(outputs)
-        self.solver.step(loss)
+        if self.solver.step(loss) and self.average:
+            self.average.update(self.blobs())
         self.iteration += 1
         self.loss_sum += loss.detach()
         self.loss_count += 1
@@ -229,6 +249,8 @@ class Session:
         if self.validation is not None:
             record |= self._validate(curves)
         self.log.append(record)
+        if self.plan.solver.lr_policy == "plateau":
+            self.solver.plateaus = patience.plateaus(self.plan.solver, self.log)
         if self._is_best(record):
             self.best = record
             self.model().save(self.folder.best)
@@ -255,7 +277,11 @@ class Session:
         return bool(record["val_accuracy"] > self.best["val_accuracy"])
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Return the blobs of the net's deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
+        """Return the blobs that make the model, by "<layer>/<i>": the averages where there are any."""
+        return self.average.blobs if self.average else self.blobs()
+
+    def blobs(self) -> dict[str, torch.Tensor]:
+        """Return the net's own blobs of its deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
         deployed = {layer.name for layer in self.plan.deploy.layer}
         blobs = {name: blobs for name, blobs in self.net.params.items() if name in deployed}
         return {f"{name}/{i}": blob for name, tensors in blobs.items() for i, blob in enumerate(tensors)}
@@ -286,6 +312,8 @@ class Session:
         self.model().save(self.folder.last)
         tensors = {f"net/{key}": value for key, value in self.net.state_dict().items()}
         tensors |= {f"solver/{key}": value for key, value in solver_state.tensors_of(self.solver).items()}
+        if self.average:
+            tensors |= {f"average/{key}": value for key, value in self.average.blobs.items()}
         tensors["loss_sum"] = self.loss_sum
         facts = {
             "iteration": self.iteration,
@@ -305,6 +333,8 @@ class Session:
         tensors, facts = snapshot.tensors, snapshot.facts
         self.net.load_state_dict(_below("net/", tensors))
         solver_state.restore(self.solver, _below("solver/", tensors), facts["solver"])
+        if self.average:
+            self.average.restore(_below("average/", tensors))
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = facts["loss_count"]
         self.iteration, self.log, self.best = facts["iteration"], facts["log"], facts["best"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,3 +190,57 @@ def test_a_run_is_not_resumed_on_another_data_set(options, trained, tmp_path):
     (run / "run.json").write_text(json.dumps(config))
     with pytest.raises(DataSetError, match="not the data set"):
         train.resume(run)
+
+
+def with_solver(options, tmp_path, text):
+    """The same net with more lines in its solver."""
+    folder = tmp_path / "net"
+    shutil.copytree(options.model, folder)
+    with (folder / "solver.prototxt").open("a") as file:
+        file.write(text)
+    return replace(options, model=str(folder))
+
+
+def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monkeypatch):
+    text = "label_smoothing: 0.1 mixup: 0.4 cutmix: 1 mix_probability: 0.8 ema_decay: 0.9 warmup_iter: 5"
+    options = with_solver(options, tmp_path, text)
+    whole = train.train(options, tmp_path / "whole")
+    step = train.Session.step
+
+    def step_then_ctrl_c(session):
+        result = step(session)
+        if session.iteration == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
+    train.train(options, tmp_path / "run")
+    monkeypatch.setattr(train.Session, "step", step)
+    assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
+
+
+def test_the_model_holds_the_averaged_weights(options, tmp_path):
+    options = with_solver(replace(options, epochs=1), tmp_path, "ema_decay: 0.5")
+    result = train.train(options, tmp_path / "run")
+    snapshot = result.run.read_snapshot().tensors
+    model = weights_of(result.run)
+    assert torch.equal(model["fc3/0"], snapshot["average/fc3/0"])
+    own = next(value for key, value in snapshot.items() if key.startswith("net/") and value.shape == (7, 128))
+    assert not torch.equal(model["fc3/0"], own)
+
+
+def test_a_training_that_does_not_get_better_stops_early(options, tmp_path):
+    options = with_solver(replace(options, epochs=20, base_lr=1e-9), tmp_path, "early_stop_patience: 2 min_delta: 10")
+    result = train.train(options, tmp_path / "run")
+    assert result.finished
+    assert len(result.log) == 3
+    assert train.resume(tmp_path / "run").iteration == result.iteration
+
+
+def test_the_rate_falls_on_a_plateau(options, tmp_path):
+    text = "plateau_patience: 1 plateau_factor: 0.5 min_delta: 10"
+    options = with_solver(replace(options, epochs=4), tmp_path, text)
+    solver = tmp_path / "net" / "solver.prototxt"
+    solver.write_text(solver.read_text().replace('"multistep"', '"plateau"'))
+    result = train.train(options, tmp_path / "run")
+    assert [record["lr"] for record in result.log] == pytest.approx([0.01, 0.01, 0.005, 0.0025])

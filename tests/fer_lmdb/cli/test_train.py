@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -63,7 +62,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(options, tmp_path):
     assert "Stopped and saved" in out
     assert f"fer-lmdb train --resume --run {tmp_path / 'r'}" in err
     assert "Traceback" not in err
-    assert not [name for name in os.listdir(tmp_path / "r") if name.endswith(".partial")]
+    assert not list((tmp_path / "r").glob("*.partial"))
 
 
 def test_resume_takes_no_option_that_shapes_a_run(tmp_path, capsys):

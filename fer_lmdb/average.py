@@ -1,0 +1,31 @@
+"""The exponential moving average of a net's blobs (`ema_decay`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class Average:
+    """Follows weights: average = decay * average + (1 - decay) * weight after each update.
+
+    BatchNorm's sums are averaged with them: all three blobs alike, so their quotients stay statistics.
+    """
+
+    def __init__(self, blobs: Mapping[str, Tensor], decay: float) -> None:
+        self.decay = decay
+        self.blobs = {name: blob.detach().clone() for name, blob in blobs.items()}
+
+    @torch.no_grad()
+    def update(self, blobs: Mapping[str, Tensor]) -> None:
+        """Take in the weights after an update."""
+        current = [blobs[name].detach() for name in self.blobs]
+        torch._foreach_lerp_(list(self.blobs.values()), current, 1 - self.decay)
+
+    @torch.no_grad()
+    def restore(self, blobs: Mapping[str, Tensor]) -> None:
+        """Take over the averages of a snapshot."""
+        for name, blob in self.blobs.items():
+            blob.copy_(blobs[name])
