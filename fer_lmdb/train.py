@@ -281,7 +281,7 @@ class Session:
         return self.average.blobs if self.average else self.blobs()
 
     def blobs(self) -> dict[str, torch.Tensor]:
-        """Return the net's own blobs of its deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
+        """Return the blobs of the net's deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
         deployed = {layer.name for layer in self.plan.deploy.layer}
         blobs = {name: blobs for name, blobs in self.net.params.items() if name in deployed}
         return {f"{name}/{i}": blob for name, tensors in blobs.items() for i, blob in enumerate(tensors)}
