@@ -29,6 +29,7 @@ WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 _TIME_BASE = Fraction(1, 90_000)
 _USUAL_RATE = Fraction(25)
 _PATIENCE_S = 10.0
+_STREAMING = {"rtsp_transport": "tcp"}  # over UDP most cameras lose so much that the picture tears
 _H264 = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
 # Quick settings: recognising takes most of the time, and two cores have to do everything.
 _OPTIONS = {
@@ -74,7 +75,7 @@ class VideoReader:
 
     def _open(self, source: str | os.PathLike[str]) -> Any:
         try:
-            return av.open(os.fspath(source), metadata_errors="replace", timeout=_PATIENCE_S)
+            return av.open(os.fspath(source), metadata_errors="replace", timeout=_PATIENCE_S, options=_STREAMING)
         except (FFmpegError, ValueError) as error:
             raise PictureError(f"{self.name}: cannot be read as a video: {_reason(error)}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,48 @@ def read_ahead(items: Iterator[T]) -> Generator[T]:
         while (item := coming.result()) is not end:
             coming = pool.submit(next, items, end)
             yield item  # type: ignore[misc]
+
+
+def newest_only(items: Iterator[T]) -> Generator[T]:
+    """Yield items as they come, skipping those that are outdated by the time that the caller asks for the next.
+
+    For live pictures: who cannot keep up sees fewer of them, not older and older ones.
+    """
+    ready = threading.Condition()
+    newest: list[T] = []
+    ended: list[BaseException | None] = []
+    stop = threading.Event()
+
+    def receive() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                with ready:
+                    newest[:] = [item]
+                    ready.notify()
+                if stop.is_set():
+                    break
+        except BaseException as caught:  # handed on to the caller
+            error = caught
+        with ready:
+            ended.append(error)
+            ready.notify()
+
+    thread = threading.Thread(target=receive, name="newest-only", daemon=True)
+    thread.start()
+    try:
+        while True:
+            with ready:
+                ready.wait_for(lambda: newest or ended)
+                if not newest:
+                    break
+                item = newest.pop()
+            yield item
+    finally:
+        stop.set()
+        thread.join(timeout=15)
+    if ended[0] is not None:
+        raise ended[0]
 
 
 class InBackground:

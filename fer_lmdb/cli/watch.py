@@ -1,0 +1,121 @@
+"""``fer-lmdb watch``."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fer_lmdb.cli.output import emit, err_console, json_option, next_step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fer_lmdb.predictions import FramePrediction
+    from fer_lmdb.recognizer import Recognizer
+    from fer_lmdb.video import VideoWriter
+    from fer_lmdb.watch import Window
+
+
+@click.command("watch")
+@click.argument("source", default="0", metavar="[CAMERA|VIDEO]")
+@click.option(
+    "--model", "models", multiple=True, help="Shipped model, model file or run; give several for an ensemble."
+)
+@click.option("--window/--no-window", default=True, show_default=True, help="Whether to show what is seen.")
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what is shown.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after this time.  [default: never]")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.0, help='Call a less probable face "uncertain".  [default: 0]'
+)
+@click.option(
+    "--every", type=click.IntRange(1), default=3, show_default=True, help="Look for faces in every Kth frame."
+)
+@click.option("--detector", help="Face detector.  [default: the model's]")
+@click.option(
+    "--min-face", type=click.FloatRange(1), help="Smallest face in pixels.  [default: 1/12 of the shorter side]"
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@json_option
+def command(source: str, models: tuple[str, ...], **options: Any) -> None:
+    """Recognise expressions live: boxes, bars and frame rate in a window.
+
+    CAMERA is a camera's number or the address of a stream; a VIDEO file plays at
+    its own pace. End with q, Esc or Ctrl-C; a file given with --save is then
+    complete. With --json every frame is a line on stdout.
+
+    \b
+    fer-lmdb watch
+    fer-lmdb watch rtsp://camera.local/stream
+    fer-lmdb watch clip.mp4 --no-window --save annotated.mp4
+    """
+    if not (options["window"] or options["save"] or options["as_json"]):
+        raise click.UsageError("--no-window without --save or --json would do nothing; give one of them")
+
+    from fer_lmdb.models import DEFAULT_MODEL
+    from fer_lmdb.recognizer import Recognizer
+
+    recognizer = Recognizer(
+        models or DEFAULT_MODEL,
+        detector=options["detector"],
+        min_face=options["min_face"],
+        threshold=options["threshold"],
+        device=options["device"],
+    )
+    frames, seconds = _watch(source, recognizer, options)
+    rate = f", {frames / seconds:.1f} a second" if seconds else ""
+    err_console().print(f"{frames} frames{rate}", highlight=False)
+    if options["save"] and frames:
+        next_step(f"play {options['save']}")
+
+
+def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tuple[int, float]:
+    """Show and write frames until the source, the user or the time ends it; return their number and the time taken."""
+    from fer_lmdb.errors import PictureError
+    from fer_lmdb.video import VideoWriter
+    from fer_lmdb.watch import Window, watch
+
+    frames, started = 0, time.monotonic()
+    broken: PictureError | None = None
+    with ExitStack() as stack:
+        window = stack.enter_context(Window()) if options["window"] else None
+        writer = stack.enter_context(VideoWriter(options["save"])) if options["save"] else None
+        watching = watch(source, recognizer, options["every"], in_step=options["window"])
+        try:
+            for prediction, image in stack.enter_context(closing(watching)):
+                frames += 1
+                go_on = _take(prediction, image, window, writer, options["as_json"])
+                if not go_on or _is_over(started, options["seconds"]):
+                    break
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+        except PictureError as error:  # what was recorded before is kept
+            broken = error
+    if broken:
+        raise broken
+    return frames, time.monotonic() - started
+
+
+def _take(
+    prediction: FramePrediction,
+    image: NDArray[np.uint8],
+    window: Window | None,
+    writer: VideoWriter | None,
+    as_json: bool,
+) -> bool:
+    """Hand one frame on to wherever it is wanted; return whether the user wants to go on."""
+    from fer_lmdb.annotate import annotate
+
+    if as_json:
+        emit(prediction.to_dict(), indent=None)
+    if writer:
+        writer.add(annotate(image, prediction.faces, same_size=True), prediction.time_s)
+    return window.show(image, prediction.faces) if window else True
+
+
+def _is_over(started: float, seconds: float | None) -> bool:
+    return seconds is not None and time.monotonic() - started >= seconds

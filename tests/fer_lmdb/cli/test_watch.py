@@ -1,0 +1,104 @@
+"""`fer-lmdb watch` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from fer_lmdb import watch as stage
+from fer_lmdb.cli import cli
+from fer_lmdb.video import VideoReader, VideoWriter
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from skimage import data
+
+    path = tmp_path_factory.mktemp("watch") / "clip.mp4"
+    with VideoWriter(path) as video:
+        for index in range(15):
+            video.add(data.astronaut()[20:220, 120:320], index / 25)
+    return path
+
+
+@pytest.fixture
+def run(trained):
+    def invoke(*arguments: object) -> Result:
+        words = ["watch", *map(str, arguments), "--model", str(trained.run.path), "--device", "cpu"]
+        return CliRunner().invoke(cli, words)
+
+    return invoke
+
+
+def test_without_a_window_into_a_file(run, clip: Path, tmp_path: Path) -> None:
+    result = run(clip, "--no-window", "--save", tmp_path / "out.mp4")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("15 frames, ")
+    with VideoReader(tmp_path / "out.mp4") as video:
+        assert len(list(video)) == 15
+
+
+def test_json_lines(run, clip: Path) -> None:
+    documents = [json.loads(line) for line in run(clip, "--no-window", "--json").stdout.splitlines()]
+    assert [document["frame"] for document in documents] == list(range(15))
+    assert {face["id"] for document in documents for face in document["faces"]} == {1}
+
+
+def test_doing_nothing_is_wrong_usage(run, clip: Path) -> None:
+    result = run(clip, "--no-window")
+    assert result.exit_code == 2
+    assert "--no-window without --save or --json would do nothing" in result.stderr
+
+
+def test_no_camera_and_no_screen_are_said(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(stage, "known_cameras", dict)
+    result = run("0", "--no-window", "--save", tmp_path / "out.mp4")
+    assert result.exit_code == 1
+    assert (
+        result.stderr
+        == "Error: camera 0 does not exist; found no camera; give a video file or an address (rtsp://...)\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(stage.sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert "there is no screen" in run("0").stderr
+
+
+def test_it_ends_after_its_time(run, clip: Path, tmp_path: Path) -> None:
+    result = run(clip, "--no-window", "--save", tmp_path / "out.mp4", "--seconds", "0.0001")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("1 frames")
+
+
+def test_what_was_recorded_is_kept_when_the_source_breaks_off(run, clip: Path, tmp_path: Path) -> None:
+    data = clip.read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) * 3 // 4])
+    result = run(tmp_path / "cut.mp4", "--no-window", "--save", tmp_path / "out.mp4")
+    assert result.exit_code == 1
+    assert "cut.mp4: is " in result.stderr
+    with VideoReader(tmp_path / "out.mp4") as video:
+        assert len(list(video)) >= 1
+
+
+def test_ctrl_c_completes_the_file(run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fer_lmdb.predict.frames import FrameRecognizer
+
+    update = FrameRecognizer.update
+
+    def interrupted(self: FrameRecognizer, image: np.ndarray, time_s: float) -> object:
+        if time_s > 0.2:
+            raise KeyboardInterrupt
+        return update(self, image, time_s)
+
+    monkeypatch.setattr(FrameRecognizer, "update", interrupted)
+    result = run(clip, "--no-window", "--save", tmp_path / "out.mp4")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("Stopped.\n6 frames")
+    with VideoReader(tmp_path / "out.mp4") as video:
+        assert len(list(video)) == 6
