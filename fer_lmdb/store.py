@@ -21,6 +21,7 @@ from typing import Literal
 import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
+from lmdb.verify import VerifyError, verify
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import StoreError
@@ -258,6 +259,22 @@ def digest(path: Path) -> str:
     for key, value in iterate_values(path):
         _add_to_digest(total, key, value)
     return total.hexdigest()
+
+
+def check_structure(path: Path) -> None:
+    """Walk over every page of a database without LMDB itself, which a damaged file could bring down.
+
+    Raises:
+        StoreError: the database is missing, or its pages do not fit together; the message has the first problem.
+    """
+    if not (Path(path) / "data.mdb").is_file():
+        raise StoreError(f"{path} is no LMDB (it has no data.mdb); make one with: fer-lmdb build")
+    try:
+        problems = verify(str(path))
+    except (VerifyError, OSError) as error:
+        problems = [str(error)]
+    if problems:
+        raise StoreError(f"{path} is damaged: {problems[0]}" + (f" and {len(problems) - 1} more" * (len(problems) > 1)))
 
 
 def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:

@@ -1,0 +1,154 @@
+"""The command build, from csv and folders to table, JSON and exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from fer_lmdb.cli import main
+from fer_lmdb.sources.drawn import write_drawn_csv
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("csv") / "drawn.csv"
+    write_drawn_csv(path, train=35, val=7, test=7)
+    return path
+
+
+def run(arguments, capsys) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["build", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return int(stopped.value.code or 0), captured.out, captured.err
+
+
+def test_table_on_stdout_and_next_command_on_stderr(csv: Path, tmp_path: Path, capsys) -> None:
+    code, out, err = run([csv, "--detector", "none", "--out", tmp_path / "data"], capsys)
+    assert code == 0
+    assert "0 angry" in out
+    assert "49 pictures in" in out
+    assert f"Next: fer-lmdb train --epochs 150 --data {tmp_path}/data" in err
+
+
+def test_json(csv: Path, tmp_path: Path, capsys) -> None:
+    code, out, _ = run([csv, "--detector", "none", "--out", tmp_path / "data", "--json", "--seed", "3"], capsys)
+    document = json.loads(out)
+    assert code == 0
+    assert (document["seed"], document["splits"]["train"]["count"]) == (3, 35)
+    assert document["data"] == str(tmp_path / "data")
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert manifest == {key: document[key] for key in manifest}
+
+
+def test_default_target_is_named_after_the_source(csv: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([csv, "--detector", "none"], capsys)[0] == 0
+    assert (tmp_path / "data" / "drawn" / "manifest.json").is_file()
+
+
+def test_a_second_build_needs_force(csv: Path, tmp_path: Path, capsys) -> None:
+    arguments = [csv, "--detector", "none", "--out", tmp_path / "data"]
+    run(arguments, capsys)
+    code, out, err = run(arguments, capsys)
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: ") and "--force" in err and err.count("\n") == 1
+    assert run([*arguments, "--force"], capsys)[0] == 0
+
+
+def test_only_images(csv: Path, tmp_path: Path, capsys) -> None:
+    arguments = [csv, "--detector", "none", "--images", tmp_path / "images", "--only-images", "--json"]
+    code, out, _ = run(arguments, capsys)
+    assert code == 0
+    assert json.loads(out)["images"] == str(tmp_path / "images")
+    assert len(list((tmp_path / "images" / "aligned" / "train").rglob("*.png"))) == 35
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--only-images"],
+        ["--classes", "nine"],
+        ["--on-miss", "cry"],
+        ["--fraction", "0.7"],
+        ["--size", "1"],
+        ["--nonsense"],
+    ],
+)
+def test_wrong_usage(csv: Path, capsys, flags: list[str]) -> None:
+    assert run([csv, *flags], capsys)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.zip", b"PK", "is an archive"),
+        ("a.csv", b"a,b\n", "the header is"),
+        ("missing.csv", None, "expected fer2013.csv or a folder"),
+    ],
+)
+def test_other_sources(tmp_path: Path, capsys, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    code, _, err = run([tmp_path / name, "--detector", "none", "--out", tmp_path / "data"], capsys)
+    assert code == 1
+    assert message in err
+
+
+def test_unknown_detector(csv: Path, tmp_path: Path, capsys) -> None:
+    code, _, err = run([csv, "--detector", "eyes", "--out", tmp_path / "data"], capsys)
+    assert code == 1
+    assert "eyes" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders(tmp_path: Path, capsys) -> None:
+    for name in ("happy", "sad"):
+        for number in range(10):
+            path = tmp_path / "faces" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (60, 50), (number, 90, 200)).save(path)
+    arguments = [tmp_path / "faces", "--detector", "none", "--out", tmp_path / "data", "--json"]
+    code, out, _ = run(arguments, capsys)
+    assert code == 0
+    assert [facts["count"] for facts in json.loads(out)["splits"].values()] == [16, 2, 2]
+
+
+def test_votes(csv: Path, tmp_path: Path, capsys) -> None:
+    rows = [row.rsplit(",", 1)[1] for row in csv.read_text().splitlines()[1:]]
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    (tmp_path / "votes.csv").write_text(header + "".join(f"{usage},x,1,7,0,0,0,0,0,2,0,0\n" for usage in rows))
+    flags = ["--detector", "none", "--classes", "ferplus", "--ferplus", tmp_path / "votes.csv"]
+    code, out, _ = run([csv, *flags, "--out", tmp_path / "data", "--json"], capsys)
+    assert code == 0
+    assert json.loads(out)["splits"]["val"]["per_class"]["happiness"] == 7
+    assert (tmp_path / "data" / "val_votes_lmdb" / "data.mdb").is_file()
+
+
+def test_skip_bad(csv: Path, tmp_path: Path, capsys) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(csv.read_text() + "3,1 2 3,Training\n")
+    arguments = [bad, "--detector", "none", "--out", tmp_path / "data"]
+    code, _, err = run(arguments, capsys)
+    assert code == 1
+    assert f"{bad}:51: 3 pixels; expected 2304" in err
+    code, out, _ = run([*arguments, "--skip-bad"], capsys)
+    assert code == 0
+    assert "unreadable" in out
+
+
+def test_closed_streams_and_no_home(csv: Path, tmp_path: Path) -> None:
+    """The build ends well with nobody listening: closed stderr, stdout into a pipe that breaks, no HOME."""
+    command = f"{sys.executable} -m fer_lmdb build {csv} --detector none --force --out {tmp_path}/data"
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    for redirected, codes in ((f"{command} 2>&-", {0}), (f"{command} | true", {0, 1})):
+        done = subprocess.run(["bash", "-c", redirected], env=environment, capture_output=True, text=True)
+        assert done.returncode in codes
+        assert "Traceback" not in done.stderr
+        assert (tmp_path / "data" / "manifest.json").is_file()

@@ -1,0 +1,128 @@
+"""Twins: identical, shifted, brighter, watermarked and mirrored ones are found, strangers are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_lmdb.build import Options, build
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.inspect.duplicates import audit, correlation, group
+from fer_lmdb.labels import FER2013
+from fer_lmdb.sources import Sample
+from fer_lmdb.sources.drawn import draw_face
+
+
+def photograph(seed: int, side: int = 60) -> np.ndarray:
+    """Something with large and small structure, as a face has."""
+    random = np.random.default_rng(seed)
+    coarse = cv2.resize(random.integers(0, 256, (6, 6), dtype=np.uint8), (side, side), interpolation=cv2.INTER_CUBIC)
+    return cv2.addWeighted(coarse, 0.8, random.integers(0, 256, (side, side), dtype=np.uint8), 0.2, 0)
+
+
+def middle(picture: np.ndarray, down: int = 6, across: int = 6) -> np.ndarray:
+    return np.ascontiguousarray(picture[down : down + 48, across : across + 48])
+
+
+def variants() -> dict[str, np.ndarray]:
+    picture = photograph(1)
+    plain = middle(picture)
+    marked = plain.copy()
+    cv2.putText(marked, "stock", (4, 44), cv2.FONT_HERSHEY_SIMPLEX, 0.35, 230)
+    return {
+        "identical": plain.copy(),
+        "shifted": middle(picture, 7, 5),
+        "brighter": np.clip(plain.astype(int) // 2 + 100, 0, 255).astype(np.uint8),
+        "watermarked": marked,
+        "mirrored": np.ascontiguousarray(plain[:, ::-1]),
+        "compressed": cv2.imdecode(cv2.imencode(".jpg", plain, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], 0),
+    }
+
+
+@pytest.mark.parametrize("name", variants())
+def test_a_twin_is_found(name: str) -> None:
+    strangers = [middle(photograph(seed)) for seed in range(2, 20)]
+    images = np.stack([middle(photograph(1)), *strangers, variants()[name]])
+    identical, near = group(images)
+    assert near[0] == near[-1]
+    assert len(set(near)) == len(images) - 1
+    assert (identical[0] == identical[-1]) == (name == "identical")
+
+
+def test_strangers_are_not_twins() -> None:
+    faces = np.stack([draw_face(FER2013.classes[seed % 7], np.random.default_rng(seed))[0] for seed in range(60)])
+    assert len(set(group(faces)[1].tolist())) > 55
+
+
+def test_pictures_of_one_tone_are_twins_only_of_their_like() -> None:
+    images = np.stack([np.full((48, 48), tone, np.uint8) for tone in (0, 0, 255, 7)] + [middle(photograph(1))])
+    _, near = group(images)
+    assert near[0] == near[1]
+    assert len(set(near.tolist())) == 4
+
+
+def test_correlation_of_a_face_with_itself() -> None:
+    plain = middle(photograph(1))
+    assert correlation(plain, plain) == pytest.approx(1)
+    assert correlation(plain, 255 - plain) < 0
+
+
+class WithTwins:
+    """Train 0-9 are strangers; val 0 is train 0; test 0 is train 1 shifted, test 1 is train 2 with another label."""
+
+    name = "twins"
+    classes = FER2013.classes
+
+    def __iter__(self):
+        faces = [("train", middle(photograph(seed)), seed % 7) for seed in range(10)]
+        faces += [("val", middle(photograph(0)), 0), ("val", middle(photograph(20)), 0)]
+        faces += [("test", middle(photograph(1), 7, 6), 1), ("test", middle(photograph(2)), 5)]
+        faces += [("test", middle(photograph(21)), 3)]
+        for row, (split, image, label) in enumerate(faces):
+            yield Sample(f"/{split}/{label}/{row:05d}.png", split, label, image, f"twins:{row}", row)
+
+    def size_hint(self) -> int:
+        return 15
+
+    def sha256(self) -> str:
+        return ""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    build(WithTwins(), tmp_path / "data", Options(Preprocessing(detector="none")))
+    return tmp_path / "data"
+
+
+def test_audit(data: Path) -> None:
+    document = audit(data)
+    assert document["note"] is None
+    assert (document["identical"]["groups"], document["identical"]["faces"]) == (2, 4)
+    assert (document["near"]["groups"], document["near"]["faces"], document["near"]["largest"]) == (3, 6, 2)
+    assert document["near"]["with_twin_in"] == {
+        "train": {"train": 0, "val": 1, "test": 2},
+        "val": {"train": 1, "val": 0, "test": 0},
+        "test": {"train": 2, "val": 0, "test": 0},
+    }
+    assert document["same_label"] == {"val": {"with_twin": 1, "same": 1}, "test": {"with_twin": 2, "same": 1}}
+    names = [{key[9:] for key in members} for members in document["groups"]]
+    assert {"/train/1/00001.png", "/test/1/00012.png"} in names
+
+
+def test_a_model_on_faces_with_and_without_a_twin(stripes_data: Path, trained) -> None:
+    document = audit(stripes_data, model=str(trained.run.path))["explains"]
+    assert document["all"]["n"] == document["with_twin"]["n"] + document["without_twin"]["n"] == 30
+
+
+def test_a_model_on_a_data_set_of_other_pictures(data: Path, stripes_data: Path, trained) -> None:
+    with pytest.raises(DataSetError, match="holds other pictures"):
+        audit(data, model=str(trained.run.path), data=stripes_data)
+
+
+def test_something_else(tmp_path: Path) -> None:
+    with pytest.raises(DataSetError, match="is no data set"):
+        audit(tmp_path)
