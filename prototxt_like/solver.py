@@ -18,6 +18,7 @@ from prototxt_like.net import Learning, Net
 from prototxt_like.optimizers import OPTIMIZERS, CaffeOptimizer
 from prototxt_like.policies import learning_rate
 from prototxt_like.schema.caffe_schema_pb2 import SolverParameter
+from prototxt_like.upgrade import upgrade_solver
 
 # Which fields of SolverParameter each update rule reads.
 _RULE_FIELDS: dict[str, tuple[str, ...]] = {
@@ -227,7 +228,7 @@ def _parameter(solver: SolverParameter | str | os.PathLike[str]) -> SolverParame
         return complete_snapshot_prefix(read_solver(solver), solver)
     parameter = SolverParameter()
     parameter.CopyFrom(solver)
-    return parameter
+    return upgrade_solver(parameter)
 
 
 def complete_snapshot_prefix(parameter: SolverParameter, path: str | os.PathLike[str]) -> SolverParameter:

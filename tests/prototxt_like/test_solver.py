@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +188,14 @@ def test_a_parameter_that_the_loss_does_not_reach_decays_all_the_same() -> None:
     torch.testing.assert_close(solver.net.params["lonely"][0].detach(), torch.full((2, 3), 1 - 0.1 * 0.01))
 
 
-def test_old_solver_type_and_plateau() -> None:
-    solver = pl.Solver(pl.parse_solver('base_lr: 1 lr_policy: "plateau" plateau_factor: 0.5 solver_type: ADAM'), tiny())
+@pytest.mark.parametrize("read", [pl.parse_solver, parameter])
+def test_the_old_solver_type_is_followed(read: Callable[[str], pl.SolverParameter]) -> None:
+    solver = pl.Solver(read('base_lr: 1 lr_policy: "fixed" solver_type: ADAM'), tiny())
     assert type(solver.optimizer).__name__ == "Adam"
+
+
+def test_plateaus_lower_the_rate() -> None:
+    solver = pl.Solver(parameter('base_lr: 1 lr_policy: "plateau" plateau_factor: 0.5'), tiny())
     solver.plateaus += 2
     assert solver.lr() == 0.25
 
