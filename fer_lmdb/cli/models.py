@@ -27,21 +27,22 @@ def command(as_json: bool) -> None:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
+    from rich import box
     from rich.table import Table
 
-    table = Table("name", "net", "shipped", "classes", "parameters", "measured accuracy")
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("shipped")
+    table.add_column("classes", justify="right")
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("measured accuracy")
     for row in rows:
-        figures = [
-            f"{split} {own['accuracy']:.2%} (N = {own['n']:,}, {own['tta']} view{'s' if own['tta'] > 1 else ''})"
-            for own in row["figures"]
-            for split in [own["split"]]
-        ]
-        table.add_row(
-            row["name"],
-            row["net"],
-            "yes" if row["shipped"] else "-",
-            str(len(row["classes"])),
-            f"{row['parameters']:,}",
-            "\n".join(figures) or "not trained yet",
-        )
+        figures = "\n".join(_figure(figure) for figure in row["figures"]) or "not trained yet"
+        shipped = "yes" if row["shipped"] else ""
+        table.add_row(row["name"], shipped, str(len(row["classes"])), f"{row['parameters']:,}", figures)
     out_console().print(table)
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    views = "1 view" if figure["tta"] == 1 else f"{figure['tta']} views"
+    return f"{figure['split']} {figure['accuracy']:.2%}, N = {figure['n']:,}, {views}"
