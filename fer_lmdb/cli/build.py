@@ -38,6 +38,14 @@ A_PATH = click.Path(path_type=Path)
 )
 @click.option("--size", type=click.IntRange(8, 1024), default=48, show_default=True, help="Side of the faces made.")
 @click.option(
+    "--align",
+    type=click.Choice(["landmarks", "box"]),
+    default="landmarks",
+    show_default=True,
+    help="Turn and scale a face by its landmarks, or cut it out along its box.",
+)
+@click.option("--margin", default=0.001, show_default=True, help="Room around a face, as a part of its side.")
+@click.option(
     "--on-miss",
     type=click.Choice(["keep", "drop"]),
     default="keep",
@@ -104,7 +112,9 @@ def options_of(choices: dict[str, Any]) -> Options:
     from fer_lmdb.faces.prepare import Preprocessing
     from fer_lmdb.labels import get_scheme
 
-    preprocessing = Preprocessing(choices["detector"], min_face=choices["min_face"], size=choices["size"])
+    preprocessing = Preprocessing(
+        **{name: choices[name] for name in ("detector", "min_face", "size", "align", "margin")}
+    )
     same = ("on_miss", "seed", "encode", "skip_bad", "device")
     return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
 

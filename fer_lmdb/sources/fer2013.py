@@ -157,6 +157,9 @@ def parse_pixels(text: str) -> NDArray[np.uint8] | str:
     Returns:
         (48, 48) uint8, or the reason why the text is none.
     """
+    face = _parse_regular(text)
+    if face is not None:
+        return face
     words = text.split()
     if len(words) != SIDE * SIDE:
         return f"{len(words)} pixels; expected {SIDE * SIDE} (48 x 48)"
@@ -165,6 +168,24 @@ def parse_pixels(text: str) -> NDArray[np.uint8] | str:
     except KeyError as error:
         return f'a pixel is "{_short(error.args[0])}"; expected a whole number from 0 to 255'
     return np.frombuffer(values, dtype=np.uint8).reshape(SIDE, SIDE)
+
+
+def _parse_regular(text: str) -> NDArray[np.uint8] | None:
+    """Read numbers of one to three digits with one space between them, all at once; None for any other text.
+
+    Looking at all characters together takes a third of the time that splitting the text into words does.
+    """
+    codes = np.frombuffer(text.encode(), dtype=np.uint8)
+    digits = codes - np.uint8(ord("0"))  # whatever is no digit wraps around to 10 or more
+    ends = np.append(np.flatnonzero(codes == ord(" ")), len(codes))
+    widths = np.diff(ends, prepend=-1) - 1
+    regular = len(ends) == SIDE * SIDE and widths.min() >= 1 and widths.max() <= 3
+    if not regular or np.count_nonzero(digits > 9) != len(ends) - 1:
+        return None
+    values = digits[ends - 1].astype(np.uint16)
+    values += np.where(widths > 1, digits[ends - 2] * np.uint16(10), np.uint16(0))
+    values += np.where(widths > 2, digits[ends - 3] * np.uint16(100), np.uint16(0))
+    return values.astype(np.uint8).reshape(SIDE, SIDE) if values.max() <= 255 else None
 
 
 def _fields(line: bytes) -> list[str] | None:

@@ -12,6 +12,8 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fer_lmdb import store
 from fer_lmdb.build.write import write_mean
@@ -222,6 +224,28 @@ def test_a_record_that_is_no_face(tmp_path: Path, value: bytes, message: str) ->
     put(tmp_path / "db", {b"00000000_a.png": value})
     with pytest.raises(StoreError, match=f"00000000_a.png.*{message}"):
         store.read_split(tmp_path / "db")
+
+
+@given(
+    st.binary(max_size=100)
+    | st.builds(
+        lambda **fields: Datum(**fields).SerializeToString(),
+        channels=st.integers(-3, 3),
+        height=st.integers(-(2**31), 2**31 - 1),
+        width=st.integers(-5, 5),
+        data=st.binary(max_size=30),
+        encoded=st.booleans(),
+        label=st.integers(-(2**31), 2**31 - 1),
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
+    try:
+        image, label = store.decode_datum(value, "db: key")
+    except StoreError as error:
+        assert str(error).startswith("db: key ")
+    else:
+        assert image.ndim == 2 and image.size and isinstance(label, int)
 
 
 def test_faces_of_two_sizes(tmp_path: Path) -> None:

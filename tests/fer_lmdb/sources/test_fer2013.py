@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.sources import Reject, Sample
-from fer_lmdb.sources.fer2013 import Fer2013Csv, looks_like_fer2013, parse_pixels
+from fer_lmdb.sources.fer2013 import Fer2013Csv, looks_like_fer2013, parse_pixels, parse_row
 
 FACE = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
 PIXELS = " ".join(map(str, FACE.ravel()))
@@ -150,6 +152,41 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, change: str) -> No
         os.utime(path, (1, 1))
     with pytest.raises(SourceError, match="changed while it was read"):
         list(reading)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_numbers_are_read_as_int_reads_them(seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 256, 2304)
+    np.testing.assert_array_equal(parse_pixels(" ".join(map(str, values))), values.reshape(48, 48))
+
+
+@pytest.mark.parametrize("place", [0, 1, 1000, 2302, 2303])
+@pytest.mark.parametrize("value", ["256", "257", "300", "511", "512", "999", "1000", "65792", "07", "+7", "1_0", "٣"])
+def test_what_only_looks_like_a_pixel(value: str, place: int) -> None:
+    words = PIXELS.split(" ")
+    words[place] = value
+    found = parse_pixels(" ".join(words))
+    assert isinstance(found, str) or (value == "07" and found.ravel()[place] == 7)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+@settings(max_examples=300, deadline=None)
+def test_any_line_becomes_a_sample_or_a_reject(line: bytes) -> None:
+    item = parse_row(line, 0, "a.csv:2", (0, 1, 2))
+    assert isinstance(item, Reject)
+    assert item.reason.isprintable()
+
+
+@given(st.text(alphabet='0123456789 ,-.\0\u00e9"', max_size=60), st.integers(0, 2303))
+@settings(max_examples=200, deadline=None)
+def test_a_face_with_anything_in_it(piece: str, place: int) -> None:
+    words = PIXELS.split(" ")
+    words[place] = piece
+    found = parse_pixels(" ".join(words))
+    if isinstance(found, str):
+        assert found.isprintable()
+    else:
+        np.testing.assert_array_equal(found.ravel(), [int(word) for word in " ".join(words).split()])
 
 
 def test_the_published_file(shared: Path) -> None:
