@@ -11,8 +11,12 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from prototxt_like.errors import NetError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 #: Values in one blob that Caffe can count.
 CAFFE_VALUES = 2**31 - 1
@@ -77,6 +81,26 @@ def check_shape(shape: Sequence[int], what: str) -> None:
             f"{what}: a blob of {_sizes(shape)} has more than {_most.get()} values; "
             "check the sizes in the net, or raise max_values"
         )
+
+
+def check_numbers(message: Message, what: str) -> None:
+    """Refuse counts that are no int to Caffe: it would take them as negative.
+
+    Args:
+        message: a layer's parameter, or any message inside it.
+        what: what error messages call the layer.
+
+    Raises:
+        NetError: a count above 2^31 - 1.
+    """
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                check_numbers(part, what)
+        elif field.cpp_type == field.CPPTYPE_UINT32:
+            largest = value if isinstance(value, int) else max(value)
+            if largest > CAFFE_VALUES:
+                raise NetError(f"{what}: {field.name} is {largest}, but Caffe counts to {CAFFE_VALUES}")
 
 
 def _sizes(shape: Sequence[int]) -> str:

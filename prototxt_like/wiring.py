@@ -11,7 +11,7 @@ from torch import nn
 from prototxt_like.errors import NetError
 from prototxt_like.inputs import Shape, input_shapes, is_input
 from prototxt_like.layers import Layer, get_layer_class
-from prototxt_like.limits import check_shape
+from prototxt_like.limits import check_numbers, check_shape
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
 from prototxt_like.sharing import ParameterSpec, Sharing
@@ -115,6 +115,7 @@ class _Builder:
         parameter = LayerParameter()
         parameter.CopyFrom(written)
         cls = get_layer_class(parameter.type)
+        check_numbers(parameter, f'layer "{parameter.name}" ({parameter.type})')
         self._name_automatic_top(parameter, cls)
         shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
         _check_propagate_down(parameter)

@@ -22,11 +22,14 @@ def big(kind: str, more: str) -> str:
     [
         (big("InnerProduct", "inner_product_param { num_output: 2000000000 }"), "larger than Caffe's limit"),
         (big("InnerProduct", "inner_product_param { num_output: 100000 }"), "more than 536870912 (values|parameters)"),
-        (big("Convolution", "convolution_param { num_output: 4000000000 kernel_size: 1 }"), "Caffe's limit"),
+        (big("Convolution", "convolution_param { num_output: 2000000000 kernel_size: 1 }"), "Caffe's limit"),
         (big("Embed", "embed_param { num_output: 100000 input_dim: 100000 }"), "larger than Caffe's limit"),
         (big("Tile", "tile_param { tiles: 2000000000 }"), "larger than Caffe's limit"),
         (big("Pooling", "pooling_param { kernel_size: 1 stride: 2000000000 }"), "larger than Caffe's limit"),
         (big("Pooling", "pooling_param { kernel_size: 1 stride: 1000000 }"), "larger than Caffe's limit"),
+        (big("Pooling", "pooling_param { kernel_size: 4294967295 }"), "kernel_size is 4294967295, but Caffe counts to"),
+        (big("LRN", "lrn_param { local_size: 4294967295 }"), "local_size is 4294967295, but Caffe counts to"),
+        (big("Slice", "slice_param { slice_point: 1 slice_point: 4294967295 }"), "slice_point is 4294967295"),
         ('layer { type: "Input" top: "d" input_param { shape { dim: 0 dim: 2 } } }', "an axis below 1"),
         (
             big("Convolution", "convolution_param { num_output: 1 kernel_size: 1 pad: 1000000 }"),
