@@ -73,7 +73,7 @@ class Window:
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise PictureError(f"there is no screen to open a window on; {advice}")
         try:
-            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
+            cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
             raise PictureError(
                 f"this OpenCV was built without windows (the headless package); pip install opencv-python, or {advice}"
