@@ -155,3 +155,9 @@ def test_names_and_sizes_that_do_not_exist() -> None:
         get_detector("retinaface")
     with pytest.raises(DetectorError, match="min_face is 0"):
         get_detector("mtcnn", min_face=0)
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(DetectorError, match=f'the device "{device}" cannot be used here'):
+        get_detector("mtcnn", device=device)
