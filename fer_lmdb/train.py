@@ -23,12 +23,13 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import __version__, models, patience, recipe, runs, solver_state
+from fer_lmdb import __version__, patience, recipe, runs, solver_state
 from fer_lmdb.average import Average
 from fer_lmdb.batches import Batches, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, RunError
+from fer_lmdb.initial import Initial, load_into
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device, choose_precision
 from fer_lmdb.recipe import Options, Recipe
@@ -58,6 +59,7 @@ class Result:
     iteration: int
     log: list[dict[str, Any]]
     best: dict[str, Any] | None
+    initial: Initial | None = None
 
 
 def train(
@@ -119,7 +121,7 @@ def _run(folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[
                     on_progress(progress)
     finally:
         curves.close()
-    return Result(folder, session.done, session.iteration, session.log, session.best)
+    return Result(folder, session.done, session.iteration, session.log, session.best, session.initial)
 
 
 @dataclass
@@ -141,8 +143,9 @@ class Session:
         torch.manual_seed(mixed_seed(options.seed, 0, "fill"))
         self.targets = Targets(plan.solver, len(self.data.scheme), options.seed)
         self.net = self._build_net(mean.shape)
-        if options.init:
-            _fine_tune(self.net, options.init)
+        # A run that goes on has its weights in the snapshot; the model that it began with may be gone.
+        begins = options.init is not None and not self.folder.snapshot.exists()
+        self.initial = load_into(self.net, str(options.init)) if begins else None
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
         self.solver = pl.Solver(plan.solver, self.net, fused=self.dtype != torch.float32)
@@ -289,6 +292,7 @@ class Session:
     def model(self) -> Model:
         """Return the net as it stands as a model."""
         facts = {
+            "init": self.initial.to_dict() if self.initial else None,
             "recipe": {**self.plan.to_dict(), "solver": pl.to_text(self.plan.solver), "precision": str(self.dtype)},
             "data": self.data.facts(),
             "versions": versions(),
@@ -320,6 +324,7 @@ class Session:
             "loss_count": self.loss_count,
             "log": self.log,
             "best": self.best,
+            "initial": self.initial.to_dict() if self.initial else None,
             "solver": solver_state.facts_of(self.solver),
         }
         self.folder.write_snapshot(Snapshot(tensors, facts))
@@ -335,6 +340,7 @@ class Session:
         solver_state.restore(self.solver, _below("solver/", tensors), facts["solver"])
         if self.average:
             self.average.restore(_below("average/", tensors))
+        self.initial = Initial(**facts["initial"]) if facts.get("initial") else None
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = facts["loss_count"]
         self.iteration, self.log, self.best = facts["iteration"], facts["log"], facts["best"]
@@ -357,25 +363,6 @@ def _confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     classes = probabilities.shape[1]
     flat = np.bincount(labels * classes + probabilities.argmax(axis=1), minlength=classes * classes)
     return flat.reshape(classes, classes)
-
-
-def _fine_tune(net: pl.Net, name_or_path: str) -> None:
-    """Copy a model's blobs into the layers of the same name and shape, as Caffe's --weights does.
-
-    Raises:
-        RunError: nothing fits.
-    """
-    weights = models.load(name_or_path).weights
-    copied = 0
-    with torch.no_grad():
-        for layer, blobs in net.params.items():
-            for i, blob in enumerate(blobs):
-                source = weights.get(f"{layer}/{i}")
-                if source is not None and source.shape == blob.shape:
-                    blob.copy_(source)
-                    copied += 1
-    if not copied:
-        raise RunError(f"--init {name_or_path}: no layer of that model has the name and shape of one in this net")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ SHAPING = ("model", "data", "epochs", "batch_size", "base_lr", "seed", "init", "
 @click.option("--batch", "batch_size", type=int, help="Faces per iteration.  [default: the net's data layer]")
 @click.option("--base-lr", type=float, help="Initial learning rate.  [default: solver file]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides weights, order, crops and dropout.")
-@click.option("--init", help="Fine-tune: start from this model's weights.")
+@click.option("--init", help="Fine-tune: start from a model's or a .caffemodel's weights.")
 @click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "bfloat16", "float32"]), default="auto", show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
@@ -51,6 +51,8 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
             result = stage.resume(run, display.show)
         else:
             result = stage.train(stage.Options(**shaping), run, display.show)
+    if result.initial:
+        click.echo(result.initial.sentence(), err=True)
     _report(result, as_json)
     if not result.finished:
         next_step(f"fer-lmdb train --resume --run {result.run.path}")

@@ -14,8 +14,11 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import prototxt_like as pl
 from fer_lmdb import models, train
 from fer_lmdb.errors import DataSetError, RunError
+from fer_lmdb.export import export
+from fer_lmdb.initial import load_into
 
 
 def curve(run, tag):
@@ -117,6 +120,26 @@ def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path)
 def test_fine_tuning_starts_from_another_models_weights(options, trained, tmp_path):
     tuned = train.train(replace(options, epochs=1, init=str(trained.run.path), base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4  # chance: 0.14
+
+
+def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
+    export(trained.run.path, "caffe", tmp_path)
+    start = str(tmp_path / "small_net.caffemodel")
+    tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
+    assert tuned.best["val_accuracy"] > 0.4
+    assert tuned.initial.fresh == []
+    assert models.load(tuned.run.path).facts["init"]["source"] == start
+    (tmp_path / "small_net.caffemodel").unlink()
+    assert train.resume(tuned.run.path).initial == tuned.initial
+
+
+def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
+    net = pl.Net(pl.zoo.set_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
+    initial = load_into(net, str(trained.run.path))
+    assert initial.fresh == ["fc3"]
+    assert "conv1" in initial.loaded
+    with pytest.raises(RunError, match="none of its layers"):
+        load_into(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path))
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
