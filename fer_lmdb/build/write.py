@@ -141,7 +141,10 @@ def check(folder: Path, document: dict[str, Any], progress: Progress) -> None:
     Raises:
         DataSetError: what lies on the disk is not what was written.
     """
-    for number, (split, facts) in enumerate(document["splits"].items(), start=1):
+    total = sum(facts["count"] for facts in document["splits"].values())
+    done = 0
+    for split, facts in document["splits"].items():
         if digest(manifests.database(folder, split)) != facts["sha256"]:
             raise DataSetError(f"{split}_lmdb does not read back as it was written; is the disk or memory faulty?")
-        progress("check", number, len(document["splits"]))
+        done += facts["count"]
+        progress("check", done, total)

@@ -125,7 +125,7 @@ def show_on(bar: Any) -> Progress:
 
     def show(stage: str, done: int, total: int | None) -> None:
         if stage not in lines:
-            lines[stage] = bar.add_task(stage, note="")
+            lines[stage] = bar.add_task(stage, total=None, note="")
         speed = next(task.speed for task in bar.tasks if task.id == lines[stage])
         bar.update(lines[stage], completed=done, total=total, note=f"{speed:,.0f}/s" if speed else "")
 

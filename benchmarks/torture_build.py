@@ -1,0 +1,97 @@
+"""Kill builds at random moments and look at what is left: the old data set whole, or the new one, never a mixture.
+
+    python benchmarks/torture_build.py --kills 1000
+
+Every build replaces the data set of the one before. It is killed with SIGKILL at a moment drawn evenly over the time
+that a build takes, and a little longer; then every digest of the data set that stands there is computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from fer_lmdb import manifest as manifests
+from fer_lmdb.build import Options, build
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.open import open_source
+from fer_lmdb.store import digest
+
+PLAIN = Preprocessing(detector="none")
+
+
+def build_seed(csv: Path, target: Path, seed: int) -> None:
+    """Build a data set that can be told by its seed."""
+    build(open_source(csv), target, Options(PLAIN, seed=seed), force=True)
+
+
+def build_in_child(csv: Path, target: Path, seed: int) -> int:
+    """Start a build in another process and return its number."""
+    process = os.fork()
+    if process == 0:
+        try:
+            build_seed(csv, target, seed)
+        finally:
+            os._exit(0)
+    return process
+
+
+def seed_of_whole(target: Path) -> int:
+    """Check every file of the data set and return its seed; any damage is an error."""
+    manifest = manifests.read_manifest(target)
+    manifests.check_file(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    for split, facts in manifest["splits"].items():
+        manifests.check_file(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
+        if digest(manifests.database(target, split)) != facts["sha256"]:
+            raise SystemExit(f"{split} of {target} is a mixture")
+    return int(manifest["seed"])
+
+
+def torture(folder: Path, kills: int, seed: int, faces: int) -> dict[str, object]:
+    """Kill builds and count what stood there afterwards."""
+    csv, target = folder / "drawn.csv", folder / "data"
+    write_drawn_csv(csv, train=faces, val=faces // 8, test=faces // 8)
+    started = time.perf_counter()
+    build_seed(csv, target, 0)
+    build_seed(csv, target, 0)
+    seconds = (time.perf_counter() - started) / 2
+    moments, before, outcomes = random.Random(seed), 0, Counter[str]()
+    for number in range(1, kills + 1):
+        process = build_in_child(csv, target, number)
+        time.sleep(moments.uniform(0, 1.2 * seconds))
+        os.kill(process, signal.SIGKILL)
+        _, status = os.waitpid(process, 0)
+        after = seed_of_whole(target)
+        if after not in (before, number):
+            raise SystemExit(f"after kill {number} stands the data set of build {after}; expected {before} or {number}")
+        outcome = "new" if after == number else "old"
+        outcomes[f"{outcome}, {'killed' if os.WIFSIGNALED(status) else 'ended before'}"] += 1
+        before = after
+    build_seed(csv, target, kills + 1)
+    left = sorted(path.name for path in folder.iterdir())
+    if left != ["data", "drawn.csv"]:
+        raise SystemExit(f"the last build left {left}")
+    return {"kills": kills, "seconds_of_a_build": round(seconds, 3), "outcomes": dict(outcomes)}
+
+
+def main() -> None:
+    """Read the options, run, print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faces", type=int, default=1200, help="faces of the training split")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(torture(Path(folder), arguments.kills, arguments.seed, arguments.faces), indent=2))
+
+
+if __name__ == "__main__":
+    main()
