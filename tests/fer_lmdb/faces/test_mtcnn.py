@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -155,6 +157,31 @@ def test_strips_of_a_large_picture_give_what_the_whole_gives(
     assert len(whole) == len(strips) == 1
     np.testing.assert_allclose(strips[0].box, whole[0].box, atol=1e-3)
     np.testing.assert_allclose(strips[0].landmarks, whole[0].landmarks, atol=1e-3)
+
+
+MEMORY_PROBE = """
+import resource
+import numpy as np
+from fer_lmdb.faces import get_detector
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+detector = get_detector("mtcnn")
+detector.detect([np.zeros((48, 48, 3), np.uint8)])
+generator = np.random.default_rng(0)
+large = generator.integers(0, 256, (3000, 4000, 3), np.uint8)
+many = list(generator.integers(0, 256, (3000, 48, 48, 3), np.uint8))
+before = peak_mb()
+detector.detect([large])
+detector.detect(many)
+print(peak_mb() - before)
+"""
+
+
+def test_memory_is_bounded_for_large_and_for_many_pictures() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY_PROBE], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 400  # MB; the large picture as float32 at every level would take 700
 
 
 def test_levels_are_the_originals_and_never_below_its_window() -> None:
