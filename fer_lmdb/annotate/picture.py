@@ -18,6 +18,7 @@ from fer_lmdb.palette import colour_of, ink_on
 from fer_lmdb.predictions import FacePrediction
 
 SMALLEST_SIDE = 400
+LONGEST_ENLARGED = 4096
 SMALLEST_LETTERS = 12
 _COLUMN = (24, 24, 24)
 
@@ -36,7 +37,7 @@ def annotate(
     Returns:
         (H', W', 3) uint8 RGB; larger than `image` where that is small or bars stand beside it.
     """
-    zoom = 1 if same_size else max(1, -(-SMALLEST_SIDE // min(image.shape[:2])))
+    zoom = 1 if same_size else enlargement(image.shape[1], image.shape[0])
     sheet = Sheet(_enlarged(image, zoom))
     boxes = [Box(*(value * zoom for value in face.box)) for face in faces]
     size = letter_size(boxes, image.shape[1] * zoom, image.shape[0] * zoom)
@@ -52,6 +53,11 @@ def annotate(
             panel_of(face, size).draw(sheet, place.x, place.y)
     _draw_column(sheet, [(faces[at], number) for at, number in numbers.items()], size, len(faces) > 1)
     return sheet.finish()
+
+
+def enlargement(width: int, height: int) -> int:
+    """Return the factor by which a small picture is enlarged; a narrow strip only as far as it stays handy."""
+    return max(1, min(-(-SMALLEST_SIDE // min(width, height)), LONGEST_ENLARGED // max(width, height)))
 
 
 def letter_size(boxes: Sequence[Box], width: int, height: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
+from fer_lmdb.cli.output import emit, next_step, out_console, progress_bar
 
 if TYPE_CHECKING:
     from fer_lmdb.predict import Found, Seen
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     "--every", type=click.IntRange(1), default=3, show_default=True, help="Video: look for faces in every Kth frame."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Find faces and tell their expressions.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.output import emit, err_console, json_option, next_step
+from fer_lmdb.cli.output import emit, err_console, next_step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--min-face", type=click.FloatRange(1), help="Smallest face in pixels.  [default: 1/12 of the shorter side]"
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
 def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     """Recognise expressions live: boxes, bars and frame rate in a window.
 

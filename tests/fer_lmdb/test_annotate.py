@@ -51,11 +51,17 @@ def test_box_name_and_bars_are_drawn() -> None:
     assert (drawn[172, 145] == 255).all()  # the left eye
 
 
-@pytest.mark.parametrize(("height", "width"), [(48, 48), (200, 200), (48, 700), (1, 1)])
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (200, 200), (48, 400), (1, 1)])
 def test_small_pictures_are_enlarged_until_letters_can_be_read(height: int, width: int) -> None:
     drawn = annotate(blank(height, width), [face(0, 0, width, height)])
     assert drawn.shape[0] >= 400
     assert has_colour(drawn, "sad")
+
+
+@pytest.mark.parametrize(("height", "width"), [(10, 20_000), (9_000, 10), (30, 3_000)])
+def test_strips_are_not_enlarged_beyond_measure(height: int, width: int) -> None:
+    drawn = annotate(blank(height, width), [face(0, 0, 10, 10)])
+    assert drawn.shape[0] * drawn.shape[1] < 4 * max(height, width) * 400
 
 
 def test_large_pictures_get_large_letters() -> None:
