@@ -1,7 +1,12 @@
-"""What there is to train and to use: the zoo's nets and the shipped models."""
+"""What there is to train and to use: the zoo's nets and the shipped models.
+
+``python -m fer_lmdb.catalogue docs/models.md`` writes the table of the documentation.
+"""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import prototxt_like as pl
@@ -43,3 +48,36 @@ def _zoo_row(name: str) -> dict[str, Any]:
         "parameters": sum(blob.numel() for blobs in net.params.values() for blob in blobs),
         "figures": [],
     }
+
+
+INTRODUCTION = """# Nets and models
+
+Every net is a folder of the zoo with its prototxts, its origin and its recipe: `fer-lmdb train --model NAME`.
+A shipped model is used by its name: `fer-lmdb predict --model NAME`. Figures were measured by this project with
+`fer-lmdb evaluate`; "val" is PublicTest and "test" PrivateTest of FER2013. The number of classes follows the data set
+(`fer-lmdb build --classes merged` gives six).
+
+| net | shipped | parameters | accuracy, 95 % interval |
+|---|---|--:|---|
+"""
+
+
+def to_markdown(rows: list[dict[str, Any]]) -> str:
+    """Return the documentation's table of nets and models."""
+    return INTRODUCTION + "".join(_row(row) for row in rows)
+
+
+def _row(row: dict[str, Any]) -> str:
+    name = f"[{row['name']}](../prototxt_like/zoo/{row['net']}/README.md)"
+    figures = "<br>".join(_figure(figure) for figure in row["figures"]) or "not trained yet"
+    return f"| {name} | {'yes' if row['shipped'] else ''} | {row['parameters']:,} | {figures} |\n"
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    low, high = (f"{100 * value:.2f}" for value in figure["ci95"])
+    share = f"{100 * figure['accuracy']:.2f} % ({low} to {high} %)"
+    return f"{figure['split']} {share}, N = {figure['n']:,}, {figure['tta']} view(s)"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(to_markdown(list_models()), encoding="utf-8")

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import prototxt_like as pl
+from fer_lmdb.catalogue import list_models, to_markdown
+from fer_lmdb.cli import main
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return list_models()
+
+
+def test_every_net_of_the_zoo_is_listed_with_its_parameters(rows):
+    assert {row["net"] for row in rows} == set(pl.zoo.names())
+    assert all(row["parameters"] > 0 for row in rows)
+
+
+def test_every_shipped_model_has_a_figure_with_split_n_and_interval(rows):
+    shipped = [row for row in rows if row["shipped"]]
+    assert shipped
+    for row in shipped:
+        assert row["figures"]
+        for figure in row["figures"]:
+            assert figure["split"] in ("val", "test")
+            assert figure["n"] == 3589
+            assert figure["ci95"][0] < figure["accuracy"] < figure["ci95"][1]
+
+
+def test_the_page_of_the_documentation_is_current(rows):
+    page = Path(__file__).resolve().parents[2] / "docs" / "models.md"
+    assert page.read_text(encoding="utf-8") == to_markdown(rows), "run: python -m fer_lmdb.catalogue docs/models.md"
+
+
+def test_the_command_keeps_the_contract(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["models", "--json"])
+    assert exit_.value.code == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert set(row) == {"name", "net", "shipped", "classes", "parameters", "figures"}
