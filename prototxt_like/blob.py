@@ -9,7 +9,7 @@ import numpy as np
 from prototxt_like.errors import FileError
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto
 
-_DATA_TAG = b"\x2a"  # field 5, length-delimited
+_DATA, _DOUBLE_DATA, _LENGTH_DELIMITED = 5, 8, 2
 LEGACY_FIELDS = ("num", "channels", "height", "width")
 
 
@@ -30,6 +30,19 @@ def is_legacy(blob: BlobProto) -> bool:
     return any(blob.HasField(name) for name in LEGACY_FIELDS)
 
 
+def check_blob(blob: BlobProto, name: str = "blob") -> None:
+    """Refuse a blob whose count of numbers does not fit its shape: a file of a few bytes may claim any shape.
+
+    Raises:
+        FileError: the count does not fit, or a size is negative.
+    """
+    shape = blob_shape(blob)
+    count = len(blob.double_data) or len(blob.data)
+    if math.prod(shape) != count:
+        sizes = " x ".join(map(str, shape)) or "()"
+        raise FileError(f"{name} has shape {sizes} = {math.prod(shape)} values, but holds {count}")
+
+
 def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:
     """The numbers of a blob.
 
@@ -43,14 +56,14 @@ def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:
     Raises:
         FileError: the count of numbers does not fit the shape.
     """
-    shape = blob_shape(blob)
+    check_blob(blob, name)  # before any array is made
     field = "double_data" if len(blob.double_data) else "data"
-    count = len(getattr(blob, field))
-    # The check comes before any array is made: a file of a few bytes may claim any shape.
-    if math.prod(shape) != count:
-        sizes = " x ".join(map(str, shape)) or "()"
-        raise FileError(f"{name} has shape {sizes} = {math.prod(shape)} values, but holds {count}")
-    return _numbers(blob, field, count).reshape(shape)
+    number, kind = (_DOUBLE_DATA, "<f8") if field == "double_data" else (_DATA, "<f4")
+    blob.DiscardUnknownFields()  # what is left has one of two wire types
+    wire = blob.SerializeToString()
+    start, end = _packed_field(wire, number)
+    numbers = np.frombuffer(wire, kind, (end - start) // np.dtype(kind).itemsize, start)
+    return numbers.astype(np.float32).reshape(blob_shape(blob))
 
 
 def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
@@ -64,8 +77,7 @@ def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
         The message, equal to what Caffe itself writes.
     """
     numbers = np.ascontiguousarray(array, dtype="<f4").tobytes()
-    # Through the wire format, not by `extend`: element by element, VGG16 would take minutes.
-    blob = BlobProto.FromString(_DATA_TAG + _varint(len(numbers)) + numbers)
+    blob = BlobProto.FromString(bytes([_DATA << 3 | _LENGTH_DELIMITED]) + _varint(len(numbers)) + numbers)
     if legacy:
         sizes = (1,) * (4 - array.ndim) + array.shape
         for name, size in zip(LEGACY_FIELDS, sizes, strict=True):
@@ -75,21 +87,36 @@ def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
     return blob
 
 
-def _numbers(blob: BlobProto, field: str, count: int) -> np.ndarray:
-    """All numbers of a packed field, in float32: the end of the field's wire format is the array itself."""
-    alone = BlobProto()
-    alone.CopyFrom(blob)
-    for other, _ in blob.ListFields():
-        if other.name != field:
-            alone.ClearField(other.name)
-    alone.DiscardUnknownFields()
-    kind = np.dtype("<f8" if field == "double_data" else "<f4")
-    wire = bytearray(alone.SerializeToString())
-    return np.frombuffer(wire, kind, count, len(wire) - count * kind.itemsize).astype(np.float32, copy=False)
+def _packed_field(wire: bytes, number: int) -> tuple[int, int]:
+    """Where the content of a packed field begins and ends in a serialised BlobProto; 0, 0 if it is absent.
+
+    Element by element, as protobuf hands numbers out, VGG16 would take minutes.
+    """
+    position = 0
+    while position < len(wire):
+        tag, position = _read_varint(wire, position)
+        length, position = _read_varint(wire, position)
+        if tag & 7 != _LENGTH_DELIMITED:  # one of the legacy sizes, which is that number itself
+            continue
+        if tag >> 3 == number:
+            return position, position + length
+        position += length
+    return 0, 0
+
+
+def _read_varint(wire: bytes, position: int) -> tuple[int, int]:
+    """A number written seven bits a byte, the lowest first, and where what follows it begins."""
+    number = shift = 0
+    while True:
+        byte = wire[position]
+        number |= (byte & 127) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 128:
+            return number, position
 
 
 def _varint(number: int) -> bytes:
-    """A length as protobuf writes it: seven bits a byte, the lowest first."""
+    """A number as `_read_varint` reads it."""
     encoded = bytearray()
     while number > 127:
         encoded.append(number & 127 | 128)

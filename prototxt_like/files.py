@@ -77,7 +77,9 @@ def read_net(path: PathLike) -> NetParameter:
     content = read_bytes(path, MAX_BINARY_BYTES)
     if is_text(content):
         return parse_net(_decode(content, path), str(path))
-    return _upgraded(parse_binary(content, NetParameter(), str(path)), str(path))
+    net = parse_binary(content, NetParameter(), str(path))
+    del content  # half a gigabyte, for VGG16
+    return _upgraded(net, str(path))
 
 
 def read_solver(path: PathLike) -> SolverParameter:

@@ -6,11 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from prototxt_like.blob import array_to_blob, blob_shape, blob_to_array, is_legacy
+from prototxt_like.blob import array_to_blob, blob_shape, blob_to_array, check_blob, is_legacy
 from prototxt_like.errors import WeightsError
 from prototxt_like.files import read_net, write_binary
 from prototxt_like.layers import Layer
@@ -54,7 +53,7 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
     message = upgraded(weights) if isinstance(weights, NetParameter) else read_net(weights)
     targets = {layer.name: layer for layer in reversed(net.caffe_layers)}
     report = LoadReport()
-    copies: list[tuple[Tensor, np.ndarray]] = []
+    copies: list[tuple[Tensor, BlobProto]] = []
     for source in message.layer:
         target = targets.get(source.name)
         if target is None or not (source.blobs or target.blob_names):
@@ -62,8 +61,8 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
             continue
         copies += _matched(target, source.blobs)
         report.loaded.append(source.name)
-    for tensor, array in copies:
-        _copy(tensor, array)
+    for tensor, blob in copies:  # one after the other, so that the numbers are in memory once more, not twice
+        _copy(tensor, blob)
     report.missing = [name for name in net.params if name not in report.loaded]
     return report
 
@@ -92,7 +91,7 @@ def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
     write_binary(weights_message(net), path)
 
 
-def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, np.ndarray]]:
+def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, BlobProto]]:
     tensors = layer.blobs
     if len(tensors) != len(blobs):
         raise WeightsError(
@@ -105,10 +104,8 @@ def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, np.
                 f"{layer.title}: blob {index} is {_sizes(tensor.shape)}, the weights have {_sizes(blob_shape(blob))}; "
                 "rename the layer to train it from scratch"
             )
-    return [
-        (tensor, blob_to_array(blob, f"{layer.title}: blob {index} of the weights").reshape(tensor.shape))
-        for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True))
-    ]
+        check_blob(blob, f"{layer.title}: blob {index} of the weights")
+    return list(zip(tensors, blobs, strict=True))
 
 
 def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
@@ -123,8 +120,8 @@ def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
 
 
 @torch.no_grad()
-def _copy(tensor: Tensor, array: np.ndarray) -> None:
-    tensor.copy_(torch.from_numpy(array))
+def _copy(tensor: Tensor, blob: BlobProto) -> None:
+    tensor.copy_(torch.from_numpy(blob_to_array(blob)).view(tensor.shape))
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -43,6 +43,14 @@ def test_other_fields_do_not_disturb() -> None:
     np.testing.assert_array_equal(pl.blob_to_array(blob), VALUES)
 
 
+def test_unknown_fields_do_not_disturb() -> None:
+    """Groups with what looks like data inside, numbers of fixed length, all in fields that no blob has."""
+    group = bytes([20 << 3 & 127 | 3 | 128, 1, 0x2A, 2, 9, 9, 20 << 3 & 127 | 4 | 128, 1])
+    fixed = bytes([15 << 3 | 1]) + bytes(8) + bytes([15 << 3 | 5]) + bytes(4)
+    blob = pl.BlobProto.FromString(group + fixed + pl.array_to_blob(VALUES).SerializeToString())
+    np.testing.assert_array_equal(pl.blob_to_array(blob), VALUES)
+
+
 def test_double_data_is_rounded() -> None:
     blob = pl.BlobProto(double_data=[1 / 3, 2.0])
     blob.shape.dim.append(2)
