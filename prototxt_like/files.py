@@ -77,6 +77,8 @@ def read_net(path: PathLike) -> NetParameter:
     content = read_bytes(path, MAX_BINARY_BYTES)
     if is_text(content):
         return parse_net(_decode(content, path), str(path))
+    if content.startswith(b"\x89HDF"):
+        raise FileError(f"{path}: weights in HDF5 are not read; let Caffe save them with snapshot_format: BINARYPROTO")
     net = parse_binary(content, NetParameter(), str(path))
     del content  # half a gigabyte, for VGG16
     return _upgraded(net, str(path))

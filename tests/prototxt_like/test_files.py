@@ -29,6 +29,12 @@ def test_text_and_binary_are_told_apart(tmp_path: Path) -> None:
     assert pl.read_net(str(tmp_path / "net.caffemodel")).layer[1].blobs[0].data[14] == 14
 
 
+def test_hdf5_weights_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "net.caffemodel.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(pl.FileError, match="weights in HDF5 are not read"):
+        pl.read_net(tmp_path / "net.caffemodel.h5")
+
+
 def test_windows_and_old_encodings(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_bytes(b"\xef\xbb\xbf# m\xe4n\r\n".replace(b"\xe4", "ä".encode()) + NET.replace("\n", "\r\n").encode())
