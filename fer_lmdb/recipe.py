@@ -116,6 +116,8 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     if options.base_lr is not None:
         solver.base_lr = options.base_lr
     solver.random_seed = options.seed
+    if solver.iter_size != 1:
+        raise RunError(f"the solver has iter_size {solver.iter_size}, which train does not follow; use --batch instead")
     recipe = Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
     return recipe if options.epochs is None else _with_epochs(recipe, options.epochs)
 

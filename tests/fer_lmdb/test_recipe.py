@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
+import prototxt_like as pl
 from fer_lmdb import recipe
 from fer_lmdb.errors import RunError
 from fer_lmdb.recipe import Options
@@ -50,3 +53,11 @@ def test_an_unknown_net_names_the_nearest():
 def test_an_empty_split_is_refused():
     with pytest.raises(RunError, match="empty"):
         recipe.make(Options(), epoch_size=0, classes=7)
+
+
+def test_a_solver_that_sums_gradients_is_refused_rather_than_followed_wrongly(tmp_path):
+    shutil.copytree(pl.zoo.path("face_emotion_net"), tmp_path / "net")
+    with (tmp_path / "net" / "solver.prototxt").open("a") as file:
+        file.write("iter_size: 2")
+    with pytest.raises(RunError, match="--batch"):
+        recipe.make(Options(model=str(tmp_path / "net")), epoch_size=10, classes=7)
