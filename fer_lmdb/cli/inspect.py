@@ -16,7 +16,7 @@ A_PATH = click.Path(path_type=Path)
 @click.option("--verify", is_flag=True, help="Check it from end to end; exit with 1 where something is wrong.")
 @click.option("--draw", type=A_PATH, metavar="FILE", help="Write a picture: .svg of a net, .png of anything else.")
 @click.option("--duplicates", is_flag=True, help="Look for identical and near-identical faces in a data set.")
-@click.option("--model", metavar="MODEL", help="With --duplicates: accuracy with and without twins. READS THE TEST SPLIT.")
+@click.option("--model", metavar="MODEL", help="With --duplicates: accuracy with and without twins; READS TEST.")
 @click.option("--data", type=A_PATH, metavar="DIR", help="With --model: the data set that the model was made for.")
 @json_option
 def command(
