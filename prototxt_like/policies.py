@@ -102,7 +102,9 @@ def _sigmoid(parameter: SolverParameter, iteration: int) -> float:
 
 
 def _cosine(parameter: SolverParameter, iteration: int) -> float:
-    progress = min(1.0, iteration / _positive(parameter, "max_iter"))
+    """Fall along half a cosine; `cosine_cycles` times, each from base_lr again (Loshchilov and Hutter, 2017)."""
+    length, cycles = _positive(parameter, "max_iter"), _positive(parameter, "cosine_cycles")
+    progress = iteration * cycles % length / length if iteration < length else 1.0
     return parameter.min_lr + (parameter.base_lr - parameter.min_lr) * (1.0 + math.cos(math.pi * progress)) / 2.0
 
 

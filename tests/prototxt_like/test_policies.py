@@ -51,6 +51,20 @@ def test_cosine_goes_from_base_to_minimum() -> None:
     assert all(np.diff([learning_rate(parameter, i) for i in range(101)]) < 0)
 
 
+def test_cosine_cycles_begin_at_the_base_rate_again_and_the_training_ends_low() -> None:
+    once = solver('base_lr: 0.5 min_lr: 0.125 lr_policy: "cosine" max_iter: 40')
+    thrice = solver('base_lr: 0.5 min_lr: 0.125 lr_policy: "cosine" max_iter: 120 cosine_cycles: 3')
+    cycle = [learning_rate(once, i) for i in range(40)]
+    assert [learning_rate(thrice, i) for i in range(120)] == pytest.approx(cycle * 3)
+    assert learning_rate(thrice, 120) == 0.125
+
+
+def test_cycles_that_do_not_divide_the_training_begin_where_their_part_does() -> None:
+    parameter = solver('base_lr: 1 lr_policy: "cosine" max_iter: 10 cosine_cycles: 3')
+    rates = [learning_rate(parameter, i) for i in range(10)]
+    assert [i for i in range(1, 10) if rates[i] > rates[i - 1]] == [4, 7]
+
+
 def test_plateau_falls_by_its_factor_and_stops_at_the_minimum() -> None:
     parameter = solver('base_lr: 0.5 min_lr: 0.1 lr_policy: "plateau" plateau_factor: 0.5')
     assert [learning_rate(parameter, 7, plateaus=n) for n in range(4)] == pytest.approx([0.5, 0.25, 0.125, 0.1])
@@ -75,6 +89,7 @@ def test_unknown_policy_names_the_known_ones() -> None:
         ('lr_policy: "exp" gamma: -1', "needs a gamma of 0 or more, found -1"),
         ('lr_policy: "poly"', "needs a max_iter above 0, found 0"),
         ('lr_policy: "cosine"', "needs a max_iter above 0, found 0"),
+        ('lr_policy: "cosine" max_iter: 9 cosine_cycles: 0', "needs a cosine_cycles above 0, found 0"),
         ('lr_policy: "exp" base_lr: 1 gamma: 1e38', "gives no finite rate at iteration 9"),
         ('lr_policy: "poly" base_lr: 1 power: -1 max_iter: 9', "gives no finite rate at iteration 9"),
     ],
