@@ -6,16 +6,15 @@ runs, so that ``fer-lmdb --help`` does not wait for PyTorch.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.cli import verbosity
+from fer_lmdb.cli.group import LazyGroup
+from fer_lmdb.memory import keep_freed_blocks
 
 # In the order in which data flows; the value is the line that `fer-lmdb --help` shows.
 COMMANDS = {
@@ -28,66 +27,31 @@ COMMANDS = {
     "export": "Write a model as Caffe files or in half precision.",
     "models": "List nets and shipped models with their figures.",
     "demo": "Show the whole pipeline with drawn faces.",
+    "completion": "Print the completion script of bash, zsh or fish.",
 }
 
 INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' one-line helps and imports a command when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which data flows."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's file and return its command."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"fer_lmdb.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; suggest the nearest one where there is none of that name."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise click.UsageError(f"No such command '{args[0]}'.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; turn every expected error into one line and exit code 1."""
-        from prototxt_like.errors import PrototxtLikeError
-
-        try:
-            return super().invoke(ctx)
-        except (FerLmdbError, PrototxtLikeError, OSError, MemoryError) as error:
-            if os.environ.get("FER_LMDB_DEBUG") or _is_broken_pipe(error):
-                raise
-            raise click.ClickException(_one_line(error)) from error
+def _say_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(verbosity.version_line())
+        context.exit()
 
 
-def _is_broken_pipe(error: BaseException) -> bool:
-    return isinstance(error, BrokenPipeError)
-
-
-def _one_line(error: BaseException) -> str:
-    """Return the error's message on one line; an error without one is named by its type."""
-    if isinstance(error, MemoryError):
-        return f"out of memory: {error}".rstrip(": ")
-    text = " ".join(str(error).split())
-    return text or type(error).__name__
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="fer-lmdb", prog_name="fer-lmdb")
+@click.group(
+    cls=LazyGroup,
+    summaries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the versions of this program, Python and PyTorch.",
+)
 def cli() -> None:
     """Facial-expression recognition the Caffe way: LMDB, mean image, prototxt, on PyTorch.
 
@@ -97,12 +61,14 @@ def cli() -> None:
     fer-lmdb evaluate runs/NAME          accuracy on the validation split
     fer-lmdb predict photo.jpg           with the model that comes with the package
 
-    Every command takes --json; results go to stdout, progress to stderr.
+    Results go to stdout, progress and hints to stderr. Every command takes --json
+    and --help; fer-lmdb COMMAND --help shows examples.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    keep_freed_blocks()
     try:
         code = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
