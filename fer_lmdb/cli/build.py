@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
+from fer_lmdb.cli.types import DETECTOR, DEVICE
 from fer_lmdb.labels import SCHEMES
 
 if TYPE_CHECKING:
@@ -26,15 +28,36 @@ ROWS = {
 A_PATH = click.Path(path_type=Path)
 
 
-@click.command("build")
+EXAMPLES = """
+# fer2013.csv -> data/fer2013/, every face found and aligned
+fer-lmdb build data/fer2013.csv
+# the pictures as they are, without detection
+fer-lmdb build data/fer2013.csv --detector none --out data/plain
+# your own pictures: a folder per expression
+fer-lmdb build photos/ --out data/mine --skip-bad
+# FER+'s eight classes and votes
+fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
+"""
+
+
+@click.command("build", cls=Command, examples=EXAMPLES)
 @click.argument("source", type=A_PATH, default=DEFAULT_SOURCE)
 @click.option("--out", type=A_PATH, help="Folder to make.  [default: data/NAME OF SOURCE]")
 @click.option("--force", is_flag=True, help="Replace the folder where it exists.")
 @click.option(
-    "--detector", default="mtcnn", show_default=True, help="Face detector; none takes the pictures as they are."
+    "--detector",
+    type=DETECTOR,
+    default="mtcnn",
+    show_default=True,
+    help="Face detector; none takes the pictures as they are.",
 )
 @click.option(
     "--min-face", type=click.FloatRange(min=1), default=20, show_default=True, help="Smallest face looked for."
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0),
+    help="Lowest score of a face; dlib's has no upper bound.  [default: the detector's own]",
 )
 @click.option("--size", type=click.IntRange(8, 1024), default=48, show_default=True, help="Side of the faces made.")
 @click.option(
@@ -45,6 +68,13 @@ A_PATH = click.Path(path_type=Path)
     help="Turn and scale a face by its landmarks, or cut it out along its box.",
 )
 @click.option("--margin", default=0.001, show_default=True, help="Room around a face, as a part of its side.")
+@click.option(
+    "--fill",
+    type=click.Choice(["edge", "black"]),
+    default="edge",
+    show_default=True,
+    help="What stands where a face reaches out of its picture.",
+)
 @click.option(
     "--on-miss",
     type=click.Choice(["keep", "drop"]),
@@ -72,7 +102,7 @@ A_PATH = click.Path(path_type=Path)
 @click.option("--skip-bad", is_flag=True, help="Leave out rows and files that cannot be used; count and list them.")
 @click.option("--images", type=A_PATH, metavar="DIR", help="Write the pictures as PNG files and lists as well.")
 @click.option("--only-images", is_flag=True, help="Write only these.")
-@click.option("--device", default="cpu", show_default=True, help="Where the face detector runs.")
+@click.option("--device", type=DEVICE, default="cpu", show_default=True, help="Where the face detector runs.")
 @json_option
 def command(
     source: Path,
@@ -113,7 +143,7 @@ def options_of(choices: dict[str, Any]) -> Options:
     from fer_lmdb.labels import get_scheme
 
     preprocessing = Preprocessing(
-        **{name: choices[name] for name in ("detector", "min_face", "size", "align", "margin")}
+        **{name: choices[name] for name in ("detector", "min_face", "threshold", "size", "align", "margin", "fill")}
     )
     same = ("on_miss", "seed", "encode", "skip_bad", "device")
     return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})

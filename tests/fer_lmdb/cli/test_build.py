@@ -53,6 +53,15 @@ def test_default_target_is_named_after_the_source(csv: Path, tmp_path: Path, cap
     assert (tmp_path / "data" / "drawn" / "manifest.json").is_file()
 
 
+def test_the_manifest_says_how_faces_were_cut_out(csv: Path, tmp_path: Path, capsys) -> None:
+    wishes = {"--margin": -0.08, "--fill": "black", "--threshold": 0.9, "--align": "box", "--min-face": 24}
+    flags = [part for wish in wishes.items() for part in wish]
+    code, out, _ = run([csv, "--out", tmp_path / "data", "--json", *flags], capsys)
+    assert code == 0
+    said = json.loads(out)["preprocessing"]
+    assert {f"--{name.replace('_', '-')}": value for name, value in said.items()}.items() >= wishes.items()
+
+
 def test_a_second_build_needs_force(csv: Path, tmp_path: Path, capsys) -> None:
     arguments = [csv, "--detector", "none", "--out", tmp_path / "data"]
     run(arguments, capsys)
