@@ -126,7 +126,8 @@ class StoreWriter:
             raise StoreError(f"{self.path} holds a database already; choose a new folder")
         with _as_store_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._environment = lmdb.open(str(self.path), map_size=map_bytes, sync=False, max_dbs=0)
+            # As bytes: lmdb would refuse a path that is not UTF-8.
+            self._environment = lmdb.open(os.fsencode(self.path), map_size=map_bytes, sync=False, max_dbs=0)
 
     def append(self, name: str, image: NDArray[np.uint8], label: int) -> None:
         """Write the next face; its number in the key is how many came before it."""
@@ -310,7 +311,7 @@ def _reading(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
     if not (Path(path) / "data.mdb").is_file():
         raise StoreError(f"{path} is no LMDB (it has no data.mdb); make one with: fer-lmdb build")
     with _as_store_error(path):
-        environment = lmdb.open(str(path), readonly=True, lock=False, create=False, max_dbs=0)
+        environment = lmdb.open(os.fsencode(path), readonly=True, lock=False, create=False, max_dbs=0)
         try:
             _check_length(Path(path), environment)
             with environment.begin() as transaction:

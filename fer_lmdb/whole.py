@@ -12,7 +12,9 @@ import errno
 import fcntl
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +37,7 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
     Raises:
         DataSetError: the target exists (without `force`) or is not ours, somebody else is building it at
             this moment, or the place cannot be written.
+        SystemExit: SIGTERM or SIGHUP came while it was filled; what was begun is removed.
     """
     target = Path(target).resolve()
     try:
@@ -43,14 +46,17 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
             _clean_up(target)
             _check_target(target, force, marker)
             building = _beside(target, "building")
-            building.mkdir()
-            try:
-                yield building
-                sync_tree(building)
-                _take_place(building, target)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-                shutil.rmtree(_beside(target, "old"), ignore_errors=True)
+            with _ended_by_signals() as hold_on:
+                building.mkdir()
+                try:
+                    yield building
+                    sync_tree(building)
+                    hold_on()
+                    _take_place(building, target)
+                finally:
+                    hold_on()
+                    shutil.rmtree(building, ignore_errors=True)
+                    shutil.rmtree(_beside(target, "old"), ignore_errors=True)
     except OSError as error:
         raise DataSetError(_explain(error, target)) from error
 
@@ -133,6 +139,39 @@ def _open_locked(path: Path, target: Path) -> int:
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
         os.close(descriptor)  # its holder removed the file between our open and our lock
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[Callable[[], None]]:
+    """Let SIGTERM and SIGHUP end the block with an exception: by default they would leave everything lying.
+
+    Gives a function after whose call they have to wait until the block is left. A program that handles these
+    signals itself keeps its own way.
+    """
+    ours: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    received: list[int] = []
+    held = False
+
+    def end(number: int, _frame: object) -> None:
+        received.append(number)
+        if not held and len(received) == 1:
+            raise SystemExit(128 + number)
+
+    def hold_on() -> None:
+        nonlocal held
+        held = True
+
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield hold_on
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+    if received:
+        raise SystemExit(128 + received[0])
 
 
 def _beside(target: Path, what: str) -> Path:

@@ -55,7 +55,8 @@ class Noise:
 
 
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    number = signal.Signals[sys.argv[3]] if len(sys.argv) > 3 else signal.SIGKILL
+    os.kill(os.getpid(), number)
 
 
 def die_in_stage(stage: str) -> None:
@@ -73,7 +74,7 @@ def run(progress) -> None:
 
 
 def main() -> None:
-    """Build into argv[1]; die at the moment argv[2]."""
+    """Build into argv[1]; die at the moment argv[2] by the signal argv[3], SIGKILL where none is named."""
     moment = sys.argv[2]
     exchange, sync_tree = whole._exchange, whole.sync_tree
     if moment == "before sync":
