@@ -6,12 +6,25 @@ from typing import Any
 
 import click
 
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, out_console
+from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
+
+EXAMPLES = """
+# a run on the validation split
+fer-lmdb evaluate runs/face_emotion_net-001
+# the shipped model, ten views per face
+fer-lmdb evaluate face_emotion_net --data data/plain --tta 10
+# two runs as an ensemble, figures for a script
+fer-lmdb evaluate runs/a runs/b --json
+"""
 
 
-@click.command("evaluate")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--data", default="data/fer2013", show_default=True, help="Data set folder that build has written.")
+@click.command("evaluate", cls=Command, examples=EXAMPLES)
+@click.argument("models", type=MODEL, nargs=-1, required=True, metavar="MODEL...")
+@click.option(
+    "--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder that build has written."
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -22,17 +35,13 @@ from fer_lmdb.cli.output import emit, json_option, out_console
 @click.option(
     "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @json_option
 def command(models: tuple[str, ...], data: str, split: str, tta: str, device: str, as_json: bool) -> None:
     """Measure models on a split, with N and a 95 % interval.
 
     MODEL is a run folder, a model file or the name of a shipped model. Several
     models are an ensemble: their probabilities are averaged.
-
-    \b
-    fer-lmdb evaluate runs/face_emotion_net-001
-    fer-lmdb evaluate runs/a runs/b --split test --tta 10 --json
     """
     from fer_lmdb.evaluate import evaluate
 

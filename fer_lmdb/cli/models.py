@@ -6,10 +6,18 @@ from typing import Any
 
 import click
 
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, out_console
 
+EXAMPLES = """
+# what there is
+fer-lmdb models
+# the same for a script
+fer-lmdb models --json
+"""
 
-@click.command("models")
+
+@click.command("models", cls=Command, examples=EXAMPLES)
 @json_option
 def command(as_json: bool) -> None:
     """List nets and shipped models with their measured figures.

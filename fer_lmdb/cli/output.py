@@ -11,14 +11,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from fer_lmdb.cli.verbosity import is_quiet
+
 json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
 )
 
 
 def err_console() -> Console:
-    """Return a console on stderr; rich itself heeds NO_COLOR and whether stderr is a terminal."""
-    return Console(stderr=True)
+    """Return a console on stderr, dumb with --quiet; rich itself heeds NO_COLOR and whether stderr is a terminal."""
+    return Console(stderr=True, quiet=is_quiet())
 
 
 def out_console() -> Console:
@@ -42,8 +44,14 @@ def _plain(value: Any) -> Any:
 
 
 def next_step(text: str) -> None:
-    """Say on stderr what to type next."""
-    click.echo(f"Next: {text}", err=True)
+    """Say on stderr what to type next, unless --quiet was given."""
+    note(f"Next: {text}")
+
+
+def note(text: str) -> None:
+    """Say something on stderr that is no warning: --quiet leaves it out."""
+    if not is_quiet():
+        click.echo(text, err=True)
 
 
 def progress_bar(unit: str) -> Progress:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, next_step, out_console, progress_bar
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
     from fer_lmdb.predict import Found, Seen
@@ -20,10 +22,28 @@ if TYPE_CHECKING:
     from fer_lmdb.recognizer import Recognizer
 
 
-@click.command("predict")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+EXAMPLES = """
+# one photograph
+fer-lmdb predict photo.jpg
+# with an annotated copy
+fer-lmdb predict photo.jpg --save annotated.jpg
+# a folder: annotated copies and a table
+fer-lmdb predict holiday/ --save annotated/ --csv faces.csv
+# a video, and how the expressions went
+fer-lmdb predict clip.mp4 --save annotated.mp4 --plot expressions.png
+# a list of files, a line of JSON for each
+find . -name '*.png' | fer-lmdb predict - --json
+"""
+
+
+@click.command("predict", cls=Command, examples=EXAMPLES)
+@click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @click.option(
-    "--model", "models", multiple=True, help="Shipped model, model file or run; give several for an ensemble."
+    "--model",
+    "models",
+    type=MODEL,
+    multiple=True,
+    help="Shipped model, model file or run; give several for an ensemble.",
 )
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write every face as a picture.")
@@ -41,7 +61,9 @@ if TYPE_CHECKING:
 @click.option(
     "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
 )
-@click.option("--detector", help="Face detector; none takes each picture as one face.  [default: the model's]")
+@click.option(
+    "--detector", type=DETECTOR, help="Face detector; none takes each picture as one face.  [default: the model's]"
+)
 @click.option(
     "--min-face",
     type=click.FloatRange(1),
@@ -50,7 +72,7 @@ if TYPE_CHECKING:
 @click.option(
     "--every", type=click.IntRange(1), default=3, show_default=True, help="Video: look for faces in every Kth frame."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
@@ -59,13 +81,6 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     PATH is a picture, a video, a folder (searched through), a pattern, or - for a
     list of paths on stdin. Results go to stdout in the order of the files; with
     --json one document per line: a picture, or a frame of a video.
-
-    \b
-    fer-lmdb predict photo.jpg
-    fer-lmdb predict photo.jpg --save annotated.jpg
-    fer-lmdb predict holiday/ --save annotated/ --csv faces.csv
-    fer-lmdb predict clip.mp4 --save annotated.mp4 --plot expressions.png
-    find . -name '*.png' | fer-lmdb predict - --json
     """
     one_file = _names_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])

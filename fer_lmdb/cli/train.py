@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.output import emit, err_console, json_option, next_step
+from fer_lmdb.cli.command import Command
+from fer_lmdb.cli.output import emit, err_console, json_option, next_step, note
+from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL, NET, RUN
 
 if TYPE_CHECKING:
     from fer_lmdb.train import Progress, Result
@@ -15,18 +17,36 @@ if TYPE_CHECKING:
 SHAPING = ("model", "data", "epochs", "batch_size", "base_lr", "seed", "init", "train_on", "precision", "device")
 
 
-@click.command("train")
-@click.option("--model", default="face_emotion_net", show_default=True, help="Net of the zoo, or a folder like one.")
-@click.option("--data", default="data/fer2013", show_default=True, help="Data set folder that build has written.")
-@click.option("--run", help="Name below runs/, or a path.  [default: the net's name with the next number]")
+EXAMPLES = """
+# as the net's solver.prototxt says, but 150 epochs
+fer-lmdb train --epochs 150
+# another net, a name, a seed and a rate
+fer-lmdb train --model resnet34 --run mine --seed 1 --base-lr 0.02
+# go on with a run that was interrupted
+fer-lmdb train --resume --run mine
+# fine-tune the shipped model on your own faces
+fer-lmdb train --data data/mine --init face_emotion_net --base-lr 0.001
+# watch curves and augmented faces
+tensorboard --logdir runs
+"""
+
+
+@click.command("train", cls=Command, examples=EXAMPLES)
+@click.option(
+    "--model", type=NET, default="face_emotion_net", show_default=True, help="Net of the zoo, or a folder like one."
+)
+@click.option(
+    "--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder that build has written."
+)
+@click.option("--run", type=RUN, help="Name below runs/, or a path.  [default: the net's name with the next number]")
 @click.option("--epochs", type=int, help="Length; a multistep rate falls at 60 % and 85 %.  [default: solver file]")
 @click.option("--batch", "batch_size", type=int, help="Faces per iteration.  [default: the net's data layer]")
 @click.option("--base-lr", type=float, help="Initial learning rate.  [default: solver file]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides weights, order, crops and dropout.")
-@click.option("--init", help="Fine-tune: start from a model's or a .caffemodel's weights.")
+@click.option("--init", type=MODEL, help="Fine-tune: start from a model's or a .caffemodel's weights.")
 @click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train", show_default=True)
 @click.option("--precision", type=click.Choice(["auto", "bfloat16", "float32"]), default="auto", show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--resume", is_flag=True, help="Go on with --run (or the newest run) from its last snapshot.")
 @json_option
 @click.pass_context
@@ -36,12 +56,6 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     Writes runs/NAME/ with the best model by validation, TensorBoard curves and
     snapshots. Ctrl-C saves and says how to go on; a killed run goes on with --resume
     and ends with the very weights of a run that was never interrupted.
-
-    \b
-    fer-lmdb train --epochs 150
-    fer-lmdb train --run mine --seed 1 --base-lr 0.02
-    fer-lmdb train --resume --run mine
-    tensorboard --logdir runs
     """
     from fer_lmdb import train as stage
 
@@ -52,7 +66,7 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
         else:
             result = stage.train(stage.Options(**shaping), run, display.show)
     if result.initial:
-        click.echo(result.initial.sentence(), err=True)
+        note(result.initial.sentence())
     _report(result, as_json)
     if not result.finished:
         next_step(f"fer-lmdb train --resume --run {result.run.path}")

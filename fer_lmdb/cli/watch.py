@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, err_console, next_step
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,10 +23,26 @@ if TYPE_CHECKING:
     from fer_lmdb.watch import Window
 
 
-@click.command("watch")
+EXAMPLES = """
+# the first camera
+fer-lmdb watch
+# a network camera
+fer-lmdb watch rtsp://camera.local/stream
+# no screen: write what would be shown
+fer-lmdb watch clip.mp4 --no-window --save annotated.mp4
+# ten seconds as JSON, a line per frame
+fer-lmdb watch 0 --no-window --json --seconds 10
+"""
+
+
+@click.command("watch", cls=Command, examples=EXAMPLES)
 @click.argument("source", default="0", metavar="[CAMERA|VIDEO]")
 @click.option(
-    "--model", "models", multiple=True, help="Shipped model, model file or run; give several for an ensemble."
+    "--model",
+    "models",
+    type=MODEL,
+    multiple=True,
+    help="Shipped model, model file or run; give several for an ensemble.",
 )
 @click.option("--window/--no-window", default=True, show_default=True, help="Whether to show what is seen.")
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what is shown.")
@@ -35,11 +53,11 @@ if TYPE_CHECKING:
 @click.option(
     "--every", type=click.IntRange(1), default=3, show_default=True, help="Look for faces in every Kth frame."
 )
-@click.option("--detector", help="Face detector.  [default: the model's]")
+@click.option("--detector", type=DETECTOR, help="Face detector.  [default: the model's]")
 @click.option(
     "--min-face", type=click.FloatRange(1), help="Smallest face in pixels.  [default: 1/12 of the shorter side]"
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
 def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     """Recognise expressions live: boxes, bars and frame rate in a window.
@@ -47,11 +65,6 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     CAMERA is a camera's number or the address of a stream; a VIDEO file plays at
     its own pace. End with q, Esc or Ctrl-C; a file given with --save is then
     complete. With --json every frame is a line on stdout.
-
-    \b
-    fer-lmdb watch
-    fer-lmdb watch rtsp://camera.local/stream
-    fer-lmdb watch clip.mp4 --no-window --save annotated.mp4
     """
     if not (options["window"] or options["save"] or options["as_json"]):
         raise click.UsageError("--no-window without --save or --json would do nothing; give one of them")

@@ -1,0 +1,71 @@
+"""What every command can do: examples in its help, -v and -q, variables for its options, suggestions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fer_lmdb.cli import verbosity
+from fer_lmdb.cli.suggest import Choice
+
+
+class Command(click.Command):
+    """A command of fer-lmdb; use it with ``@click.command("name", cls=Command, examples=EXAMPLES)``.
+
+    Args:
+        examples: lines for a shell, with a comment above each; shown in the help.
+    """
+
+    def __init__(self, name: str | None, *, examples: str = "", **settings: Any) -> None:
+        super().__init__(name, **settings)
+        self.examples = examples.strip().splitlines()
+        self.params += verbosity.options()
+        for parameter in self.params:
+            if type(parameter.type) is click.Choice:
+                parameter.type = Choice(parameter.type.choices, parameter.type.case_sensitive)
+            if isinstance(parameter, click.Option) and parameter.envvar is None:
+                parameter.envvar = variable_of(parameter, name or "")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; with -v say what is in force and what it cost."""
+        with verbosity.facts_around(ctx):
+            return super().invoke(ctx)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write usage, description, examples, options and variables."""
+        self.format_usage(ctx, formatter)
+        self.format_help_text(ctx, formatter)
+        self._format_examples(formatter)
+        self.format_options(ctx, formatter)
+        self._format_environment(formatter)
+        self.format_epilog(ctx, formatter)
+
+    def _format_examples(self, formatter: click.HelpFormatter) -> None:
+        if not self.examples:
+            return
+        with formatter.section("Examples"):
+            formatter.write("".join(f"  {line}\n" for line in self.examples))
+
+    def _format_environment(self, formatter: click.HelpFormatter) -> None:
+        """Say how variables are named; docs/reference.md lists them."""
+        example = next(option for option in self.params if isinstance(option, click.Option))
+        with formatter.section("Environment"):
+            formatter.write_text(
+                f"Every option can be set by a variable, too: {example.envvar} stands for {_longest_flag(example)}, "
+                "and so on. What is typed wins."
+            )
+
+
+def variable_prefix(command: str) -> str:
+    """Return what the variables of a command's options begin with; the group's have no command's name."""
+    return "_".join(["FER_LMDB", *([command.upper()] if command else [])])
+
+
+def variable_of(option: click.Option, command: str) -> str:
+    """Return the environment variable of an option: FER_LMDB_TRAIN_BASE_LR for train's --base-lr."""
+    return f"{variable_prefix(command)}_{_longest_flag(option).lstrip('-').replace('-', '_').upper()}"
+
+
+def _longest_flag(option: click.Option) -> str:
+    return max(option.opts, key=len)

@@ -1,0 +1,102 @@
+"""The group of all commands: each is imported only when it runs, and expected errors become one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from fer_lmdb.cli import suggest, verbosity
+from fer_lmdb.cli.command import variable_of, variable_prefix
+from fer_lmdb.errors import FerLmdbError
+
+ENVIRONMENT = {
+    "FER_LMDB_COMMAND_OPTION": "Sets an option: FER_LMDB_TRAIN_EPOCHS=150 is train --epochs 150.",
+    "FER_LMDB_VERBOSE": "1 is -v, 2 is -vv, for all commands.",
+    "FER_LMDB_QUIET": "1 is -q, for all commands.",
+    "FER_LMDB_DEBUG": "1 shows the traceback of an error, as -vv does.",
+    "NO_COLOR": "If set, nothing is printed in colour.",
+}
+EXIT_CODES = {"0": "done", "1": "failed", "2": "wrong usage", "130": "interrupted with Ctrl-C"}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' one-line helps and imports a command when it is asked for.
+
+    Args:
+        summaries: what each command does, by its name, in the order in which they are listed.
+    """
+
+    def __init__(self, *, summaries: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.summaries = summaries
+        self.params += verbosity.options()
+        for option in self.params:
+            if isinstance(option, click.Option) and option.name in ("verbose", "quiet"):
+                option.envvar = variable_of(option, "")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order in which data flows."""
+        return list(self.summaries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's file and return its command."""
+        if cmd_name not in self.summaries:
+            return None
+        command: click.Command = importlib.import_module(f"fer_lmdb.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.summaries.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the variables and the exit codes."""
+        with formatter.section("Environment"):
+            formatter.write_dl(list(ENVIRONMENT.items()))
+        with formatter.section("Exit codes"):
+            formatter.write_dl(list(EXIT_CODES.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; suggest the nearest one where there is none of that name."""
+        if ctx.resilient_parsing:  # the shell asks for completions: nothing may be said
+            return super().resolve_command(ctx, args)
+        if args and args[0] not in self.summaries and not args[0].startswith("-"):
+            raise click.UsageError(suggest.unknown_command(args[0], self.summaries), ctx)
+        name, command, rest = super().resolve_command(ctx, args)
+        for warning in suggest.unknown_variables(command, variable_prefix(name or ""), os.environ) if command else ():
+            click.echo(f"Warning: {warning}", err=True)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; turn every expected error into one line and exit code 1."""
+        from prototxt_like.errors import PrototxtLikeError
+
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except (FerLmdbError, PrototxtLikeError, OSError, MemoryError) as error:
+            if _wants_traceback(ctx) or isinstance(error, BrokenPipeError):
+                raise
+            raise click.ClickException(one_line(error)) from error
+
+
+def _wants_traceback(context: click.Context) -> bool:
+    """Whether -vv was given, to the group or to the command (whose context is gone, but not what it shared)."""
+    with context.scope(cleanup=False):
+        return bool(os.environ.get("FER_LMDB_DEBUG")) or verbosity.level() > 1
+
+
+def one_line(error: BaseException) -> str:
+    """Return the error's message on one line; an error without one is named by its type."""
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}".rstrip(": ")
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
