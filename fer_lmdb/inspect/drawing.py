@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import prototxt_like as pl
-from fer_lmdb import store
+from fer_lmdb import plots, store
 from fer_lmdb.annotate.sheet import Sheet
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.manifest import read_manifest
-from fer_lmdb.palette import colour_of
 from fer_lmdb.pictures import write_picture
 from prototxt_like.errors import NetError
 
@@ -118,13 +117,5 @@ def draw_distribution(manifest: dict[str, Any]) -> Figure:
     for axes, (split, facts) in zip(
         figure.subplots(1, max(len(splits), 1), squeeze=False)[0], splits.items(), strict=True
     ):
-        names, counts = list(facts["per_class"]), list(facts["per_class"].values())
-        colours = [tuple(part / 255 for part in colour_of(name)) for name in names]
-        bars = axes.bar(names, counts, color=colours)
-        labels = [f"{count:,}\n{count / max(facts['count'], 1):.0%}" for count in counts]
-        axes.bar_label(bars, labels, fontsize=8)
-        axes.set_title(f"{split}: {facts['count']:,} faces")
-        axes.tick_params(axis="x", rotation=35)
-        axes.margins(y=0.18)
-        axes.spines[["top", "right"]].set_visible(False)
+        plots.draw_distribution(axes, split, facts)
     return figure

@@ -62,16 +62,21 @@ class Collection:
 
 
 def audit(
-    folder: Path, threshold: float = THRESHOLD, *, model: str | None = None, data: Path | None = None
+    folder: Path,
+    threshold: float = THRESHOLD,
+    *,
+    model: str | None = None,
+    data: Path | None = None,
+    split: str = "val",
 ) -> dict[str, Any]:
     """Look for twins in a data set.
 
     Args:
         folder: the data set, best one built without detection.
         threshold: correlation from which two faces are the same photograph.
-        model: a shipped model's name, a model file or a run folder, to be measured on test faces with and without a
-            twin.
+        model: a shipped model's name, a model file or a run folder, to be measured on faces with and without a twin.
         data: the data set that the model was made for, where it is another one with the same pictures.
+        split: whose faces measure the model; "test" is recorded in the figures of a run.
     Returns:
         ``identical`` and ``near`` (which counts the identical ones, too), each with the number of groups, the faces
         in them, the largest, and ``with_twin_in``: of every split the faces that have a twin in every split;
@@ -94,7 +99,7 @@ def audit(
         "groups": [[printable(faces.keys[face]) for face in members] for members in groups_of(near)],
     }
     if model is not None:
-        document["explains"] = explain(names_with_twin(near, faces, "test"), model, data or folder, "test")
+        document["explains"] = explain(names_with_twin(near, faces, split), model, data or folder, split)
     return document
 
 
@@ -232,8 +237,9 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
     Returns:
         ``n`` and ``accuracy`` of "all", "with_twin" and "without_twin".
     """
-    from fer_lmdb import models
+    from fer_lmdb import models  # these import torch, which an audit without a model does not need
     from fer_lmdb.dataset import DataSet
+    from fer_lmdb.measures import measure
 
     dataset = DataSet.open(data)
     faces, loaded = dataset.read(split), models.load(model)
@@ -242,10 +248,23 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
         raise DataSetError(f"{data} holds other pictures than the audited data set; build both from the same source")
     if loaded.scheme.classes != dataset.scheme.classes:
         raise ModelError(f"{model} has other classes than {dataset.folder}: {', '.join(loaded.scheme.classes)}")
-    right = loaded.classifier().probabilities(faces.images).argmax(axis=1) == faces.labels
+    probabilities = loaded.classifier().probabilities(faces.images)
+    classes = dataset.scheme.classes
+    facts = {"models": [model], "split": split, "tta": 1, "classes": list(classes), "data": str(data)}
+    _record(model, {**facts, **measure(probabilities, faces.labels, classes), "by": "duplicates audit"})
+    right = probabilities.argmax(axis=1) == faces.labels
     twin = np.array([twins[name] for name in names])
     masks = {"all": twin | ~twin, "with_twin": twin, "without_twin": ~twin}
     return {"model": model, "split": split, **{name: figure(right[mask]) for name, mask in masks.items()}}
+
+
+def _record(model: str, figures: dict[str, Any]) -> None:
+    """Write the figures into the run's folder, as `evaluate` does: its readers see which splits were opened."""
+    from fer_lmdb.runs import RunFolder
+
+    run = RunFolder(Path(model))
+    if run.config.is_file():
+        run.add_figures(figures)
 
 
 def names_with_twin(near: Numbers, faces: Collection, split: str) -> dict[str, bool]:

@@ -115,7 +115,16 @@ def test_audit(data: Path) -> None:
 
 def test_a_model_on_faces_with_and_without_a_twin(stripes_data: Path, trained) -> None:
     document = audit(stripes_data, model=str(trained.run.path))["explains"]
-    assert document["all"]["n"] == document["with_twin"]["n"] + document["without_twin"]["n"] == 30
+    assert document["split"] == "val"
+    assert document["all"]["n"] == document["with_twin"]["n"] + document["without_twin"]["n"] == 40
+
+
+def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trained) -> None:
+    explains = audit(stripes_data, model=str(trained.run.path), split="test")["explains"]
+    (record,) = [figures for figures in trained.run.read_figures() if figures["split"] == "test"]
+    assert record["by"] == "duplicates audit"
+    assert (record["n"], record["accuracy"]) == (explains["all"]["n"], explains["all"]["accuracy"])
+    assert record["n"] == 30
 
 
 def test_a_model_on_a_data_set_of_other_pictures(data: Path, stripes_data: Path, trained) -> None:
