@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
+from prototxt_like.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from fer_lmdb.classifier import Classifier
@@ -156,8 +157,9 @@ def find(name_or_path: str | Path) -> Path:
         return _best_of_run(path)
     if path.is_file():
         return path
-    known = ", ".join(shipped_names()) or "none"
-    raise ModelError(f'no model "{name_or_path}": neither a file, a run folder nor a shipped model (shipped: {known})')
+    known = [*shipped_names(), *(folder.parent.as_posix() for folder in Path("runs").glob("*/best.safetensors"))]
+    hint = did_you_mean(str(name_or_path), known)
+    raise ModelError(f'no model "{name_or_path}": neither a file, a run folder nor a shipped model{hint}')
 
 
 def _best_of_run(folder: Path) -> Path:

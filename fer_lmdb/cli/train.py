@@ -44,8 +44,20 @@ tensorboard --logdir runs
 @click.option("--base-lr", type=float, help="Initial learning rate.  [default: solver file]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides weights, order, crops and dropout.")
 @click.option("--init", type=MODEL, help="Fine-tune: start from a model's or a .caffemodel's weights.")
-@click.option("--train-on", type=click.Choice(["train", "train+val"]), default="train", show_default=True)
-@click.option("--precision", type=click.Choice(["auto", "bfloat16", "float32"]), default="auto", show_default=True)
+@click.option(
+    "--train-on",
+    type=click.Choice(["train", "train+val"]),
+    default="train",
+    show_default=True,
+    help="Splits to learn from; with train+val nothing is left to choose the best epoch by.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bfloat16", "float32"]),
+    default="auto",
+    show_default=True,
+    help="auto: bfloat16 where the processor is fast at it.",
+)
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
 @click.option("--resume", is_flag=True, help="Go on with --run (or the newest run) from its last snapshot.")
 @json_option

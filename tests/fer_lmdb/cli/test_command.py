@@ -1,0 +1,181 @@
+"""What every command has: examples, variables, suggestions, -v and -q."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fer_lmdb.cli import COMMANDS, cli
+from fer_lmdb.cli.command import Command
+
+
+def run(*arguments, **environment):
+    return CliRunner().invoke(cli, list(arguments), env=environment, prog_name="fer-lmdb")
+
+
+def command(name) -> click.Command:
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_examples_that_fit_a_terminal(name):
+    result = run(name, "--help")
+    assert isinstance(command(name), Command)
+    examples = result.output.split("\nExamples:\n")[1].split("\n\n")[0].splitlines()
+    assert sum(f"fer-lmdb {name}" in line for line in examples) >= 2
+    assert all(len(line) <= 90 for line in examples)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_variable_of_its_own_and_a_help(name):
+    options = [parameter for parameter in command(name).params if isinstance(parameter, click.Option)]
+    variables = [option.envvar for option in options]
+    assert len(set(variables)) == len(options)
+    assert all(re.fullmatch(f"FER_LMDB_{name.upper()}_[A-Z0-9_]+", variable) for variable in variables)
+    assert [option.name for option in options if not option.help] == []
+
+
+def test_a_variable_sets_an_option_and_what_is_typed_wins(tmp_path):
+    assert "no-such-data" in run("train", FER_LMDB_TRAIN_DATA="no-such-data").output
+    typed = run("train", "--data", "typed-data", FER_LMDB_TRAIN_DATA="no-such-data").output
+    assert "typed-data" in typed
+    assert "no-such-data" not in typed
+
+
+def test_a_variable_of_a_renamed_option_follows_the_flag_that_is_typed():
+    assert '"shipped": true' in run("models", FER_LMDB_MODELS_JSON="1").output
+
+
+def test_a_mistaken_variable_is_named_with_a_suggestion():
+    result = run("train", "--data", "nothing", FER_LMDB_TRAIN_EPOCH="3")
+    assert (
+        "Warning: FER_LMDB_TRAIN_EPOCH is set, but sets nothing. Did you mean FER_LMDB_TRAIN_EPOCHS?" in result.stderr
+    )
+
+
+def test_a_wrong_value_of_a_variable_is_refused():
+    result = run("train", FER_LMDB_TRAIN_EPOCHS="many")
+    assert result.exit_code == 2
+    assert "many" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["trian"], "Did you mean train?"),
+        (["train", "--epoch", "3"], "--epochs"),
+        (["evaluate", "face_emotion_net", "--split", "vall"], "Did you mean val?"),
+        (["build", "--classes", "feplus"], "Did you mean ferplus?"),
+        (["completion", "bsh"], "Did you mean bash?"),
+    ],
+)
+def test_a_mistake_is_wrong_usage_and_gets_a_suggestion(arguments, suggestion):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert suggestion in result.output
+    assert "Try 'fer-lmdb" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["export", "face_emotoin_net", "--out", "x"], 'did you mean "face_emotion_net"?'),
+        (["predict", "gradient.png", "--detector", "mtcn"], 'did you mean "mtcnn"?'),
+        (["predict", "gradient.png", "--model", "runs/min"], 'did you mean "runs/mine"?'),
+    ],
+)
+def test_a_mistaken_name_is_an_error_with_a_suggestion(arguments, suggestion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _picture().save("gradient.png")
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "best.safetensors").touch()
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert suggestion in result.output
+
+
+def test_a_file_where_a_command_belongs_gets_the_command_that_reads_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    result = run("photo.jpg")
+    assert result.exit_code == 2
+    assert "Did you mean: fer-lmdb predict photo.jpg" in result.output
+
+
+def test_version_names_what_a_report_of_an_error_needs():
+    from fer_lmdb import __version__
+
+    result = run("--version")
+    assert result.exit_code == 0
+    assert re.fullmatch(rf"fer-lmdb {re.escape(__version__)} \(Python [\d.]+\S*, torch \S+\)\n", result.output)
+
+
+@pytest.mark.parametrize("arguments", [["-v", "models"], ["models", "--verbose"]])
+def test_verbose_says_versions_options_and_cost_on_stderr(arguments):
+    result = run(*arguments, FER_LMDB_MODELS_JSON="1")
+    assert result.stdout == run("models", "--json").stdout
+    assert re.search(r"fer-lmdb \S+ \(Python .*processors\n  --json True  \(environment\)\n", result.stderr)
+    assert re.search(r"models took \d+\.\d s", result.stderr)
+
+
+def test_very_verbose_shows_the_traceback(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fer_lmdb", "inspect", str(tmp_path / "nothing"), "-vv"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+def test_a_variable_makes_every_command_verbose_and_what_is_typed_wins():
+    assert "models took" in run("models", FER_LMDB_VERBOSE="1").stderr
+    assert run("models", "-q", FER_LMDB_VERBOSE="1").stderr == ""
+    assert "models took" in run("-v", "models", FER_LMDB_QUIET="1").stderr
+
+
+def test_quiet_leaves_out_progress_and_hints_but_neither_results_nor_errors(tmp_path):
+    pictures = tmp_path / "faces"
+    for name in ("train/happy/1", "train/sad/2", "val/happy/3", "val/sad/4", "test/happy/5", "test/sad/6"):
+        file = pictures / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _picture().save(file)
+    built = run("build", str(pictures), "--detector", "none", "--out", str(tmp_path / "loud"))
+    assert "Next: fer-lmdb train" in built.stderr
+    quiet = run("build", str(pictures), "--detector", "none", "--out", str(tmp_path / "quiet"), "-q")
+    assert quiet.exit_code == 0
+    assert quiet.stderr == ""
+    assert "happy" in quiet.stdout
+    again = run("-q", "build", str(pictures), "--detector", "none", "--out", str(tmp_path / "quiet"))
+    assert again.exit_code == 1
+    assert "Error:" in again.stderr
+
+
+def _picture():
+    from PIL import Image
+
+    return Image.linear_gradient("L").resize((48, 48))
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_no_color_is_heeded(no_color, tmp_path):
+    code = (
+        "from fer_lmdb.cli import cli; import click\n"
+        "@click.command('paint')\n"
+        "def paint(): click.secho('red', fg='red', color=None)\n"
+        "cli.summaries = {**cli.summaries, 'paint': ''}\n"
+        "found = cli.get_command\n"
+        "cli.get_command = lambda context, name: paint if name == 'paint' else found(context, name)\n"
+        "import sys; sys.stdout.isatty = lambda: True\n"
+        "cli.main(['paint'])\n"
+    )
+    environment = {**os.environ, "NO_COLOR": no_color}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert ("\x1b[31m" in done.stdout) is (no_color == "")

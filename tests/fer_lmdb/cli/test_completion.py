@@ -1,0 +1,120 @@
+"""What the tab key offers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+import prototxt_like as pl
+from fer_lmdb.cli import COMMANDS, cli
+from fer_lmdb.cli.completion import SHELLS, completion_script
+from fer_lmdb.faces.registry import DETECTORS
+from fer_lmdb.models import shipped_names
+
+
+def offered(line: str) -> list[str]:
+    """Return what would be offered at the end of a line."""
+    words = line.split(" ")[1:]
+    asked = ShellComplete(cli, {}, "fer-lmdb", "_FER_LMDB_COMPLETE")
+    return [item.value for item in asked.get_completions(words[:-1], words[-1])]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A folder with a run and a data set, in which the shell stands."""
+    for file in ("runs/mine/run.json", "runs/mine/best.safetensors", "runs/fresh/run.json", "data/plain/manifest.json"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_commands_options_and_choices_are_offered():
+    assert set(offered("fer-lmdb ")) == set(COMMANDS)
+    assert offered("fer-lmdb pred") == ["predict"]
+    assert "--epochs" in offered("fer-lmdb train --ep")
+    assert offered("fer-lmdb evaluate --split v") == ["val"]
+    assert offered("fer-lmdb completion z") == ["zsh"]
+
+
+@pytest.mark.parametrize("line", ["predict --model ", "watch --model ", "evaluate ", "export "])
+def test_models_are_shipped_ones_and_runs(project, line):
+    assert offered(f"fer-lmdb {line}") == [*shipped_names(), "runs/mine"]
+
+
+def test_nets_runs_data_sets_and_detectors_are_offered(project):
+    assert offered("fer-lmdb train --model ") == pl.zoo.names()
+    assert offered("fer-lmdb train --run ") == ["fresh", "mine"]
+    assert offered("fer-lmdb train --data d") == ["data/plain"]
+    assert offered("fer-lmdb predict --detector ") == [*DETECTORS, "none"]
+
+
+def test_where_no_name_fits_files_are_completed(project):
+    asked = ShellComplete(cli, {}, "fer-lmdb", "_FER_LMDB_COMPLETE")
+    (item,) = asked.get_completions(["predict", "--model"], "elsewhere/")
+    assert (item.type, item.value) == ("file", "elsewhere/")
+
+
+def test_an_unknown_command_offers_nothing_and_says_nothing():
+    assert set(offered("fer-lmdb trian ")) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_is_printed_for_every_shell(shell):
+    result = CliRunner().invoke(cli, ["completion", shell])
+    assert result.exit_code == 0
+    assert result.output.strip() == completion_script(shell).strip()
+    assert f"_FER_LMDB_COMPLETE={shell}_complete" in result.output
+
+
+def test_the_shell_in_use_is_taken_unless_one_is_named():
+    ours = CliRunner().invoke(cli, ["completion"], env={"SHELL": "/usr/bin/zsh"})
+    assert ours.output.strip() == completion_script("zsh").strip()
+    unknown = CliRunner().invoke(cli, ["completion"], env={"SHELL": "/bin/tcsh"})
+    assert unknown.exit_code == 2
+    assert "tcsh" in unknown.output
+
+
+def test_completing_loads_neither_torch_nor_numpy(project):
+    code = (
+        "import sys\nfrom fer_lmdb.cli import main\n"
+        "try:\n main([])\nexcept SystemExit: pass\n"
+        "print([name for name in ('torch', 'numpy', 'PIL') if name in sys.modules], file=sys.stderr)"
+    )
+    environment = {
+        **os.environ,
+        "_FER_LMDB_COMPLETE": "bash_complete",
+        "COMP_WORDS": "fer-lmdb predict --model ",
+        "COMP_CWORD": "3",
+    }
+    start = f"import sys; sys.argv = ['fer-lmdb']\n{code}"
+    done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["plain,face_emotion_net", "plain,runs/mine"]
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_bash_completes_with_the_script(project):
+    """The tab key of a real bash: its completion function is called as readline would."""
+    bin_ = project / "bin"
+    bin_.mkdir()
+    program = bin_ / "fer-lmdb"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fer_lmdb "$@"\n')
+    program.chmod(0o755)
+    script = (
+        'eval "$(fer-lmdb completion bash)"\n'
+        "complete -p fer-lmdb >/dev/null || exit 3\n"
+        "COMP_WORDS=(fer-lmdb evaluate --split t) COMP_CWORD=3\n"
+        "_fer_lmdb_completion fer-lmdb t --split\n"
+        'echo "${COMPREPLY[@]}"\n'
+    )
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, env=environment)
+    assert done.stdout.strip() == "train test", done.stderr
