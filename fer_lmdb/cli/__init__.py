@@ -6,6 +6,7 @@ runs, so that ``fer-lmdb --help`` does not wait for PyTorch.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,7 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     keep_freed_blocks()
+    _print_any_name()
     try:
         code = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -81,7 +83,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output (head, less) is gone: keep Python from complaining while it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Nobody hears when the reader of our output (head, less) is gone; a full disk behind stdout is said.
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"Error: {error}", err=True)
         sys.exit(1)
+    finally:
+        _close_stdout()
+
+
+def _print_any_name() -> None:
+    """Show what a terminal cannot (its encoding may be ASCII, a file's name any bytes) as ``\\udce9``, in JSON too."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_stdout() -> None:
+    """Write what waits; where that fails, keep Python from complaining when it tries again at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
