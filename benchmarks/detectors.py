@@ -25,9 +25,9 @@ from typing import Any
 
 # Top level imports nothing but the standard library and numpy: the workers run in environments that hold little else.
 import numpy as np
+from page import machine, write_section
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-START, END = "<!-- detectors: written by benchmarks/detectors.py -->", "<!-- end of detectors -->"
 REQUIREMENTS = {
     "mtcnn-tensorflow": ["mtcnn==1.0.0", "tensorflow-cpu==2.21.0"],
     "facenet-pytorch": ["facenet-pytorch==2.6.0"],
@@ -275,8 +275,7 @@ def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str)
     """The results in Markdown."""
     lines = [
         f"{faces} faces of 48 x 48 from {source}, minimum face 20; one 1280 x 720 frame with five faces. "
-        f"Best of {rounds} rounds in turns, {os.cpu_count()} processor cores, load {os.getloadavg()[1]:.1f} from "
-        "other programs and this one. Memory is the peak of the whole process, libraries included.",
+        f"Best of {rounds} rounds in turns; {machine()}. Memory is the peak of the whole process, libraries included.",
         "",
         "| detector | found | as original | faces/s | frame, min face 60 | frame, min face 20 | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -296,15 +295,6 @@ def row(title: str, report: dict[str, Any], original: dict[str, Any] | None, nam
     frames = [f"{report['frame_ms'][size]:.0f} ms, {report['frame_faces'][size]} found" for size in ("60", "20")]
     speed = f"{report['faces_per_second']:.0f}"
     return f"| {title} | {found:.1%} | {equal} | {speed} | {frames[0]} | {frames[1]} | {report['peak_mb']:.0f} MB |"
-
-
-def write(path: Path, text: str) -> None:
-    """Put the table between its marks in a Markdown file; append them where they are missing."""
-    page = path.read_text() if path.exists() else "# Benchmarks\n"
-    if START not in page:
-        page += f"\n## Face detectors\n\n{START}\n{END}\n"
-    before, rest = page.split(START, 1)
-    path.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}")
 
 
 def main() -> None:
@@ -330,7 +320,7 @@ def main() -> None:
     text = table(best_of(rounds), options.faces, options.rounds, source)
     print(text)
     if options.write:
-        write(options.write, text)
+        write_section(options.write, "detectors", "Face detectors", text)
 
 
 if __name__ == "__main__":
