@@ -71,9 +71,16 @@ class Classifier:
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
         views = self._views(faces, tta)
-        return torch.stack([self._forward(view) for view in views]).mean(dim=0)
+        return torch.stack([self.outputs(view) for view in views]).mean(dim=0)
 
-    def _forward(self, data: torch.Tensor) -> torch.Tensor:
+    def outputs(self, data: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities of faces that are transformed already.
+
+        Args:
+            data: (N, C, crop, crop) float32, as the net takes them, on its device.
+        Returns:
+            (N, classes) float32; rows sum to 1.
+        """
         data = data.contiguous(memory_format=torch.channels_last)
         (name,) = self.net.inputs
         (output,) = self.net(**{name: data}).values()

@@ -95,3 +95,34 @@ def find_label(word: str, scheme: LabelScheme) -> int | None:
         if meaning == _MEANING.get(class_name, class_name):
             return label
     return None
+
+
+def difference(one: LabelScheme, other: LabelScheme) -> str | None:
+    """Say why the labels of two schemes do not mean the same.
+
+    Returns:
+        one sentence for an error message; None where they do.
+    """
+    if one.classes != other.classes:
+        what = "the same classes in another order" if set(one.classes) == set(other.classes) else "other classes"
+        return f"{what}: {describe(one)} against {describe(other)}"
+    if one.name != other.name and {one.name, other.name} <= SCHEMES.keys():
+        return f"the same names for other faces: {_meaning(one.name)}, {_meaning(other.name)}"
+    return None
+
+
+def describe(scheme: LabelScheme) -> str:
+    """Return a scheme's name and its classes in label order."""
+    return f"{scheme.name} ({', '.join(scheme.classes)})"
+
+
+def _meaning(name: str) -> str:
+    """Say what a scheme makes of the classes of FER2013 that it has not kept apart."""
+    scheme = SCHEMES[name]
+    targets = scheme.fer2013 or ()
+    changes = [
+        f"leaves {old} out" if label is None else f"counts {old} as {scheme.classes[label]}"
+        for old, label in zip(FER2013.classes, targets, strict=False)
+        if label is None or scheme.classes[label] != old
+    ]
+    return f"{name} {' and '.join(changes) or 'keeps all classes apart'}"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import __version__, patience, recipe
+from fer_lmdb import __version__, lessons, patience, recipe
 from fer_lmdb.average import Average
 from fer_lmdb.batches import Batches, mixed_seed
 from fer_lmdb.curves import Curves
@@ -21,7 +21,7 @@ from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device, choose_precision
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.targets import Targets, soften_loss
+from fer_lmdb.targets import Targets
 
 
 @dataclass
@@ -64,18 +64,16 @@ class Session:
 
     def _build_net(self, image_shape: tuple[int, int, int]) -> pl.Net:
         shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
-        net = self.plan.net
-        if self.targets.soft:
-            net = soften_loss(net)
-            label = list(shapes)[1]
-            shapes[label] = (self.plan.batch_size, len(self.data.scheme))
-        return pl.Net(net, phase="TRAIN", input_shapes=shapes).train()
+        net, changed = lessons.fit_net(self.plan, self.targets, len(self.data.scheme))
+        return pl.Net(net, phase="TRAIN", input_shapes=shapes | changed).train()
 
     def _read_batches(self, splits: list[str]) -> Batches:
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
-        return Batches(images, labels, self.plan.batch_size, self.plan.options.seed)
+        taught = lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, images, self.mean)
+        targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
+        return Batches(images, targets, self.plan.batch_size, self.plan.options.seed)
 
     def _read_validation(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Return validation faces and labels; None where they are trained on or do not exist."""
@@ -96,9 +94,9 @@ class Session:
         generator = torch.Generator(self.device).manual_seed(mixed_seed(seed, self.iteration, "augment"))
         torch.manual_seed(mixed_seed(seed, self.iteration, "net"))  # dropout draws from the global generator
         faces = self.transform(images, generator=generator).contiguous(memory_format=torch.channels_last)
-        faces, targets = self.targets(faces, labels, self.iteration)
+        faces, *targets = self.targets(faces, labels, self.iteration)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            outputs = self.net(**dict(zip(self.net.inputs, (faces, targets), strict=True)))
+            outputs = self.net(**dict(zip(self.net.inputs, (faces, *targets), strict=True)))
             loss = self.net.total_loss(outputs)
         if self.solver.step(loss) and self.average:
             self.average.update(self.blobs())

@@ -1,10 +1,14 @@
-"""What the loss compares with: labels, softened and mixed as the solver's extensions say.
+"""What the loss compares with: labels, softened, weighted, mixed and joined by teachers as the solver says.
 
-label_smoothing, mixup and cutmix turn a label into a distribution over the classes.
+As soon as one of the solver's extensions asks for it, a label becomes a row of targets: a distribution over the
+classes, times the weight of its face. With teachers there is a second row, of their probabilities.
 Source: Zhang et al., mixup (arXiv 1710.09412); Yun et al., CutMix (arXiv 1905.04899)
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,6 +18,7 @@ from torch.nn import functional as F
 import prototxt_like as pl
 from fer_lmdb.batches import mixed_seed
 from fer_lmdb.errors import RunError
+from fer_lmdb.votes import MODES
 
 
 class Targets:
@@ -27,45 +32,108 @@ class Targets:
         """
         self.smoothing, self.mixup, self.cutmix = solver.label_smoothing, solver.mixup, solver.cutmix
         self.mix_probability = solver.mix_probability
+        self.last_mix = round(solver.mix_until * solver.max_iter) if solver.mix_until < 1 else math.inf
         self.classes, self.seed = classes, seed
-        if not 0 <= self.smoothing < 1:
-            raise RunError(f"label_smoothing is {self.smoothing:g}; it has to be at least 0 and less than 1")
-        if self.mixup < 0 or self.cutmix < 0:
-            raise RunError(f"mixup is {self.mixup:g}, cutmix {self.cutmix:g}; neither may be below 0")
+        self.draws_votes = solver.soft_labels == "probability"
+        self.distils = bool(solver.teacher)
+        #: Gives the teachers' probabilities for the faces of a batch; None where they are known beforehand.
+        self.teach: Callable[[Tensor], Tensor] | None = None
+        self._mixes = bool(self.mixup or self.cutmix)
+        self._weighs = bool(solver.soft_labels or solver.class_weighting or solver.class_weight)
+        _check(solver)
 
     @property
     def soft(self) -> bool:
         """Tell whether targets are distributions rather than labels."""
-        return bool(self.smoothing or self.mixup or self.cutmix)
+        return bool(self.smoothing or self._mixes or self._weighs or self.distils)
 
-    def __call__(self, faces: Tensor, labels: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
-        """Return the faces and targets of an iteration.
+    def rows(
+        self, labels: Tensor, shares: Tensor | None, weights: Tensor | None, taught: Tensor | None = None
+    ) -> Tensor:
+        """Return what the faces of a split are compared with.
+
+        Args:
+            labels: (N,) int64.
+            shares: (N, classes) distributions that replace the labels, 0 for faces that do not count; or None.
+            weights: (classes,) weight of a face by its class, or None.
+            taught: (N, classes) the teachers' probabilities, or None.
+        Returns:
+            (N,) the labels as they are, or (N, 1, classes), with teachers (N, 2, classes) float32.
+        """
+        if not self.soft:
+            return labels
+        hard = F.one_hot(labels, self.classes).float() if shares is None else shares
+        importance = hard.sum(dim=1) if weights is None else hard @ weights
+        rows = torch.stack([hard] if taught is None else [hard, taught], dim=1)
+        return rows * importance[:, None, None]
+
+    def __call__(self, faces: Tensor, labels: Tensor, iteration: int) -> tuple[Tensor, ...]:
+        """Return the inputs of the net in an iteration.
 
         Args:
             faces: (N, C, H, W) float, already transformed.
-            labels: (N,) int64.
+            labels: (N,) int64 or rows of targets, as `rows` gives them.
             iteration: decides the draw.
         Returns:
-            the faces, mixed or not, and (N,) labels or (N, classes) distributions.
+            the faces, mixed or not; (N,) labels or (N, classes) distributions; with teachers another such tensor.
         """
         if not self.soft:
             return faces, labels
-        targets = F.one_hot(labels, self.classes).float()
-        targets = targets * (1 - self.smoothing) + self.smoothing / self.classes
+        rows = self.rows(labels, None, None) if labels.ndim == 1 else labels
+        if self.draws_votes:
+            rows = self._drawn(rows, iteration)
+        faces, rows = self._mixed(faces, self._smoothed(rows), iteration)
+        targets = rows.unbind(dim=1)
+        if self.teach is None:
+            return faces, *targets
+        return faces, targets[0], self.teach(faces) * targets[0].sum(dim=1, keepdim=True)
+
+    def _smoothed(self, rows: Tensor) -> Tensor:
+        """Spread a share of the labels' row evenly; the teachers' stays as it is."""
+        if not self.smoothing:
+            return rows
+        hard = rows[:, :1]
+        smooth = hard * (1 - self.smoothing) + hard.sum(dim=2, keepdim=True) * self.smoothing / self.classes
+        return torch.cat([smooth, rows[:, 1:]], dim=1)
+
+    def _drawn(self, rows: Tensor, iteration: int) -> Tensor:
+        """Draw one class from every distribution, with the weight of the whole."""
+        generator = np.random.default_rng(mixed_seed(self.seed, iteration, "votes"))
+        hard = rows[:, 0]
+        weight = hard.sum(dim=1, keepdim=True)
+        points = torch.from_numpy(generator.random((len(rows), 1), dtype=np.float32)).to(rows.device) * weight
+        drawn = (hard.cumsum(dim=1) <= points).sum(dim=1).clamp(max=self.classes - 1)
+        return torch.cat([(F.one_hot(drawn, self.classes) * weight)[:, None], rows[:, 1:]], dim=1)
+
+    def _mixed(self, faces: Tensor, rows: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
         generator = np.random.default_rng(mixed_seed(self.seed, iteration, "mix"))
-        if not (self.mixup or self.cutmix) or generator.random() >= self.mix_probability:
-            return faces, targets
+        if not self._mixes or iteration >= self.last_mix or generator.random() >= self.mix_probability:
+            return faces, rows
         partners = torch.from_numpy(generator.permutation(len(faces))).to(faces.device)
         if self._takes_cutmix(generator):
             faces, share = paste(faces, faces[partners], generator, generator.beta(self.cutmix, self.cutmix))
         else:
             share = generator.beta(self.mixup, self.mixup)
             faces = faces * share + faces[partners] * (1 - share)
-        return faces, targets * share + targets[partners] * (1 - share)
+        return faces, rows * share + rows[partners] * (1 - share)
 
     def _takes_cutmix(self, generator: np.random.Generator) -> bool:
         """Choose between the two by a coin where both are asked for."""
         return bool(self.cutmix and (not self.mixup or generator.random() < 0.5))
+
+
+def _check(solver: pl.SolverParameter) -> None:
+    if not 0 <= solver.label_smoothing < 1:
+        raise RunError(f"label_smoothing is {solver.label_smoothing:g}; it has to be at least 0 and less than 1")
+    if solver.mixup < 0 or solver.cutmix < 0:
+        raise RunError(f"mixup is {solver.mixup:g}, cutmix {solver.cutmix:g}; neither may be below 0")
+    if not (0 <= solver.mix_probability <= 1 and 0 <= solver.mix_until <= 1):
+        raise RunError(
+            f"mix_probability is {solver.mix_probability:g}, mix_until {solver.mix_until:g}; "
+            "both are parts of a whole, from 0 to 1"
+        )
+    if solver.soft_labels and solver.soft_labels not in MODES:
+        raise RunError(f'soft_labels is "{solver.soft_labels}"; it has to be one of: {", ".join(MODES)}')
 
 
 def paste(faces: Tensor, others: Tensor, generator: np.random.Generator, share: float) -> tuple[Tensor, float]:
@@ -97,9 +165,21 @@ def soften_loss(net: pl.NetParameter) -> pl.NetParameter:
     """
     copy = pl.NetParameter()
     copy.CopyFrom(net)
-    losses = [layer for layer in copy.layer if layer.type == "SoftmaxWithLoss"]
-    if not losses:
-        raise RunError(f'net "{net.name}": label_smoothing, mixup and cutmix need a SoftmaxWithLoss layer')
-    for layer in losses:
+    for layer in softmax_losses(copy):
         layer.loss_param.soft_label = True
     return copy
+
+
+def softmax_losses(net: pl.NetParameter) -> list[pl.LayerParameter]:
+    """Return the layers whose labels can become distributions.
+
+    Raises:
+        RunError: the net has none.
+    """
+    losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
+    if not losses:
+        raise RunError(
+            f'net "{net.name}": label smoothing, mixing, soft labels, class weights and teachers need a '
+            "SoftmaxWithLoss layer"
+        )
+    return losses

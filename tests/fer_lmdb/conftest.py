@@ -14,7 +14,7 @@ import prototxt_like as pl
 from fer_lmdb.build import Options as BuildOptions
 from fer_lmdb.build import build
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.labels import FER2013
+from fer_lmdb.labels import FER2013, FERPLUS
 from fer_lmdb.recipe import Options
 from fer_lmdb.sources import Sample
 
@@ -59,6 +59,26 @@ def stripes_data(tmp_path_factory) -> Path:
     """A built data set of 150 / 40 / 30 striped pictures."""
     folder = tmp_path_factory.mktemp("data") / "stripes"
     build(Stripes(), folder, BuildOptions(Preprocessing(detector="none")))
+    return folder
+
+
+class VotedStripes(Stripes):
+    """The same pictures as FER+ has them: seven votes for the stripes' class and three for the next one."""
+
+    classes = FERPLUS.classes
+
+    def __iter__(self) -> Iterator[Sample]:
+        for sample in super().__iter__():
+            votes = [0] * 10
+            votes[sample.label], votes[(sample.label + 1) % 8] = 7, 3
+            yield replace(sample, votes=tuple(votes))
+
+
+@pytest.fixture(scope="session")
+def voted_data(tmp_path_factory) -> Path:
+    """A built data set of FER+'s classes whose faces carry votes."""
+    folder = tmp_path_factory.mktemp("data") / "voted"
+    build(VotedStripes(), folder, BuildOptions(Preprocessing(detector="none"), scheme=FERPLUS))
     return folder
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fer_lmdb.errors import SourceError
-from fer_lmdb.labels import FER2013, FERPLUS, MERGED, SCHEMES, WITHOUT_DISGUST, find_label, get_scheme
+from fer_lmdb.labels import (
+    FER2013,
+    FERPLUS,
+    MERGED,
+    SCHEMES,
+    WITHOUT_DISGUST,
+    LabelScheme,
+    difference,
+    find_label,
+    get_scheme,
+)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
@@ -49,3 +59,23 @@ def test_schemes_of_six_classes() -> None:
 def test_unknown_scheme() -> None:
     with pytest.raises(SourceError, match='no label scheme is called "fer"; there are: fer2013, merged'):
         get_scheme("fer")
+
+
+def test_a_scheme_agrees_with_itself_and_with_its_copy_from_a_file() -> None:
+    for scheme in SCHEMES.values():
+        assert difference(scheme, LabelScheme(scheme.name, scheme.classes)) is None
+    assert difference(FER2013, LabelScheme("custom", FER2013.classes)) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        (FER2013, FERPLUS, "other classes: fer2013 (angry, disgust"),
+        (FER2013, MERGED, "other classes"),
+        (FER2013, LabelScheme("mine", FER2013.classes[::-1]), "the same classes in another order"),
+        (MERGED, WITHOUT_DISGUST, "merged counts disgust as angry, without-disgust leaves disgust out"),
+    ],
+)
+def test_schemes_that_must_not_be_mixed_say_why(one, other, why) -> None:
+    assert why in difference(one, other)
+    assert difference(other, one) is not None

@@ -71,7 +71,78 @@ def test_mix_probability_leaves_batches_alone():
     assert 70 < sum(alone) < 130
 
 
-@pytest.mark.parametrize("text", ["label_smoothing: 1", "label_smoothing: -0.1", "mixup: -1", "cutmix: -2"])
+def test_mixing_ends_where_mix_until_says():
+    make = targets("mixup: 1 mix_until: 0.85 max_iter: 200")
+    alone = [torch.equal(make(FACES, LABELS, i)[0], FACES) for i in range(200)]
+    assert not any(alone[:170])
+    assert all(alone[170:])
+
+
+def test_after_the_mixing_targets_stay_distributions():
+    make = targets("mixup: 1 mix_until: 0.5 max_iter: 4")
+    assert torch.equal(make(FACES, LABELS, 3)[1], torch.nn.functional.one_hot(LABELS, 5).float())
+
+
+def test_weights_multiply_the_rows_of_their_class():
+    make = targets("class_weight: [1, 2, 3, 4, 5] label_smoothing: 0.1")
+    rows = make.rows(LABELS, None, torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    _, soft = make(FACES, rows, 0)
+    assert soft.sum(1).tolist() == pytest.approx([1, 2, 3, 4, 5, 1])
+    assert soft[3].tolist() == pytest.approx([0.08, 0.08, 0.08, 3.68, 0.08])
+
+
+def test_a_face_whose_votes_do_not_count_has_no_target_whatever_is_smoothed():
+    make = targets('soft_labels: "cross-entropy" label_smoothing: 0.2')
+    shares = torch.tensor([[0.5, 0.5, 0, 0, 0], [0.0, 0, 0, 0, 0]])
+    _, soft = make(FACES[:2], make.rows(LABELS[:2], shares, None), 0)
+    assert soft[0].tolist() == pytest.approx([0.44, 0.44, 0.04, 0.04, 0.04])
+    assert soft[1].tolist() == [0, 0, 0, 0, 0]
+
+
+def test_probability_draws_labels_as_often_as_they_were_voted_for():
+    make = targets('soft_labels: "probability"')
+    shares = torch.tensor([[0.7, 0, 0.3, 0, 0], [0.0, 0, 0, 0, 1], [0.0, 0, 0, 0, 0]])
+    rows = make.rows(LABELS[:3], shares, None)
+    drawn = torch.stack([make(FACES[:3], rows, i)[1] for i in range(400)])
+    assert set(drawn.unique().tolist()) == {0.0, 1.0}
+    assert drawn[:, 0].mean(0).tolist() == pytest.approx([0.7, 0, 0.3, 0, 0], abs=0.07)
+    assert drawn[:, 1].mean(0).tolist() == [0, 0, 0, 0, 1]
+    assert drawn[:, 2].sum() == 0
+    assert torch.equal(make(FACES[:3], rows, 5)[1], make(FACES[:3], rows, 5)[1])
+
+
+def test_teachers_rows_are_mixed_like_the_labels_but_never_smoothed():
+    make = targets('teacher: "x" label_smoothing: 0.1 mixup: 1')
+    taught = torch.softmax(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), dim=1)
+    faces, hard, second = make(FACES, make.rows(LABELS, None, None, taught), 0)
+    alike = targets("mixup: 1")(FACES, taught.new_zeros(6, 1, 5) + taught[:, None], 0)
+    assert torch.equal(faces, alike[0])
+    assert torch.allclose(second, alike[1])
+    assert torch.allclose(hard.sum(1), torch.ones(6))
+
+
+def test_watching_teachers_see_the_mixed_faces():
+    make = targets('teacher: "x" mixup: 1')
+    seen = []
+    make.teach = lambda faces: (seen.append(faces), torch.full((len(faces), 5), 0.2))[1]
+    faces, _, taught = make(FACES, make.rows(LABELS, None, None), 0)
+    assert seen[0] is faces
+    assert not torch.equal(faces, FACES)
+    assert taught.shape == (6, 5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "label_smoothing: 1",
+        "label_smoothing: -0.1",
+        "mixup: -1",
+        "cutmix: -2",
+        "mix_until: 1.5",
+        "mix_probability: -1",
+        'soft_labels: "votes"',
+    ],
+)
 def test_values_out_of_range_are_refused(text):
     with pytest.raises(RunError):
         targets(text)

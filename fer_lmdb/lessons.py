@@ -1,0 +1,83 @@
+"""What a training learns from: the faces of its splits, each with its label or its row of targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import prototxt_like as pl
+from fer_lmdb import teachers, votes
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.recipe import Recipe, data_layer
+from fer_lmdb.runs import RunFolder, replaced
+from fer_lmdb.targets import Targets, soften_loss
+from fer_lmdb.weighting import class_weights
+
+
+def fit_net(plan: Recipe, targets: Targets, classes: int) -> tuple[pl.NetParameter, dict[str, tuple[int, ...]]]:
+    """Return the plan's net with losses that take the targets, and the shapes of the inputs that change."""
+    if not targets.soft:
+        return plan.net, {}
+    net = soften_loss(plan.net)
+    if targets.distils:
+        teachers.check(plan.solver)
+        net = teachers.teach_loss(net, plan.solver)
+    tops = list(data_layer(net, "TRAIN").top)[1:]  # the label, and what the teachers say
+    return net, dict.fromkeys(tops, (plan.batch_size, classes))
+
+
+def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, taught: Tensor | None) -> Tensor:
+    """Return what the faces of the training are compared with.
+
+    Args:
+        plan: its solver's soft_labels, class_weighting and class_weight.
+        data: the data set; its votes are read where they are asked for.
+        targets: makes the rows.
+        labels: (N,) int64 of all training splits, one after the other.
+        taught: (N, classes) the teachers' probabilities, or None.
+    Returns:
+        (N,) labels or (N, 1 or 2, classes) rows, on the device of the labels.
+    Raises:
+        DataSetError: votes are asked for, and there are none.
+        RunError: weights that make no sense.
+    """
+    solver, splits = plan.solver, plan.options.train_on.split("+")
+    shares = None
+    if solver.soft_labels:
+        cast = np.concatenate([votes.read(data, split) for split in splits])
+        shares = torch.from_numpy(votes.targets(cast, solver.soft_labels)).to(labels.device)
+    counts = torch.bincount(labels, minlength=len(data.scheme)) if shares is None else shares.sum(dim=0)
+    weights = class_weights(solver, counts.cpu().numpy().astype(np.float64))
+    tensor = None if weights is None else torch.from_numpy(weights).to(labels.device)
+    return targets.rows(labels, shares, tensor, taught)
+
+
+def ask_teachers(
+    plan: Recipe, data: DataSet, folder: RunFolder, targets: Targets, images: Tensor, mean: np.ndarray | None
+) -> Tensor | None:
+    """Let the teachers look at the faces, or make them ready to watch the batches.
+
+    What they say of the faces is kept in the run folder: a run that goes on needs them no more.
+
+    Returns:
+        (N, classes) float32, None where there are no teachers or they watch.
+    Raises:
+        ModelError, RunError: a teacher is missing or does not fit.
+    """
+    if not targets.distils:
+        return None
+    names: Sequence[str] = list(plan.solver.teacher)
+    kept = folder.path / "taught.safetensors"
+    if plan.solver.teacher_sees == "batches":
+        targets.teach = teachers.Watching(teachers.load(names, data), plan, mean, images.device)
+        return None
+    if kept.exists():
+        return load_file(kept)[teachers.TOP].to(images.device)
+    taught = teachers.look_at(teachers.load(names, data), images, plan.solver.temperature, images.device)
+    with replaced(kept) as partial:
+        save_file({teachers.TOP: taught.cpu().contiguous()}, partial)
+    return taught

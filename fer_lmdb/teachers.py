@@ -1,0 +1,167 @@
+"""Distillation: a net learns from the probabilities of trained models beside the labels.
+
+The loss becomes (1 - w) * cross-entropy with the labels + w * T * T * cross-entropy between the teachers'
+probabilities and the net's, both with their scores divided by the temperature T. T * T keeps the second part's
+gradients as large as the first's. Several teachers are averaged.
+
+What the teachers look at is `teacher_sees`:
+    faces     every face once, whole, in ten views, each teacher through its own crop and normalisation; costs one
+              pass before the training, and the result is kept in the run folder. The default.
+    batches   the augmented and mixed faces that the net sees, in every iteration; the truer lesson, at the price of
+              the teachers' forward pass; they have to take the very input that the net takes.
+Source: Hinton et al., Distilling the knowledge in a neural network (arXiv 1503.02531); Beyer et al., Knowledge
+    distillation: a good teacher is patient and consistent (arXiv 2106.05237)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import prototxt_like as pl
+from fer_lmdb import models, recipe
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import RunError
+from fer_lmdb.labels import difference
+from fer_lmdb.models import Model
+from fer_lmdb.targets import softmax_losses
+
+SEES = ("faces", "batches")
+VIEWS = 10
+TOP = "taught"
+
+
+def check(solver: pl.SolverParameter) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        RunError: a field out of its range.
+    """
+    if not 0 <= solver.teacher_weight <= 1:
+        raise RunError(f"teacher_weight is {solver.teacher_weight:g}; it has to be a part of the loss, from 0 to 1")
+    if not solver.temperature > 0:
+        raise RunError(f"temperature is {solver.temperature:g}; it has to be above 0")
+    if solver.teacher_sees not in SEES:
+        raise RunError(f'teacher_sees is "{solver.teacher_sees}"; it has to be one of: {", ".join(SEES)}')
+
+
+def load(names: Sequence[str], data: DataSet) -> list[Model]:
+    """Load the teachers, and make sure that they speak of the same classes and faces as the data set.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+        RunError: its classes or its faces are others.
+    """
+    found = [models.load(name) for name in names]
+    for name, model in zip(names, found, strict=True):
+        if why := difference(model.scheme, data.scheme):
+            raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
+        own, ours = model.preprocessing, data.preprocessing
+        if own != ours:
+            raise RunError(
+                f"--teacher {name} was trained on faces of {own.size} px, detector {own.detector}; {data.folder} holds "
+                f"faces of {ours.size} px, detector {ours.detector}; a teacher has to know this kind of face"
+            )
+    return found
+
+
+def look_at(teachers: Sequence[Model], images: Tensor, temperature: float, device: torch.device) -> Tensor:
+    """Return what the teachers say of whole faces, in ten views.
+
+    Args:
+        teachers: each crops and normalises in its own way.
+        images: (N, 1, H, W) uint8.
+        temperature: flattens the probabilities.
+        device: where the teachers run.
+    Returns:
+        (N, classes) float32 on that device; rows sum to 1.
+    """
+    total = sum(model.classifier(device).probabilities(images, VIEWS).astype(np.float64) for model in teachers)
+    return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
+
+
+def soften(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return the softmax of scores divided by the temperature, from the softmax of the scores.
+
+    Args:
+        probabilities: (N, classes).
+        temperature: above 0.
+    """
+    return torch.softmax(probabilities.clamp(min=1e-12).log() / temperature, dim=1)
+
+
+class Watching:
+    """Teachers that look at the augmented faces of every batch."""
+
+    def __init__(self, teachers: Sequence[Model], plan: recipe.Recipe, mean: np.ndarray | None, device: torch.device):
+        """Make them ready.
+
+        Raises:
+            RunError: one of them takes another input than the net of the plan.
+        """
+        for model in teachers:
+            _check_input(model, plan, mean)
+        self.classifiers = [model.classifier(device) for model in teachers]
+        self.temperature = plan.solver.temperature
+
+    @torch.no_grad()
+    def __call__(self, faces: Tensor) -> Tensor:
+        """Return (N, classes) probabilities for (N, C, H, W) transformed faces."""
+        votes = [classifier.outputs(faces) for classifier in self.classifiers]
+        return soften(torch.stack(votes).mean(dim=0), self.temperature)
+
+
+def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> None:
+    own = pl.parse_transform(model.transform_text)
+    ours = pl.TransformationParameter()
+    ours.CopyFrom(recipe.data_layer(plan.net, "TEST").transform_param)
+    ours.ClearField("mean_file")
+    same_mean = (model.mean is None and mean is None) or (
+        model.mean is not None and mean is not None and np.array_equal(model.mean, mean)
+    )
+    if own != ours or not same_mean:
+        raise RunError(
+            f'the teacher {model.name} takes another input ("{_line(own)}") than this net ("{_line(ours)}")'
+            f"{'' if same_mean else ', and another mean'}; use --teacher-sees faces, where each crops for itself"
+        )
+
+
+def _line(message: pl.TransformationParameter) -> str:
+    return " ".join(pl.to_text(message).split())
+
+
+def teach_loss(net: pl.NetParameter, solver: pl.SolverParameter) -> pl.NetParameter:
+    """Return a copy of a net whose losses compare with teachers as well.
+
+    Each SoftmaxWithLoss gives part of its weight to a second one, which reads the data layer's new top.
+
+    Args:
+        net: the train_val net.
+        solver: reads teacher_weight and temperature.
+    Raises:
+        RunError: the net has no SoftmaxWithLoss.
+    """
+    copy = pl.NetParameter()
+    copy.CopyFrom(net)
+    losses = softmax_losses(copy)  # before the copy grows
+    recipe.data_layer(copy, "TRAIN").top.append(TOP)
+    for loss in losses:
+        whole = loss.loss_weight[0] if loss.loss_weight else 1.0
+        _add_second_loss(copy, loss, whole * solver.teacher_weight * solver.temperature**2, solver.temperature)
+        loss.loss_weight[:] = [whole * (1 - solver.teacher_weight)]
+    return copy
+
+
+def _add_second_loss(net: pl.NetParameter, loss: pl.LayerParameter, weight: float, temperature: float) -> None:
+    cooled = net.layer.add(name=f"{loss.name}/cooled", type="Power", bottom=[loss.bottom[0]])
+    cooled.top.append(cooled.name)
+    cooled.power_param.scale = 1 / temperature
+    second = net.layer.add(name=f"{loss.name}/{TOP}", type="SoftmaxWithLoss", bottom=[cooled.name, TOP])
+    second.top.append(second.name)
+    second.loss_weight.append(weight)
+    second.loss_param.soft_label = True
+    for layer in (cooled, second):
+        layer.include.add().phase = pl.Phase.Value("TRAIN")

@@ -1,0 +1,113 @@
+"""Teachers: what they say, which of them fit, and what the student's loss makes of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import prototxt_like as pl
+from fer_lmdb import lessons, models, recipe, teachers
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import RunError
+from fer_lmdb.labels import FERPLUS
+from fer_lmdb.recipe import Options
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.targets import Targets
+
+SCORES = torch.randn(5, 4, generator=torch.Generator().manual_seed(3))
+
+
+def test_a_temperature_divides_the_scores_behind_the_probabilities():
+    found = teachers.soften(torch.softmax(SCORES, dim=1), 2.5)
+    assert torch.allclose(found, torch.softmax(SCORES / 2.5, dim=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("weight", "temperature"), [(0.3, 1.0), (0.7, 4.0)])
+def test_the_loss_is_hintons(weight, temperature):
+    """(1 - w) CE(labels) + w T T CE(teacher at T, student at T), with the gradient that follows from it."""
+    text = """layer { name: "data" type: "Data" top: "data" top: "label" transform_param { crop_size: 1 } }
+        layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
+        layer { name: "fc" type: "InnerProduct" bottom: "flat" top: "fc"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" loss_weight: 2
+          loss_param { soft_label: true } }"""
+    solver = pl.parse_solver(f"teacher_weight: {weight} temperature: {temperature}")
+    shapes = {"data": (5, 6, 1, 1), "label": (5, 4), "taught": (5, 4)}
+    net = pl.Net(teachers.teach_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
+    faces = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(1))
+    hard = F.one_hot(torch.tensor([0, 1, 2, 3, 1]), 4).float()
+    taught = torch.softmax(SCORES / temperature, dim=1)
+    found = net.total_loss(net(data=faces, label=hard, taught=taught))
+    scores = net.params["fc"][0] @ faces.flatten(1).T + net.params["fc"][1][:, None]
+    second = F.cross_entropy(scores.T / temperature, taught) * temperature**2
+    expected = 2 * ((1 - weight) * F.cross_entropy(scores.T, hard) + weight * second)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_teachers_look_at_whole_faces_in_ten_views_and_are_averaged(trained, stripes_data):
+    members = [models.load(trained.run.best), models.load(trained.run.last)]
+    images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
+    found = teachers.look_at(members, images, 2.0, torch.device("cpu"))
+    mean = np.mean([member.classifier().probabilities(images, 10) for member in members], axis=0)
+    expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
+    assert found.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
+    data = DataSet.open(stripes_data)
+    model = models.load(trained.run.path)
+    replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
+    with pytest.raises(RunError, match="its labels are not those of"):
+        teachers.load([str(tmp_path / "other.safetensors")], data)
+    replace(model, preprocessing=replace(model.preprocessing, detector="mtcnn")).save(tmp_path / "cut.safetensors")
+    with pytest.raises(RunError, match="detector mtcnn"):
+        teachers.load([str(tmp_path / "cut.safetensors")], data)
+
+
+def plan_of(options, **solver_fields):
+    plan = recipe.make(options, 150, 7)
+    solver = pl.SolverParameter()
+    solver.CopyFrom(plan.solver)
+    solver.MergeFrom(pl.SolverParameter(**solver_fields))
+    return replace(plan, solver=solver)
+
+
+def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, stripes_data):
+    model = models.load(trained.run.path)
+    plan = plan_of(options, temperature=1)
+    mean = DataSet.open(stripes_data).mean()
+    faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
+    watching = teachers.Watching([model], plan, mean, torch.device("cpu"))
+    assert torch.allclose(watching(faces), model.classifier().outputs(faces), atol=1e-6)
+    other = recipe.make(Options(model="fer_mini"), 150, 7)
+    with pytest.raises(RunError, match=r"crop_size: 44.*--teacher-sees faces"):
+        teachers.Watching([model], other, None, torch.device("cpu"))
+    with pytest.raises(RunError, match="another mean"):
+        teachers.Watching([model], plan, mean + 1, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("text", ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"'])
+def test_numbers_that_make_no_sense_are_refused(text):
+    with pytest.raises(RunError):
+        teachers.check(pl.parse_solver(text))
+
+
+def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_path):
+    teacher = tmp_path / "teacher.safetensors"
+    shutil.copy(trained.run.best, teacher)
+    plan = plan_of(options, teacher=[str(teacher)])
+    data = DataSet.open(stripes_data)
+    images = torch.from_numpy(data.read("train").images)
+
+    def ask():
+        return lessons.ask_teachers(plan, data, RunFolder(tmp_path), Targets(plan.solver, 7, 0), images, None)
+
+    first = ask()
+    teacher.unlink()
+    assert torch.equal(ask(), first)
+    assert first.shape == (150, 7)
