@@ -27,7 +27,7 @@ bench: $(READY)
 $(READY): setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd,web]'
 	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
 	$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  echo 'No libGL here: taking opencv-python-headless (all but live windows).'; \

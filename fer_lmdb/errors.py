@@ -8,6 +8,7 @@
     ├── DetectorError          a face detector that is unknown or whose package or weights are missing
     ├── ModelError             a model file that is unknown, damaged or does not fit
     ├── RunError               a run folder that cannot be started, resumed or read
+    ├── ServeError             a web service that cannot be started
     └── MissingExtra           an optional part that is not installed
 
 The command line prints the message alone (one line, no traceback) and exits with 1:
@@ -45,6 +46,10 @@ class ModelError(FerLmdbError):
 
 class RunError(FerLmdbError):
     """A run folder that cannot be started, resumed or read."""
+
+
+class ServeError(FerLmdbError):
+    """A web service that cannot be started."""
 
 
 class MissingExtra(FerLmdbError):

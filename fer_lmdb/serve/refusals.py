@@ -1,0 +1,76 @@
+"""Requests that are refused, and how that is told: a status, a word for programs, a sentence for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fer_lmdb.errors import FerLmdbError
+
+STATUS = {
+    "bad_request": 400,
+    "forbidden_origin": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "upload_too_slow": 408,
+    "too_large": 413,
+    "not_a_picture": 415,
+    "unknown_host": 421,
+    "damaged_picture": 422,
+    "wrong_request": 422,
+    "unknown_model": 422,
+    "too_many_requests": 429,
+    "internal_error": 500,
+    "queue_full": 503,
+    "waited_too_long": 503,
+    "took_too_long": 503,
+    "worker_lost": 503,
+    "not_ready": 503,
+}
+"""HTTP status by code; a code stands in `error.code` of the body and does not change between versions."""
+
+
+class Refusal(FerLmdbError):
+    """A request that is answered with an error.
+
+    Args:
+        code: a key of `STATUS`.
+        message: one sentence: what was found, what was expected, what to do next.
+        retry_after: seconds after which the same request may work.
+    """
+
+    def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.retry_after = code, message, retry_after
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return STATUS[self.code]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that belong to the answer."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the body of the answer."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.retry_after is not None:
+            error["retry_after"] = self.retry_after
+        return {"error": error}
+
+    def to_bytes(self) -> bytes:
+        """Return the body as JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False).encode()
+
+
+async def send_refusal(send: Any, refusal: Refusal, close: bool = False) -> None:
+    """Answer an ASGI request with a refusal; `close` ends the connection, where the request was not read to its end."""
+    body = refusal.to_bytes()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
+    if close:
+        headers["Connection"] = "close"
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
