@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "Measure models on a split, with N and interval.",
     "predict": "Recognise expressions in pictures and videos.",
     "watch": "Recognise expressions live, from a camera or video.",
+    "serve": "Show a web page and answer over HTTP.",
     "export": "Write a model as Caffe files or in half precision.",
     "models": "List nets and shipped models with their figures.",
     "demo": "Show the whole pipeline with drawn faces.",
