@@ -58,10 +58,10 @@ def cli() -> None:
     """Facial-expression recognition the Caffe way: LMDB, mean image, prototxt, on PyTorch.
 
     \b
-    fer-lmdb build fer2013.csv           faces -> data/fer2013/
-    fer-lmdb train --epochs 150          data/fer2013/ -> runs/NAME/
-    fer-lmdb evaluate runs/NAME          accuracy on the validation split
-    fer-lmdb predict photo.jpg           with the model that comes with the package
+    fer-lmdb build fer2013.csv      # faces -> data/fer2013/
+    fer-lmdb train --epochs 150     # data/fer2013/ -> runs/NAME/
+    fer-lmdb evaluate runs/NAME     # accuracy on the validation split
+    fer-lmdb predict photo.jpg      # with the model that comes with the package
 
     Results go to stdout, progress and hints to stderr. Every command takes --json
     and --help; fer-lmdb COMMAND --help shows examples.
@@ -73,7 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_blocks()
     _print_any_name()
     try:
-        code = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        code = cli.main(
+            args=list(arguments) if arguments is not None else None,
+            standalone_mode=False,
+            complete_var="_FER_LMDB_COMPLETE",
+        )
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
