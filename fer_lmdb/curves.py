@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,14 @@ class Curves:
     """
 
     def __init__(self, folder: Path, start: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1 if start else None)
+        """Begin a new event file.
+
+        Args:
+            folder: where the run's event files lie.
+            start: iterations done so far; what is known of later ones is forgotten.
+        """
+        _put_before(folder, int(time.time()))
+        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
 
     def training(self, iteration: int, loss: float, rate: float, faces_per_second: float) -> None:
         """Add a point of the training curves."""
@@ -56,6 +64,20 @@ class Curves:
     def close(self) -> None:
         """Close the files."""
         self._writer.close()
+
+
+def _put_before(folder: Path, second: int) -> None:
+    """Rename event files so that all come before one that begins now.
+
+    TensorBoard reads them in the order of their names, which begin with the second of their making: two may share it,
+    and a clock that was set back would put the newest first.
+    """
+    files = sorted(folder.glob("events.out.tfevents.*"))
+    if not files or int(files[-1].name.split(".")[3]) < second:
+        return
+    for number, file in enumerate(files):
+        kept = file.name.split(".", 4)[4]
+        file.rename(file.with_name(f"events.out.tfevents.{second - len(files) + number:010d}.{kept}"))
 
 
 def _grid(faces: torch.Tensor, columns: int = 8) -> torch.Tensor:

@@ -10,10 +10,12 @@ runs/<name>/
     last.safetensors     model of the newest epoch
     log.jsonl            one line per epoch
     tensorboard/         curves
+    training.lock        held by the process that trains; free again as soon as that one ends, however it ends
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -126,6 +128,20 @@ class RunFolder:
         with replaced(self.snapshot) as partial:
             save_file(tensors, partial, metadata=metadata)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training this run, and clear away what a killed one left half written.
+
+        Raises:
+            RunError: another process trains it.
+        """
+        with (self.path / "training.lock").open("w") as file:
+            if not _lock(file.fileno()):
+                raise RunError(f"{self.path}: another process is training this run; wait for its end or stop it first")
+            for partial in self.path.glob("*.partial"):
+                partial.unlink(missing_ok=True)
+            yield
+
     def add_figures(self, figures: Mapping[str, Any]) -> None:
         """Append an evaluation to the record."""
         before = self.figures.read_text(encoding="utf-8") if self.figures.exists() else ""
@@ -145,6 +161,19 @@ class RunFolder:
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""
         write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def _lock(descriptor: int) -> bool:
+    """Take a lock that worker processes do not inherit; where the file system has none, go without."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return True
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True
 
 
 @contextmanager

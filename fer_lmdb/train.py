@@ -91,16 +91,17 @@ def resume(run: str | Path | None = None, on_progress: Callable[[Progress], None
 
 
 def _run(folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[Progress], None] | None) -> Result:
-    session = Session(plan, data, folder)
-    snapshots.restore(session)
-    curves = Curves(folder.tensorboard, session.iteration)
-    try:
-        with stop_on_signal() as stop:
-            for progress in _steps(session, curves, stop):
-                if on_progress:
-                    on_progress(progress)
-    finally:
-        curves.close()
+    with folder.held():
+        session = Session(plan, data, folder)
+        snapshots.restore(session)
+        curves = Curves(folder.tensorboard, session.iteration)
+        try:
+            with stop_on_signal() as stop:
+                for progress in _steps(session, curves, stop):
+                    if on_progress:
+                        on_progress(progress)
+        finally:
+            curves.close()
     return Result(folder, session.done, session.iteration, session.log, session.best, session.initial)
 
 

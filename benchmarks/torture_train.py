@@ -1,0 +1,248 @@
+"""Kill trainings at random moments: the run goes on and ends with the very weights of one that was never killed.
+
+    python benchmarks/torture_train.py --kills 1000
+
+A training of a small net on drawn faces is started again and again in one run folder, and each time killed with
+SIGKILL at a moment drawn evenly over half the time that the whole training takes, until it comes to its end. Then its
+weights, its log and TensorBoard's curves are compared with those of a training that nobody killed. After every single
+kill the snapshot must be readable and no older than before.
+
+Most trainings start as a fork of this process, which has the libraries loaded already; so a kill falls into the
+training and not into its imports. With --programs N as many are started as a user does it, as a program of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fer_lmdb import train
+from fer_lmdb.build import Options as BuildOptions
+from fer_lmdb.build import build
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.sources.drawn import DrawnFaces
+
+EPOCHS, BATCH, FACES, VALIDATION = 8, 24, 96, 24
+CURVES = ("train/loss", "train/lr", "val/loss", "val/accuracy")
+
+DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {phase} }}
+  transform_param {{ crop_size: 42 mirror: true mean_file: "mean.binaryproto" }} data_param {{ batch_size: 24 }} }}
+"""
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 42 dim: 42 } } }\n'
+BODY = """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 5 stride: 3 weight_filler { type: "xavier" } } }
+layer { name: "norm" type: "BatchNorm" bottom: "conv" top: "conv" }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
+layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc"
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+"""
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
+PROB = 'layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }\n'
+SOLVER = """base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "multistep" gamma: 0.1 max_iter: 84 display: 1
+label_smoothing: 0.1 mixup: 0.4 ema_decay: 0.9
+"""
+
+
+# ---------------------------------------------------------------- what is trained
+
+
+def write_net(folder: Path) -> Path:
+    """Write a net as a folder like the zoo's: small, with everything that has a state or draws random numbers."""
+    folder.mkdir()
+    (folder / "train_val.prototxt").write_text(DATA.format(phase="TRAIN") + DATA.format(phase="TEST") + BODY + LOSS)
+    (folder / "deploy.prototxt").write_text(INPUT + BODY + PROB)
+    (folder / "solver.prototxt").write_text(SOLVER)
+    return folder
+
+
+def prepare(folder: Path) -> train.Options:
+    """Build the data set and the net; return the options of the training."""
+    build(DrawnFaces(FACES, VALIDATION, 7), folder / "data", BuildOptions(Preprocessing(detector="none")))
+    return train.Options(
+        model=str(write_net(folder / "net")),
+        data=str(folder / "data"),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        precision="float32",
+        device="cpu",
+    )
+
+
+# ---------------------------------------------------------------- starting and killing
+
+
+def go(options: train.Options, run: Path) -> None:
+    """Start the training, or go on with it."""
+    if (run / "run.json").exists():
+        train.resume(run)
+    else:
+        train.train(options, run)
+
+
+def start_fork(options: train.Options, run: Path) -> int:
+    """Train in a fork of this process; return its number."""
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            go(options, run)
+            code = 0
+        finally:
+            os._exit(code)
+    return process
+
+
+def start_program(options: train.Options, run: Path) -> int:
+    """Train as a user does; return the number of the process."""
+    command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(run)]
+    if (run / "run.json").exists():
+        command.append("--resume")
+    else:
+        command += ["--model", options.model, "--data", options.data, "--epochs", str(options.epochs)]
+        command += ["--batch", str(options.batch_size), "--precision", options.precision, "--device", options.device]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment).pid
+
+
+def wall_of(start: Callable[[train.Options, Path], int], options: train.Options, run: Path) -> float:
+    """Return the seconds that a training takes when nobody kills it."""
+    began = time.perf_counter()
+    if os.waitstatus_to_exitcode(os.waitpid(start(options, run), 0)[1]) != 0:
+        raise SystemExit(f"{run}: the training that nobody kills did not come to its end")
+    return time.perf_counter() - began
+
+
+# ---------------------------------------------------------------- looking at what is left
+
+
+def iteration_of(run: Path) -> int | None:
+    """Return where the snapshot stands; a damaged one is an error. None where there is none yet."""
+    snapshot = RunFolder(run).read_snapshot()
+    return None if snapshot is None else int(snapshot.facts["iteration"])
+
+
+def curves_of(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return the curves as TensorBoard shows them; of the speed, which is never the same, the steps alone."""
+    events = EventAccumulator(str(RunFolder(run).tensorboard), size_guidance={"scalars": 0})
+    events.Reload()
+    curves = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in CURVES}
+    return {**curves, "steps": [(event.step, 0.0) for event in events.Scalars("train/faces_per_second")]}
+
+
+def compare(run: Path, whole: Path) -> None:
+    """Compare a run that was killed with one that was not; any difference is an error."""
+    for name in ("last.safetensors", "best.safetensors", "snapshot.safetensors"):
+        one, other = load_file(run / name), load_file(whole / name)
+        if one.keys() != other.keys() or not all(torch.equal(one[key], other[key]) for key in one):
+            raise SystemExit(f"{run / name} differs from {whole / name}")
+    if RunFolder(run).read_log() != RunFolder(whole).read_log():
+        raise SystemExit(f"{run}: its log differs from that of {whole}")
+    expected = curves_of(whole)
+    for tag, found in curves_of(run).items():
+        if found != expected[tag]:
+            raise SystemExit(f"{run}: the curve {tag} is {found}, not {expected[tag]}")
+    if list(run.glob("*.partial")):
+        raise SystemExit(f"{run}: a half-written file was left")
+
+
+class Campaign:
+    """Kills trainings one after the other and counts."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.moments = folder, random.Random(seed)
+        self.options = prepare(folder)
+        self.whole = folder / "whole"
+        go(self.options, self.whole)  # here, so that forks find everything loaded
+        self.kills, self.runs, self.half_written, self.seconds = 0, 0, 0, 0.0
+        self.outcomes: Counter[str] = Counter()
+
+    def torture(self, kills: int, start: Callable[[train.Options, Path], int]) -> None:
+        """Kill that many trainings; each run comes to its end and is compared."""
+        wanted = self.kills + kills
+        self.seconds = wall_of(start, self.options, self.folder / f"timed by {start.__name__}")
+        while self.kills < wanted:
+            self.runs += 1
+            run = self.folder / f"run-{self.runs}"
+            began, before = time.perf_counter(), self.kills
+            while self._kill_once(run, wanted, start):
+                pass
+            compare(run, self.whole)
+            if start is start_fork and self.kills > before:  # other programs come and go
+                self.seconds += 0.1 * (time.perf_counter() - began - self.seconds)
+            shutil.rmtree(run)
+
+    def _kill_once(self, run: Path, wanted: int, start: Callable[[train.Options, Path], int]) -> bool:
+        """Start or go on, and kill; return whether the training has not come to its end."""
+        before = iteration_of(run)
+        process = start(self.options, run)
+        if self.kills < wanted:
+            time.sleep(self.moments.uniform(0, self.seconds / 2))
+            os.kill(process, signal.SIGKILL)
+        status = os.waitpid(process, 0)[1]
+        if not os.WIFSIGNALED(status):
+            if os.waitstatus_to_exitcode(status) != 0:
+                raise SystemExit(f"{run}: the training failed with code {os.waitstatus_to_exitcode(status)}")
+            return False
+        after = iteration_of(run)
+        if (after or 0) < (before or 0):
+            raise SystemExit(f"{run}: the snapshot fell back from iteration {before} to {after}")
+        self.kills += 1
+        self.outcomes[self._where(run, before, after)] += 1
+        self.half_written += bool(list(run.glob("*.partial")))
+        return True
+
+    def _where(self, run: Path, before: int | None, after: int | None) -> str:
+        """Say how far a killed training had come."""
+        if not (run / "run.json").exists():
+            return "before the run began"
+        if after is None:
+            return "before its first snapshot"
+        return "went on without a new snapshot" if after == before else "after a new snapshot"
+
+    def report(self) -> dict[str, object]:
+        """Return the count."""
+        return {
+            "kills": self.kills,
+            "runs": self.runs,
+            "iterations_of_a_run": EPOCHS * FACES // BATCH,
+            "outcomes": dict(self.outcomes.most_common()),
+            "kills_that_left_a_half_written_file": self.half_written,
+        }
+
+
+def main() -> None:
+    """Read the options, run, print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--programs", type=int, default=0, help="how many of them hit a program of its own")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports every curve that goes on
+    with tempfile.TemporaryDirectory() as folder:
+        campaign = Campaign(Path(folder), arguments.seed)
+        campaign.torture(arguments.kills - arguments.programs, start_fork)
+        if arguments.programs:
+            campaign.torture(arguments.programs, start_program)
+        print(json.dumps(campaign.report(), indent=2))
+
+
+if __name__ == "__main__":
+    main()
