@@ -139,7 +139,7 @@ def _from_file(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Te
             preprocessing=Preprocessing.from_dict(json.loads(texts["preprocessing"])),
             facts=json.loads(texts["facts"]),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the model's description is damaged ({error!r}); export the model again") from error
 
 

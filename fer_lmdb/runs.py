@@ -95,10 +95,10 @@ class RunFolder:
             RunError: this is no run folder, or the file is damaged.
         """
         try:
-            config: dict[str, Any] = json.loads(self.config.read_text(encoding="utf-8"))
+            config: dict[str, Any] = _mapping(self.config.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.path}: no run.json there; is it a run folder written by fer-lmdb train?") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{self.config}: damaged ({error})") from error
         return config
 
@@ -118,7 +118,7 @@ class RunFolder:
             with safe_open(self.snapshot, framework="pt") as file:
                 facts = json.loads((file.metadata() or {})["facts"])
                 return Snapshot({key: file.get_tensor(key) for key in file.keys()}, facts)  # noqa: SIM118
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{self.snapshot}: damaged ({error}); delete it to train this run from its start") from error
 
     def write_snapshot(self, snapshot: Snapshot) -> None:
@@ -149,14 +149,12 @@ class RunFolder:
 
     def read_figures(self) -> list[dict[str, Any]]:
         """Return the newest evaluation of every split and number of views."""
-        lines = self.figures.read_text(encoding="utf-8").splitlines() if self.figures.exists() else []
-        newest = {(record["split"], record["tta"]): record for record in map(json.loads, lines)}
+        newest = {(record.get("split"), record.get("tta")): record for record in _read_records(self.figures)}
         return [newest[key] for key in sorted(newest, key=str)]
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the log: a record per epoch, oldest first; empty before the first has ended."""
-        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        return [json.loads(line) for line in lines]
+        return _read_records(self.log)
 
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""
@@ -174,6 +172,26 @@ def _lock(descriptor: int) -> bool:
     except OSError as error:
         return error.errno not in (errno.EACCES, errno.EAGAIN)
     return True
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"found {type(value).__name__}, expected an object")
+    return value
+
+
+def _read_records(path: Path) -> list[dict[str, Any]]:
+    """Return a file's lines, each a JSON object; none where there is no file.
+
+    Raises:
+        RunError: a line is none.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return [_mapping(line) for line in text.splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path}: damaged ({error}); delete it to go on without it") from error
 
 
 @contextmanager

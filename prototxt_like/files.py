@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,7 +177,9 @@ def read_bytes(path: PathLike, limit: int) -> bytes:
     """
     try:
         with Path(path).open("rb") as file:
-            content = file.read(limit + 1)
+            status = os.fstat(file.fileno())  # reading takes all memory that it is allowed, before it reads
+            expected = status.st_size if stat.S_ISREG(status.st_mode) else limit
+            content = file.read(min(expected, limit) + 1)
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(content) > limit:

@@ -67,3 +67,13 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):
         RunFolder(tmp_path).read_config()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "3\n", "[" * 100_000, "\xff", '{"split": "val"}\nhalf'])
+@pytest.mark.parametrize("name", ["run.json", "log.jsonl", "figures.jsonl"])
+def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
+    (folder.path / name).write_text(content, encoding="latin-1")
+    read = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_figures}[name]
+    with pytest.raises(RunError, match=f"{name}: damaged") as failure:
+        read()
+    assert "\n" not in str(failure.value)
