@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from fer_lmdb.errors import RunError
+
 
 class Average:
     """Follows weights: average = decay * average + (1 - decay) * weight after each update.
@@ -15,6 +17,13 @@ class Average:
     """
 
     def __init__(self, blobs: Mapping[str, Tensor], decay: float) -> None:
+        """Begin with the weights as they are.
+
+        Raises:
+            RunError: the decay is no part of a whole.
+        """
+        if not 0 <= decay < 1:
+            raise RunError(f"ema_decay is {decay:g}; it has to be at least 0 and less than 1, for instance 0.999")
         self.decay = decay
         self.blobs = {name: blob.detach().clone() for name, blob in blobs.items()}
 

@@ -11,6 +11,7 @@ import torch
 import prototxt_like as pl
 from fer_lmdb import models
 from fer_lmdb.errors import RunError
+from fer_lmdb.labels import LabelScheme, difference
 
 
 @dataclass(frozen=True)
@@ -37,32 +38,54 @@ class Initial:
         return f"{len(self.loaded)} layers start from {self.source}; freshly filled: {fresh}"
 
 
-def load_into(net: pl.Net, name_or_path: str) -> Initial:
+def load_into(net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_classifier: bool = False) -> Initial:
     """Copy a model's weights into the layers of the same name.
 
     Args:
         net: the net to train.
         name_or_path: a Caffe .caffemodel, or whatever `models.load` takes.
+        scheme: the labels that the net shall learn.
+        fresh_classifier: leave the layers whose outputs are the classes as they are filled.
     Raises:
-        RunError: no layer fits.
+        RunError: no layer fits, or the model's labels are others and its classifier is not to be left out.
         WeightsError: a layer of a caffemodel has the name but not the shape of one of the net (Caffe's rule).
         ModelError, FileError: there is no such model, or it is damaged.
     """
+    last = {layer.name for layer in pl.zoo.classifiers(net.parameter_message)} if fresh_classifier else set()
     if Path(name_or_path).suffix == ".caffemodel":
-        report = pl.load_weights(net, name_or_path)
-        loaded = [name for name in report.loaded if name in net.params]
+        loaded = _load_caffemodel(net, name_or_path, last)
     else:
-        loaded = _copy(models.load(name_or_path).weights, net)
+        model = models.load(name_or_path)
+        why = difference(model.scheme, scheme)
+        if why and not fresh_classifier:
+            raise RunError(
+                f"--init {name_or_path}: its labels are not those of the data set ({why}); "
+                "--fresh-classifier takes its other layers and begins the last one afresh"
+            )
+        loaded = _copy(model.weights, net, last)
     if not loaded:
         raise RunError(f"--init {name_or_path}: none of its layers has the name and shape of a layer of this net")
     return Initial(str(name_or_path), loaded, [name for name in net.params if name not in loaded])
 
 
+def _load_caffemodel(net: pl.Net, path: str, left_out: set[str]) -> list[str]:
+    """Load all layers, and put back what is to be left out; a caffemodel does not say what its classes are."""
+    kept = {name: [blob.clone() for blob in net.params[name]] for name in left_out}
+    report = pl.load_weights(net, path)
+    with torch.no_grad():
+        for name, blobs in kept.items():
+            for blob, before in zip(net.params[name], blobs, strict=True):
+                blob.copy_(before)
+    return [name for name in report.loaded if name in net.params and name not in left_out]
+
+
 @torch.no_grad()
-def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net) -> list[str]:
-    """Copy the blobs of layers that fit as a whole; a last layer with other classes does not, and stays fresh."""
+def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net, left_out: set[str]) -> list[str]:
+    """Copy the blobs of layers that fit as a whole."""
     loaded = []
     for layer, blobs in net.params.items():
+        if layer in left_out:
+            continue
         pairs = [(blob, weights.get(f"{layer}/{i}")) for i, blob in enumerate(blobs)]
         fitting = [(blob, source) for blob, source in pairs if source is not None and source.shape == blob.shape]
         if len(fitting) == len(blobs):

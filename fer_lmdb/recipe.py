@@ -7,33 +7,16 @@ so that a run can be read, repeated and gone on with from its folder alone.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import prototxt_like as pl
+from fer_lmdb import wishes
 from fer_lmdb.errors import RunError
 from fer_lmdb.runs import RunFolder, write_whole
-
-# Where a multistep rate falls, as fractions of the training.
-STEPS = (0.60, 0.85)
-TRAIN_ON = ("train", "train+val")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked for; None leaves it to the solver file."""
-
-    model: str = "face_emotion_net"
-    data: str = "data/fer2013"
-    epochs: int | None = None
-    batch_size: int | None = None
-    base_lr: float | None = None
-    seed: int = 0
-    init: str | None = None
-    train_on: str = "train"
-    precision: str = "auto"
-    device: str = "auto"
+from fer_lmdb.wishes import Options
 
 
 @dataclass(frozen=True)
@@ -109,27 +92,20 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     Raises:
         RunError: an option makes no sense.
     """
-    _check(options, epoch_size)
+    wishes.check(options)
+    if epoch_size == 0:
+        raise RunError(f"{options.data}: the training split is empty; build the data set again")
     net, deploy, solver = _read_files(options.model)
+    layer = data_layer(net, "TRAIN")
     if options.batch_size is not None:
-        data_layer(net, "TRAIN").data_param.batch_size = options.batch_size
-    if options.base_lr is not None:
-        solver.base_lr = options.base_lr
+        layer.data_param.batch_size = options.batch_size
+    epoch_iterations = Fraction(epoch_size, layer.data_param.batch_size)  # exact: epochs end where they should
+    wishes.work_into(options, solver, layer.transform_param, epoch_iterations)
+    wishes.set_length(solver, options, epoch_iterations)
     solver.random_seed = options.seed
     if solver.iter_size != 1:
         raise RunError(f"the solver has iter_size {solver.iter_size}, which train does not follow; use --batch instead")
-    recipe = Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
-    return recipe if options.epochs is None else _with_epochs(recipe, options.epochs)
-
-
-def _check(options: Options, epoch_size: int) -> None:
-    if options.train_on not in TRAIN_ON:
-        raise RunError(f'--train-on "{options.train_on}": expected {" or ".join(TRAIN_ON)}')
-    for name, value in (("--epochs", options.epochs), ("--batch", options.batch_size), ("--base-lr", options.base_lr)):
-        if value is not None and value <= 0:
-            raise RunError(f"{name} {value}: must be above 0")
-    if epoch_size == 0:
-        raise RunError(f"{options.data}: the training split is empty; build the data set again")
+    return Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
 
 
 def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.SolverParameter]:
@@ -139,17 +115,6 @@ def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.Solver
         pl.read_net(folder / "deploy.prototxt"),
         pl.read_solver(folder / "solver.prototxt"),
     )
-
-
-def _with_epochs(recipe: Recipe, epochs: int) -> Recipe:
-    """Return the recipe with another length; a multistep rate falls at 60 % and 85 % of it."""
-    solver = pl.SolverParameter()
-    solver.CopyFrom(recipe.solver)
-    solver.max_iter = math.ceil(epochs * recipe.epoch_size / recipe.batch_size)
-    if solver.lr_policy == "multistep":
-        del solver.stepvalue[:]
-        solver.stepvalue.extend(round(fraction * solver.max_iter) for fraction in STEPS)
-    return replace(recipe, solver=solver)
 
 
 def data_layer(net: pl.NetParameter, phase: str) -> pl.LayerParameter:

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import __version__, lessons, patience, recipe
+from fer_lmdb import __version__, cycles, lessons, patience, recipe
 from fer_lmdb.average import Average
 from fer_lmdb.batches import Batches, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
-from fer_lmdb.initial import load_into
+from fer_lmdb.initial import Initial, load_into
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device, choose_precision
 from fer_lmdb.recipe import Recipe
@@ -45,7 +45,7 @@ class Session:
         self.net = self._build_net(mean.shape)
         # A run that goes on has its weights in the snapshot; the model that it began with may be gone.
         begins = options.init is not None and not self.folder.snapshot.exists()
-        self.initial = load_into(self.net, str(options.init)) if begins else None
+        self.initial = self._load_initial(str(options.init)) if begins else None
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
         self.solver = pl.Solver(plan.solver, self.net, fused=self.dtype != torch.float32)
@@ -56,6 +56,7 @@ class Session:
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
         self.batches = self._read_batches(options.train_on.split("+"))
         self.validation = self._read_validation()
+        cycles.check(plan.solver)
         patience.check(plan.solver, has_validation=self.validation is not None)
         self.average = Average(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
         self.classifier = self.model().classifier(self.device)
@@ -66,6 +67,9 @@ class Session:
         shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
         net, changed = lessons.fit_net(self.plan, self.targets, len(self.data.scheme))
         return pl.Net(net, phase="TRAIN", input_shapes=shapes | changed).train()
+
+    def _load_initial(self, name: str) -> Initial:
+        return load_into(self.net, name, self.data.scheme, fresh_classifier=self.plan.options.fresh_classifier)
 
     def _read_batches(self, splits: list[str]) -> Batches:
         parts = [self.data.read(split) for split in splits]
@@ -103,6 +107,8 @@ class Session:
         self.iteration += 1
         self.loss_sum += loss.detach()
         self.loss_count += 1
+        if cycles.is_kept(self.plan.solver, self.iteration):
+            cycles.keep(self.model(), self.folder, self.iteration)
         return faces, loss.detach()
 
     def finite(self, loss: torch.Tensor) -> float:

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.command import Command
+from fer_lmdb.cli.grouped import GroupedCommand, GroupedOption
 from fer_lmdb.cli.output import emit, err_console, json_option, next_step, note
-from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL, NET, RUN
+from fer_lmdb.cli.train_options import training_options
 
 if TYPE_CHECKING:
     from fer_lmdb.train import Progress, Result
-
-# Options that shape a run; a run that goes on takes them from its own folder.
-SHAPING = ("model", "data", "epochs", "batch_size", "base_lr", "seed", "init", "train_on", "precision", "device")
-
 
 EXAMPLES = """
 # as the net's solver.prototxt says, but 150 epochs
@@ -24,6 +20,8 @@ fer-lmdb train --epochs 150
 fer-lmdb train --model resnet34 --run mine --seed 1 --base-lr 0.02
 # go on with a run that was interrupted
 fer-lmdb train --resume --run mine
+# a student that learns from two models, and stops when it gets no better
+fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop 10
 # fine-tune the shipped model on your own faces
 fer-lmdb train --data data/mine --init face_emotion_net --base-lr 0.001
 # watch curves and augmented faces
@@ -31,35 +29,8 @@ tensorboard --logdir runs
 """
 
 
-@click.command("train", cls=Command, examples=EXAMPLES)
-@click.option(
-    "--model", type=NET, default="face_emotion_net", show_default=True, help="Net of the zoo, or a folder like one."
-)
-@click.option(
-    "--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder that build has written."
-)
-@click.option("--run", type=RUN, help="Name below runs/, or a path.  [default: the net's name with the next number]")
-@click.option("--epochs", type=int, help="Length; a multistep rate falls at 60 % and 85 %.  [default: solver file]")
-@click.option("--batch", "batch_size", type=int, help="Faces per iteration.  [default: the net's data layer]")
-@click.option("--base-lr", type=float, help="Initial learning rate.  [default: solver file]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides weights, order, crops and dropout.")
-@click.option("--init", type=MODEL, help="Fine-tune: start from a model's or a .caffemodel's weights.")
-@click.option(
-    "--train-on",
-    type=click.Choice(["train", "train+val"]),
-    default="train",
-    show_default=True,
-    help="Splits to learn from; with train+val nothing is left to choose the best epoch by.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "bfloat16", "float32"]),
-    default="auto",
-    show_default=True,
-    help="auto: bfloat16 where the processor is fast at it.",
-)
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ...")
-@click.option("--resume", is_flag=True, help="Go on with --run (or the newest run) from its last snapshot.")
+@click.command("train", cls=GroupedCommand, examples=EXAMPLES)
+@training_options
 @json_option
 @click.pass_context
 def command(context: click.Context, run: str | None, resume: bool, as_json: bool, **shaping: Any) -> None:
@@ -68,6 +39,9 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     Writes runs/NAME/ with the best model by validation, TensorBoard curves and
     snapshots. Ctrl-C saves and says how to go on; a killed run goes on with --resume
     and ends with the very weights of a run that was never interrupted.
+
+    The recipe is the net's own solver.prototxt; options change it, and the run
+    folder keeps what came out. docs/recipes.md explains each of them.
     """
     from fer_lmdb import train as stage
 
@@ -76,7 +50,8 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
             _refuse_shaping(context)
             result = stage.resume(run, display.show)
         else:
-            result = stage.train(stage.Options(**shaping), run, display.show)
+            teachers = list(shaping.pop("teachers")) or None
+            result = stage.train(stage.Options(**shaping, teachers=teachers), run, display.show)
     if result.initial:
         note(result.initial.sentence())
     _report(result, as_json)
@@ -87,11 +62,17 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
 
 
 def _refuse_shaping(context: click.Context) -> None:
-    given = [name for name in SHAPING if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE]
+    """A run that goes on takes its recipe from its own folder."""
+    typed = click.core.ParameterSource.COMMANDLINE
+    given = [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if isinstance(parameter, GroupedOption)
+        and parameter.name not in ("run", "resume")
+        and context.get_parameter_source(parameter.name or "") is typed
+    ]
     if given:
-        flags = {"batch_size": "batch"}
-        names = ", ".join("--" + flags.get(name, name).replace("_", "-") for name in given)
-        raise click.UsageError(f"--resume goes on with the run's own options; leave out {names}")
+        raise click.UsageError(f"--resume goes on with the run's own options; leave out {', '.join(given)}")
 
 
 def _report(result: Result, as_json: bool) -> None:

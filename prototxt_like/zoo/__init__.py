@@ -7,7 +7,7 @@ from pathlib import Path
 from prototxt_like.errors import FileError, NetError
 from prototxt_like.files import read_net
 from prototxt_like.nearest import did_you_mean
-from prototxt_like.schema.caffe_schema_pb2 import NetParameter
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
 
 _FOLDER = Path(__file__).parent
 _READERS_OF_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")
@@ -56,11 +56,19 @@ def set_classes(net: NetParameter, classes: int) -> NetParameter:
         raise NetError(f"{classes} classes asked for; a classifier needs two or more")
     copy = NetParameter()
     copy.CopyFrom(net)
-    scores = {layer.bottom[0] for layer in copy.layer if layer.type in _READERS_OF_SCORES and layer.bottom}
-    products = [layer for layer in copy.layer if layer.type == "InnerProduct"]
-    if not products:
-        raise NetError(f'net "{net.name}": no InnerProduct layer whose outputs could be set to {classes} classes')
-    classifiers = [layer for layer in products if scores.intersection(layer.top)] or products[-1:]
-    for layer in classifiers:
+    for layer in classifiers(copy):
         layer.inner_product_param.num_output = classes
     return copy
+
+
+def classifiers(net: NetParameter) -> list[LayerParameter]:
+    """The layers of a net whose outputs are the classes, as `set_classes` finds them.
+
+    Raises:
+        NetError: no InnerProduct layer.
+    """
+    scores = {layer.bottom[0] for layer in net.layer if layer.type in _READERS_OF_SCORES and layer.bottom}
+    products = [layer for layer in net.layer if layer.type == "InnerProduct"]
+    if not products:
+        raise NetError(f'net "{net.name}": no InnerProduct layer whose outputs could be set to the classes')
+    return [layer for layer in products if scores.intersection(layer.top)] or products[-1:]

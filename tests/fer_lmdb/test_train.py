@@ -19,6 +19,7 @@ from fer_lmdb import models, train
 from fer_lmdb.errors import DataSetError, RunError
 from fer_lmdb.export import export
 from fer_lmdb.initial import load_into
+from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 
 
 def curve(run, tag):
@@ -135,11 +136,34 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
 
 def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
     net = pl.Net(pl.zoo.set_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
-    initial = load_into(net, str(trained.run.path))
+    filled = [blob.clone() for blob in net.params["fc3"]]
+    initial = load_into(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), fresh_classifier=True)
     assert initial.fresh == ["fc3"]
     assert "conv1" in initial.loaded
+    assert all(torch.equal(*pair) for pair in zip(net.params["fc3"], filled, strict=True))
     with pytest.raises(RunError, match="none of its layers"):
-        load_into(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path))
+        load_into(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path), FER2013)
+
+
+def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small_net, tmp_path):
+    net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
+    mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
+    with pytest.raises(RunError, match=r"another order.*--fresh-classifier"):
+        load_into(net, str(trained.run.path), mirrored)
+    six = replace(models.load(trained.run.path), scheme=MERGED)
+    six.save(tmp_path / "six.safetensors")
+    with pytest.raises(RunError, match="merged counts disgust as angry, without-disgust leaves disgust out"):
+        load_into(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
+
+
+def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_path):
+    export(trained.run.path, "caffe", tmp_path)
+    net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
+    filled = net.params["fc3"][0].clone()
+    initial = load_into(net, str(tmp_path / "small_net.caffemodel"), FER2013, fresh_classifier=True)
+    assert initial.fresh == ["fc3"]
+    assert torch.equal(net.params["fc3"][0], filled)
+    assert torch.equal(net.params["conv1"][0], models.load(trained.run.path).weights["conv1/0"])
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
@@ -240,6 +264,63 @@ def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monke
     train.train(options, tmp_path / "run")
     monkeypatch.setattr(train.Session, "step", step)
     assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
+
+
+def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
+    options = replace(options, policy="cosine", cycles=3, min_lr=0.0)
+    result = train.train(options, tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run" / "kept").iterdir()) == [
+        "00000010.safetensors",
+        "00000020.safetensors",
+        "00000030.safetensors",
+    ]
+    assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
+    assert torch.equal(
+        load_file(tmp_path / "run" / "kept" / "00000030.safetensors")["conv1/0"], weights_of(result.run)["conv1/0"]
+    )
+
+
+def test_a_student_learns_from_votes_weights_and_teachers_and_resumes_bit_for_bit(
+    options, voted_data, tmp_path, monkeypatch
+):
+    teacher = train.train(replace(options, data=str(voted_data), epochs=1), tmp_path / "teacher").run.best
+    options = replace(
+        options,
+        data=str(voted_data),
+        epochs=2,
+        soft_labels="probability",
+        class_weights="inverse-root",
+        teachers=[str(teacher)],
+        mixup=0.4,
+        mix_until=0.7,
+        clip=5.0,
+    )
+    whole = train.train(options, tmp_path / "whole")
+    assert whole.best["val_accuracy"] > 0.3  # chance: 0.14
+    stop_after(13, monkeypatch)
+    train.train(options, tmp_path / "run")
+    monkeypatch.undo()
+    teacher.unlink()  # what it said is in the run folder
+    assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
+
+
+def test_teachers_that_watch_the_batches_teach_too(options, trained, tmp_path):
+    options = replace(options, epochs=1, teachers=[str(trained.run.best)], teacher_sees="batches", teacher_weight=1.0)
+    assert train.train(options, tmp_path / "run").best["val_accuracy"] > 0.2  # chance: 0.14
+    assert not (tmp_path / "run" / "taught.safetensors").exists()
+
+
+def stop_after(iteration, monkeypatch):
+    """Let a training get Ctrl-C after an iteration."""
+    step = train.Session.step
+
+    def step_then_ctrl_c(session):
+        result = step(session)
+        if session.iteration == iteration:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
 
 
 def test_the_model_holds_the_averaged_weights(options, tmp_path):
