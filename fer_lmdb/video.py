@@ -8,7 +8,7 @@ plays, or that take a quarter of a second for a frame).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import MAX_PIXELS, printable
+from fer_lmdb.sound import Sound
 
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 _TIME_BASE = Fraction(1, 90_000)
@@ -139,12 +140,13 @@ class VideoWriter:
     Args:
         path: the file; .mp4, .m4v, .mov, .mkv or .webm.
         rate: frames a second, for players that want a number; times are those of the frames.
+        sound_of: a video whose sound goes along.
 
     Raises:
         PictureError: the ending is unknown, or the file cannot be written.
     """
 
-    def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE) -> None:
+    def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE, sound_of: Path | None = None) -> None:
         self.path, self.name = path, printable(path)
         codec = _encoder_for(path)
         self._partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -158,8 +160,20 @@ class VideoWriter:
         self._stream = stream
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE
+        self._sound = self._open_sound(sound_of)
         self._size: tuple[int, int] | None = None
         self._last = -1
+
+    def _open_sound(self, source: Path | None) -> Sound | None:
+        try:
+            return None if source is None else Sound(source, self._output, self.path.suffix)
+        except (FFmpegError, ValueError):
+            return None  # no video at all, as its reader says
+
+    @property
+    def note(self) -> str | None:
+        """What is missing although it was asked for, one line."""
+        return self._sound.missing if self._sound else None
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
         """Append a frame; one of another size than the first is fitted into it.
@@ -175,10 +189,15 @@ class VideoWriter:
         self._last = frame.pts = max(self._last + 1, round(time_s / _TIME_BASE))
         frame.time_base = _TIME_BASE
         self._mux(frame)
+        if self._sound:
+            self._checked(self._sound.write_until, time_s)
 
     def _mux(self, frame: Any) -> None:
+        self._checked(lambda: self._output.mux(self._stream.encode(frame)))
+
+    def _checked(self, write: Callable[..., object], *arguments: object) -> None:
         try:
-            self._output.mux(self._stream.encode(frame))
+            write(*arguments)
         except (FFmpegError, OSError) as error:
             raise PictureError(f"{self.name}: cannot be written: {_reason(error)}") from error
 
@@ -191,6 +210,10 @@ class VideoWriter:
         try:
             if self._size is not None and error is None:
                 self._mux(None)
+                if self._sound:
+                    self._checked(self._sound.finish)
+            if self._sound:
+                self._sound.close()
             self._output.close()
             if self._size is not None and error is None:
                 self._partial.replace(self.path)

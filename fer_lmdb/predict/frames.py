@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class SeenFrame:
     image: NDArray[np.uint8] | None
 
 
-def predict_video(path: Path, recognizer: Recognizer, every: int = 3) -> Iterator[SeenFrame]:
+def predict_video(path: str | os.PathLike[str], recognizer: Recognizer, every: int = 3) -> Iterator[SeenFrame]:
     """Yield every frame of a video with its faces; where the video breaks off, a last one with the reason.
 
     Args:

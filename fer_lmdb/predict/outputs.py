@@ -73,10 +73,10 @@ class AnnotatedCopies:
             write_picture(path, annotate(seen.image, seen.prediction.faces))
 
     def video(self, found: Found) -> VideoWriter:
-        """Return a writer for a video's annotated frames."""
+        """Return a writer for a video's annotated frames; the sound goes along."""
         from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoWriter
 
-        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
+        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"), sound_of=found.path)
 
     def _choose(self, found: Found, writable: Collection[str], otherwise: str) -> Path:
         suffix = found.path.suffix if found.path.suffix.lower() in writable else otherwise
