@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
@@ -23,6 +23,16 @@ check: lint test
 
 bench: $(READY)
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+# The pages that the program writes itself.
+docs: $(READY)
+	$(BIN)/python -m fer_lmdb.cli.reference docs/reference.md
+	$(BIN)/python -m fer_lmdb.catalogue docs/models.md
+	$(BIN)/python -m prototxt_like.catalogue docs/prototxt.md
+
+# The pictures of README.md and docs/; those of web pages need chromium.
+gallery: $(READY)
+	$(BIN)/python docs/gallery.py
 
 $(READY): setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)

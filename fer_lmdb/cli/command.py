@@ -48,7 +48,7 @@ class Command(click.Command):
             formatter.write("".join(f"  {line}\n" for line in self.examples))
 
     def _format_environment(self, formatter: click.HelpFormatter) -> None:
-        """Say how variables are named; docs/reference.md lists them."""
+        """Say how the variables are called."""
         example = next(option for option in self.params if isinstance(option, click.Option))
         with formatter.section("Environment"):
             formatter.write_text(

@@ -1,0 +1,195 @@
+"""Make the pictures of README.md and docs/ with the program itself: ``make gallery``.
+
+python docs/gallery.py              # all of them, into docs/images/
+python docs/gallery.py terminal     # one
+
+People in the pictures: NASA's portrait of Eileen Collins (public domain, from scikit-image) and drawn faces.
+What needs chromium or an optional part that is not there is left as it is, and named.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+from skimage import data
+
+from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.video import VideoReader, VideoWriter
+
+IMAGES = Path(__file__).parent / "images"
+COLUMNS = 80
+EPOCHS = 6
+
+
+class Missing(Exception):
+    """Something that a picture needs is not there."""
+
+
+def fer_lmdb(*words: str) -> str:
+    """Run a command in the current folder; return what it prints, with colours."""
+    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "fer_lmdb", *words], capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode:
+        raise Missing(done.stderr.strip().splitlines()[-1])
+    return done.stdout
+
+
+def photograph() -> None:
+    """The annotated portrait."""
+    Image.fromarray(data.astronaut()).save("astronaut.png")
+    fer_lmdb("predict", "astronaut.png", "--save", "recognised.png")
+    save_jpeg(Image.open("recognised.png"), "astronaut.jpg")
+
+
+def terminal() -> None:
+    """What predict prints in a terminal."""
+    Image.fromarray(data.astronaut()).save("astronaut.png")
+    screen("terminal.svg", "predict", "astronaut.png")
+
+
+def measured() -> None:
+    """What evaluate prints, on drawn faces."""
+    train_on_drawn_faces()
+    screen("evaluate.svg", "evaluate", "runs/drawn", "--data", "data/drawn")
+
+
+def watch() -> None:
+    """A frame of what watch writes, of a picture that moves."""
+    picture = data.astronaut()
+    with VideoWriter(Path("clip.mp4")) as clip:
+        for step in range(16):
+            clip.add(np.ascontiguousarray(picture[2 * step : 2 * step + 360, :480]), step / 10)
+    fer_lmdb("watch", "clip.mp4", "--no-window", "--save", "watched.mp4")
+    *_, last = VideoReader("watched.mp4")
+    save_jpeg(Image.fromarray(last.image), "watch.jpg")
+
+
+def report() -> None:
+    """The first screens of a run's report, on drawn faces."""
+    train_on_drawn_faces()
+    fer_lmdb("report", "runs/drawn")
+    page = next(Path("runs/drawn/report").glob("*.html"))
+    with browser_page(1200, 1500) as browser:
+        browser.goto(page.resolve().as_uri())
+        save_page(browser, "report.png")
+
+
+def web_page() -> None:
+    """The web page after a picture was uploaded."""
+    Image.fromarray(data.astronaut()).save("astronaut.png")
+    with serving() as address, browser_page(1100, 900) as browser:
+        browser.goto(address)
+        browser.locator("input[type=file]").first.set_input_files("astronaut.png")
+        browser.get_by_text(re.compile("happy", re.IGNORECASE)).first.wait_for(timeout=60_000)
+        browser.wait_for_timeout(2_000)
+        save_page(browser, "web-page.png")
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    "photograph": photograph,
+    "terminal": terminal,
+    "measured": measured,
+    "watch": watch,
+    "report": report,
+    "web-page": web_page,
+}
+
+
+def train_on_drawn_faces() -> None:
+    """Make data/drawn and runs/drawn, unless an earlier picture needed them."""
+    if Path("runs/drawn").exists():
+        return
+    write_drawn_csv(Path("faces.csv"), 1050, 420, 420)
+    fer_lmdb("build", "faces.csv", "--detector", "none", "--out", "data/drawn")
+    fer_lmdb("train", "--data", "data/drawn", "--run", "drawn", "--epochs", str(EPOCHS))
+
+
+def screen(name: str, *words: str) -> None:
+    """Write what a command prints as a picture of a terminal."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(Text(f"$ fer-lmdb {' '.join(words)}", style="bold"))
+    console.print(Text.from_ansi(fer_lmdb(*words)))
+    picture = console.export_svg(title="", unique_id=Path(name).stem)
+    # A font from the network would be a request that the reader did not ask for.
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    (IMAGES / name).write_text(picture, encoding="utf-8")
+
+
+def save_jpeg(picture: Image.Image, name: str) -> None:
+    """Write a photograph."""
+    picture.convert("RGB").save(IMAGES / name, quality=88, optimize=True)
+
+
+@contextmanager
+def browser_page(width: int, height: int) -> Iterator[Any]:
+    """Give a page of a chromium without a window."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise Missing("playwright is not installed: pip install playwright") from error
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        raise Missing("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": width, "height": height})
+        browser.close()
+
+
+def save_page(page: Any, name: str) -> None:
+    """Write what a page shows, in few colours."""
+    shot = Image.open(io.BytesIO(page.screenshot()))
+    shot.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(IMAGES / name, optimize=True)
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run the web service; give its address."""
+    words = [sys.executable, "-m", "fer_lmdb", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout and server.stderr
+        found = re.search(r'"url": "([^"]+)"', server.stdout.readline())
+        try:
+            if not found:
+                raise Missing(server.stderr.read().strip().splitlines()[-1])
+            yield found[1]
+        finally:
+            server.terminate()
+
+
+def main(wanted: list[str]) -> int:
+    """Make the pictures that were asked for; return how many could not be made."""
+    left = 0
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in wanted or PICTURES:
+            try:
+                PICTURES[name]()
+                print(f"{name}: made")  # noqa: T201
+            except Missing as error:
+                left += 1
+                print(f"{name}: left as it is ({error})")  # noqa: T201
+        os.chdir(here)
+    return left
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
