@@ -67,7 +67,7 @@ def _row(found: Found, image: NDArray[np.uint8] | str, faces: tuple[FacePredicti
     return PicturePrediction(path, image.shape[1], image.shape[0], faces)
 
 
-def json_path(path: os.PathLike[str]) -> str:
+def json_path(path: str | os.PathLike[str]) -> str:
     """Return a file's name for results: as it is; bytes that are no UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
