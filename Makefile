@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: demo test check lint bench docs gallery clean
+.PHONY: demo test check lint bench fuzz docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
@@ -51,6 +51,12 @@ $(READY): setup.py constraints.txt
 	  $(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
 	  $(BIN)/python -m pip install --quiet 'opencv-python-headless<5'; }
 	touch $(READY)
+
+# Mutates files of every kind and lets every reader meet them; finds land in build/finds.
+SECONDS ?= 600
+SEED ?= 0
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
