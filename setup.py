@@ -11,6 +11,7 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.p
 REQUIRED = [
     "av>=15.0",
     "click>=8.1",
+    "jinja2>=3.1",
     "joblib>=1.3",
     "lmdb>=3.0",
     "lz4>=4.3",
@@ -66,7 +67,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
-        "fer_lmdb": ["shipped/*.safetensors", "serve/*.css", "serve/*.js", "py.typed"],
+        "fer_lmdb": ["shipped/*.safetensors", "serve/*.css", "serve/*.js", "report/*.css", "report/*.j2", "py.typed"],
         "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],
     },
     install_requires=REQUIRED + OPENCV,

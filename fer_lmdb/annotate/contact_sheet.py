@@ -22,6 +22,7 @@ TITLE = 26
 BACKGROUND = (250, 250, 250)
 INK = (30, 30, 30)
 LANDMARK_COLOUR = (255, 255, 255)
+NO_FACE = "no face found"
 AROUND = 0.3
 """How much of its surroundings a picture shows around a face, as a part of the face's box."""
 
@@ -68,7 +69,8 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
         sheet.text(GAP + 20, top + TITLE / 2 - 1, words, INK, 15, bold=True)
         step = _step(examples)
         for column, example in enumerate(examples):
-            _draw(sheet.pixels, example, GAP + column * step, top + TITLE)
+            drawn, left = draw_example(example), GAP + column * step
+            sheet.pixels[top + TITLE : top + TITLE + TILE, left : left + drawn.shape[1]] = drawn
     return sheet.finish()
 
 
@@ -97,15 +99,43 @@ def data_set_sheet(
         seed: which examples are drawn.
     """
     crops = crops.reshape(len(crops), *crops.shape[-2:])
+    chosen = choose(labels, detections, classes, per_row=per_row, seed=seed)
+    return contact_sheet(
+        [
+            (title, [example_of(crops[index], detections[index], originals) for index in indices])
+            for title, indices in chosen
+        ]
+    )
+
+
+def choose(
+    labels: NDArray[np.int64],
+    detections: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    *,
+    per_row: int = 6,
+    seed: int = 0,
+) -> list[tuple[str, list[int]]]:
+    """Choose what a contact sheet shows: faces of every class, then twice as many pictures without a face.
+
+    Args:
+        labels: (N,) classes.
+        detections: N records in the same order.
+        classes: names of the classes.
+        per_row: faces of a class.
+        seed: which ones.
+
+    Returns:
+        title and positions of every group.
+    """
     found = np.array([record.get("box") is not None for record in detections], bool)
     generator = np.random.default_rng(seed)
 
-    def examples(where: NDArray[np.bool_], count: int = per_row) -> list[Example]:
-        chosen = generator.permutation(np.flatnonzero(where))[:count]
-        return [_example(crops[index], detections[index], originals) for index in chosen]
+    def some(where: NDArray[np.bool_], count: int) -> list[int]:
+        return [int(index) for index in generator.permutation(np.flatnonzero(where))[:count]]
 
-    rows = [(name, examples(found & (labels == label))) for label, name in enumerate(classes)]
-    return contact_sheet([*rows, ("no face found", examples(~found, 2 * per_row))])
+    rows = [(name, some(found & (labels == label), per_row)) for label, name in enumerate(classes)]
+    return [*rows, (NO_FACE, some(~found, 2 * per_row))]
 
 
 def restored(crop: Image, transform: Transform) -> tuple[Image, Transform]:
@@ -128,7 +158,14 @@ def restored(crop: Image, transform: Transform) -> tuple[Image, Transform]:
     return np.asarray(part, np.uint8), shift
 
 
-def _example(crop: Image, record: Mapping[str, Any], originals: Originals) -> Example:
+def example_of(crop: Image, record: Mapping[str, Any], originals: Originals) -> Example:
+    """Make an example of a face of a data set.
+
+    Args:
+        crop: uint8 grey (size, size).
+        record: its line of `detections.jsonl`.
+        originals: gives its picture, or None: then the picture is put together from the face.
+    """
     face = _face(record)
     picture = originals(str(record["key"]))
     if face is None:
@@ -159,13 +196,15 @@ def _step(examples: Sequence[Example]) -> int:
     return (2 * TILE if any(example.face is not None for example in examples) else TILE) + GAP
 
 
-def _draw(pixels: Image, example: Example, left: int, top: int) -> None:
-    """Draw one example onto the sheet at a place."""
+def draw_example(example: Example) -> Image:
+    """Draw a picture with box and landmarks and on its right the face cut out of it; without a face the picture alone.
+
+    Returns:
+        uint8 RGB (TILE, 2 * TILE, 3) or (TILE, TILE, 3).
+    """
     if example.face is None:
-        pixels[top : top + TILE, left : left + TILE] = _fitted(example.picture)
-        return
-    pixels[top : top + TILE, left : left + TILE] = _marked(example.picture, example.face)
-    pixels[top : top + TILE, left + TILE : left + 2 * TILE] = _fitted(example.crop)
+        return _fitted(example.picture)
+    return np.hstack([_marked(example.picture, example.face), _fitted(example.crop)])
 
 
 def _marked(picture: Image, face: Face) -> Image:

@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": "Say what a database, mean, net, model or run holds.",
     "train": "Train a net on a built data set.",
     "evaluate": "Measure models on a split, with N and interval.",
+    "report": "Draw a run or a data set: charts, faces, one page.",
     "predict": "Recognise expressions in pictures and videos.",
     "watch": "Recognise expressions live, from a camera or video.",
     "serve": "Show a web page and answer over HTTP.",

@@ -1,0 +1,155 @@
+"""What the report of a run draws from: its folder, and the data set that it was trained on, each read when needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_lmdb import models, patience, recipe
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import DataSetError, ModelError, RunError
+from fer_lmdb.measures import measure
+from fer_lmdb.models import Model
+from fer_lmdb.precision import choose_device
+from fer_lmdb.recipe import Recipe
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.store import Split
+
+LOGGED = {"epoch", "iteration", "lr", "train_loss"}
+RECORDED = {"tta", "classes", "data", "n", "accuracy", "ci95", "macro_f1", "ece", "per_class", "confusion"}
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What the run's model says of the validation split.
+
+    Attributes:
+        faces: the split.
+        probabilities: (N, C) float32.
+        figures: those of `measures.measure`.
+    """
+
+    faces: Split
+    probabilities: np.ndarray
+    figures: dict[str, Any]
+
+
+@dataclass(eq=False)
+class RunMaterial:
+    """One run; every property raises where its part is missing or damaged, and the report goes on without it.
+
+    Attributes:
+        folder: the run.
+        data: the data set as the user named it; None looks where the run says.
+        device: where the model is computed.
+    """
+
+    folder: RunFolder
+    data: Path | None = None
+    device: str = "auto"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """run.json."""
+        config = self.folder.read_config()
+        expected = {"options": dict, "epoch_size": int, "data": dict}
+        for key, kind in expected.items():
+            if not isinstance(config, dict) or not isinstance(config.get(key), kind):
+                raise RunError(f"{self.folder.config}: damaged ({key} is missing or no {kind.__name__})")
+        return config
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        """The records of the epochs."""
+        try:
+            log = self.folder.read_log()
+        except ValueError as error:
+            raise RunError(f"{self.folder.log}: damaged ({error})") from error
+        if any(not isinstance(record, dict) or not record.keys() >= LOGGED for record in log):
+            raise RunError(f"{self.folder.log}: damaged (a line lacks some of {', '.join(sorted(LOGGED))})")
+        if not log:
+            raise RunError("no epoch of this run has ended yet")
+        return log
+
+    @cached_property
+    def plan(self) -> Recipe:
+        """The net and the solver as they ran."""
+        try:
+            return recipe.read(self.folder, self.config)
+        except TypeError as error:
+            raise RunError(f"{self.folder.config}: has options that this version does not know ({error})") from error
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.config["options"].get("seed", 0))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end, planned or early."""
+        return self.log[-1]["iteration"] >= self.plan.iterations or patience.is_over(self.plan.solver, self.log)
+
+    @cached_property
+    def model(self) -> Model:
+        """The best model by validation; without validation the newest."""
+        if not (self.folder.best.exists() or self.folder.last.exists()):
+            raise ModelError("no model was saved yet: no epoch of this run has ended")
+        return models.load(self.folder.path)
+
+    @cached_property
+    def data_set(self) -> DataSet:
+        """The very data set that the run was trained on, wherever it lies now."""
+        if self.data is not None:
+            return self._compared(DataSet.open(self.data))
+        named = Path(self.config["options"]["data"])
+        # A run that was moved together with its data set finds it beside its folder runs/.
+        places = [named, self.folder.path.resolve().parent.parent / named]
+        for place in places:
+            if place.is_dir():
+                return self._compared(DataSet.open(place))
+        raise DataSetError(f"the data set {named} is not here; say with --data where it lies")
+
+    def _compared(self, data_set: DataSet) -> DataSet:
+        if data_set.facts()["sha256"] != self.config["data"].get("sha256"):
+            raise DataSetError(
+                f"{data_set.folder} is not the data set that this run was trained on (its faces differ);"
+                " say with --data where that one lies"
+            )
+        return data_set
+
+    @cached_property
+    def train(self) -> Split:
+        """The training split."""
+        return self.data_set.read("train")
+
+    @property
+    def training_splits(self) -> list[Split]:
+        """Everything that was trained on."""
+        names = self.config["options"].get("train_on", "train").split("+")
+        return [self.train if name == "train" else self.data_set.read(name) for name in names]
+
+    @cached_property
+    def validation(self) -> Validation:
+        """The model's answers on the validation split, which it must not have been trained on."""
+        if "val" in self.config["options"].get("train_on", "train"):
+            raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
+        if not self.data_set.count("val"):
+            raise DataSetError("the data set has no validation split")
+        classifier = self.model.classifier(choose_device(self.device))
+        faces = self.data_set.read("val")
+        probabilities = classifier.probabilities(faces.images)
+        return Validation(faces, probabilities, measure(probabilities, faces.labels, self.model.scheme.classes))
+
+    def recorded(self, split: str) -> dict[str, Any] | None:
+        """Return what `evaluate` recorded last for a split, with as few views as there are; None where it did not."""
+        try:
+            records = [record for record in self.folder.read_figures() if record["split"] == split]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.folder.figures}: damaged ({error!r})") from error
+        if any(not record.keys() >= RECORDED for record in records):
+            raise RunError(f"{self.folder.figures}: damaged (it lacks some of {', '.join(sorted(RECORDED))})")
+        return min(records, key=lambda record: int(record["tta"]), default=None)

@@ -1,0 +1,104 @@
+"""The report of a run: how it went, how its model does on validation, what it saw and learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import prototxt_like as pl
+from fer_lmdb.errors import FerLmdbError, RunError
+from fer_lmdb.plots import draw_accuracy, draw_loss, draw_rate, single_figure
+from fer_lmdb.report import network, verdicts
+from fer_lmdb.report.data_set import distribution
+from fer_lmdb.report.material import RunMaterial
+from fer_lmdb.report.parts import Chart, Missing, Part, Report, Section, Text, attempt
+from fer_lmdb.report.samples import samples
+from fer_lmdb.report.summary import facts_of, find_figures, quoted_test
+
+CURVES = {"loss": ("Loss", draw_loss), "accuracy": ("Accuracy", draw_accuracy), "rate": ("Learning rate", draw_rate)}
+
+
+def report_run(run: RunMaterial, seed: int = 0) -> Report:
+    """Put together the report of a run.
+
+    Args:
+        run: its folder and data set.
+        seed: which samples are shown.
+    Raises:
+        RunError: this is no run folder, or its run.json is damaged.
+    """
+    options = run.config["options"]
+    figures, classes, source = find_figures(run)
+    sections = [
+        Section("Training", curves(run)),
+        Section(
+            "Validation",
+            [
+                *judged(run, figures, classes, source),
+                attempt("Most confident errors", lambda: verdicts.wrong_faces(run.validation, classes)),
+            ],
+            halves=True,
+        ),
+        Section("What the net sees and looks for", inner(run)),
+        Section("The data", data(run, seed)),
+        Section("How it was made", recipe_texts(run)),
+    ]
+    subtitle = (
+        f"{options.get('model', 'a net')}, trained on {run.config['data'].get('source', {}).get('name', 'a data set')}"
+    )
+    summary = {"figures": figures, "source": source, "seed": run.seed, "test": quoted_test(run)}
+    return Report(
+        "run", f"Run {run.folder.path.resolve().name}", subtitle, facts_of(run, figures, source), sections, summary
+    )
+
+
+def curves(run: RunMaterial) -> list[Part]:
+    """Draw loss, accuracy and rate over the epochs."""
+
+    def make(name: str) -> Chart:
+        title, draw = CURVES[name]
+        if name == "accuracy" and not any("val_accuracy" in record for record in run.log):
+            raise RunError("this run did not validate")
+        return Chart(name, title, single_figure(draw, run.log), f"{len(run.log)} epochs, seed {run.seed}.")
+
+    return [attempt(title, partial(make, name)) for name, (title, _) in CURVES.items()]
+
+
+def judged(run: RunMaterial, figures: dict[str, Any] | None, classes: Sequence[str], reason: str) -> list[Part]:
+    """Show the figures as charts and as numbers; calibration needs more than recorded figures."""
+    if figures is None:
+        return [Missing(title, reason) for title in ("Confusion matrix", "Per class", "Calibration")]
+    drawn = [verdicts.confusion(figures, classes), verdicts.per_class(figures, classes)]
+    calibration = attempt("Calibration", lambda: verdicts.calibration(run.validation))
+    return [*drawn, calibration, verdicts.per_class_table(figures, classes)]
+
+
+def inner(run: RunMaterial) -> list[Part]:
+    """Show the net's input and its first layer."""
+    return [
+        attempt("An augmented batch", lambda: network.augmented(run)),
+        attempt("The mean face", lambda: network.mean_face(run.model.mean)),
+        attempt("Filters of the first layer", lambda: network.filters(run.model)),
+    ]
+
+
+def data(run: RunMaterial, seed: int) -> list[Part]:
+    """Show what the run was trained on."""
+    try:
+        manifest = run.data_set.manifest
+    except (FerLmdbError, OSError) as error:
+        charts: list[Part] = [Missing("Distribution", str(error))]
+    else:
+        charts = list(distribution(manifest))
+    return [*charts, attempt("Samples of every class", lambda: samples(run.train, run.data_set.scheme.classes, seed))]
+
+
+def recipe_texts(run: RunMaterial) -> list[Part]:
+    """Show the solver and the net as they ran."""
+
+    def text(name: str, part: str) -> Text:
+        return Text(name, pl.to_text(getattr(run.plan, part)))
+
+    files = {"solver.prototxt": "solver", "train_val.prototxt": "net"}
+    return [attempt(name, partial(text, name, part)) for name, part in files.items()]

@@ -1,0 +1,48 @@
+"""A data set of drawn faces in which a detector ran, and copies of a run that may be harmed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fer_lmdb.build import Options, build
+from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.fer2013 import Fer2013Csv
+
+
+@pytest.fixture(scope="session")
+def drawn_csv(tmp_path_factory) -> Path:
+    """56 drawn faces in FER2013's layout."""
+    path = tmp_path_factory.mktemp("drawn") / "drawn.csv"
+    write_drawn_csv(path, 42, 7, 7, seed=5)
+    return path
+
+
+@pytest.fixture(scope="session")
+def drawn_data(drawn_csv) -> Path:
+    """A data set of them, aligned by MTCNN, that lies elsewhere than its csv."""
+    folder = drawn_csv.parent / "sets" / "drawn"
+    build(Fer2013Csv(drawn_csv), folder, Options(Preprocessing()))
+    return folder
+
+
+@pytest.fixture
+def copied(trained, tmp_path) -> Callable[..., RunFolder]:
+    """Copies the trained run; options given by name replace those in its run.json."""
+
+    def copy(**options: Any) -> RunFolder:
+        folder = RunFolder(tmp_path / "copy")
+        shutil.copytree(trained.run.path, folder.path)
+        config = folder.read_config()
+        config["options"] |= options
+        folder.config.write_text(json.dumps(config))
+        return folder
+
+    return copy
