@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BATCH = 256
 VIEWS = (1, 2, 10)
+SMALLEST_LIMIT = 1 << 26
+"""Values in a blob, and in all parameters of a net, that any model may ask for: 256 MB."""
 
 
 class Classifier:
@@ -24,7 +26,9 @@ class Classifier:
     def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
         self.scheme = model.scheme
         self.device = torch.device(device)
-        self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST").eval()
+        # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
+        most = max(model.parameters, SMALLEST_LIMIT)
+        self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
         self.load_weights(model.weights)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameter = pl.parse_transform(model.transform_text)

@@ -1,0 +1,39 @@
+"""The mutations of every target: those that know its format, and now and then those of plain bytes."""
+
+from __future__ import annotations
+
+import random
+
+from . import chunks, wire, words
+
+KNOWING = {
+    "prototxt": words.mutate,
+    "caffemodel": wire.mutate,
+    "binaryproto": wire.mutate,
+    "datum": wire.mutate,
+    "lmdb": chunks.mutate,
+    "csv": words.mutate,
+    "votes": words.mutate,
+    "picture": chunks.mutate,
+    "model": words.mutate_safetensors,
+    "snapshot": words.mutate_safetensors,
+    "manifest": words.mutate,
+}
+
+
+def mutate(target: str, seeds: list[bytes], dice: random.Random) -> bytes:
+    """Return a mutated file.
+
+    Args:
+        target: decides which mutations know the format.
+        seeds: valid files to start from.
+        dice: decides everything.
+    """
+    data = dice.choice(seeds)
+    kind = dice.random()
+    if kind < 0.85:
+        return KNOWING[target](data, dice)
+    if kind < 0.95:
+        return chunks.mutate(data, dice)
+    other = dice.choice(seeds)
+    return data[: dice.randrange(len(data) + 1)] + other[dice.randrange(len(other) + 1) :]

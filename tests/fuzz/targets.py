@@ -1,0 +1,117 @@
+"""What reads each kind of file, the way commands and library do; each takes the bytes and a folder for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+import prototxt_like as pl
+from fer_lmdb import models
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.inspect import inspect
+from fer_lmdb.pictures import decode_picture
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.sources.fer2013 import Fer2013Csv
+from fer_lmdb.sources.ferplus import read_votes
+from fer_lmdb.store import decode_datum
+from prototxt_like.errors import PrototxtLikeError
+
+from .seeds import NET
+
+REFUSALS = (FerLmdbError, PrototxtLikeError)
+"""The only errors that a reader may raise."""
+
+SMALL_NET = 1 << 22
+"""Values: a limit that a caller gives who builds the nets of strangers."""
+
+
+def _inspected(suffix: str) -> Callable[[bytes, Path], None]:
+    def read(data: bytes, folder: Path) -> None:
+        path = folder / f"file.{suffix}"
+        path.write_bytes(data)
+        inspect(path, verify=True)
+
+    return read
+
+
+def _prototxt(data: bytes, folder: Path) -> None:
+    path = folder / "file.prototxt"
+    path.write_bytes(data)
+    with suppress(*REFUSALS):
+        pl.summary(pl.Net(path, max_values=SMALL_NET))
+    inspect(path, verify=True)
+
+
+def _caffemodel(data: bytes, folder: Path) -> None:
+    path = folder / "file.caffemodel"
+    path.write_bytes(data)
+    with suppress(*REFUSALS):
+        pl.Net(pl.parse_net(NET), weights=path)
+    inspect(path, verify=True)
+
+
+def _datum(data: bytes, folder: Path) -> None:
+    decode_datum(data, "db: key")
+
+
+def _lmdb(data: bytes, folder: Path) -> None:
+    (folder / "file_lmdb").mkdir(exist_ok=True)
+    (folder / "file_lmdb" / "data.mdb").write_bytes(data)
+    inspect(folder / "file_lmdb", verify=True)
+
+
+def _csv(data: bytes, folder: Path) -> None:
+    (folder / "file.csv").write_bytes(data)
+    for item in Fer2013Csv(folder / "file.csv"):
+        assert "\n" not in item.where
+
+
+def _votes(data: bytes, folder: Path) -> None:
+    (folder / "file.csv").write_bytes(data)
+    read_votes(folder / "file.csv")
+
+
+def _picture(data: bytes, folder: Path) -> None:
+    image = decode_picture(data)
+    assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+
+
+def _model(data: bytes, folder: Path) -> None:
+    path = folder / "file.safetensors"
+    path.write_bytes(data)
+    with suppress(*REFUSALS):
+        models.load(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
+    inspect(path, verify=True)
+
+
+def _snapshot(data: bytes, folder: Path) -> None:
+    run = RunFolder(folder)
+    run.snapshot.write_bytes(data)
+    run.read_snapshot()
+
+
+def _manifest(data: bytes, folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(data)
+    data_set = DataSet.open(folder)
+    assert data_set.scheme.classes is not None and data_set.preprocessing is not None
+    data_set.facts()
+    inspect(folder, verify=True)
+
+
+TARGETS: dict[str, Callable[[bytes, Path], None]] = {
+    "prototxt": _prototxt,
+    "caffemodel": _caffemodel,
+    "binaryproto": _inspected("binaryproto"),
+    "datum": _datum,
+    "lmdb": _lmdb,
+    "csv": _csv,
+    "votes": _votes,
+    "picture": _picture,
+    "model": _model,
+    "snapshot": _snapshot,
+    "manifest": _manifest,
+}
