@@ -3,73 +3,172 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from fer_lmdb import models
+from fer_lmdb import ensemble, votes
 from fer_lmdb.dataset import SPLITS, DataSet
-from fer_lmdb.errors import DataSetError, ModelError
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.labels import FERPLUS, difference
+from fer_lmdb.mcnemar import compare
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device
+from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
+from fer_lmdb.store import Split
+
+
+@dataclass(frozen=True)
+class View:
+    """How models look at faces.
+
+    Attributes:
+        tta: views averaged per face, 1, 2 or 10.
+        device: auto, cpu or cuda.
+    """
+
+    tta: int = 1
+    device: str = "auto"
+
+    def probabilities(self, members: Sequence[Model], faces: Split) -> NDArray[np.float32]:
+        """Return (M, N, classes) float32."""
+        device = choose_device(self.device)
+        for member in members:
+            _check_size(member, faces.images)
+        return np.stack([member.classifier(device).probabilities(faces.images, self.tta) for member in members])
 
 
 def evaluate(
-    names: Sequence[str | Path], data: str | Path, split: str = "val", tta: int = 1, device: str = "auto"
+    names: Sequence[str | Path],
+    data: str | Path,
+    split: str = "val",
+    tta: int = 1,
+    device: str = "auto",
+    *,
+    weights: Sequence[float] | None = None,
+    fit_on: str | None = None,
+    against: Sequence[str | Path] = (),
+    explain: bool = False,
 ) -> dict[str, Any]:
     """Measure one model, or the averaged probabilities of several.
 
     Args:
-        names: shipped names, model files or run folders.
+        names: shipped names, model files, run folders, or folders of models.
         data: a data set folder.
         split: train, val or test.
         tta: views averaged per face, 1, 2 or 10.
         device: auto, cpu or cuda.
+        weights: of the ensemble's members; None for all alike.
+        fit_on: the split that the weights are fitted on, "val"; None where they are not.
+        against: another model or ensemble, compared by McNemar's test.
+        explain: read the accuracies of single batches as well.
     Returns:
-        the figures of `measures.measure` with models, split, classes, tta and data. Those of one run
-        are also appended to its figures.jsonl.
+        the figures of `measures.measure` with models, split, classes, tta and data; weights and fitted_on of an
+        ensemble; protocols where the faces carry FER+'s votes; comparison and readings where they are asked for.
+        Every run that took part has them appended to its figures.jsonl.
     Raises:
-        ModelError: a model is missing, or the models' classes differ.
-        DataSetError: the split is missing, or its classes or face size are not the model's.
+        ModelError: a model is missing, the models' labels differ, or the weights are none.
+        DataSetError: the split is missing, its labels or face size are not the model's, or weights would be fitted
+            on the test split.
     """
+    _check_splits(split, fit_on)
+    dataset, view = DataSet.open(data), View(tta, device)
+    names = ensemble.expand(names)
+    members = _load(names, dataset)
+    rivals = _load(ensemble.expand(against), dataset) if against else []
+    faces = dataset.read(split)
+    each = view.probabilities(members, faces)
+    if fit_on is not None:
+        weights = _fitted_weights(members, dataset, view, fit_on, each if fit_on == split else None)
+    probabilities = ensemble.combine(each, weights)
+    figures = _figures(names, probabilities, faces, dataset, split, tta)
+    if len(names) > 1:
+        figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
+    right = probabilities.argmax(axis=1) == faces.labels
+    if rivals:
+        figures["comparison"] = _compare(right, against, rivals, faces, dataset, split, view)
+    record(figures)
+    return figures | ({"readings": readings(right)} if explain else {})
+
+
+def _check_splits(split: str, fit_on: str | None) -> None:
     if split not in SPLITS:
         raise DataSetError(f'split "{split}" does not exist; there are: {", ".join(SPLITS)}')
-    dataset = DataSet.open(data)
-    members = [models.load(name) for name in names]
-    _check_classes(members, dataset)
-    faces = dataset.read(split)
-    total = np.zeros((len(faces.labels), len(dataset.scheme)), dtype=np.float64)
-    for member in members:
-        _check_size(member, faces.images)
-        total += member.classifier(choose_device(device)).probabilities(torch.from_numpy(faces.images), tta)
-    probabilities = (total / len(members)).astype(np.float32)
+    if fit_on not in (None, "train", "val"):
+        raise DataSetError(
+            f'weights are never fitted on "{fit_on}": a figure on the faces that chose them would mean nothing; use val'
+        )
+
+
+def _figures(
+    names: Sequence[str], probabilities: NDArray[np.float32], faces: Split, dataset: DataSet, split: str, tta: int
+) -> dict[str, Any]:
     figures = {
-        "models": [str(name) for name in names],
+        "models": list(names),
         "split": split,
         "tta": tta,
         "classes": list(dataset.scheme.classes),
-        "data": str(data),
+        "data": str(dataset.folder),
         **measure(probabilities, faces.labels, dataset.scheme.classes),
     }
-    if len(names) == 1 and RunFolder(Path(names[0])).config.is_file():
-        RunFolder(Path(names[0])).add_figures(figures)
+    if votes.has_votes(dataset, split) and difference(dataset.scheme, FERPLUS) is None:
+        figures["protocols"] = votes.figures(probabilities, faces.labels, votes.read(dataset, split))
     return figures
 
 
-def _check_classes(members: Sequence[Model], dataset: DataSet) -> None:
-    if not members:
-        raise ModelError("no model to evaluate; name at least one")
-    for member in members:
-        if member.scheme.classes != dataset.scheme.classes:
-            raise DataSetError(
-                f"the model {member.name} knows the classes {', '.join(member.scheme.classes)}, the data set "
-                f"{dataset.folder} has {', '.join(dataset.scheme.classes)}; figures across schemes mean nothing - "
-                f"build the data set with the model's scheme ({member.scheme.name})"
-            )
+def _fitted_weights(
+    members: Sequence[Model], dataset: DataSet, view: View, fit_on: str, known: NDArray[np.float32] | None
+) -> list[float]:
+    faces = dataset.read(fit_on)
+    return ensemble.fit(view.probabilities(members, faces) if known is None else known, faces.labels)
+
+
+def _compare(
+    right: NDArray[np.bool_],
+    against: Sequence[str | Path],
+    rivals: Sequence[Model],
+    faces: Split,
+    dataset: DataSet,
+    split: str,
+    view: View,
+) -> dict[str, Any]:
+    """Test against other models; their figures go on record as well."""
+    names = ensemble.expand(against)
+    probabilities = ensemble.combine(view.probabilities(rivals, faces))
+    figures = _figures(names, probabilities, faces, dataset, split, view.tta)
+    record(figures)
+    outcome = compare(right, probabilities.argmax(axis=1) == faces.labels)
+    return {"models": names, "accuracy": figures["accuracy"], "ci95": figures["ci95"], **outcome}
+
+
+def record(figures: dict[str, Any]) -> None:
+    """Append an evaluation to the record of every run that took part: a test split is opened in writing."""
+    for folder in {run.path: run for name in figures["models"] if (run := _run_of(name))}.values():
+        folder.add_figures(figures)
+
+
+def _run_of(name: str) -> RunFolder | None:
+    """Return the run that a model lies in; None for shipped models and files elsewhere."""
+    path = Path(name)
+    for folder in (path, path.parent, path.parent.parent):
+        if (run := RunFolder(folder)).config.is_file():
+            return run
+    return None
+
+
+def _load(names: Sequence[str], dataset: DataSet) -> list[Model]:
+    members = ensemble.load(names)
+    if why := difference(members[0].scheme, dataset.scheme):
+        raise DataSetError(
+            f"the model {names[0]} and the data set {dataset.folder} have {why}; figures across schemes mean nothing - "
+            f"build the data set with the model's scheme (--classes {members[0].scheme.name})"
+        )
+    return members
 
 
 def _check_size(member: Model, images: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +148,9 @@ class RunFolder:
         write_whole(self.figures, before + json.dumps(figures) + "\n")
 
     def read_figures(self) -> list[dict[str, Any]]:
-        """Return the newest evaluation of every split and number of views."""
-        newest = {(record.get("split"), record.get("tta")): record for record in _read_records(self.figures)}
+        """Return the newest evaluation of every split and number of views; those of ensembles are left out."""
+        own = [record for record in _read_records(self.figures) if _is_of_a_run(record.get("models", []))]
+        newest = {(record.get("split"), record.get("tta")): record for record in own}
         return [newest[key] for key in sorted(newest, key=str)]
 
     def read_log(self) -> list[dict[str, Any]]:
@@ -159,6 +160,11 @@ class RunFolder:
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""
         write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def _is_of_a_run(models: Sequence[str]) -> bool:
+    """Tell whether a record speaks of a run's best model alone, and not of an ensemble or a single file."""
+    return len(models) == 1 and not models[0].endswith(".safetensors")
 
 
 def _lock(descriptor: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, out_console
+from fer_lmdb.cli.output import emit, json_option, note
 from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
 
 EXAMPLES = """
@@ -15,8 +16,12 @@ EXAMPLES = """
 fer-lmdb evaluate runs/face_emotion_net-001
 # the shipped model, ten views per face
 fer-lmdb evaluate face_emotion_net --data data/plain --tta 10
-# two runs as an ensemble, figures for a script
-fer-lmdb evaluate runs/a runs/b --json
+# an ensemble of all models in a folder, with weights fitted on validation
+fer-lmdb evaluate runs/a/kept --fit-weights
+# is one run really better than another?
+fer-lmdb evaluate runs/a --compare runs/b
+# why the best of single batches says 78 %
+fer-lmdb evaluate runs/a --explain-78
 """
 
 
@@ -35,41 +40,83 @@ fer-lmdb evaluate runs/a runs/b --json
 @click.option(
     "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
 )
+@click.option("--weights", metavar="LIST", help="Weights of an ensemble's members, as 2,1,1.  [default: all alike]")
+@click.option("--fit-weights", is_flag=True, help="Fit the weights on the validation split, whatever --split is.")
+@click.option(
+    "--compare", type=MODEL, multiple=True, help="Another model: McNemar's test between the two; several are averaged."
+)
+@click.option("--explain-78", is_flag=True, help="Show the accuracies of single batches of 100, and the best of them.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where --explain-78 draws them.  [default: explain-78.png in the run's folder, or here]",
+)
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @json_option
-def command(models: tuple[str, ...], data: str, split: str, tta: str, device: str, as_json: bool) -> None:
+def command(
+    models: tuple[str, ...],
+    data: str,
+    split: str,
+    tta: str,
+    weights: str | None,
+    fit_weights: bool,
+    compare: tuple[str, ...],
+    explain_78: bool,
+    plot: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Measure models on a split, with N and a 95 % interval.
 
-    MODEL is a run folder, a model file or the name of a shipped model. Several
-    models are an ensemble: their probabilities are averaged.
+    MODEL is a run folder, a model file, the name of a shipped model, or a folder of
+    models. Several models are an ensemble: their probabilities are averaged. Every
+    run keeps a record of its evaluations in figures.jsonl.
     """
+    if weights and fit_weights:
+        raise click.UsageError("--weights and --fit-weights are two ways to say the same; give one of them")
+    if plot and not explain_78:
+        raise click.UsageError("--plot belongs to --explain-78")
     from fer_lmdb.evaluate import evaluate
 
-    figures = evaluate(models, data, split, int(tta), device)
+    figures = evaluate(
+        models,
+        data,
+        split,
+        int(tta),
+        device,
+        weights=_numbers(weights),
+        fit_on="val" if fit_weights else None,
+        against=compare,
+        explain=explain_78,
+    )
+    if explain_78:
+        figures["plot"] = str(_draw(figures, plot))
     if as_json:
         emit(figures)
-    else:
-        _print(figures)
+        return
+    from fer_lmdb.cli.figures import print_figures
+
+    print_figures(figures)
+    if explain_78:
+        note(f"Drawn in {figures['plot']}")
 
 
-def _print(figures: dict[str, Any]) -> None:
-    from rich import box
-    from rich.table import Table
+def _numbers(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise click.UsageError(f'--weights "{text}": expected a number for each model, as 2,1,1') from None
 
-    low, high = figures["ci95"]
-    click.echo(f"{' + '.join(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
-    click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
-    click.echo(
-        f"macro F1 {figures['macro_f1']:.3f}, precision {figures['macro_precision']:.3f}, "
-        f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
-        f"calibration error {figures['ece']:.3f}"
-    )
-    # Narrow enough for a terminal of 80 columns with seven classes.
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, title="rows: true class, columns: predicted")
-    table.add_column("true", no_wrap=True)
-    for heading in [*(name[:3] for name in figures["classes"]), "recall", "precision", "N"]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, row in zip(figures["classes"], figures["confusion"], strict=True):
-        own = figures["per_class"][name]
-        table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))
-    out_console().print(table)
+
+def _draw(figures: dict[str, Any], plot: Path | None) -> Path:
+    """Draw the readings of single batches into a file."""
+    from fer_lmdb.readings import figure
+
+    folder = Path(figures["models"][0])
+    path = plot or (folder if (folder / "run.json").is_file() else Path()) / "explain-78.png"
+    names = " + ".join(Path(name).name for name in figures["models"])
+    figure(figures["readings"], f"{names}, split {figures['split']}, N = {figures['n']:,}").savefig(path, dpi=150)
+    return path

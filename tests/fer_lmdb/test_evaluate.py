@@ -4,13 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+import prototxt_like as pl
 from fer_lmdb import models
 from fer_lmdb.cli import main
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluate import evaluate
-from fer_lmdb.labels import LabelScheme
+from fer_lmdb.labels import FERPLUS, LabelScheme
 
 
 def test_the_figure_is_the_one_that_training_logged(trained, stripes_data):
@@ -76,3 +78,78 @@ def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
     assert figures in trained.run.read_figures()
     keys = [(record["split"], record["tta"]) for record in trained.run.read_figures()]
     assert len(keys) == len(set(keys))
+
+
+def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_data):
+    names = [trained.run.best, trained.run.last]
+    fitted = evaluate(names, stripes_data, "test", fit_on="val")
+    assert fitted["fitted_on"] == "val"
+    again = evaluate(names, stripes_data, "val", fit_on="val")
+    assert again["weights"] == fitted["weights"]
+    assert evaluate(names, stripes_data, "test", weights=fitted["weights"])["log_loss"] == fitted["log_loss"]
+    with pytest.raises(DataSetError, match="never fitted on"):
+        evaluate(names, stripes_data, "val", fit_on="test")
+
+
+def test_an_ensembles_evaluation_is_on_record_in_its_run_and_is_not_taken_for_the_runs_own(trained, stripes_data):
+    own = evaluate([trained.run.path], stripes_data, "test")
+    before = len(trained.run.figures.read_text().splitlines())
+    evaluate([trained.run.best, trained.run.last], stripes_data, "test")
+    lines = trained.run.figures.read_text().splitlines()
+    assert len(lines) == before + 1
+    assert len(json.loads(lines[-1])["models"]) == 2
+    assert own in trained.run.read_figures()
+
+
+def test_a_comparison_tells_both_accuracies_and_a_p_value(trained, stripes_data):
+    found = evaluate([trained.run.best], stripes_data, "val", against=[trained.run.best, trained.run.last])
+    comparison = found["comparison"]
+    assert comparison["models"] == [str(trained.run.best), str(trained.run.last)]
+    assert comparison["difference"] == pytest.approx(found["accuracy"] - comparison["accuracy"])
+    assert 0 <= comparison["p_value"] <= 1
+
+
+def test_votes_add_the_protocols_with_their_n(trained, voted_data, tmp_path):
+    from dataclasses import replace
+
+    eight = replace(models.load(trained.run.path), scheme=FERPLUS)
+    net = pl.zoo.set_classes(pl.parse_net(eight.net_text), 8)
+    weights = {
+        key: torch.cat([blob, blob[:1]]) if key.startswith("fc3/") else blob for key, blob in eight.weights.items()
+    }
+    replace(eight, net_text=pl.to_text(net), weights=weights).save(tmp_path / "eight.safetensors")
+    found = evaluate([tmp_path / "eight.safetensors"], voted_data, "val")["protocols"]
+    assert {name: figure["n"] for name, figure in found.items()} == {
+        "majority without contempt": 40,
+        "majority": 40,
+        "argmax": 40,
+        "all": 40,
+    }
+
+
+def test_the_command_compares_explains_and_draws(trained, stripes_data, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(
+            ["evaluate", str(trained.run.best), "--data", str(stripes_data), "--compare", str(trained.run.last),
+             "--explain-78", "--plot", str(tmp_path / "readings.png")]
+        )  # fmt: skip
+    out = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert "McNemar's exact test: p = " in out
+    assert "The best batch: " in out
+    assert (tmp_path / "readings.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--weights", "1,x"], "expected a number for each model"),
+        (["--weights", "1", "--fit-weights"], "give one of them"),
+        (["--plot", "x.png"], "--plot belongs to --explain-78"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_usage(trained, stripes_data, capsys, flags, message):
+    with pytest.raises(SystemExit) as exit_:
+        main(["evaluate", str(trained.run.path), "--data", str(stripes_data), *flags])
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""Figures of an evaluation as text for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich import box
+from rich.table import Table
+
+from fer_lmdb.cli.output import out_console
+
+STEP = 2
+"""Width of a bar's range in the picture of single batches, in percent."""
+
+
+def print_figures(figures: dict[str, Any]) -> None:
+    """Print all that `evaluate` found."""
+    _print_headline(figures)
+    _print_confusion(figures)
+    if "protocols" in figures:
+        _print_protocols(figures["protocols"])
+    if "comparison" in figures:
+        _print_comparison(figures["comparison"])
+    if "readings" in figures:
+        _print_readings(figures["readings"], figures["n"])
+
+
+def _print_headline(figures: dict[str, Any]) -> None:
+    click.echo(f"{' + '.join(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
+    if "weights" in figures:
+        _print_weights(figures)
+    low, high = figures["ci95"]
+    click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
+    click.echo(
+        f"macro F1 {figures['macro_f1']:.3f}, precision {figures['macro_precision']:.3f}, "
+        f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
+        f"calibration error {figures['ece']:.3f}"
+    )
+
+
+def _print_weights(figures: dict[str, Any]) -> None:
+    total = sum(figures["weights"])
+    shares = ", ".join(f"{weight / total:.3f}" for weight in figures["weights"])
+    origin = f", fitted on {figures['fitted_on']}" if figures["fitted_on"] else ""
+    click.echo(f"{len(figures['weights'])} models with the weights {shares}{origin}")
+    if figures["fitted_on"] == figures["split"]:
+        click.echo("The weights were fitted on these very faces: these figures flatter them.")
+
+
+def _print_confusion(figures: dict[str, Any]) -> None:
+    # Narrow enough for a terminal of 80 columns with seven classes.
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, title="rows: true class, columns: predicted")
+    table.add_column("true", no_wrap=True)
+    for heading in [*(name[:3] for name in figures["classes"]), "recall", "precision", "N"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, row in zip(figures["classes"], figures["confusion"], strict=True):
+        own = figures["per_class"][name]
+        table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))
+    out_console().print(table)
+
+
+def _print_protocols(protocols: dict[str, dict[str, Any]]) -> None:
+    click.echo("By the rules of published figures on FER+ (a face counts if ...):")
+    for name, found in protocols.items():
+        low, high = found["ci95"]
+        click.echo(f"  {name:<24} {found['accuracy']:.2%} ({low:.2%} to {high:.2%}), N = {found['n']:,}")
+        click.echo(f"  {'':<24} ... {found['faces']}")
+
+
+def _print_comparison(found: dict[str, Any]) -> None:
+    verdict = "more than chance explains" if found["significant"] else "no more than chance may explain"
+    click.echo(f"Against {' + '.join(found['models'])} ({found['accuracy']:.2%} on the same faces):")
+    click.echo(
+        f"  {100 * found['difference']:+.2f} points; {found['only_first']} faces only the first got right, "
+        f"{found['only_second']} only the second"
+    )
+    click.echo(f"  McNemar's exact test: p = {found['p_value']:.3g}, {verdict} (at 5 %)")
+
+
+def _print_readings(found: dict[str, Any], count: int) -> None:
+    """Draw how many batches read which accuracy."""
+    values = [100 * value for value in found["accuracies"]]
+    click.echo(f"Accuracy on each of {len(values)} batches of {found['size']} faces:")
+    for line in histogram(values):
+        click.echo(f"  {line}")
+    click.echo(f"All {count:,} faces: {found['accuracy']:.1%}. That is the accuracy.")
+    click.echo(f"The best batch: {found['highest']:.1%}. That is no accuracy: it was picked for being high.")
+    click.echo(
+        f"By luck alone the best of {len(values)} such batches shows {found['expected_highest']:.1%} on average "
+        f"for a net that is right {found['accuracy']:.1%} of the time."
+    )
+
+
+def histogram(values: Sequence[float], step: int = STEP) -> list[str]:
+    """Return a line for every range of percent between the lowest and the highest value, highest last.
+
+    Args:
+        values: percent.
+        step: width of a range.
+    """
+    counts = Counter(int(value + 1e-9) // step for value in values)
+    bins = range(min(counts), max(counts) + 1)
+    return [f"{step * at:>3} to {step * (at + 1):>3} %  {'#' * counts[at]:<12}{counts[at] or '':>4}" for at in bins]
