@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -92,19 +91,10 @@ def build_api(settings: Settings, pool: Pool, bodies: Bodies) -> FastAPI:
 
     Args:
         settings: limits.
-        pool: where pictures are recognised; opened and closed with the application.
+        pool: where pictures are recognised; whoever runs the application opens and closes it.
         bodies: reads uploads.
     """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        pool.open()
-        yield
-        await pool.close()
-
-    app = FastAPIOffline(
-        title="fer-lmdb", version=__version__, description=NOTICE, lifespan=lifespan, redoc_url=None, debug=False
-    )
+    app = FastAPIOffline(title="fer-lmdb", version=__version__, description=NOTICE, redoc_url=None, debug=False)
     _answer_errors_as_json(app)
     _add_predict(app, pool, bodies)
     _add_facts(app, settings, pool)

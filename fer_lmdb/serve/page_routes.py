@@ -25,33 +25,36 @@ GET_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/")
 
 
 class PageRoutes:
-    """ASGI middleware that lets through the API and the page's own routes, and bounds what the page sends.
+    """ASGI application that leads to the API and to the page's own routes, and bounds what the page sends.
 
     Args:
-        app: the application with API and page.
+        api: the application with the API.
+        page: the application with the page.
         bodies: reads the page's pictures within the limits.
         max_bytes: largest picture.
     """
 
-    def __init__(self, app: ASGIApp, bodies: Bodies, max_bytes: int) -> None:
-        self._app, self._bodies = app, bodies
+    def __init__(self, api: ASGIApp, page: ASGIApp, bodies: Bodies, max_bytes: int) -> None:
+        self._api, self._page, self._bodies = api, page, bodies
         self._most = max_bytes * 4 // 3 + ENVELOPE  # base64
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or say that there is nothing."""
-        if scope["type"] != "http" or scope["path"].startswith(API_PATHS):
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._page(scope, receive, send)
+        elif scope["path"].startswith(API_PATHS):
+            await self._api(scope, receive, send)
         elif scope["method"] == "POST" and scope["path"] == JOIN:
             await self._join(scope, receive, send)
         elif scope["method"] in {"GET", "HEAD"} and _is_of_the_page(scope["path"]):
-            await self._app(scope, receive, send)
+            await self._page(scope, receive, send)
         else:
             raise Refusal("not_found", "there is nothing at this address; /docs lists what there is")
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._bodies.read(Request(scope, receive), self._most) as body:
             _check_event(body)
-            await self._app(scope, _replay(body, receive), send)
+            await self._page(scope, _replay(body, receive), send)
 
 
 def _is_of_the_page(path: str) -> bool:

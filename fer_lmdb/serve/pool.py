@@ -7,6 +7,7 @@ import ipaddress
 import math
 import multiprocessing
 from collections import Counter, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,6 +18,8 @@ from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.serve.refusals import Refusal
 from fer_lmdb.serve.settings import Settings
 from fer_lmdb.serve.worker import Answer, work
+
+Target = Callable[[Connection, Settings], None]
 
 START_SECONDS = 300.0
 RETRY_START_SECONDS = 2.0
@@ -35,10 +38,11 @@ class WorkerProcess:
 
     Args:
         settings: the service's.
+        target: what runs in the process.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, target: Target = work) -> None:
+        self._settings, self._target = settings, target
         self._process: Any = None
         self._connection: Connection | None = None
 
@@ -48,11 +52,25 @@ class WorkerProcess:
         Raises:
             FerLmdbError: a model cannot be loaded, or the process ends.
         """
+        self.spawn()
+        return self.wait()
+
+    def spawn(self) -> None:
+        """Start the process without waiting."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, self._settings), daemon=True, name="fer-lmdb-worker")
+        self._process = context.Process(
+            target=self._target, args=(theirs, self._settings), daemon=True, name="fer-lmdb-worker"
+        )
         self._process.start()
         theirs.close()
+
+    def wait(self) -> list[dict[str, Any]]:
+        """Wait until the models are loaded; return what they are.
+
+        Raises:
+            FerLmdbError: a model cannot be loaded, or the process ends.
+        """
         try:
             first = self._receive(START_SECONDS)
         except (EOFError, OSError, TimeoutError):
@@ -71,7 +89,7 @@ class WorkerProcess:
             TimeoutError: it takes longer than `seconds`.
             EOFError, OSError: the process has ended.
         """
-        assert_started(self._connection).send(question)
+        _opened(self._connection).send(question)
         return self._receive(seconds)
 
     def kill(self) -> None:
@@ -88,14 +106,14 @@ class WorkerProcess:
             self._process.kill()
 
     def _receive(self, seconds: float) -> Answer:
-        connection = assert_started(self._connection)
+        connection = _opened(self._connection)
         if not connection.poll(seconds):
             raise TimeoutError
         answer: Answer = connection.recv()
         return answer
 
 
-def assert_started(connection: Connection | None) -> Connection:
+def _opened(connection: Connection | None) -> Connection:
     """Return the connection; there is one from `start` on."""
     if connection is None:
         raise EOFError("the worker has not been started")
@@ -107,14 +125,15 @@ class Pool:
 
     Args:
         settings: number of workers, places in the queue, times.
+        target: what runs in each process.
 
     Attributes:
         models: what there is to choose from, the default first.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, target: Target = work) -> None:
         self._settings = settings
-        self._workers = [WorkerProcess(settings) for _ in range(settings.workers)]
+        self._workers = [WorkerProcess(settings, target) for _ in range(settings.workers)]
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="fer-lmdb-worker")
         self._waiting: deque[Job] = deque()
         self._arrived = asyncio.Event()
@@ -124,15 +143,21 @@ class Pool:
         self._ready = 0
         self.models: list[dict[str, Any]] = []
 
-    def start_workers(self) -> None:
+    def start_workers(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start all processes and wait for them, before anybody is let in.
+
+        Args:
+            meanwhile: done while they start.
 
         Raises:
             FerLmdbError: a model cannot be loaded.
         """
         try:
-            for models in [worker.start() for worker in self._workers]:
-                self.models = models
+            for worker in self._workers:
+                worker.spawn()
+            meanwhile()
+            for worker in self._workers:
+                self.models = worker.wait()
                 self._ready += 1
         except BaseException:
             self.kill()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
 import socket
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -45,12 +46,17 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
     with bind(settings.host, settings.port) as listener, private_gradio():
         address = address_of(listener)
         pool = Pool(settings)
-        pool.start_workers()
         try:
+            pool.start_workers(meanwhile=_import_gradio)
             server = _Server(_config(settings, build_app(settings, pool, address)), lambda: started(address))
             server.run(sockets=[listener])
         finally:
             pool.kill()
+
+
+def _import_gradio() -> None:
+    """Gradio takes as long to import as a worker takes to start: both at once."""
+    importlib.import_module("fer_lmdb.serve.page")
 
 
 def _interrupt(*_: Any) -> None:
@@ -63,10 +69,17 @@ def build_app(settings: Settings, pool: Pool, address: str) -> ASGIApp:
     from fer_lmdb.serve.page import mount_page
 
     bodies = Bodies(settings.max_bytes, settings.held_bytes, settings.upload_seconds)
-    app = build_api(settings, pool, bodies)
-    _add_example(app)
-    mount_page(app, settings, pool, address)
-    return Guard(PageRoutes(app, bodies, settings.max_bytes), settings.allowed_hosts)
+    api = build_api(settings, pool, bodies)
+    _add_example(api)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pool.open()
+        yield
+        await pool.close()
+
+    page = mount_page(FastAPI(lifespan=lifespan, openapi_url=None), settings, pool, address)
+    return Guard(PageRoutes(api, page, bodies, settings.max_bytes), settings.allowed_hosts)
 
 
 @contextmanager

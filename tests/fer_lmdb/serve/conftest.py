@@ -1,0 +1,110 @@
+"""A service of its own process, as users start it, and a queue with stand-in workers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+NEEDED = [name for name in ("fastapi", "fastapi_offline", "gradio", "uvicorn") if not importlib.util.find_spec(name)]
+collect_ignore_glob = ["test_*.py"] if NEEDED else []
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose head names any size."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    )
+
+
+@dataclass
+class Service:
+    """A running ``fer-lmdb serve``."""
+
+    url: str
+    process: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def stored(self) -> list[Path]:
+        """Every file that the service left or keeps in its temporary folder."""
+        return [path for path in (self.folder / "tmp").rglob("*") if path.is_file()]
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Service]:
+    """Start a service on a free port; end it with SIGTERM."""
+    (folder / "tmp").mkdir(parents=True)
+    command = [sys.executable, "-m", "fer_lmdb", "serve", "--port", "0", "--json", *options]
+    environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (folder / "log").read_text()
+            yield Service(json.loads(line)["url"], process, folder)
+        finally:
+            process.terminate()
+            process.wait(60)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory) -> Iterator[Service]:
+    """A service with the shipped model, small limits and four places in the queue."""
+    options = ("--queue", "4", "--max-mb", "1", "--max-megapixels", "2")
+    with running(tmp_path_factory.mktemp("service") / "run", *options) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> bytes:
+    """A photograph with one face as the bytes of a PNG file (NASA, public domain)."""
+    from PIL import Image
+    from skimage import data
+
+    stream = BytesIO()
+    Image.fromarray(data.astronaut()).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """The function that stands in for a worker; a spawned process finds it by its module's name."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    import stand_ins
+
+    return stand_ins.work
+
+
+@pytest.fixture(scope="session")
+def claiming():
+    """Make PNG files of a few bytes whose heads name any size."""
+    return png_that_claims
+
+
+@pytest.fixture(scope="session")
+def start():
+    """Start another service: `with start(folder, *options) as service`."""
+    return running

@@ -1,0 +1,172 @@
+"""Clients that are slow, many or gone, on a small server with limits of parts of a second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.requests import ClientDisconnect, Request
+
+from fer_lmdb.serve.body import Bodies
+from fer_lmdb.serve.connections import limited_protocol
+from fer_lmdb.serve.refusals import Refusal
+
+HEAD_SECONDS = 0.5
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def small_app(scope, receive, send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A server that takes three connections and waits half a second for a head."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        protocol = limited_protocol(3, HEAD_SECONDS)
+        config = uvicorn.Config(small_app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join(10)
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def ask(connection: socket.socket) -> bytes:
+    """Send a request and read its answer, which may come in pieces."""
+    connection.sendall(REQUEST)
+    answer = b""
+    while not answer.endswith(b"ok") and (more := connection.recv(1000)):
+        answer += more
+    return answer
+
+
+def test_who_sends_nothing_is_let_go(port: int) -> None:
+    with connect(port) as silent:
+        assert silent.recv(100) == b""
+
+
+def test_who_sends_a_byte_at_a_time_is_let_go_too(port: int) -> None:
+    started = time.monotonic()
+    with connect(port) as slow, pytest.raises(OSError):
+        for letter in REQUEST[:10] * 10:
+            slow.sendall(bytes([letter]))
+            time.sleep(0.1)
+            if time.monotonic() > started + 8:
+                break
+    assert time.monotonic() - started < 8
+
+
+def test_a_second_request_has_no_more_time_for_its_head(port: int) -> None:
+    with connect(port) as kept:
+        assert ask(kept).endswith(b"ok")
+        assert ask(kept).endswith(b"ok")
+        started = time.monotonic()
+        kept.sendall(REQUEST[:9])
+        assert kept.recv(1000) == b""
+        assert time.monotonic() - started < 4
+
+
+def test_one_connection_too_many_is_told_to_come_back(port: int) -> None:
+    held = [connect(port) for _ in range(3)]
+    time.sleep(0.1)
+    with connect(port) as fourth:
+        head, _, body = fourth.recv(5000).partition(b"\r\n\r\n")
+    for one in held:
+        one.close()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 2" in head.lower()
+    assert json.loads(body)["error"]["code"] == "queue_full"
+    time.sleep(0.1)
+    with connect(port) as after:
+        assert ask(after).endswith(b"ok")
+
+
+def request_of(messages: list[dict], **headers: str) -> Request:
+    """A request whose body comes in these messages, and then nothing more."""
+    pending = list(messages)
+
+    async def receive() -> dict:
+        if not pending:
+            await asyncio.sleep(3600)
+        return pending.pop(0)
+
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "method": "POST", "headers": raw, "query_string": b"", "path": "/"}, receive)
+
+
+def part(body: bytes, more: bool = True) -> dict:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def refused(bodies: Bodies, request: Request) -> str:
+    with pytest.raises(Refusal) as caught:
+        async with bodies.picture(request):
+            pass
+    assert bodies.held == 0
+    return caught.value.code
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    bodies = Bodies(max_bytes=100, held_bytes=150, seconds=0.2)
+    assert asyncio.run(refused(bodies, request_of([part(b"x")]))) == "upload_too_slow"
+
+
+def test_a_client_that_hangs_up_frees_its_memory() -> None:
+    async def scenario() -> None:
+        bodies = Bodies(max_bytes=100, held_bytes=150, seconds=5)
+        with pytest.raises(ClientDisconnect):
+            async with bodies.picture(request_of([part(b"x" * 50), {"type": "http.disconnect"}])):
+                pass
+        assert bodies.held == 0
+
+    asyncio.run(scenario())
+
+
+def test_all_bodies_together_are_bounded() -> None:
+    async def scenario() -> None:
+        bodies = Bodies(max_bytes=100, held_bytes=150, seconds=5)
+        async with bodies.picture(request_of([part(b"x" * 100, more=False)])) as first:
+            assert len(first.data) == bodies.held == 100
+            with pytest.raises(Refusal) as caught:
+                async with bodies.picture(request_of([part(b"y" * 60, more=False)])):
+                    pass
+            assert (caught.value.code, caught.value.retry_after) == ("queue_full", 5)
+        assert bodies.held == 0
+        assert await refused(bodies, request_of([part(b"x" * 60), part(b"x" * 60, more=False)])) == "too_large"
+        assert await refused(bodies, request_of([part(b"", more=False)], content_length="101")) == "too_large"
+
+    asyncio.run(scenario())
+
+
+def test_large_multipart_bodies_never_touch_the_disk(monkeypatch) -> None:
+    import tempfile
+
+    def refuse(*_, **__):
+        raise AssertionError("a picture was about to be written")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a/../b.png"\r\n\r\n'
+    body = head + bytes(3_000_000) + b"\r\n--b--\r\n"
+
+    async def scenario() -> None:
+        bodies = Bodies(max_bytes=4_000_000, held_bytes=9_000_000, seconds=5)
+        request = request_of([part(body, more=False)], content_type="multipart/form-data; boundary=b")
+        async with bodies.picture(request) as upload:
+            assert (len(upload.data), upload.name) == (3_000_000, "b.png")
+
+    asyncio.run(scenario())

@@ -1,0 +1,26 @@
+"""The service under a crowd for a few seconds; benchmarks/service_load.py does the same for a minute."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "service_load.py"
+
+
+def test_a_crowd_of_good_and_bad_clients_is_answered_rightly_and_leaves_nothing() -> None:
+    command = [sys.executable, str(SCRIPT), "--clients", "60", "--seconds", "5", "--no-slow"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    figures = json.loads(done.stdout)
+    seen = figures["seen"]
+    assert figures["wrong"] == {}
+    assert figures["exit_code"] == 0
+    assert figures["files_left"] == []
+    assert figures["recovered_after_s"] < 30
+    assert seen["good: 200"] > 0
+    assert seen["good: 503"] > 0, "sixty clients did not fill a queue of sixteen"
+    assert figures["memory_mb"]["last quarter"] < figures["memory_mb"]["before"] + 500
+    assert done.stderr == ""
+    assert done.returncode == 0
