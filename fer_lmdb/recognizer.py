@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb import models
-from fer_lmdb.errors import ModelError, PictureError
+from fer_lmdb import ensemble
+from fer_lmdb.errors import PictureError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
-from fer_lmdb.models import DEFAULT_MODEL, Model
+from fer_lmdb.models import DEFAULT_MODEL
 from fer_lmdb.pictures import read_picture
 from fer_lmdb.precision import choose_device
 from fer_lmdb.predictions import UNCERTAIN, FacePrediction
 
 Picture = NDArray[np.uint8]
 
-SMALLEST_FACE_SHARE = 1 / 32
+SMALLEST_FACE_SHARE = 1 / 24
 """Unless told otherwise, faces smaller than this part of a picture's shorter side are not looked for: finding them
 takes most of the time, and in photographs they are too small to show an expression."""
 
@@ -36,8 +36,8 @@ class Recognizer:
     """Finds the faces of pictures and tells their expressions, in the way that the model was trained for.
 
     Args:
-        model: a shipped model's name, a model file or a run folder; several are an ensemble, whose probabilities are
-            averaged (the first one's detector finds the faces).
+        model: a shipped model's name, a model file, a run folder or a folder of models; several are an ensemble, whose
+            probabilities are averaged (the first one's detector finds the faces).
         detector: another detector than the model's; "none" takes every picture as one face.
         min_face: side of the smallest face looked for, in pixels; None goes by the size of each picture.
         threshold: probability 0-1 below which an expression is called "uncertain".
@@ -60,7 +60,7 @@ class Recognizer:
         device: str = "auto",
     ) -> None:
         names = [model] if isinstance(model, str | Path) else list(model)
-        members = _load(names)
+        members = ensemble.load(ensemble.expand(names))
         self.classes = members[0].scheme.classes
         self.threshold, self.tta, self.min_face = threshold, tta, min_face
         self.device = str(choose_device(device))
@@ -190,19 +190,6 @@ def smallest_face(wish: float, least: float) -> float:
     """Return a side near `wish` but not below `least`, in steps, so that pictures of like size share a batch."""
     steps = max(0, math.floor(2 * math.log2(max(wish / least, 1))))
     return float(least * 2 ** (steps / 2))
-
-
-def _load(names: Sequence[str | Path]) -> list[Model]:
-    if not names:
-        raise ModelError("no model to predict with; name at least one")
-    members = [models.load(name) for name in names]
-    for name, member in zip(names, members, strict=True):
-        if member.scheme.classes != members[0].scheme.classes:
-            raise ModelError(
-                f"{name} knows the classes {', '.join(member.scheme.classes)}, {names[0]} knows "
-                f"{', '.join(members[0].scheme.classes)}; an ensemble needs the same classes"
-            )
-    return members
 
 
 def _as_picture(picture: Picture) -> Picture:

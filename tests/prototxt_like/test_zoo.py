@@ -15,11 +15,12 @@ from prototxt_like.errors import FileError, NetError
 from prototxt_like.state import filter_net, state_of
 
 NAMES = pl.zoo.names()
-# Systems that the zoo rebuilds, and two nets of our own.
+# Systems that the zoo rebuilds, and three nets of our own.
 EXPECTED = {
     "emonet",
     "emonet_extend",
     "face_emotion_net",
+    "fer_conv8",
     "fer_mini",
     "fer_resnet",
     "inception_v1",
@@ -31,7 +32,7 @@ EXPECTED = {
     "wide_cnn",
 }
 # Nets whose train_val uses fields or layers that real Caffe does not know.
-EXTENDED = {"emonet", "emonet_extend", "fer_mini", "fer_resnet", "vgg16_noise"}
+EXTENDED = {"emonet", "emonet_extend", "fer_conv8", "fer_mini", "fer_resnet", "vgg16_noise"}
 # Nets so small that they can be seen to learn within a second or two.
 QUICK = {"face_emotion_net", "fer_mini", "shallow_cnn", "wide_cnn"}
 IN_TRAINING_ALONE = {"GaussianNoise"}
