@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import prototxt_like as pl
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
-from fer_lmdb.manifest import MEAN_NAME, check_file, database, read_manifest
+from fer_lmdb.manifest import MEAN_NAME, Part, check_file, parts, read_manifest
 from fer_lmdb.store import Split, read_split
 
 SPLITS = ("train", "val", "test")
@@ -55,19 +56,26 @@ class DataSet:
         Raises:
             DataSetError: the split is missing, damaged or does not hold what the manifest says.
         """
-        path = database(self.folder, split)
-        if not path.is_dir():
-            raise DataSetError(f"{path}: this data set has no {split} split; it has {self._split_names()}")
-        check_file(path / "data.mdb", self.manifest["splits"].get(split, {}).get("file_sha256", ""))
-        faces = read_split(path)
-        if len(faces.labels) != self.count(split):
-            raise DataSetError(
-                f"{path}: holds {len(faces.labels)} faces, the manifest says {self.count(split)}; build it again"
-            )
-        return faces
+        found = []
+        for part in self._parts(split):
+            part.check()
+            found.append(read_split(part.path))
+            _check_count(part, len(found[-1].labels))
+        return _joined(found, self.folder)
+
+    def _parts(self, split: str) -> list[Part]:
+        """Return the databases of a split, in order."""
+        if not self._has(split):
+            raise DataSetError(f"{self.folder}: this data set has no {split} split; it has {self._split_names()}")
+        return parts(self.folder, self.manifest, split)
+
+    def _has(self, split: str) -> bool:
+        if split not in self.manifest["splits"]:
+            return False
+        return any(part.path.is_dir() for part in parts(self.folder, self.manifest, split))
 
     def _split_names(self) -> str:
-        return ", ".join(name for name in SPLITS if database(self.folder, name).is_dir()) or "none"
+        return ", ".join(name for name in SPLITS if self._has(name)) or "none"
 
     def mean(self) -> np.ndarray:
         """Return the training split's mean image, (1, H, W) float32 in 0-255.
@@ -87,3 +95,18 @@ class DataSet:
             "sha256": {name: splits[name].get("sha256") for name in splits},
             "seed": self.manifest.get("seed"),
         }
+
+
+def _joined(found: Sequence[Split], folder: Path) -> Split:
+    """Return the faces of databases as those of a single one."""
+    if len(found) == 1:
+        return found[0]
+    if len({part.images.shape[1:] for part in found}) > 1:
+        raise DataSetError(f"{folder}: the shards of a split hold faces of different sizes; build the data set again")
+    keys = [key for part in found for key in part.keys]
+    return Split(keys, np.concatenate([part.images for part in found]), np.concatenate([part.labels for part in found]))
+
+
+def _check_count(part: Part, found: int) -> None:
+    if found != part.count:
+        raise DataSetError(f"{part.path}: holds {found} faces, the manifest says {part.count}; build it again")

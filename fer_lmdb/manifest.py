@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,46 @@ UNREADABLE_NAME = "unreadable.jsonl"
 def database(folder: Path, split: str) -> Path:
     """Return the folder of a split's database: ``train_lmdb``, ``val_lmdb``, ``test_lmdb``."""
     return Path(folder) / f"{split}_lmdb"
+
+
+def shard(folder: Path, split: str, number: int, count: int) -> Path:
+    """Return the folder of one of a split's shards: ``train_lmdb-00000-of-00008`` and so on."""
+    return Path(folder) / f"{split}_lmdb-{number:05d}-of-{count:05d}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the databases that make up a split.
+
+    Attributes:
+        path: its folder.
+        count: how many faces it holds.
+        file_sha256: digest of its data.mdb.
+    """
+
+    path: Path
+    count: int
+    file_sha256: str
+
+    def check(self) -> None:
+        """Compare the database with its digest.
+
+        Raises:
+            DataSetError: it is missing or differs.
+        """
+        check_file(self.path / "data.mdb", self.file_sha256)
+
+
+def parts(folder: Path, manifest: dict[str, Any], split: str) -> list[Part]:
+    """Return the databases of a split in the order of its faces: a single one, or its shards."""
+    facts = manifest["splits"][split]
+    shards = facts.get("shards")
+    if shards is None:
+        return [Part(database(folder, split), facts["count"], facts["file_sha256"])]
+    return [
+        Part(shard(folder, split, number, len(shards)), each["count"], each["file_sha256"])
+        for number, each in enumerate(shards)
+    ]
 
 
 def votes_database(folder: Path, split: str) -> Path:
@@ -64,11 +105,25 @@ def find_problem(manifest: dict[str, Any]) -> str | None:
     for split, facts in manifest["splits"].items():
         if split not in ("train", "val", "test") or not isinstance(facts, dict):
             return f'splits has the entry "{split}"'
-        if not isinstance(facts.get("count"), int) or not isinstance(facts.get("file_sha256"), str):
+        if not _tells_its_files(facts) and not _tells_its_shards(facts):
             return f"{split} lacks its count or digest"
     if not all(isinstance(name, str) for name in manifest["classes"]):
         return "classes holds something that is no name"
     return None
+
+
+def _tells_its_files(facts: dict[str, Any]) -> bool:
+    return isinstance(facts.get("count"), int) and isinstance(facts.get("file_sha256"), str) and "shards" not in facts
+
+
+def _tells_its_shards(facts: dict[str, Any]) -> bool:
+    shards = facts.get("shards")
+    if not isinstance(shards, list) or not all(isinstance(each, dict) for each in shards):
+        return False
+    counts = [each.get("count") for each in shards]
+    if not all(isinstance(count, int) for count in counts) or sum(counts) != facts.get("count"):
+        return False
+    return all(isinstance(each.get("file_sha256"), str) for each in shards)
 
 
 def file_sha256(path: Path) -> str:

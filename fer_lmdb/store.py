@@ -111,17 +111,28 @@ class StoreWriter:
     Args:
         path: the database's folder; made, must not hold a database yet.
         encode: how `append` stores a picture.
+        first: number of the first record; that of a shard goes on from the shard before.
+        total: a digest that all shards are added to.
     Raises:
         StoreError: the folder holds a database, cannot be written, or the disk is full.
     """
 
-    def __init__(self, path: Path, encode: Encoding = "raw", map_bytes: int = FIRST_MAP_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        encode: Encoding = "raw",
+        map_bytes: int = FIRST_MAP_BYTES,
+        first: int = 0,
+        total: hashlib._Hash | None = None,
+    ) -> None:
         self.path = Path(path)
         self.encode: Encoding = encode
         self.count = 0
+        self._first = first
         self._map_bytes = map_bytes
         self._waiting: list[tuple[bytes, bytes]] = []
         self._digest = hashlib.sha256()
+        self._digests = [self._digest, *([total] if total is not None else [])]
         if (self.path / "data.mdb").exists():
             raise StoreError(f"{self.path} holds a database already; choose a new folder")
         with _as_store_error(self.path):
@@ -135,9 +146,10 @@ class StoreWriter:
 
     def append_value(self, name: str, value: bytes) -> None:
         """Write the next record with a value made by `encode_datum` or `encode_votes`."""
-        key = make_key(self.count, name)
+        key = make_key(self._first + self.count, name)
         self._waiting.append((key, value))
-        _add_to_digest(self._digest, key, value)
+        for digest in self._digests:
+            _add_to_digest(digest, key, value)
         self.count += 1
         if len(self._waiting) >= RECORDS_A_COMMIT:
             self._commit()
@@ -254,11 +266,12 @@ def count_records(path: Path) -> int:
         return count
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 over all keys and values in order; two databases with equal content have the same."""
+def digest(*paths: Path) -> str:
+    """Return the SHA-256 over all keys and values in order; databases with equal content have the same, cut or not."""
     total = hashlib.sha256()
-    for key, value in iterate_values(path):
-        _add_to_digest(total, key, value)
+    for path in paths:
+        for key, value in iterate_values(path):
+            _add_to_digest(total, key, value)
     return total.hexdigest()
 
 

@@ -26,6 +26,7 @@ class Options:
         encode: how a Datum holds its picture.
         skip_bad: leave out rows and files that cannot be used, instead of stopping at the first.
         device: where the face detector runs.
+        shards: into how many databases each split is cut; None for one under its plain name.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -35,6 +36,7 @@ class Options:
     encode: Encoding = "raw"
     skip_bad: bool = False
     device: str = "cpu"
+    shards: int | None = None
 
 
 def quiet(stage: str, done: int, total: int | None) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from fer_lmdb.build.options import Options, Progress
 from fer_lmdb.build.spool import Entry, Spool
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.sources import Reject, Sample, Source
-from fer_lmdb.store import StoreWriter, digest, encode_votes, make_key
+from fer_lmdb.store import Encoding, StoreWriter, digest, encode_votes, make_key
+
+Faces = Iterator[tuple[Entry, NDArray[np.uint8]]]
 
 
 def write(source: Source, gathered: Gathered, folder: Path, options: Options, progress: Progress) -> dict[str, Any]:
@@ -64,26 +69,69 @@ def describe_source(source: Source, gathered: Gathered) -> dict[str, Any]:
     return {"name": source.name, "sha256": source.sha256(), "rows": gathered.rows}
 
 
-def write_split(split: str, spool: Spool, folder: Path, options: Options, progress: Progress) -> dict[str, str]:
+def write_split(split: str, spool: Spool, folder: Path, options: Options, progress: Progress) -> dict[str, Any]:
     """Write one split's databases and detections, and the mean image where it is the train split.
 
     Returns:
         the digests for the manifest.
     """
-    path = manifests.database(folder, split)
     total = np.zeros((spool.size, spool.size), dtype=np.int64)
-    with StoreWriter(path, options.encode) as writer:
-        for entry, face in zip(spool.entries, spool.faces(), strict=True):
-            writer.append(entry.name, face, entry.label)
-            total += face
-            if writer.count % 1000 == 0 or writer.count == len(spool.entries):
-                progress(f"write {split}", writer.count, len(spool.entries))
+    faces = summing(zip(spool.entries, spool.faces(), strict=True), total, split, len(spool.entries), progress)
+    if options.shards is None:
+        digests = write_database(manifests.database(folder, split), faces, options.encode)
+    else:
+        count = min(options.shards, len(spool.entries))
+        paths = [manifests.shard(folder, split, number, count) for number in range(count)]
+        digests = write_shards(paths, faces, len(spool.entries), options.encode)
     if split == "train":
         write_mean(folder / manifests.MEAN_NAME, total, len(spool.entries))
     if options.preprocessing.detector != "none":
         write_detections(folder, split, spool.entries)
-    digests = {"sha256": writer.sha256, "file_sha256": manifests.file_sha256(path / "data.mdb")}
     return digests | write_votes(manifests.votes_database(folder, split), spool.entries)
+
+
+def summing(faces: Faces, total: NDArray[np.int64], split: str, count: int, progress: Progress) -> Faces:
+    """Yield the same faces, add each to the total and say how far the writing is."""
+    for number, (entry, face) in enumerate(faces, start=1):
+        total += face
+        yield entry, face
+        if number % 1000 == 0 or number == count:
+            progress(f"write {split}", number, count)
+
+
+def write_database(path: Path, faces: Faces, encode: Encoding) -> dict[str, Any]:
+    """Write faces into one database.
+
+    Returns:
+        its digests.
+    """
+    with StoreWriter(path, encode) as writer:
+        for entry, face in faces:
+            writer.append(entry.name, face, entry.label)
+    return {"sha256": writer.sha256, "file_sha256": manifests.file_sha256(path / "data.mdb")}
+
+
+def write_shards(paths: list[Path], faces: Faces, count: int, encode: Encoding) -> dict[str, Any]:
+    """Write faces into several databases, one after the other; numbers go on, so that together they are the one.
+
+    Args:
+        paths: the databases.
+        faces: all of them, in order.
+        count: how many they are; every database gets the same number, the first ones one more.
+        encode: how a Datum holds its picture.
+    Returns:
+        the digest of all records and what each shard holds.
+    """
+    total, shards, first = hashlib.sha256(), [], 0
+    for number, path in enumerate(paths):
+        size = count // len(paths) + (number < count % len(paths))
+        with StoreWriter(path, encode, first=first, total=total) as writer:
+            for entry, face in islice(faces, size):
+                writer.append(entry.name, face, entry.label)
+        file_sha256 = manifests.file_sha256(path / "data.mdb")
+        shards.append({"count": writer.count, "sha256": writer.sha256, "file_sha256": file_sha256})
+        first += size
+    return {"sha256": total.hexdigest(), "shards": shards}
 
 
 def write_votes(path: Path, entries: list[Entry]) -> dict[str, str]:
@@ -144,7 +192,7 @@ def check(folder: Path, document: dict[str, Any], progress: Progress) -> None:
     total = sum(facts["count"] for facts in document["splits"].values())
     done = 0
     for split, facts in document["splits"].items():
-        if digest(manifests.database(folder, split)) != facts["sha256"]:
+        if digest(*(part.path for part in manifests.parts(folder, document, split))) != facts["sha256"]:
             raise DataSetError(f"{split}_lmdb does not read back as it was written; is the disk or memory faulty?")
         done += facts["count"]
         progress("check", done, total)

@@ -99,6 +99,9 @@ fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
     show_default=True,
     help="How a database holds its pictures.",
 )
+@click.option(
+    "--shards", type=click.IntRange(1, 99999), metavar="N", help="Cut every split into N databases, read as one."
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out rows and files that cannot be used; count and list them.")
 @click.option("--images", type=A_PATH, metavar="DIR", help="Write the pictures as PNG files and lists as well.")
 @click.option("--only-images", is_flag=True, help="Write only these.")
@@ -145,7 +148,7 @@ def options_of(choices: dict[str, Any]) -> Options:
     preprocessing = Preprocessing(
         **{name: choices[name] for name in ("detector", "min_face", "threshold", "size", "align", "margin", "fill")}
     )
-    same = ("on_miss", "seed", "encode", "skip_bad", "device")
+    same = ("on_miss", "seed", "encode", "skip_bad", "device", "shards")
     return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
 
 

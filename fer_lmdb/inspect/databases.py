@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +132,13 @@ def find_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a split: its file, its records, its counts, its votes."""
     facts = manifest["splits"][split]
-    path = manifests.database(folder, split)
-    manifests.check_file(path / "data.mdb", facts["file_sha256"])
-    found = inspect_database(path, verify=True)
+    parts = manifests.parts(folder, manifest, split)
+    paths = [part.path for part in parts]
+    for part in parts:
+        part.check()
+    found = inspect_databases(paths)
     yield from found["problems"]
-    if store.digest(path) != facts["sha256"]:
+    if store.digest(*paths) != facts["sha256"]:
         yield "the records are others than those that were written"
     if found["records"] != facts["count"]:
         yield f"holds {found['records']} faces, the manifest says {facts['count']}"
@@ -146,25 +148,34 @@ def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[
     per_label = {name: found["per_label"].get(label, 0) for label, name in enumerate(manifest["classes"])}
     if per_label != facts["per_class"] or set(found["per_label"]) - set(range(len(manifest["classes"]))):
         yield f"holds the labels {found['per_label']}, the manifest says {facts['per_class']}"
-    yield from check_numbering(path)
+    yield from check_numbering(paths)
     if "votes_sha256" in facts:
-        yield from check_votes(folder, split, facts)
+        yield from check_votes(folder, split, facts, paths)
 
 
-def check_numbering(path: Path) -> Iterator[str]:
-    """Yield the first key whose number is not its place."""
-    for number, (key, _) in enumerate(store.iterate_values(path)):
+def inspect_databases(paths: list[Path]) -> dict[str, Any]:
+    """Return number, labels, sizes and problems of the records of several databases together."""
+    found = [inspect_database(path, verify=True) for path in paths]
+    sums = {key: sum((Counter(each[key]) for each in found), Counter[Any]()) for key in ("per_label", "sizes")}
+    problems = [problem for each in found for problem in each["problems"]]
+    return {"records": sum(each["records"] for each in found), **sums, "problems": problems}
+
+
+def check_numbering(paths: list[Path]) -> Iterator[str]:
+    """Yield the first key whose number is not its place; the numbers of a shard go on from the one before."""
+    records = chain.from_iterable(map(store.iterate_values, paths))
+    for number, (key, _) in enumerate(records):
         if not key.startswith(b"%08d_" % number):
             yield f"record {number} has the key {printable(os.fsdecode(key))}"
             return
 
 
-def check_votes(folder: Path, split: str, facts: dict[str, Any]) -> Iterator[str]:
+def check_votes(folder: Path, split: str, facts: dict[str, Any], paths: list[Path]) -> Iterator[str]:
     """Yield what is wrong with the database of FER+'s votes."""
     path = manifests.votes_database(folder, split)
     manifests.check_file(path / "data.mdb", facts["votes_file_sha256"])
     keys, _ = store.read_votes(path)
-    faces = (os.fsdecode(key) for key, _ in store.iterate_values(manifests.database(folder, split)))
+    faces = (os.fsdecode(key) for path in paths for key, _ in store.iterate_values(path))
     if any(key != face for key, face in zip_longest(keys, faces)):
         yield "votes and faces have different keys"
 
@@ -175,7 +186,8 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     mean = pl.read_mean(folder / manifests.MEAN_NAME)
     total = np.zeros(mean.shape[1:], dtype=np.int64)
     count = 0
-    for record in store.iterate(manifests.database(folder, "train")):
+    paths = [part.path for part in manifests.parts(folder, manifest, "train")]
+    for record in chain.from_iterable(map(store.iterate, paths)):
         if record.image.shape != total.shape:
             yield f"has the size {mean.shape[1:]}, the faces have {record.image.shape}"
             return

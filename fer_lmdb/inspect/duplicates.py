@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fer_lmdb import manifest as manifests
 from fer_lmdb.errors import DataSetError, ModelError
-from fer_lmdb.manifest import check_file, database, read_manifest
+from fer_lmdb.manifest import read_manifest
 from fer_lmdb.pictures import printable
 from fer_lmdb.store import read_split
 
@@ -109,16 +110,18 @@ def read_all(folder: Path) -> Collection:
     splits = list(manifest["splits"])
     if "train" not in splits:
         raise DataSetError(f"{folder} has no train split to compare with")
-    parts = []
-    for name in splits:
-        check_file(database(folder, name) / "data.mdb", manifest["splits"][name]["file_sha256"])
-        parts.append(read_split(database(folder, name)))
+    parts, numbers = [], []
+    for number, name in enumerate(splits):
+        for part in manifests.parts(folder, manifest, name):
+            part.check()
+            parts.append(read_split(part.path))
+            numbers.append(number)
     return Collection(
         splits,
         [key for part in parts for key in part.keys],
         np.concatenate([part.images[:, 0] for part in parts]),
         np.concatenate([part.labels for part in parts]),
-        np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts]),
+        np.repeat(np.array(numbers), [len(part.labels) for part in parts]),
     )
 
 
