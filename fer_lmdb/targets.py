@@ -32,7 +32,8 @@ class Targets:
         """
         self.smoothing, self.mixup, self.cutmix = solver.label_smoothing, solver.mixup, solver.cutmix
         self.mix_probability = solver.mix_probability
-        self.last_mix = round(solver.mix_until * solver.max_iter) if solver.mix_until < 1 else math.inf
+        batches = solver.max_iter * max(1, solver.iter_size)
+        self.last_mix = round(solver.mix_until * batches) if solver.mix_until < 1 else math.inf
         self.classes, self.seed = classes, seed
         self.draws_votes = solver.soft_labels == "probability"
         self.distils = bool(solver.teacher)
@@ -73,7 +74,7 @@ class Targets:
         Args:
             faces: (N, C, H, W) float, already transformed.
             labels: (N,) int64 or rows of targets, as `rows` gives them.
-            iteration: decides the draw.
+            iteration: number of the batch; decides the draw.
         Returns:
             the faces, mixed or not; (N,) labels or (N, classes) distributions; with teachers another such tensor.
         """

@@ -78,6 +78,12 @@ def test_mixing_ends_where_mix_until_says():
     assert all(alone[170:])
 
 
+def test_the_end_of_mixing_counts_the_batches_of_every_iteration():
+    make = targets("mixup: 1 mix_until: 0.5 max_iter: 10 iter_size: 3")
+    assert not torch.equal(make(FACES, LABELS, 14)[0], FACES)
+    assert torch.equal(make(FACES, LABELS, 15)[0], FACES)
+
+
 def test_after_the_mixing_targets_stay_distributions():
     make = targets("mixup: 1 mix_until: 0.5 max_iter: 4")
     assert torch.equal(make(FACES, LABELS, 3)[1], torch.nn.functional.one_hot(LABELS, 5).float())
