@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: demo test check lint bench fuzz docs gallery clean
+.PHONY: demo test check lint bench torture fuzz docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
@@ -28,8 +28,15 @@ DATA ?= data/fer2013
 bench: $(READY)
 	$(BIN)/python benchmarks/net_overhead.py
 	$(BIN)/python benchmarks/training.py --data $(DATA) --write docs/benchmarks.md
+	$(BIN)/python benchmarks/loader.py --data $(DATA) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/sizes.py --csv $(CSV) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/detectors.py --csv $(CSV) --write docs/benchmarks.md
+
+# Kills builds and trainings N times each, at random moments, and compares what is left; see docs/reliability.md.
+N ?= 20
+torture: $(READY)
+	$(BIN)/python benchmarks/torture_build.py --kills $(N)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture_train.py --kills $(N)
 
 # The pages that the program writes itself.
 docs: $(READY)

@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=0, help="how many of them hit a program of its own")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # a fork does not inherit the others
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports every curve that goes on
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), arguments.seed)

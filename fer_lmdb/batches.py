@@ -1,4 +1,4 @@
-"""A split in memory, cut into the batches of a training.
+"""The batches of a training: which faces each holds, and the faces of a split in memory.
 
 Which faces batch i holds depends on (seed, i) alone. So a resumed run sees the same
 batches as one that was never interrupted, and nothing about their order needs saving.
@@ -11,53 +11,78 @@ import hashlib
 import torch
 
 
-class Batches:
-    """An endless stream of batches over a split; every epoch is a new shuffle.
+class Order:
+    """Which faces each batch holds; every epoch is a new shuffle of the whole split.
 
     A batch may straddle two epochs, as Caffe's database cursor does: no face is left out
     or seen twice within an epoch, whatever the batch size.
     """
 
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor, batch_size: int, seed: int) -> None:
+    def __init__(self, count: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> None:
+        """Describe the order.
+
+        Args:
+            count: faces of the split.
+            batch_size: faces in a batch.
+            seed: the run's seed.
+            part: (r, n) gives the part r of every batch that is cut into n equal ones.
+        """
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        size = batch_size // part[1]
+        self._part = slice(part[0] * size, (part[0] + 1) * size)
+        self._shuffles: dict[int, torch.Tensor] = {}
+
+    def at(self, number: int) -> torch.Tensor:
+        """Return the positions of one batch's faces in the split, (batch_size / n,) int64."""
+        first, last = number * self.batch_size, (number + 1) * self.batch_size
+        parts = []
+        while first < last:
+            epoch, offset = divmod(first, self.count)
+            take = min(last - first, self.count - offset)
+            parts.append(self._shuffle(epoch)[offset : offset + take])
+            first += take
+        return torch.cat(parts)[self._part]
+
+    def _shuffle(self, epoch: int) -> torch.Tensor:
+        if epoch not in self._shuffles:
+            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "shuffle"))
+            self._shuffles = {
+                known: shuffle for known, shuffle in self._shuffles.items() if known == epoch - 1
+            }  # a straddling batch needs two epochs' shuffles, never more
+            self._shuffles[epoch] = torch.randperm(self.count, generator=generator)
+        return self._shuffles[epoch]
+
+
+class Batches:
+    """An endless stream of batches over a split that lies in memory as a whole."""
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        targets: torch.Tensor,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         """Keep the split.
 
         Args:
             images: (N, 1, H, W) uint8 on the device of the training.
-            labels: (N,) int64 on the same device.
+            targets: (N, ...) labels or rows of targets on the same device.
             batch_size: faces in a batch.
             seed: the run's seed.
+            part: see `Order`.
         """
-        self.images, self.labels = images, labels
-        self.batch_size, self.seed = batch_size, seed
-        self._orders: dict[int, torch.Tensor] = {}
+        self.images, self.targets = images, targets
+        self.order = Order(len(targets), batch_size, seed, part)
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the faces and targets of one batch."""
+        positions = self.order.at(number).to(self.images.device)
+        return self.images[positions], self.targets[positions]
 
-    def at(self, iteration: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the faces and labels of one iteration."""
-        indices = self.indices_at(iteration).to(self.images.device)
-        return self.images[indices], self.labels[indices]
-
-    def indices_at(self, iteration: int) -> torch.Tensor:
-        """Return the (batch_size,) positions of one iteration's faces in the split."""
-        first, last = iteration * self.batch_size, (iteration + 1) * self.batch_size
-        parts = []
-        while first < last:
-            epoch, offset = divmod(first, len(self))
-            take = min(last - first, len(self) - offset)
-            parts.append(self._order(epoch)[offset : offset + take])
-            first += take
-        return torch.cat(parts)
-
-    def _order(self, epoch: int) -> torch.Tensor:
-        if epoch not in self._orders:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "shuffle"))
-            self._orders = {
-                known: order for known, order in self._orders.items() if known == epoch - 1
-            }  # a straddling batch needs two epochs' orders, never more
-            self._orders[epoch] = torch.randperm(len(self), generator=generator)
-        return self._orders[epoch]
+    def close(self) -> None:
+        """Let go of nothing: a split in memory has neither files nor processes."""
 
 
 def mixed_seed(seed: int, number: int, purpose: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,16 @@ class Curves:
     so curves have neither gap nor double.
     """
 
-    def __init__(self, folder: Path, start: int) -> None:
+    def __init__(self, folder: Path | None, start: int) -> None:
         """Begin a new event file.
 
         Args:
-            folder: where the run's event files lie.
+            folder: where the run's event files lie; None writes nothing, for all but one of several processes.
             start: iterations done so far; what is known of later ones is forgotten.
         """
-        _put_before(folder, int(time.time()))
-        self._writer = SummaryWriter(str(folder), purge_step=start + 1)
+        if folder is not None:
+            _put_before(folder, int(time.time()))
+        self._writer = _Nothing() if folder is None else SummaryWriter(str(folder), purge_step=start + 1)
 
     def training(self, iteration: int, loss: float, rate: float, faces_per_second: float) -> None:
         """Add a point of the training curves."""
@@ -64,6 +65,13 @@ class Curves:
     def close(self) -> None:
         """Close the files."""
         self._writer.close()
+
+
+class _Nothing:
+    """A writer that writes nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
 
 
 def _put_before(folder: Path, second: int) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
 from fer_lmdb.manifest import MEAN_NAME, Part, check_file, parts, read_manifest
-from fer_lmdb.store import Split, read_split
+from fer_lmdb.store import Split, read_labels, read_split
+from fer_lmdb.stream import StoredFaces
 
 SPLITS = ("train", "val", "test")
 
@@ -62,6 +64,28 @@ class DataSet:
             found.append(read_split(part.path))
             _check_count(part, len(found[-1].labels))
         return _joined(found, self.folder)
+
+    def stored(self, splits: Sequence[str]) -> StoredFaces:
+        """Return the faces of splits, one after the other, to be read by their position; call `labels` before.
+
+        Raises:
+            DataSetError: a split is missing.
+        """
+        return StoredFaces([(part.path, part.count) for split in splits for part in self._parts(split)])
+
+    def labels(self, splits: Sequence[str]) -> NDArray[np.int64]:
+        """Return the labels of splits, after their files have been compared with the manifest.
+
+        Raises:
+            DataSetError: a split is missing, damaged or does not hold what the manifest says.
+            StoreError: its faces cannot be found by their position.
+        """
+        labels = []
+        for part in (part for split in splits for part in self._parts(split)):
+            part.check()
+            labels.append(read_labels(part.path))
+            _check_count(part, len(labels[-1]))
+        return np.concatenate(labels)
 
     def _parts(self, split: str) -> list[Part]:
         """Return the databases of a split, in order."""

@@ -36,8 +36,13 @@ class Recipe:
 
     @property
     def batch_size(self) -> int:
-        """Return the faces per iteration."""
+        """Return the faces of a batch, over all processes that train together."""
         return int(data_layer(self.net, "TRAIN").data_param.batch_size)
+
+    @property
+    def iteration_size(self) -> int:
+        """Return the faces of an iteration: iter_size batches, whose gradients make one update."""
+        return self.batch_size * int(self.solver.iter_size)
 
     @property
     def iterations(self) -> int:
@@ -47,15 +52,15 @@ class Recipe:
     @property
     def epochs(self) -> float:
         """Return how many times each face is seen."""
-        return self.iterations * self.batch_size / self.epoch_size
+        return self.iterations * self.iteration_size / self.epoch_size
 
     def epoch_end(self, epoch: int) -> int:
         """Return the iteration after which that many epochs are done."""
-        return min(self.iterations, math.ceil(epoch * self.epoch_size / self.batch_size))
+        return min(self.iterations, math.ceil(epoch * self.epoch_size / self.iteration_size))
 
     def epoch_ending_at(self, iteration: int) -> int | None:
         """Return the number of the epoch that ends with this many iterations done, if one does."""
-        epoch = iteration * self.batch_size // self.epoch_size
+        epoch = iteration * self.iteration_size // self.epoch_size
         if epoch and self.epoch_end(epoch) == iteration:
             return epoch
         return math.ceil(self.epochs) if iteration == self.iterations else None
@@ -99,12 +104,13 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     layer = data_layer(net, "TRAIN")
     if options.batch_size is not None:
         layer.data_param.batch_size = options.batch_size
-    epoch_iterations = Fraction(epoch_size, layer.data_param.batch_size)  # exact: epochs end where they should
+    if options.solver:
+        wishes.merge_text(solver, options.solver)
+    iteration_size = layer.data_param.batch_size * max(1, solver.iter_size)
+    epoch_iterations = Fraction(epoch_size, iteration_size)  # exact: epochs end where they should
     wishes.work_into(options, solver, layer.transform_param, epoch_iterations)
     wishes.set_length(solver, options, epoch_iterations)
     solver.random_seed = options.seed
-    if solver.iter_size != 1:
-        raise RunError(f"the solver has iter_size {solver.iter_size}, which train does not follow; use --batch instead")
     return Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
 
 

@@ -12,15 +12,18 @@ import torch
 import prototxt_like as pl
 from fer_lmdb import __version__, cycles, lessons, patience, recipe
 from fer_lmdb.average import Average
-from fer_lmdb.batches import Batches, mixed_seed
+from fer_lmdb.batches import Batches, Order, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
+from fer_lmdb.distributed import Team, TeamSolver
 from fer_lmdb.errors import RunError
 from fer_lmdb.initial import Initial, load_into
+from fer_lmdb.loading import CHUNK, Loading, Validation
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_device, choose_precision
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
+from fer_lmdb.stream import StreamedBatches
 from fer_lmdb.targets import Targets
 
 
@@ -34,21 +37,25 @@ class Session:
     iteration: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    loading: Loading = field(default_factory=Loading)
+    team: Team = field(default_factory=Team)
 
     def __post_init__(self) -> None:
         options, plan = self.plan.options, self.plan
-        self.device = choose_device(options.device)
+        self.device = choose_device(self.team.device(options.device))
         self.dtype = choose_precision(options.precision, self.device)
         mean = self.data.mean()
         torch.manual_seed(mixed_seed(options.seed, 0, "fill"))
-        self.targets = Targets(plan.solver, len(self.data.scheme), options.seed)
+        self.own_seed = self.team.own_seed(options.seed)
+        self.targets = Targets(plan.solver, len(self.data.scheme), self.own_seed)
         self.net = self._build_net(mean.shape)
         # A run that goes on has its weights in the snapshot; the model that it began with may be gone.
         begins = options.init is not None and not self.folder.snapshot.exists()
         self.initial = self._load_initial(str(options.init)) if begins else None
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
-        self.solver = pl.Solver(plan.solver, self.net, fused=self.dtype != torch.float32)
+        self.solver = TeamSolver(plan.solver, self.net, fused=self.dtype != torch.float32)
+        self.solver.team = self.team
         self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
         # A net without a mean_file, as those that normalise each picture by itself, sees no mean.
         self.mean = mean if self.transform_parameter.mean_file else None
@@ -66,25 +73,43 @@ class Session:
     def _build_net(self, image_shape: tuple[int, int, int]) -> pl.Net:
         shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
         net, changed = lessons.fit_net(self.plan, self.targets, len(self.data.scheme))
-        return pl.Net(net, phase="TRAIN", input_shapes=shapes | changed).train()
+        faces = self.team.part_of(self.plan.batch_size)
+        own = {name: (faces, *shape[1:]) for name, shape in (shapes | changed).items()}
+        return pl.Net(net, phase="TRAIN", input_shapes=own).train()
 
     def _load_initial(self, name: str) -> Initial:
         return load_into(self.net, name, self.data.scheme, fresh_classifier=self.plan.options.fresh_classifier)
 
-    def _read_batches(self, splits: list[str]) -> Batches:
+    def _read_batches(self, splits: list[str]) -> Batches | StreamedBatches:
+        if self.loading.streams(self.data, splits):
+            return self._stream_batches(splits)
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
         taught = lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, images, self.mean)
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
-        return Batches(images, targets, self.plan.batch_size, self.plan.options.seed)
+        return Batches(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
 
-    def _read_validation(self) -> tuple[np.ndarray, np.ndarray] | None:
+    def _stream_batches(self, splits: list[str]) -> StreamedBatches:
+        if self.targets.distils and self.plan.solver.teacher_sees != "batches":
+            raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
+        labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
+        lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, labels, self.mean)
+        targets = lessons.read_targets(self.plan, self.data, self.targets, labels, None)
+        order = Order(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
+        return StreamedBatches(
+            self.data.stored(splits), targets, order, self.loading.workers, self.loading.start_method
+        )
+
+    @property
+    def _part(self) -> tuple[int, int]:
+        return self.team.rank, self.team.size
+
+    def _read_validation(self) -> Validation | None:
         """Return validation faces and labels; None where they are trained on or do not exist."""
         if "val" in self.plan.options.train_on or not self.data.count("val"):
             return None
-        split = self.data.read("val")
-        return split.images, split.labels
+        return Validation.of(self.data, "val", streamed=self.loading.streams(self.data, ["val"]))
 
     @property
     def done(self) -> bool:
@@ -92,24 +117,34 @@ class Session:
         return self.iteration >= self.plan.iterations or patience.is_over(self.plan.solver, self.log)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Do one iteration; return the transformed faces and the loss."""
-        seed = self.plan.options.seed
-        images, labels = self.batches.at(self.iteration)
-        generator = torch.Generator(self.device).manual_seed(mixed_seed(seed, self.iteration, "augment"))
-        torch.manual_seed(mixed_seed(seed, self.iteration, "net"))  # dropout draws from the global generator
+        """Do one iteration, of iter_size batches; return the last one's transformed faces and the mean loss."""
+        size = self.plan.solver.iter_size
+        losses = []
+        for number in range(self.iteration * size, (self.iteration + 1) * size):
+            faces, loss = self._forward(number)
+            if self.solver.step(loss) and self.average:
+                self.average.update(self.blobs())
+            losses.append(loss.detach())
+        mean = losses[0] if size == 1 else torch.stack(losses).mean()
+        self.team.average([mean])
+        self.iteration += 1
+        self.loss_sum += mean
+        self.loss_count += 1
+        if self.team.leads and cycles.is_kept(self.plan.solver, self.iteration):
+            cycles.keep(self.model(), self.folder, self.iteration)
+        return faces, mean
+
+    def _forward(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the transformed faces of a batch, and their loss; its number decides every draw."""
+        images, labels = self.batches.at(number)
+        generator = torch.Generator(self.device).manual_seed(mixed_seed(self.own_seed, number, "augment"))
+        torch.manual_seed(mixed_seed(self.own_seed, number, "net"))  # dropout draws from the global generator
         faces = self.transform(images, generator=generator).contiguous(memory_format=torch.channels_last)
-        faces, *targets = self.targets(faces, labels, self.iteration)
+        faces, *targets = self.targets(faces, labels, number)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             outputs = self.net(**dict(zip(self.net.inputs, (faces, *targets), strict=True)))
             loss = self.net.total_loss(outputs)
-        if self.solver.step(loss) and self.average:
-            self.average.update(self.blobs())
-        self.iteration += 1
-        self.loss_sum += loss.detach()
-        self.loss_count += 1
-        if cycles.is_kept(self.plan.solver, self.iteration):
-            cycles.keep(self.model(), self.folder, self.iteration)
-        return faces, loss.detach()
+        return faces, loss
 
     def finite(self, loss: torch.Tensor) -> float:
         """Return a loss as a number.
@@ -138,14 +173,14 @@ class Session:
             self.solver.plateaus = patience.plateaus(self.plan.solver, self.log)
         if self._is_best(record):
             self.best = record
-            self.model().save(self.folder.best)
+            if self.team.leads:
+                self.model().save(self.folder.best)
         return record
 
     def _validate(self, curves: Curves) -> dict[str, float]:
         assert self.validation is not None
-        images, labels = self.validation
-        self.classifier.load_weights(self.weights())
-        probabilities = self.classifier.probabilities(images)
+        labels = self.validation.labels
+        probabilities = self._probabilities(self.validation)
         chosen = probabilities[np.arange(len(labels)), labels]
         loss = float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
@@ -153,6 +188,14 @@ class Session:
         if self.iteration == self.plan.iterations:
             curves.confusion(self.iteration, _confusion(probabilities, labels), self.data.scheme.classes)
         return {"val_loss": loss, "val_accuracy": accuracy}
+
+    def _probabilities(self, validation: Validation) -> np.ndarray:
+        """Classify validation faces, each process its share: (N, classes)."""
+        self.classifier.load_weights(self.weights())
+        own = self.team.share_of(len(validation.labels))
+        chunks = [slice(start, min(start + CHUNK, own.stop)) for start in range(own.start, own.stop, CHUNK)]
+        rows = [self.classifier.probabilities(validation.chunk(chunk)) for chunk in chunks]
+        return self.team.join(np.concatenate(rows or [np.zeros((0, len(self.data.scheme)), np.float32)]))
 
     def _is_best(self, record: dict[str, Any]) -> bool:
         """Tell whether an epoch is the best by validation; without validation the newest is."""

@@ -9,15 +9,19 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into a wish to stop; a second SIGINT stops at once."""
+def stop_on_signal(*, patient: bool = False) -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into a wish to stop; a second one stops at once.
+
+    Args:
+        patient: never stop at once. torchrun sends on the Ctrl-C that its processes have seen already.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def ask(number: int, _frame: object) -> None:
-        if stop.is_set():
+        if stop.is_set() and not patient:
             raise KeyboardInterrupt
         stop.set()
 

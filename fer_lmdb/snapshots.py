@@ -12,7 +12,12 @@ from fer_lmdb.session import Session
 
 
 def write(session: Session, curves: Curves) -> None:
-    """Write everything that going on needs; the curves up to here are on the disk first."""
+    """Write everything that going on needs; the curves up to here are on the disk first.
+
+    Of several processes the first one writes: all hold the same.
+    """
+    if not session.team.leads:
+        return
     curves.flush()
     session.model().save(session.folder.last)
     tensors = {f"net/{key}": value for key, value in session.net.state_dict().items()}
@@ -46,6 +51,8 @@ def restore(session: Session) -> None:
     session.loss_sum.copy_(tensors["loss_sum"])
     session.loss_count = facts["loss_count"]
     session.iteration, session.log, session.best = facts["iteration"], facts["log"], facts["best"]
+    if session.team.leads:
+        session.folder.write_log(session.log)  # a kill may have come between the snapshot and its log
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

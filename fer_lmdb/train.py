@@ -12,16 +12,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb import recipe, runs, snapshots
+from fer_lmdb import distributed, recipe, runs, snapshots
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
+from fer_lmdb.distributed import Team
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.initial import Initial
-from fer_lmdb.recipe import Options, Recipe
+from fer_lmdb.loading import Loading
+from fer_lmdb.recipe import Options
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.session import Session, versions
 from fer_lmdb.signals import stop_on_signal
@@ -53,62 +56,92 @@ class Result:
 
 
 def train(
-    options: Options, run: str | Path | None = None, on_progress: Callable[[Progress], None] | None = None
+    options: Options,
+    run: str | Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    loading: Loading | None = None,
 ) -> Result:
     """Train a net from a data set into a new run folder.
+
+    Where torchrun has started several processes, all of them call this and train together; the first one writes and
+    reports.
 
     Args:
         options: net, data, length, seed and so on.
         run: name below runs/, or a path; None takes the next free name.
         on_progress: called at every display and epoch end.
+        loading: how faces come to the training; by default from memory, or streamed where they are many.
     Raises:
         DataSetError: the data set is missing or damaged.
         RunError: the folder holds a run already, or an option makes no sense.
     """
+    with distributed.joined(options.device) as team:
+        path = team.once(lambda: _begin(options, run))
+        return _resume(RunFolder(path), on_progress, loading, team)
+
+
+def _begin(options: Options, run: str | Path | None) -> Path:
+    """Write the folder of a new run."""
     data = DataSet.open(options.data)
     plan = recipe.make(options, sum(data.count(split) for split in options.train_on.split("+")), len(data.scheme))
     folder = runs.new_folder(run, plan.name)
     folder.path.mkdir(parents=True, exist_ok=True)
     plan.write(folder)
     folder.write_config({**plan.to_dict(), "data": data.facts(), "versions": versions()})
-    return _run(folder, plan, data, on_progress)
+    return folder.path
 
 
-def resume(run: str | Path | None = None, on_progress: Callable[[Progress], None] | None = None) -> Result:
+def resume(
+    run: str | Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    loading: Loading | None = None,
+) -> Result:
     """Go on with a run from its newest snapshot; the newest run where none is named.
+
+    The number of processes may be another one than before.
 
     Raises:
         RunError: there is no such run, or its snapshot is damaged.
         DataSetError: the data set is not the one that the run began with.
     """
     folder = runs.latest_folder() if run is None else runs.folder_of(run)
+    device = recipe.read(folder, folder.read_config()).options.device
+    with distributed.joined(device) as team:
+        return _resume(folder, on_progress, loading, team)
+
+
+def _resume(
+    folder: RunFolder, on_progress: Callable[[Progress], None] | None, loading: Loading | None, team: Team
+) -> Result:
     config = folder.read_config()
     plan = recipe.read(folder, config)
     data = DataSet.open(plan.options.data)
     if data.facts()["sha256"] != config["data"]["sha256"]:
         raise DataSetError(f"{data.folder}: not the data set that {folder.name} began with; start a new run instead")
-    return _run(folder, plan, data, on_progress)
-
-
-def _run(folder: RunFolder, plan: Recipe, data: DataSet, on_progress: Callable[[Progress], None] | None) -> Result:
-    with folder.held():
-        session = Session(plan, data, folder)
+    with folder.held() if team.leads else nullcontext():
+        session = Session(plan, data, folder, loading=loading or Loading(), team=team)
         snapshots.restore(session)
-        curves = Curves(folder.tensorboard, session.iteration)
-        try:
-            with stop_on_signal() as stop:
-                for progress in _steps(session, curves, stop):
-                    if on_progress:
-                        on_progress(progress)
-        finally:
-            curves.close()
+        return _run(session, on_progress if team.leads else None)
+
+
+def _run(session: Session, on_progress: Callable[[Progress], None] | None) -> Result:
+    folder, team = session.folder, session.team
+    curves = Curves(folder.tensorboard if team.leads else None, session.iteration)
+    try:
+        with stop_on_signal(patient=team.size > 1) as stop:
+            for progress in _steps(session, curves, stop):
+                if on_progress:
+                    on_progress(progress)
+    finally:
+        curves.close()
+        session.batches.close()
     return Result(folder, session.done, session.iteration, session.log, session.best, session.initial)
 
 
 def _steps(session: Session, curves: Curves, stop: threading.Event) -> Iterator[Progress]:
     """Train to the end, or to the signal that asks to stop; yield at displays and epoch ends."""
     display = session.plan.solver.display or 100
-    clock = _Clock(session.plan.batch_size)
+    clock = _Clock(session.plan.iteration_size)
     while not session.done:
         rate = session.solver.lr(session.iteration)
         faces, loss = session.step()
@@ -125,7 +158,7 @@ def _steps(session: Session, curves: Curves, stop: threading.Event) -> Iterator[
             snapshots.write(session, curves)
             yield _progress(session, record["train_loss"], rate, clock, record)
             clock.restart()
-        if stop.is_set():
+        if session.team.any(stop.is_set()):
             snapshots.write(session, curves)
             return
 
@@ -133,15 +166,15 @@ def _steps(session: Session, curves: Curves, stop: threading.Event) -> Iterator[
 def _progress(
     session: Session, loss: float, rate: float, clock: _Clock, record: dict[str, Any] | None = None
 ) -> Progress:
-    epoch = session.iteration * session.plan.batch_size / session.plan.epoch_size
+    epoch = session.iteration * session.plan.iteration_size / session.plan.epoch_size
     return Progress(session.iteration, session.plan.iterations, epoch, loss, rate, clock.rate(), record)
 
 
 class _Clock:
     """Measures faces a second since the last restart."""
 
-    def __init__(self, batch_size: int) -> None:
-        self.batch_size = batch_size
+    def __init__(self, iteration_size: int) -> None:
+        self.iteration_size = iteration_size
         self.restart()
 
     def restart(self) -> None:
@@ -151,4 +184,4 @@ class _Clock:
         self.steps += 1
 
     def rate(self) -> float:
-        return self.steps * self.batch_size / max(time.monotonic() - self.start, 1e-9)
+        return self.steps * self.iteration_size / max(time.monotonic() - self.start, 1e-9)

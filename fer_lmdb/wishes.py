@@ -161,10 +161,8 @@ def work_into(
         transform: changed in place.
         epoch_iterations: iterations of an epoch; wishes in epochs are multiplied by it.
     Raises:
-        RunError: the text for the solver, or a list of weights, cannot be read.
+        RunError: a list of weights cannot be read.
     """
-    if options.solver:
-        _merge_text(solver, options.solver)
     for name, field in SOLVER_FIELDS.items():
         value = getattr(options, name)
         if value is not None:
@@ -200,8 +198,12 @@ def set_length(solver: pl.SolverParameter, options: Options, epoch_iterations: F
         solver.power = 1.0
 
 
-def _merge_text(solver: pl.SolverParameter, text: str) -> None:
-    """Set the fields that a piece of prototxt names; its lists replace the file's."""
+def merge_text(solver: pl.SolverParameter, text: str) -> None:
+    """Set the fields that a piece of prototxt names; its lists replace the file's.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
         wish = pl.parse_solver(text)
     except PrototxtLikeError as error:

@@ -13,6 +13,9 @@ from fer_lmdb.cli.train_options import training_options
 if TYPE_CHECKING:
     from fer_lmdb.train import Progress, Result
 
+# What a run that goes on may be given again; everything else it takes from its own folder.
+NOT_SHAPING = ("run", "resume", "loader", "workers")
+
 EXAMPLES = """
 # as the net's solver.prototxt says, but 150 epochs
 fer-lmdb train --epochs 150
@@ -24,6 +27,8 @@ fer-lmdb train --resume --run mine
 fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop 10
 # fine-tune the shipped model on your own faces
 fer-lmdb train --data data/mine --init face_emotion_net --base-lr 0.001
+# on two GPUs, or on two processors
+torchrun --nproc-per-node 2 -m -- fer_lmdb train --batch 128
 # watch curves and augmented faces
 tensorboard --logdir runs
 """
@@ -44,14 +49,19 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     folder keeps what came out. docs/recipes.md explains each of them.
     """
     from fer_lmdb import train as stage
+    from fer_lmdb.distributed import is_leader
 
-    with _Display() as display:
+    loading = stage.Loading(shaping.pop("loader"), shaping.pop("workers"))
+    leads = is_leader()  # of several processes one speaks for all
+    with _Display(leads) as display:
         if resume:
             _refuse_shaping(context)
-            result = stage.resume(run, display.show)
+            result = stage.resume(run, display.show, loading)
         else:
             teachers = list(shaping.pop("teachers")) or None
-            result = stage.train(stage.Options(**shaping, teachers=teachers), run, display.show)
+            result = stage.train(stage.Options(**shaping, teachers=teachers), run, display.show, loading)
+    if not leads:
+        context.exit(0 if result.finished else 130)
     if result.initial:
         note(result.initial.sentence())
     _report(result, as_json)
@@ -68,7 +78,7 @@ def _refuse_shaping(context: click.Context) -> None:
         max(parameter.opts, key=len)
         for parameter in context.command.params
         if isinstance(parameter, GroupedOption)
-        and parameter.name not in ("run", "resume")
+        and parameter.name not in NOT_SHAPING
         and context.get_parameter_source(parameter.name or "") is typed
     ]
     if given:
@@ -96,13 +106,17 @@ def _report(result: Result, as_json: bool) -> None:
 class _Display:
     """A progress bar on a terminal, one line per epoch elsewhere; both on stderr."""
 
+    def __init__(self, shown: bool = True) -> None:
+        self.shown = shown
+
     def __enter__(self) -> _Display:
         from fer_lmdb.cli.output import progress_bar
 
         self.console = err_console()
         self.bar = progress_bar("iterations")
         self.task = self.bar.add_task("train", total=None, note="")
-        self.bar.start()
+        if self.shown:
+            self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ from fer_lmdb.cli.grouped import options_of
 from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL, NET, RUN
 
 run = options_of("Run")
+reading = options_of("How faces are read (changes the speed, never the result)")
 length = options_of("Length and rate (where not given: the net's solver.prototxt)")
 update = options_of("Updates (where not given: the net's solver.prototxt)")
 target = options_of("What the loss compares with (where not given: the net's solver.prototxt)")
@@ -47,8 +48,16 @@ OPTIONS: list[Callable[[Any], Any]] = [
     ),
     run("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
     run("--solver", metavar="TEXT", help="Any other fields, as in solver.prototxt: 'power: 0.5 average_loss: 20'."),
+    reading(
+        "--loader",
+        type=click.Choice(["auto", "memory", "stream"]),
+        default="auto",
+        show_default=True,
+        help="stream: worker processes read from the disk as faces are needed; auto: memory up to 2 GiB of faces.",
+    ),
+    reading("--workers", default=2, show_default=True, **COUNT, help="Processes that read ahead for stream."),
     length("--epochs", **COUNT, help="How often each face is seen; a multistep rate falls at 60 % and 85 %."),
-    length("--batch", "batch_size", **COUNT, help="Faces per iteration."),
+    length("--batch", "batch_size", **COUNT, help="Faces in a batch, over all processes that train together."),
     length("--base-lr", **NUMBER, help="Initial rate."),
     length(
         "--policy",

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from fer_lmdb.batches import Batches, mixed_seed
+from fer_lmdb.batches import Batches, Order, mixed_seed
 
 
 def numbered(count: int, batch_size: int, seed: int = 0) -> Batches:
     """A split whose labels are the positions of its faces."""
-    return Batches(torch.zeros(count, 1, 2, 3, dtype=torch.uint8), torch.arange(count), batch_size, seed)
+    images = torch.zeros(count, 1, 2, 3, dtype=torch.uint8)
+    return Batches(images, torch.arange(count), batch_size, seed)
 
 
 def test_every_face_is_seen_once_per_epoch_even_where_batches_straddle_epochs():
@@ -39,6 +41,14 @@ def test_images_and_labels_stay_together():
     for i in range(6):
         faces, labels = batches.at(i)
         assert faces.flatten().tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 6])
+def test_parts_of_a_batch_overlap_nowhere_and_make_it_whole(ranks):
+    whole = Order(10, 6, seed=2)
+    parts = [Order(10, 6, seed=2, part=(rank, ranks)) for rank in range(ranks)]
+    for number in range(7):
+        assert torch.equal(torch.cat([part.at(number) for part in parts]), whole.at(number))
 
 
 def test_seeds_of_two_purposes_or_steps_differ():

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-import prototxt_like as pl
 from fer_lmdb import recipe
 from fer_lmdb.errors import RunError
 from fer_lmdb.recipe import Options
@@ -55,9 +52,8 @@ def test_an_empty_split_is_refused():
         recipe.make(Options(), epoch_size=0, classes=7)
 
 
-def test_a_solver_that_sums_gradients_is_refused_rather_than_followed_wrongly(tmp_path):
-    shutil.copytree(pl.zoo.path("face_emotion_net"), tmp_path / "net")
-    with (tmp_path / "net" / "solver.prototxt").open("a") as file:
-        file.write("iter_size: 2")
-    with pytest.raises(RunError, match="--batch"):
-        recipe.make(Options(model=str(tmp_path / "net")), epoch_size=10, classes=7)
+def test_an_iteration_of_several_batches_makes_epochs_of_fewer_iterations():
+    options = Options(model="face_emotion_net", epochs=3, batch_size=5, solver="iter_size: 2")
+    plan = recipe.make(options, epoch_size=100, classes=7)
+    assert (plan.iterations, plan.iteration_size, plan.epochs) == (30, 10, 3)
+    assert [plan.epoch_ending_at(iteration) for iteration in (10, 15, 20, 30)] == [1, None, 2, 3]

@@ -57,3 +57,11 @@ def test_a_file_that_cannot_be_locked_is_no_hindrance(tmp_path: Path, monkeypatc
     monkeypatch.setattr(fcntl, "lockf", refuse)
     with RunFolder(tmp_path).held():
         pass
+
+
+def test_a_kill_between_the_last_snapshot_and_its_log_loses_nothing(options, trained, tmp_path) -> None:
+    run = train.train(options, tmp_path / "run").run
+    lines = run.log.read_text().splitlines(keepends=True)
+    run.log.write_text("".join(lines[:-1]))
+    assert train.resume(run.path).finished
+    assert run.read_log() == trained.log

@@ -1,0 +1,150 @@
+"""Reading faces for a training: from memory, and streamed from the database by 0, 1 and 2 worker processes.
+
+    python benchmarks/loader.py --data data/fer2013 [--write docs/benchmarks.md]
+
+First each of them gives batches as fast as it can. Then each feeds trainings of the same net, in turns; the share is
+the part of a step that the training waits for its batch, the median over the turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from page import machine, write_section
+
+from fer_lmdb import recipe
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.loading import Loading
+from fer_lmdb.recipe import Options
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.session import Session
+
+WAYS = {
+    "memory": Loading("memory"),
+    "stream, 0 workers": Loading("stream", 0),
+    "stream, 1 worker": Loading("stream", 1),
+    "stream, 2 workers": Loading("stream", 2),
+}
+
+
+def own_megabytes() -> float:
+    """Memory that this process and its workers have for themselves: no files, and shared pages in parts."""
+    total = 0
+    for process in [os.getpid(), *(child.pid for child in multiprocessing.active_children())]:
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss_Anon:"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+def open_session(data: str, folder: Path, way: str, batch: int) -> Session:
+    """Make a training ready."""
+    opened = DataSet.open(data)
+    options = Options(data=data, batch_size=batch, precision="auto", device="cpu")
+    plan = recipe.make(options, opened.count("train"), len(opened.scheme))
+    return Session(plan, opened, RunFolder(folder), loading=WAYS[way])
+
+
+def drain(session: Session, batches: int) -> float:
+    """Take batches as fast as they come; return faces a second, the start of the workers left out."""
+    session.batches.at(0)
+    began = time.perf_counter()
+    for number in range(1, batches + 1):
+        session.batches.at(number)
+    return batches * session.plan.batch_size / (time.perf_counter() - began)
+
+
+def step_and_wait(session: Session, steps: int) -> tuple[float, float]:
+    """Train; return the seconds of a step, and how many of them it waited for its batch."""
+    waited, at = 0.0, session.batches.at
+
+    def timed(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal waited
+        began = time.perf_counter()
+        batch = at(number)
+        waited += time.perf_counter() - began
+        return batch
+
+    session.step()  # lets the workers begin where this turn begins
+    session.batches.at = timed  # type: ignore[method-assign]
+    began = time.perf_counter()
+    for _ in range(steps):
+        session.step()
+    seconds = time.perf_counter() - began
+    session.batches.at = at  # type: ignore[method-assign]
+    return seconds / steps, waited / steps
+
+
+def measure(data: str, batch: int, steps: int, rounds: int, batches: int) -> dict[str, dict[str, float]]:
+    """Measure every way of reading."""
+    results: dict[str, dict[str, float]] = {way: {} for way in WAYS}
+    with tempfile.TemporaryDirectory() as folder:
+        for way, result in results.items():
+            before = own_megabytes()
+            session = open_session(data, Path(folder), way, batch)
+            result["faces_per_second"] = drain(session, batches)
+            result["megabytes"] = own_megabytes() - before
+            session.batches.close()
+            del session
+        sessions = {way: open_session(data, Path(folder), way, batch) for way in WAYS}
+        turns: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+        for _ in range(rounds):
+            for way, session in sessions.items():
+                turns[way].append(step_and_wait(session, steps))
+        for way, result in results.items():
+            result["step_ms"] = 1000 * statistics.median(seconds for seconds, _ in turns[way])
+            result["wait_ms"] = 1000 * statistics.median(wait for _, wait in turns[way])
+            result["share"] = statistics.median(wait / seconds for seconds, wait in turns[way])
+            sessions[way].batches.close()
+    return results
+
+
+def table(results: dict[str, dict[str, float]], arguments: argparse.Namespace) -> str:
+    """The results in Markdown."""
+    data = DataSet.open(arguments.data)
+    lines = [
+        f"{data.count('train'):,} faces of {data.manifest['size']} x {data.manifest['size']}, batches of"
+        f" {arguments.batch}; the step is FaceEmotionNet's. {machine(torch.get_num_threads())}. Shares: median of"
+        f" {arguments.rounds} turns of {arguments.steps} steps. Memory: what the session and its workers have for"
+        " themselves beyond what was there before, net and solver included.",
+        "",
+        "| loader | faces/s, reading alone | a step waits | share of the step | own memory |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for way, result in results.items():
+        lines.append(
+            f"| {way} | {result['faces_per_second']:,.0f} | {result['wait_ms']:.2f} ms of {result['step_ms']:.0f} ms"
+            f" | {result['share']:.1%} | {result['megabytes']:.0f} MB |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the options, measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="data/fer2013")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=10, help="steps of a turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=300, help="batches that are only read")
+    parser.add_argument("--write", type=Path, help="put the results into this Markdown file")
+    arguments = parser.parse_args()
+    results = measure(arguments.data, arguments.batch, arguments.steps, arguments.rounds, arguments.batches)
+    text = table(results, arguments)
+    print(text)
+    json.dump(results, sys.stderr, indent=2)
+    if arguments.write:
+        write_section(arguments.write, "loader", "Reading faces for a training", text)
+
+
+if __name__ == "__main__":
+    main()

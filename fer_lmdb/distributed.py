@@ -1,0 +1,190 @@
+"""Several processes that train one net together, as torchrun starts them; alone, a process is a team of one.
+
+Every process takes its own part of each batch and goes back from its own loss. Before an update the gradients are
+averaged over all processes, and the statistics of BatchNorm with them: so after each update all of them hold the same
+weights, to the bit, and any one of them can write a snapshot or the model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+import prototxt_like as pl
+from fer_lmdb.batches import mixed_seed
+from fer_lmdb.errors import FerLmdbError, RunError
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a training.
+
+    Attributes:
+        rank: which of them this is, from 0; the first one writes the run folder and shows the progress.
+        size: how many there are.
+        local_rank: which of those on this machine this is; it takes the GPU of that number.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Tell whether this process is the one that writes."""
+        return self.rank == 0
+
+    def device(self, name: str) -> str:
+        """Return this process's own device where "auto" or "cuda" names any of several GPUs."""
+        wants_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+        return f"cuda:{self.local_rank}" if wants_gpu and self.size > 1 else name
+
+    def part_of(self, batch_size: int) -> int:
+        """Return this process's faces of a batch.
+
+        Raises:
+            RunError: the batch cannot be cut into equal parts.
+        """
+        if batch_size % self.size:
+            raise RunError(f"a batch of {batch_size} faces cannot be cut into {self.size} equal parts; change --batch")
+        return batch_size // self.size
+
+    def own_seed(self, seed: int) -> int:
+        """Return a seed for this process's own draws; that of the first is the run's, as if it were alone."""
+        return seed if self.leads else mixed_seed(seed, self.rank, "rank")
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors of one type by their means over all processes, in one exchange."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        with _exchange():
+            dist.all_reduce(flat)
+        parts = (flat / self.size).split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def average_exactly(self, tensors: Sequence[Tensor]) -> None:
+        """Do the same with sums in double precision: means of equal float32 values are those values."""
+        if self.size > 1 and tensors:
+            wide = [tensor.double() for tensor in tensors]
+            self.average(wide)
+            for tensor, value in zip(tensors, wide, strict=True):
+                tensor.copy_(value)
+
+    def any(self, flag: bool) -> bool:
+        """Tell whether any process says yes."""
+        if self.size == 1:
+            return flag
+        said = torch.tensor([float(flag)])
+        with _exchange():
+            dist.all_reduce(said)
+        return bool(said.item())
+
+    def share_of(self, count: int) -> slice:
+        """Return this process's share of so many things; the shares overlap nowhere and leave nothing out."""
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+    def join(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of all processes, one after the other."""
+        if self.size == 1:
+            return rows
+        parts: list[np.ndarray | None] = [None] * self.size
+        with _exchange():
+            dist.all_gather_object(parts, rows)
+        return np.concatenate([part for part in parts if part is not None])
+
+    def once(self, make: Callable[[], Value]) -> Value:
+        """Let the first process make something, and give it to all.
+
+        Raises:
+            FerLmdbError: the first process could not; the others then end without a word of their own.
+        """
+        if self.size == 1:
+            return make()
+        made: list[Value] = []
+        error: FerLmdbError | None = None
+        if self.leads:
+            try:
+                made = [make()]
+            except FerLmdbError as problem:
+                error = problem
+        given = [made]
+        with _exchange():
+            dist.broadcast_object_list(given, src=0)
+        if error:
+            raise error
+        if not given[0]:
+            raise SystemExit(1)
+        return given[0][0]
+
+
+class TeamSolver(pl.Solver):
+    """A solver whose updates follow the gradients of all processes; with a team of one a plain `pl.Solver`."""
+
+    team = Team()
+
+    def update(self) -> None:
+        """Average gradients and statistics over the team, then update."""
+        if self.team.size > 1:
+            for entry in self.net.learning:
+                if entry.lr_mult != 0 and entry.parameter.grad is None:
+                    entry.parameter.grad = torch.zeros_like(entry.parameter)
+            self.team.average([entry.parameter.grad for entry in self.net.learning if entry.parameter.grad is not None])
+            self.team.average_exactly([blob for blob in self.net.buffers() if blob.is_floating_point()])
+        super().update()
+
+
+def is_leader() -> bool:
+    """Tell whether this process is the one that prints and writes, before any team has come together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Team]:
+    """Come together with the other processes that torchrun has started.
+
+    Args:
+        device: as in the options; GPUs exchange through nccl, processors through gloo.
+    Raises:
+        RunError: the others cannot be reached.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield Team()
+        return
+    team = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    own = team.device(device)
+    if own.startswith("cuda"):
+        torch.cuda.set_device(own)
+    with _exchange():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo")
+    try:
+        yield team
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _exchange() -> Iterator[None]:
+    """Turn what breaks off an exchange into one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, FerLmdbError):
+            raise
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise RunError(
+            f"another process of this training has ended or cannot be reached ({reason}); what that one says above is"
+            " the reason; the newest snapshot is whole, go on with: train --resume"
+        ) from error

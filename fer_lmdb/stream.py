@@ -1,0 +1,216 @@
+"""Batches from databases that are larger than memory, read ahead by worker processes.
+
+    order -> positions of a batch -> worker: look up, decode -> (N, 1, H, W) uint8 -> the training's device
+
+The order is the very one of a split in memory: a shuffle of the whole split, not of a window. So both give the same
+batches for the same seed. Each face is one look-up in the database's tree; the batch's faces are looked up in the
+order in which they lie on the disk. In memory are the labels and targets, one shuffle (8 bytes a face, in the
+training's process alone), and the few batches that the workers are ahead.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, get_worker_info
+
+from fer_lmdb.batches import Order
+from fer_lmdb.errors import FerLmdbError, StoreError
+from fer_lmdb.store import Lookup, decode_datum
+
+AHEAD = 4  # batches that each worker has ready
+DEATHS = 3  # of workers in a row, before a batch is given up
+
+log = logging.getLogger(__name__)
+
+
+class StoredFaces:
+    """The faces of one or more databases, one after the other, by their position.
+
+    Args:
+        parts: every database's folder and its number of records.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Path, int]]) -> None:
+        self.lookups = [Lookup(path) for path, _ in parts]
+        self._ends = np.cumsum([count for _, count in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def at(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Read faces: (n,) positions in any order -> (n, 1, H, W) uint8.
+
+        Raises:
+            StoreError: a database is missing or damaged, or its pictures differ in size.
+        """
+        faces: NDArray[np.uint8] | None = None
+        in_order = np.argsort(positions, kind="stable")
+        databases = np.searchsorted(self._ends, positions[in_order], side="right")
+        for number in np.unique(databases):
+            lookup, begin = self.lookups[number], self._ends[number - 1] if number else 0
+            rows = in_order[databases == number]
+            for row, (key, value) in zip(rows, lookup.values((positions[rows] - begin).tolist()), strict=True):
+                face, _ = decode_datum(value, f"{lookup.path}: {key.decode(errors='backslashreplace')}")
+                if faces is None:
+                    faces = np.empty((len(positions), 1, *face.shape), dtype=np.uint8)
+                if face.shape != faces.shape[2:]:
+                    raise StoreError(
+                        f"{lookup.path} holds faces of {face.shape} and of {faces.shape[2:]} pixels; expected one size"
+                    )
+                faces[row, 0] = face
+        return np.empty((0, 1, 0, 0), dtype=np.uint8) if faces is None else faces
+
+    def keep_open(self) -> None:
+        """Leave the databases open, in a process that will not fork any more."""
+        for lookup in self.lookups:
+            lookup.keep_open()
+
+    def close(self) -> None:
+        """Close them again."""
+        for lookup in self.lookups:
+            lookup.close()
+
+
+class StreamedBatches:
+    """An endless stream of batches that worker processes read; the same batches as those of a split in memory."""
+
+    def __init__(
+        self,
+        faces: StoredFaces,
+        targets: torch.Tensor,
+        order: Order,
+        workers: int = 2,
+        start_method: str | None = None,
+    ) -> None:
+        """Start nothing yet: the workers begin with the first batch that is asked for.
+
+        Args:
+            faces: where the faces lie.
+            targets: (N, ...) labels or rows of targets on the device of the training.
+            order: which faces each batch holds.
+            workers: processes that read; with 0 the training reads by itself.
+            start_method: "fork", "spawn" or "forkserver"; None takes the platform's own, and "spawn" beside a GPU,
+                whose driver does not survive a fork.
+        """
+        self.faces, self.targets, self.order, self.workers = faces, targets, order, workers
+        on_gpu = targets.device.type != "cpu"
+        self.start_method = start_method or ("spawn" if on_gpu else multiprocessing.get_start_method())
+        self._batches: Iterator[torch.Tensor] | None = None
+        self._next = 0
+
+    def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the faces and targets of one batch.
+
+        Raises:
+            StoreError: a face cannot be read.
+        """
+        device = self.targets.device
+        images = self._images(number).to(device, non_blocking=True)
+        return images, self.targets[self.order.at(number).to(device)]
+
+    def close(self) -> None:
+        """End the workers and close the databases."""
+        self._batches = None
+        self.faces.close()
+
+    def _images(self, number: int) -> torch.Tensor:
+        """Take the batch that the workers have ready; a worker that was killed is replaced."""
+        for _ in range(DEATHS):
+            if self._batches is None or number != self._next:
+                self._batches = self._begin(number)
+            try:
+                images = next(self._batches)
+            except RuntimeError as error:
+                log.warning("a process that reads faces was killed (%s); starting others", error)
+                self._batches = None
+                continue
+            self._next = number + 1
+            if isinstance(images, FerLmdbError):
+                raise images
+            return images
+        raise StoreError(f"{self.faces.lookups[0].path}: the processes that read it are killed; try --workers 0")
+
+    def _begin(self, first: int) -> Iterator[torch.Tensor]:
+        self._batches = None  # ends those who read before
+        if not self.workers:
+            self.faces.keep_open()
+        loader: DataLoader[torch.Tensor] = DataLoader(
+            _Reads(self.faces),  # type: ignore[arg-type]
+            batch_sampler=_Positions(self.order, first),
+            collate_fn=_as_it_is,
+            worker_init_fn=_keep_open,
+            num_workers=self.workers,
+            prefetch_factor=AHEAD if self.workers else None,
+            multiprocessing_context=self.start_method if self.workers else None,
+            pin_memory=self.targets.device.type == "cuda",
+            generator=torch.Generator(),  # it would draw from that of the training otherwise
+        )
+        return _start_undisturbed(loader)
+
+
+def _start_undisturbed(loader: DataLoader[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """Start the workers deaf to Ctrl-C, which is the training's to answer, and keep its handlers as they are.
+
+    PyTorch would raise an error in the middle of whatever the training does when a worker dies; without its handler
+    that is noticed when the next batch is asked for.
+    """
+    try:
+        handler = signal.getsignal(signal.SIGCHLD)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    except (AttributeError, ValueError):  # not a POSIX system
+        return iter(loader)
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if loader.num_workers and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, handler)
+
+
+class _Reads:
+    """What a worker does: positions in, faces out; an error of ours travels back as it is."""
+
+    def __init__(self, faces: StoredFaces) -> None:
+        self.faces = faces
+
+    def __getitems__(self, positions: list[int]) -> torch.Tensor | FerLmdbError:
+        try:
+            return torch.from_numpy(self.faces.at(np.array(positions)))
+        except FerLmdbError as error:
+            return error
+
+
+class _Positions:
+    """The positions of batch after batch, without end."""
+
+    def __init__(self, order: Order, first: int) -> None:
+        self.order, self.first = order, first
+
+    def __iter__(self) -> Iterator[list[int]]:
+        number = self.first
+        while True:
+            yield self.order.at(number).tolist()
+            number += 1
+
+
+def _keep_open(_: int) -> None:
+    """Begin a worker; what is wrong with a database is said when it is read."""
+    worker = get_worker_info()
+    reads: Any = worker.dataset if worker is not None else None
+    with suppress(FerLmdbError):
+        reads.faces.keep_open()
+
+
+def _as_it_is(faces: Any) -> Any:
+    return faces
