@@ -24,24 +24,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 from skimage import data
 
-from fer_lmdb.sources.drawn import write_drawn_csv
 from fer_lmdb.video import VideoReader, VideoWriter
 
 IMAGES = Path(__file__).parent / "images"
 COLUMNS = 80
-EPOCHS = 6
 
 
 class Missing(Exception):
     """Something that a picture needs is not there."""
 
 
-def fer_lmdb(*words: str) -> str:
+def fer_lmdb(*words: str, columns: int = COLUMNS) -> str:
     """Run a command in the current folder; return what it prints, with colours."""
-    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(columns), "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
     done = subprocess.run(
         [sys.executable, "-m", "fer_lmdb", *words], capture_output=True, text=True, env=environment, check=False
@@ -61,13 +60,13 @@ def photograph() -> None:
 def terminal() -> None:
     """What predict prints in a terminal."""
     Image.fromarray(data.astronaut()).save("astronaut.png")
-    screen("terminal.svg", "predict", "astronaut.png")
+    screen("terminal.svg", 56, "predict", "astronaut.png")
 
 
 def measured() -> None:
     """What evaluate prints, on drawn faces."""
-    train_on_drawn_faces()
-    screen("evaluate.svg", "evaluate", "runs/drawn", "--data", "data/drawn")
+    run_demo()
+    screen("evaluate.svg", COLUMNS, "evaluate", "demo/run", "--data", "demo/data")
 
 
 def watch() -> None:
@@ -83,23 +82,23 @@ def watch() -> None:
 
 def report() -> None:
     """The first screens of a run's report, on drawn faces."""
-    train_on_drawn_faces()
-    fer_lmdb("report", "runs/drawn")
-    page = next(Path("runs/drawn/report").glob("*.html"))
+    run_demo()
+    fer_lmdb("report", "demo/run", "--out", "report")
     with browser_page(1200, 1500) as browser:
-        browser.goto(page.resolve().as_uri())
-        save_page(browser, "report.png")
+        browser.goto(Path("report/index.html").resolve().as_uri())
+        shot = Image.open(io.BytesIO(browser.screenshot())).convert("RGB")
+        shot.quantize(128, dither=Image.Dither.NONE).save(IMAGES / "report.png", optimize=True)
 
 
 def web_page() -> None:
-    """The web page after a picture was uploaded."""
-    Image.fromarray(data.astronaut()).save("astronaut.png")
-    with serving() as address, browser_page(1100, 900) as browser:
+    """The web page after its example was asked for."""
+    with serving() as address, browser_page(1180, 930) as browser:
+        browser.set_default_timeout(180_000)
         browser.goto(address)
-        browser.locator("input[type=file]").first.set_input_files("astronaut.png")
-        browser.get_by_text(re.compile("happy", re.IGNORECASE)).first.wait_for(timeout=60_000)
-        browser.wait_for_timeout(2_000)
-        save_page(browser, "web-page.png")
+        browser.click("[data-do=example]")
+        browser.wait_for_selector(".fer-card")
+        browser.wait_for_timeout(1_000)
+        save_jpeg(Image.open(io.BytesIO(browser.screenshot())), "web-page.jpg")
 
 
 PICTURES: dict[str, Callable[[], None]] = {
@@ -112,24 +111,34 @@ PICTURES: dict[str, Callable[[], None]] = {
 }
 
 
-def train_on_drawn_faces() -> None:
-    """Make data/drawn and runs/drawn, unless an earlier picture needed them."""
-    if Path("runs/drawn").exists():
+def run_demo() -> None:
+    """Have a demo's folder at hand: that of ``make demo`` where there is one."""
+    if Path("demo").exists():
         return
-    write_drawn_csv(Path("faces.csv"), 1050, 420, 420)
-    fer_lmdb("build", "faces.csv", "--detector", "none", "--out", "data/drawn")
-    fer_lmdb("train", "--data", "data/drawn", "--run", "drawn", "--epochs", str(EPOCHS))
+    made_before = IMAGES.parents[1] / "demo"
+    if (made_before / "curves.png").exists():
+        Path("demo").symlink_to(made_before)
+    else:
+        fer_lmdb("demo")
 
 
-def screen(name: str, *words: str) -> None:
+def screen(name: str, columns: int, *words: str) -> None:
     """Write what a command prints as a picture of a terminal."""
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ fer-lmdb {' '.join(words)}", style="bold"))
-    console.print(Text.from_ansi(fer_lmdb(*words)))
+    console.print(without_seams(Text.from_ansi(fer_lmdb(*words, columns=columns).rstrip() + "\n"), console))
     picture = console.export_svg(title="", unique_id=Path(name).stem)
     # A font from the network would be a request that the reader did not ask for.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (IMAGES / name).write_text(picture, encoding="utf-8")
+
+
+def without_seams(text: Text, console: Console) -> Text:
+    """Return the text with coloured cells below its full blocks, which do not touch each other in all fonts."""
+    for bar in re.finditer("█+", text.plain):
+        colour = text.get_style_at_offset(console, bar.start()).color
+        text.stylize(Style(bgcolor=colour), *bar.span())
+    return text
 
 
 def save_jpeg(picture: Image.Image, name: str) -> None:
@@ -151,12 +160,6 @@ def browser_page(width: int, height: int) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser.new_page(viewport={"width": width, "height": height})
         browser.close()
-
-
-def save_page(page: Any, name: str) -> None:
-    """Write what a page shows, in few colours."""
-    shot = Image.open(io.BytesIO(page.screenshot()))
-    shot.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(IMAGES / name, optimize=True)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page.relative_to(ROOT)
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
-    if ".venv" not in page.parts
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 )
 #: Where a shell begins another command.
 _ENDS = {"|", "||", "&&", ";", "&", ")", ">", ">>", "2>", "<"}
@@ -128,3 +128,11 @@ def test_what_the_documentation_links_to_is_there(page):
     targets = re.findall(r"\]\(([^)#\s]+)", text)
     missing = [target for target in targets if "://" not in target and not (ROOT / page.parent / target).exists()]
     assert not missing
+
+
+def test_every_picture_is_shown_somewhere_and_asks_nothing_of_the_network():
+    shown = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.name in shown, picture.name
+        if picture.suffix == ".svg":
+            assert not re.search(r"(?:href|src|url)\W{1,3}https?:", picture.read_text(encoding="utf-8"))
