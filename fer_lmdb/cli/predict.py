@@ -67,10 +67,17 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.option(
     "--min-face",
     type=click.FloatRange(1),
-    help="Smallest face in pixels.  [default: 1/32 of the shorter side, of videos 1/12]",
+    help="Smallest face in pixels.  [default: 1/24 of the shorter side, of videos 1/12]",
 )
 @click.option(
     "--every", type=click.IntRange(1), default=3, show_default=True, help="Video: look for faces in every Kth frame."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who works on pictures: this machine, or a Ray cluster (RAY_ADDRESS). Videos stay here.",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
@@ -108,18 +115,20 @@ def _predict(
     recognizer: Recognizer, paths: tuple[str, ...], one_file: bool, options: dict[str, Any]
 ) -> tuple[int, int]:
     """Predict all files and hand every result on; return how many files there were and how many failed."""
+    from fer_lmdb.engines import get_engine
     from fer_lmdb.predict import find_files, predict_pictures
     from fer_lmdb.predict.results import Results
 
     targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
     files = failed = 0
+    engine = get_engine(options["engine"])
     with Results(recognizer.classes, one_file=one_file, **targets) as results:
         found = find_files(_expand_stdin(paths), results.folders)
         for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
             if are_videos:
                 errors = (_predict_video(one, recognizer, results, options) for one in group)
             else:
-                errors = (_show(seen, results, options) for seen in predict_pictures(group, recognizer))
+                errors = (_show(seen, results, options) for seen in predict_pictures(group, recognizer, engine))
             for error in errors:
                 files += 1
                 failed += error is not None
@@ -157,6 +166,8 @@ def _predict_video(found: Found, recognizer: Recognizer, results: Results, optio
             bar.update(task, advance=1, note=f"{speed:.0f}/s" if speed else "")
     if error is not None:
         click.echo(f"Error: {error}", err=True)
+    elif video.note is not None:
+        click.echo(f"Note: {found.path} is saved without sound: {video.note}", err=True)
     if video.timeline.frames and not options["as_json"]:
         print_video(out_console(), str(found.path), video.timeline, options["top"])
     return error

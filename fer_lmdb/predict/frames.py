@@ -22,6 +22,8 @@ from fer_lmdb.video import VideoReader
 
 SMALLEST_FACE_SHARE = 1 / 12
 """Smallest face in a video as a part of the frame's shorter side (60 pixels of 720)."""
+LEAST_PATIENCE = 4
+"""Frames that a face stays without being found, at least; else for two looks of the detector."""
 MEMORY_S = 0.3
 """Probabilities are means over about this many seconds."""
 
@@ -70,23 +72,32 @@ class FrameRecognizer:
 
     def __init__(self, recognizer: Recognizer, every: int = 3) -> None:
         self.recognizer = recognizer
+        self.every = every
         self._faces = VideoFaces(_Finder(recognizer), every)
+        self._unseen: dict[int, int] = {}
         self._smooth = Smoother()
 
     def update(self, image: NDArray[np.uint8], time_s: float) -> list[FacePrediction]:
         """Take the next frame and return its faces, each with the person's number.
 
+        A face that the detector misses once keeps its last probabilities: what lies there now may be no face. Missed
+        again it is left out; a person who comes back soon has the same number.
+
         Args:
             image: (H, W, 3) uint8 RGB.
             time_s: when it is shown, in seconds.
         """
-        tracked = self._faces.update(image)
-        rows = self.recognizer.classify([image], [[self._face(one) for one in tracked]])
-        self._smooth.forget_all_but({one.id for one in tracked})
-        return [
-            self.recognizer.describe(self._face(one), image, self._smooth.update(one.id, row, time_s), one.id)
-            for one, row in zip(tracked, rows, strict=True)
-        ]
+        followed = self._faces.update(image)
+        self._unseen = {one.id: 0 if one.seen else self._unseen.get(one.id, 0) + 1 for one in followed}
+        self._smooth.forget_all_but(set(self._unseen))
+        shown = [one for one in followed if self._unseen[one.id] < max(2 * self.every, LEAST_PATIENCE)]
+        self._classify(image, [one for one in shown if self._unseen[one.id] < self.every], time_s)
+        return [self.recognizer.describe(self._face(one), image, self._smooth.mean(one.id), one.id) for one in shown]
+
+    def _classify(self, image: NDArray[np.uint8], seen: list[TrackedFace], time_s: float) -> None:
+        rows = self.recognizer.classify([image], [[self._face(one) for one in seen]])
+        for one, row in zip(seen, rows, strict=True):
+            self._smooth.update(one.id, row, time_s)
 
     def _face(self, tracked: TrackedFace) -> Face | None:
         return tracked.face if self.recognizer.finds_faces else None
@@ -105,6 +116,10 @@ class Smoother:
         mean = mean + np.float32(share) * (row - mean)
         self._means[number] = (mean, time_s)
         return mean
+
+    def mean(self, number: int) -> NDArray[np.float32]:
+        """Return a person's mean as it was last."""
+        return self._means[number][0]
 
     def forget_all_but(self, numbers: set[int]) -> None:
         """Drop the people who are gone."""

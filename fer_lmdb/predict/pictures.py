@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.engines import Engine, Local
 from fer_lmdb.errors import FerLmdbError, PictureError
 from fer_lmdb.pictures import printable, read_picture
 from fer_lmdb.predict.ahead import read_ahead
@@ -36,22 +38,28 @@ class Seen:
     image: NDArray[np.uint8] | None
 
 
-def predict_pictures(files: Iterable[Found], recognizer: Recognizer) -> Iterator[Seen]:
+def predict_pictures(files: Iterable[Found], recognizer: Recognizer, engine: Engine | None = None) -> Iterator[Seen]:
     """Yield one result for every file, in order; a file that cannot be read is a result with its error.
 
     Args:
         files: pictures; see `find_files`.
         recognizer: who finds and classifies the faces.
+        engine: where this is done; None for this process.
     """
-    for batch in read_ahead(_batches(files)):
-        pictures = [image for _, image in batch if isinstance(image, np.ndarray)]
-        results = iter(_predict(pictures, recognizer))
+    work = partial(_predict, recognizer=recognizer)
+    for batch, predicted in (engine or Local()).map(work, read_ahead(_batches(files)), _pictures):
+        results = iter(predicted)
         for found, image in batch:
             yield (
                 Seen(found, _row(found, image, ()), None)
                 if isinstance(image, str)
                 else _seen(found, image, next(results))
             )
+
+
+def _pictures(batch: list[tuple[Found, NDArray[np.uint8] | str]]) -> list[NDArray[np.uint8]]:
+    """Return what of a batch could be read."""
+    return [image for _, image in batch if isinstance(image, np.ndarray)]
 
 
 def _seen(found: Found, image: NDArray[np.uint8], result: list[FacePrediction] | str) -> Seen:

@@ -97,6 +97,11 @@ class VideoResults:
         self.found, self.timeline = found, timeline
         self._writer, self._behind, self._crops, self._table = writer, behind, crops, table
 
+    @property
+    def note(self) -> str | None:
+        """What the annotated video lacks, one line; None where it lacks nothing."""
+        return self._writer.note if self._writer else None
+
     def add(self, seen: SeenFrame) -> None:
         """Take the next frame."""
         if self._table:

@@ -91,6 +91,7 @@ class Timeline:
             self._draw_person(axes, number)
         if not people:
             panels[0].text(0.5, 0.5, "no face was found", ha="center", va="center", transform=panels[0].transAxes)
+            panels[0].set_yticks([])
         panels[-1].set(xlabel="time, s", xlim=(0, max(self.duration_s, self.bin_s)))
         if people:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)

@@ -76,6 +76,18 @@ def test_without_a_detector_every_frame_is_one_face(trained) -> None:
         assert face.id == 1
 
 
+def test_who_is_gone_is_not_classified_and_soon_left_out(trained) -> None:
+    """Three looks at a portrait, then an empty picture, then the portrait again."""
+    frames = FrameRecognizer(Recognizer(trained.run.path, device="cpu"), every=2)
+    image, empty = np.ascontiguousarray(portrait()), np.full((200, 200, 3), 90, np.uint8)
+    before = [frames.update(image, index / 25) for index in range(6)][-1]
+    after = [frames.update(empty, (6 + index) / 25) for index in range(4)]
+    assert [len(faces) for faces in after] == [1, 1, 0, 0]
+    assert all(faces[0].probabilities == before[0].probabilities for faces in after[:2])
+    (back,) = frames.update(image, 0.4)
+    assert back.id == before[0].id == 1
+
+
 def test_a_truncated_video_ends_with_the_reason(clip: Path, recognizer: Recognizer, tmp_path: Path) -> None:
     data = clip.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2])
