@@ -67,7 +67,7 @@ def report(
         seed: which faces are shown where not all are.
         device: auto, cpu or cuda.
     Raises:
-        SourceError: neither run nor data set, or `source` is missing.
+        SourceError: neither run nor data set, or `source` is missing or another one.
         RunError, DataSetError: run.json or the manifest is damaged, or `data` is not the run's.
     """
     kind, folder = kind_of(path)
@@ -76,8 +76,6 @@ def report(
         if data is not None:
             _ = material.data_set  # what the user named has to fit; what the run names may be gone
         return report_run(material, seed)
-    if source is not None and not source.exists():
-        raise SourceError(f"there is no {source}; --source is the csv or folder that the data set was built from")
     return report_data_set(DataSet.open(folder), faces=faces, source=source, seed=seed)
 
 

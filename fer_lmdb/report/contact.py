@@ -12,7 +12,7 @@ from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.base import Image
 from fer_lmdb.manifest import DETECTIONS_NAME
-from fer_lmdb.report.originals import find_source, name_of, read_originals
+from fer_lmdb.report.originals import name_of, read_originals
 from fer_lmdb.report.parts import Faces, Group, Tile
 from fer_lmdb.store import Split
 
@@ -29,19 +29,18 @@ def contact(data_set: DataSet, faces: Split, source: Path | None, seed: int) -> 
     Args:
         data_set: a built data set.
         faces: its train split.
-        source: the csv or folder that it was built from; None looks beside it.
+        source: the csv or folder that it was built from, None where it is not at hand.
         seed: which faces are drawn.
 
     Raises:
         DataSetError: no detector ran, or detections.jsonl is missing, damaged or of another data set.
-        SourceError: `source` is not what the data set was built from.
+        SourceError: the source cannot be read, or holds none of the pictures.
     """
     kept, dropped = read_detections(data_set, len(faces.labels))
     groups = choose(faces.labels, kept, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
     left_out = dropped[:DROPPED_SHOWN]
     wanted = {name_of(kept[index]) for _, indices in groups for index in indices} | {name_of(one) for one in left_out}
-    place = source or find_source(data_set.folder, data_set.manifest)
-    pictures = {} if place is None else read_originals(place, data_set.manifest, wanted)
+    pictures = {} if source is None else read_originals(source, wanted)
 
     def original(key: str) -> Image | None:
         return pictures.get(name_of({"key": key}))
@@ -53,7 +52,9 @@ def contact(data_set: DataSet, faces: Split, source: Path | None, seed: int) -> 
     if left_out:
         shown = [pictures[name_of(one)] for one in left_out if name_of(one) in pictures]
         rows.append((LEFT_OUT, [Example(picture, None, picture) for picture in shown]))
-    caption = f"Train split, N = {len(faces.labels):,}, drawn at random (seed {seed}). {_told(place, pictures, wanted)}"
+    caption = (
+        f"Train split, N = {len(faces.labels):,}, drawn at random (seed {seed}). {_told(source, pictures, wanted)}"
+    )
     return _as_faces(rows, caption)
 
 
@@ -84,16 +85,16 @@ def read_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]]
     return kept, [record for record in records if record["key"] is None]
 
 
-def _told(place: Path | None, pictures: Mapping[str, Image], wanted: set[str]) -> str:
+def _told(source: Path | None, pictures: Mapping[str, Image], wanted: set[str]) -> str:
     """Return where the pictures come from."""
-    if place is None:
+    if source is None:
         return (
             "The pictures are put together from the aligned faces, as far as these show them;"
             " for the originals say with --source where the csv or folder lies."
         )
     gone = len(wanted) - len(pictures)
     missing = f"; {gone} of {len(wanted)} are not there and were put together from the aligned faces" if gone else ""
-    return f"The pictures come from {place.name}{missing}."
+    return f"The pictures come from {source.name}{missing}."
 
 
 def _as_faces(rows: list[tuple[str, list[Example]]], caption: str) -> Faces:

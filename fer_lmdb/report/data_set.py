@@ -12,6 +12,7 @@ from fer_lmdb.dataset import DataSet
 from fer_lmdb.measures import wilson
 from fer_lmdb.plots import draw_distribution, single_figure
 from fer_lmdb.report.contact import contact, read_detections
+from fer_lmdb.report.originals import check_source, find_source
 from fer_lmdb.report.parts import Chart, Fact, Part, Report, Section, Table, Text, attempt
 from fer_lmdb.report.samples import class_means, samples
 from fer_lmdb.store import Split
@@ -35,8 +36,11 @@ def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | No
         seed: which faces are shown.
     Raises:
         DataSetError, StoreError: the train split is missing or damaged.
+        SourceError: `source` is missing, or not what the data set was built from.
     """
-    manifest, train = data_set.manifest, data_set.read("train")
+    manifest = data_set.manifest
+    place = check_source(source, manifest) if source else find_source(data_set.folder, manifest) if faces else None
+    train = data_set.read("train")
     classes = data_set.scheme.classes
     looks = [samples(train, classes, seed), class_means(train, classes)]
     sections = [Section("Distribution", distribution(manifest)), Section("Faces", looks)]
@@ -44,7 +48,7 @@ def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | No
         sections.append(Section("Detection", detection(data_set, train)))
     if faces:
         title = "Contact sheet"
-        sections.append(Section(title, [attempt(title, lambda: contact(data_set, train, source, seed))]))
+        sections.append(Section(title, [attempt(title, lambda: contact(data_set, train, place, seed))]))
     sections.append(Section("How it was made", [origin(manifest)]))
     name = data_set.folder.resolve().name
     subtitle = f"built from {manifest.get('source', {}).get('name', 'an unknown source')}"

@@ -45,26 +45,34 @@ def is_source(path: Path, manifest: Mapping[str, Any]) -> bool:
     return path.is_file() and file_sha256(path) == source.get("sha256")
 
 
-def read_originals(path: Path, manifest: Mapping[str, Any], names: Collection[str]) -> dict[str, Image]:
+def check_source(path: Path, manifest: Mapping[str, Any]) -> Path:
+    """Return a path that the user named as the source of a data set; a folder may have got another name since.
+
+    Raises:
+        SourceError: there is nothing, or another csv.
+    """
+    if not path.exists():
+        raise SourceError(f"there is no {path}; --source is the csv or folder that the data set was built from")
+    if not path.is_dir() and not is_source(path, manifest):
+        digest = str(manifest.get("source", {}).get("sha256"))[:12]
+        raise SourceError(f"{path} is not what this data set was built from: its SHA-256 does not begin {digest}")
+    return path
+
+
+def read_originals(path: Path, names: Collection[str]) -> dict[str, Image]:
     """Read pictures out of a data set's source.
 
     Args:
         path: the csv or folder that the data set was built from.
-        manifest: the data set's manifest.
         names: which pictures, as `name_of` gives them.
 
     Returns:
         uint8 grey (H, W) or RGB (H, W, 3) by name; a picture of a folder that is gone or damaged is left out.
 
     Raises:
-        SourceError: there is nothing, or it is not the source of this data set.
+        SourceError: a folder holds none of them.
     """
-    if not path.exists():
-        raise SourceError(f"there is no {path}; --source is the csv or folder that the data set was built from")
     if not path.is_dir():
-        if not is_source(path, manifest):
-            digest = str(manifest.get("source", {}).get("sha256"))[:12]
-            raise SourceError(f"{path} is not what this data set was built from: its SHA-256 does not begin {digest}")
         wanted = set(names)
         return {item.name: item.image for item in Fer2013Csv(path) if isinstance(item, Sample) and item.name in wanted}
     found = dict(_read_folder(path, names))

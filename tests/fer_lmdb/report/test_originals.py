@@ -16,7 +16,7 @@ from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.manifest import DETECTIONS_NAME
 from fer_lmdb.pictures import write_picture
 from fer_lmdb.report.contact import contact, read_detections
-from fer_lmdb.report.originals import find_source, name_of, read_originals
+from fer_lmdb.report.originals import check_source, find_source, name_of, read_originals
 from fer_lmdb.sources import Sample
 from fer_lmdb.sources.fer2013 import Fer2013Csv
 from fer_lmdb.sources.folders import PictureFolders
@@ -44,7 +44,7 @@ def test_a_record_s_name_is_that_of_its_source() -> None:
 def test_pictures_of_a_csv(data_set, drawn_csv) -> None:
     expected = pictures_of(drawn_csv)
     names = list(expected)[3:50:11]
-    found = read_originals(drawn_csv, data_set.manifest, names)
+    found = read_originals(drawn_csv, names)
     assert set(found) == set(names)
     for name in names:
         np.testing.assert_array_equal(found[name], expected[name])
@@ -54,9 +54,9 @@ def test_another_csv_or_none_is_refused(data_set, drawn_csv, tmp_path) -> None:
     other = tmp_path / "other.csv"
     other.write_text(drawn_csv.read_text() + drawn_csv.read_text().splitlines()[1])
     with pytest.raises(SourceError, match="not what this data set was built from"):
-        read_originals(other, data_set.manifest, [])
+        check_source(other, data_set.manifest)
     with pytest.raises(SourceError, match="there is no"):
-        read_originals(tmp_path / "gone.csv", data_set.manifest, [])
+        check_source(tmp_path / "gone.csv", data_set.manifest)
 
 
 @pytest.mark.parametrize("layout", ["split", "cut", "train only"])
@@ -69,11 +69,12 @@ def test_pictures_of_a_folder_whatever_its_layout(layout: str, tmp_path, drawn_c
         write_picture(root / above / classes[int(label)] / f"{number}.png", image)
     build(PictureFolders(root, seed=3, fraction=0.2), tmp_path / "data", Options(Preprocessing(detector="none")))
     keys = DataSet.open(tmp_path / "data").read("val").keys
-    found = read_originals(root, {}, [name_of({"key": key}) for key in keys])
+    found = read_originals(root, [name_of({"key": key}) for key in keys])
     for key, face in zip(keys, DataSet.open(tmp_path / "data").read("val").images[:, 0], strict=True):
         np.testing.assert_array_equal(found[name_of({"key": key})][:, :, 0], face)
     with pytest.raises(SourceError, match="holds none of the data set's pictures"):
-        read_originals(root, {}, ["/val/happy/nowhere.png"])
+        read_originals(root, ["/val/happy/nowhere.png"])
+    assert check_source(root, {}) == root
 
 
 def test_a_source_is_found_beside_its_data_set_only_if_it_is_the_one(data_set, drawn_csv, tmp_path) -> None:
