@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
+from prototxt_like.nearest import nearest
 
 RUNS = Path("runs")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
@@ -97,7 +98,11 @@ class RunFolder:
         try:
             config: dict[str, Any] = _mapping(self.config.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise RunError(f"{self.path}: no run.json there; is it a run folder written by fer-lmdb train?") from None
+            beside = nearest(self.name, (file.parent.name for file in self.path.parent.glob("*/run.json")))
+            meant = (
+                f'did you mean "{self.path.parent / beside}"' if beside else "is it a folder written by fer-lmdb train"
+            )
+            raise RunError(f"{self.path}: no run.json there; {meant}?") from None
         except (ValueError, RecursionError) as error:
             raise RunError(f"{self.config}: damaged ({error})") from error
         return config

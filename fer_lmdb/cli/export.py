@@ -17,7 +17,7 @@ fer-lmdb export face_emotion_net --out caffe/
 # for onnxruntime: uint8 faces in, probabilities out
 fer-lmdb export face_emotion_net --format onnx --out face.onnx
 # the same in int8 as well, measured on the validation split
-fer-lmdb export face_emotion_net --format onnx --int8 --data data/fer2013 --out face.onnx
+fer-lmdb export face_emotion_net --format onnx --int8 --out face.onnx
 # a run's best model as one file in half precision
 fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 """
@@ -26,7 +26,12 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 @click.command("export", cls=Command, examples=EXAMPLES)
 @click.argument("model", type=MODEL)
 @click.option(
-    "--format", "form", type=click.Choice(["caffe", "onnx", "safetensors"]), default="caffe", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["caffe", "onnx", "safetensors"]),
+    default="caffe",
+    show_default=True,
+    help="What to write.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File, or folder for caffe.")
 @click.option("--int8", is_flag=True, help="onnx: also write OUT-int8.onnx, calibrated and measured on --data.")

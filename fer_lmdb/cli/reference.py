@@ -43,8 +43,14 @@ def _block(text: str) -> str:
 
 
 def _context(name: str, command: click.Command, parent: click.Context | None = None) -> click.Context:
-    width = {"terminal_width": COLUMNS, "max_content_width": COLUMNS}
-    return click.Context(command, info_name=name, parent=parent, **width, help_option_names=["-h", "--help"])
+    return click.Context(
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=COLUMNS,
+        max_content_width=COLUMNS,
+        help_option_names=["-h", "--help"],
+    )
 
 
 def _help_of_all() -> str:

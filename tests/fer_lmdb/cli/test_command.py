@@ -90,13 +90,17 @@ def test_a_mistake_is_wrong_usage_and_gets_a_suggestion(arguments, suggestion):
         (["export", "face_emotoin_net", "--out", "x"], 'did you mean "face_emotion_net"?'),
         (["predict", "gradient.png", "--detector", "mtcn"], 'did you mean "mtcnn"?'),
         (["predict", "gradient.png", "--model", "runs/min"], 'did you mean "runs/mine"?'),
+        (["train", "--resume", "--run", "mien"], 'did you mean "runs/mine"?'),
+        (["train", "--data", "data/fer2031"], 'did you mean "data/fer2013"?'),
+        (["train", "--data", "data/elsewhere"], "make one with: fer-lmdb build"),
     ],
 )
 def test_a_mistaken_name_is_an_error_with_a_suggestion(arguments, suggestion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _picture().save("gradient.png")
-    (tmp_path / "runs" / "mine").mkdir(parents=True)
-    (tmp_path / "runs" / "mine" / "best.safetensors").touch()
+    for name in ("runs/mine/best.safetensors", "runs/mine/run.json", "data/fer2013/manifest.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     result = run(*arguments)
     assert result.exit_code == 1
     assert suggestion in result.output
