@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from prototxt_like.errors import FileError
+from prototxt_like.limits import MAX_AXES
+from prototxt_like.limits import MAX_AXES
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto
 
 _DATA, _DOUBLE_DATA, _LENGTH_DELIMITED = 5, 8, 2
@@ -17,8 +19,10 @@ def blob_shape(blob: BlobProto) -> tuple[int, ...]:
     """Shape of a blob; a file older than BlobShape always has four axes.
 
     Raises:
-        FileError: a negative size.
+        FileError: a negative size, or more axes than Caffe's blobs have.
     """
+    if len(blob.shape.dim) > MAX_AXES:
+        raise FileError(f"a blob with {len(blob.shape.dim)} axes; Caffe's have {MAX_AXES} at most")
     shape = tuple(getattr(blob, name) for name in LEGACY_FIELDS) if is_legacy(blob) else tuple(blob.shape.dim)
     if any(size < 0 for size in shape):
         raise FileError(f"a blob has the shape {shape}; no size may be negative")
