@@ -8,7 +8,6 @@ import numpy as np
 
 from prototxt_like.errors import FileError
 from prototxt_like.limits import MAX_AXES
-from prototxt_like.limits import MAX_AXES
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto
 
 _DATA, _DOUBLE_DATA, _LENGTH_DELIMITED = 5, 8, 2
