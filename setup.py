@@ -42,6 +42,7 @@ EXTRAS = {
         "python-multipart>=0.0.18",
         "uvicorn>=0.34",
     ],
+    "ray": ["ray>=2.40"],
     "dlib": ["dlib-bin>=19.24", "face_recognition_models>=0.3"],
     "dev": [
         'httpx2>=2.0; python_version >= "3.11"',  # what FastAPI's test client speaks with
