@@ -33,7 +33,7 @@ class Sound:
         self._track: Any = next(iter(self._input.streams.audio), None)
         self.missing: str | None = None
         if self._track is not None and self._track.codec_context is None:
-            self.missing, self._track = "its sound is in a codec that is not known here", None
+            self.missing, self._track = "it is in a codec that is not known here", None
         if self._track is None:
             self._input.close()
             return

@@ -160,6 +160,7 @@ class VideoWriter:
         self._stream = stream
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE
+        self._no_sound: str | None = None
         self._sound = self._open_sound(sound_of)
         self._size: tuple[int, int] | None = None
         self._last = -1
@@ -167,13 +168,14 @@ class VideoWriter:
     def _open_sound(self, source: Path | None) -> Sound | None:
         try:
             return None if source is None else Sound(source, self._output, self.path.suffix)
-        except (FFmpegError, ValueError):
-            return None  # no video at all, as its reader says
+        except (FFmpegError, ValueError) as error:
+            self._no_sound = f"it cannot be carried over: {_reason(error)}"
+            return None
 
     @property
     def note(self) -> str | None:
-        """What is missing although it was asked for, one line."""
-        return self._sound.missing if self._sound else None
+        """Why the sound that was asked for is missing, one line; None where it is there, or the video has none."""
+        return self._sound.missing if self._sound else self._no_sound
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
         """Append a frame; one of another size than the first is fitted into it.

@@ -100,6 +100,6 @@ def test_sound_in_an_unknown_codec_is_missed_not_swallowed(tmp_path: Path) -> No
     with VideoReader(source) as frames, VideoWriter(tmp_path / "copy.mp4", sound_of=source) as writer:
         for frame in frames:
             writer.add(frame.image, frame.time_s)
-    assert writer.note == "its sound is in a codec that is not known here"
+    assert writer.note == "it is in a codec that is not known here"
     with av.open(str(tmp_path / "copy.mp4")) as file:
         assert not file.streams.audio

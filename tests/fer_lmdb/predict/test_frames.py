@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -136,3 +137,22 @@ def test_people_who_are_gone_are_forgotten() -> None:
     smoother.update(1, np.float32([1, 0]), 0.0)
     smoother.forget_all_but({2})
     np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 0.01), [0, 1])
+
+
+def test_a_video_whose_size_changes_is_followed_to_its_end(recognizer: Recognizer, tmp_path: Path) -> None:
+    """Two MPEG transport streams, one after the other: 200 rows, then 120."""
+    for name, height in (("a.ts", 200), ("b.ts", 120)):
+        with av.open(str(tmp_path / name), "w") as file:
+            stream = file.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 200, height, "yuv420p"
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(portrait()[:height]), format="rgb24")
+            for index in range(4):
+                frame.pts = index
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
+    (tmp_path / "ab.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    seen = list(predict_video(tmp_path / "ab.ts", recognizer))
+    heights = [one.image.shape[0] for one in seen if one.image is not None]
+    assert (heights[0], heights[-1]) == (200, 120)
+    assert all(one.prediction.error is None for one in seen)
+    assert len(seen[0].prediction.faces) == 1
