@@ -5,7 +5,8 @@
 A training of a small net on drawn faces is started again and again in one run folder, and each time killed with
 SIGKILL at a moment drawn evenly over half the time that the whole training takes, until it comes to its end. Then its
 weights, its log and TensorBoard's curves are compared with those of a training that nobody killed. After every single
-kill the snapshot must be readable and no older than before.
+kill the snapshot must be readable and no older than before. Each start draws how it reads the faces: from memory, or
+streamed, with or without a worker process.
 
 Most trainings start as a fork of this process, which has the libraries loaded already; so a kill falls into the
 training and not into its imports. With --programs N as many are started as a user does it, as a program of its own.
@@ -36,10 +37,14 @@ from fer_lmdb import train
 from fer_lmdb.build import Options as BuildOptions
 from fer_lmdb.build import build
 from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.loading import Loading
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.sources.drawn import DrawnFaces
 
 EPOCHS, BATCH, FACES, VALIDATION = 8, 24, 96, 24
+MEMORY = Loading("memory")
+LOADINGS = (MEMORY, Loading("stream", workers=0), Loading("stream", workers=1))
+Start = Callable[[train.Options, Path, Loading], int]
 CURVES = ("train/loss", "train/lr", "val/loss", "val/accuracy")
 
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {phase} }}
@@ -89,30 +94,31 @@ def prepare(folder: Path) -> train.Options:
 # ---------------------------------------------------------------- starting and killing
 
 
-def go(options: train.Options, run: Path) -> None:
+def go(options: train.Options, run: Path, loading: Loading = MEMORY) -> None:
     """Start the training, or go on with it."""
     if (run / "run.json").exists():
-        train.resume(run)
+        train.resume(run, loading=loading)
     else:
-        train.train(options, run)
+        train.train(options, run, loading=loading)
 
 
-def start_fork(options: train.Options, run: Path) -> int:
+def start_fork(options: train.Options, run: Path, loading: Loading = MEMORY) -> int:
     """Train in a fork of this process; return its number."""
     process = os.fork()
     if process == 0:
         code = 1
         try:
-            go(options, run)
+            go(options, run, loading)
             code = 0
         finally:
             os._exit(code)
     return process
 
 
-def start_program(options: train.Options, run: Path) -> int:
+def start_program(options: train.Options, run: Path, loading: Loading = MEMORY) -> int:
     """Train as a user does; return the number of the process."""
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(run)]
+    command += ["--loader", loading.loader, "--workers", str(loading.workers)]
     if (run / "run.json").exists():
         command.append("--resume")
     else:
@@ -122,10 +128,10 @@ def start_program(options: train.Options, run: Path) -> int:
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment).pid
 
 
-def wall_of(start: Callable[[train.Options, Path], int], options: train.Options, run: Path) -> float:
+def wall_of(start: Start, options: train.Options, run: Path) -> float:
     """Return the seconds that a training takes when nobody kills it."""
     began = time.perf_counter()
-    if os.waitstatus_to_exitcode(os.waitpid(start(options, run), 0)[1]) != 0:
+    if os.waitstatus_to_exitcode(os.waitpid(start(options, run, MEMORY), 0)[1]) != 0:
         raise SystemExit(f"{run}: the training that nobody kills did not come to its end")
     return time.perf_counter() - began
 
@@ -174,7 +180,7 @@ class Campaign:
         self.kills, self.runs, self.half_written, self.seconds = 0, 0, 0, 0.0
         self.outcomes: Counter[str] = Counter()
 
-    def torture(self, kills: int, start: Callable[[train.Options, Path], int]) -> None:
+    def torture(self, kills: int, start: Start) -> None:
         """Kill that many trainings; each run comes to its end and is compared."""
         wanted = self.kills + kills
         self.seconds = wall_of(start, self.options, self.folder / f"timed by {start.__name__}")
@@ -189,10 +195,10 @@ class Campaign:
                 self.seconds += 0.1 * (time.perf_counter() - began - self.seconds)
             shutil.rmtree(run)
 
-    def _kill_once(self, run: Path, wanted: int, start: Callable[[train.Options, Path], int]) -> bool:
+    def _kill_once(self, run: Path, wanted: int, start: Start) -> bool:
         """Start or go on, and kill; return whether the training has not come to its end."""
         before = iteration_of(run)
-        process = start(self.options, run)
+        process = start(self.options, run, self.moments.choice(LOADINGS))
         if self.kills < wanted:
             time.sleep(self.moments.uniform(0, self.seconds / 2))
             os.kill(process, signal.SIGKILL)

@@ -106,7 +106,7 @@ class StreamedBatches:
         self.faces, self.targets, self.order, self.workers = faces, targets, order, workers
         on_gpu = targets.device.type != "cpu"
         self.start_method = start_method or ("spawn" if on_gpu else multiprocessing.get_start_method())
-        self._batches: Iterator[torch.Tensor] | None = None
+        self._batches: Iterator[NDArray[np.uint8] | FerLmdbError] | None = None
         self._next = 0
 
     def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -116,7 +116,7 @@ class StreamedBatches:
             StoreError: a face cannot be read.
         """
         device = self.targets.device
-        images = self._images(number).to(device, non_blocking=True)
+        images = self._images(number).to(device)
         return images, self.targets[self.order.at(number).to(device)]
 
     def close(self) -> None:
@@ -130,22 +130,22 @@ class StreamedBatches:
             if self._batches is None or number != self._next:
                 self._batches = self._begin(number)
             try:
-                images = next(self._batches)
+                faces = next(self._batches)
             except RuntimeError as error:
                 log.warning("a process that reads faces was killed (%s); starting others", error)
                 self._batches = None
                 continue
             self._next = number + 1
-            if isinstance(images, FerLmdbError):
-                raise images
-            return images
+            if isinstance(faces, FerLmdbError):
+                raise faces
+            return torch.from_numpy(faces)
         raise StoreError(f"{self.faces.lookups[0].path}: the processes that read it are killed; try --workers 0")
 
-    def _begin(self, first: int) -> Iterator[torch.Tensor]:
+    def _begin(self, first: int) -> Iterator[Any]:
         self._batches = None  # ends those who read before
         if not self.workers:
             self.faces.keep_open()
-        loader: DataLoader[torch.Tensor] = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             _Reads(self.faces),  # type: ignore[arg-type]
             batch_sampler=_Positions(self.order, first),
             collate_fn=_as_it_is,
@@ -153,13 +153,12 @@ class StreamedBatches:
             num_workers=self.workers,
             prefetch_factor=AHEAD if self.workers else None,
             multiprocessing_context=self.start_method if self.workers else None,
-            pin_memory=self.targets.device.type == "cuda",
             generator=torch.Generator(),  # it would draw from that of the training otherwise
         )
         return _start_undisturbed(loader)
 
 
-def _start_undisturbed(loader: DataLoader[torch.Tensor]) -> Iterator[torch.Tensor]:
+def _start_undisturbed(loader: DataLoader[Any]) -> Iterator[Any]:
     """Start the workers deaf to Ctrl-C, which is the training's to answer, and keep its handlers as they are.
 
     PyTorch would raise an error in the middle of whatever the training does when a worker dies; without its handler
@@ -184,9 +183,10 @@ class _Reads:
     def __init__(self, faces: StoredFaces) -> None:
         self.faces = faces
 
-    def __getitems__(self, positions: list[int]) -> torch.Tensor | FerLmdbError:
+    def __getitems__(self, positions: list[int]) -> NDArray[np.uint8] | FerLmdbError:
+        # An array goes through a pipe; a tensor would need shared memory, which containers are short of.
         try:
-            return torch.from_numpy(self.faces.at(np.array(positions)))
+            return self.faces.at(np.array(positions))
         except FerLmdbError as error:
             return error
 
