@@ -48,7 +48,7 @@ EXPECTED = {
     "garbage": {415, 503},
     "bomb": {413, 503},
     "too large": {413, 503},
-    "slow head": {0},
+    "slow head": {0, 408},
     "slow body": {0, 408, 503},
     "aborted": {0},
     "page": {422, 503},
@@ -118,23 +118,23 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 async def trickle(host: str, port: int, start: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send a beginning and then a byte a second, until the service has had enough."""
+    """Send a beginning and then a byte a second, until the service has had enough; status -1 where it never has."""
     reader, writer = await asyncio.open_connection(host, port)
+    answer = asyncio.ensure_future(reader.read())
+    ends = time.monotonic() + SLOW_SECONDS
     try:
-        with suppress(ConnectionError, asyncio.TimeoutError):
-            writer.write(start)
-            answer = asyncio.ensure_future(reader.read())
-            ends = time.monotonic() + SLOW_SECONDS
+        writer.write(start)
+        with suppress(ConnectionError):
             while not answer.done() and time.monotonic() < ends:
                 writer.write(b"x")
                 await writer.drain()
                 await asyncio.wait({answer}, timeout=1)
-            if not answer.done():
-                answer.cancel()
-                return -1, {}, b""  # the service would have let it hold the connection for ever
-            return parsed(await answer)
-        return 0, {}, b""
+        if time.monotonic() >= ends:
+            return -1, {}, b""
+        return parsed(answer.result() if answer.done() and not answer.exception() else b"")
     finally:
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

@@ -20,7 +20,7 @@ ENVELOPE = 64_000
 NOT_PICTURES = ("application/json", "text/", "application/xml", "video/", "audio/")
 UNNAMED = "picture"
 LONGEST_NAME = 120
-DISCARD_SECONDS = 3.0
+DISCARD_SECONDS = 10.0
 DISCARD_BYTES = 100_000_000
 
 
@@ -53,30 +53,13 @@ class Bodies:
             Refusal: too_large, upload_too_slow or queue_full.
             ClientDisconnect: the client has hung up.
         """
+        await self._refuse_declared(request, most)
         chunks: list[bytes] = []
-        size = 0
         try:
-            await self._refuse_declared(request, most)
-            with anyio.fail_after(self._seconds):
-                async for chunk in request.stream():
-                    size += len(chunk)
-                    self.held += len(chunk)
-                    if size > most:
-                        chunks.clear()
-                        await discard(request)
-                        raise self._too_large()
-                    if self.held > self._held_bytes:
-                        raise Refusal("queue_full", "too many uploads at once; try again", retry_after=5)
-                    chunks.append(chunk)
-            data = b"".join(chunks)
-            chunks.clear()
-            yield data
-        except TimeoutError:
-            raise Refusal(
-                "upload_too_slow", f"the upload took longer than {self._seconds:g} seconds; send a smaller picture"
-            ) from None
+            await self._gather(request, most, chunks)
+            yield b"".join(chunks)
         finally:
-            self.held -= size
+            self.held -= sum(map(len, chunks))
 
     @asynccontextmanager
     async def picture(self, request: Request) -> AsyncIterator[Upload]:
@@ -99,6 +82,29 @@ class Bodies:
                 raise self._too_large()
             yield upload
 
+    async def _gather(self, request: Request, most: int, chunks: list[bytes]) -> None:
+        """Fill `chunks`; what goes beyond `most` is read to its end and forgotten, so that the client hears why."""
+        size = 0
+        with anyio.move_on_after(self._seconds) as clock:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= most:
+                    self._hold(chunk, chunks)
+                elif size > most + DISCARD_BYTES:
+                    break
+        if size > most:
+            raise self._too_large()
+        if clock.cancelled_caught:
+            raise Refusal(
+                "upload_too_slow", f"the upload took longer than {self._seconds:g} seconds; send a smaller picture"
+            )
+
+    def _hold(self, chunk: bytes, chunks: list[bytes]) -> None:
+        if self.held + len(chunk) > self._held_bytes:
+            raise Refusal("queue_full", "too many uploads at once; try again", retry_after=5)
+        self.held += len(chunk)
+        chunks.append(chunk)
+
     async def _refuse_declared(self, request: Request, most: int) -> None:
         """Refuse by the length that the head declares, before a byte of the body is read."""
         declared = request.headers.get("content-length", "")
@@ -116,10 +122,9 @@ async def discard(request: Request) -> None:
         return
     size = 0
     with anyio.move_on_after(DISCARD_SECONDS):
-        while size < DISCARD_BYTES:
-            message = await request.receive()
-            size += len(message.get("body", b""))
-            if message["type"] == "http.disconnect" or not message.get("more_body"):
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > DISCARD_BYTES:
                 return
 
 

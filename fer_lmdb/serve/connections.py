@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,6 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from fer_lmdb.serve.refusals import Refusal
 
 STALLED_MILLISECONDS = 30_000
+_SLOW = Refusal("upload_too_slow", "the request's head did not arrive in time; the connection is closed")
 _BUSY = Refusal("queue_full", "there are too many connections; try again", retry_after=2)
 
 
@@ -32,8 +34,7 @@ def limited_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]
             super().connection_made(transport)
             _end_stalled_readers(transport)
             if len(self.connections) > most:
-                transport.write(_response(_BUSY))
-                transport.close()
+                self._turn_away(_BUSY)
                 return
             self._await_head()
 
@@ -53,7 +54,11 @@ def limited_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]
             super().connection_lost(exc)
 
         def _await_head(self) -> None:
-            self._head = self.loop.call_later(header_seconds, self.transport.close)
+            self._head = self.loop.call_later(header_seconds, self._turn_away, _SLOW)
+
+        def _turn_away(self, refusal: Refusal) -> None:
+            self.transport.write(_response(refusal))
+            self.transport.close()
 
         def _head_is_complete(self) -> None:
             if self._head is not None:
@@ -75,4 +80,7 @@ def _response(refusal: Refusal) -> bytes:
     body = refusal.to_bytes()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {refusal.status} Service Unavailable\r\n{lines}connection: close\r\n\r\n".encode() + body
+    return (
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n{lines}connection: close\r\n\r\n".encode()
+        + body
+    )

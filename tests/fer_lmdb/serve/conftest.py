@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 
-NEEDED = [name for name in ("fastapi", "fastapi_offline", "gradio", "uvicorn") if not importlib.util.find_spec(name)]
-collect_ignore_glob = ["test_*.py"] if NEEDED else []
+MISSING = [name for name in ("fastapi", "fastapi_offline", "gradio", "uvicorn") if not importlib.util.find_spec(name)]
 
 
 def png_that_claims(width: int, height: int) -> bytes:
@@ -71,7 +70,14 @@ def running(folder: Path, *options: str) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory) -> Iterator[Service]:
+def web_extra() -> None:
+    """Skip where the packages of the extra "web" are missing."""
+    if MISSING:
+        pytest.skip(f'needs the extra "web": {", ".join(MISSING)}')
+
+
+@pytest.fixture(scope="session")
+def service(web_extra, tmp_path_factory) -> Iterator[Service]:
     """A service with the shipped model, small limits and four places in the queue."""
     options = ("--queue", "4", "--max-mb", "1", "--max-megapixels", "2")
     with running(tmp_path_factory.mktemp("service") / "run", *options) as service:
@@ -102,9 +108,3 @@ def stand_in(monkeypatch):
 def claiming():
     """Make PNG files of a few bytes whose heads name any size."""
     return png_that_claims
-
-
-@pytest.fixture(scope="session")
-def start():
-    """Start another service: `with start(folder, *options) as service`."""
-    return running

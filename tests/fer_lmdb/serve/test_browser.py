@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
@@ -15,6 +14,7 @@ PATIENCE = 60_000
 
 if not BROWSER:
     pytest.skip("needs chromium: apt-get install chromium", allow_module_level=True)
+httpx = pytest.importorskip("httpx", reason='needs the extra "web"')
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "service_load.py"
 
 
-def test_a_crowd_of_good_and_bad_clients_is_answered_rightly_and_leaves_nothing() -> None:
+def test_a_crowd_of_good_and_bad_clients_is_answered_rightly_and_leaves_nothing(web_extra) -> None:
     command = [sys.executable, str(SCRIPT), "--clients", "60", "--seconds", "5", "--no-slow"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     figures = json.loads(done.stdout)

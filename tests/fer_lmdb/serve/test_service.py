@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 
-import httpx
 import pytest
 
 from fer_lmdb.serve.refusals import STATUS
 
+httpx = pytest.importorskip("httpx", reason='needs the extra "web"')
 
-def predict(service, data: bytes, **options) -> httpx.Response:
+
+def predict(service, data: bytes, **options):
     return httpx.post(f"{service.url}/v1/predict", content=data, timeout=60, **options)
 
 
-def error_of(response: httpx.Response) -> tuple[int, str]:
+def error_of(response) -> tuple[int, str]:
     error = response.json()["error"]
     assert set(error) <= {"code", "message", "retry_after"}
     assert STATUS[error["code"]] == response.status_code
