@@ -164,4 +164,4 @@ def _add_second_loss(net: pl.NetParameter, loss: pl.LayerParameter, weight: floa
     second.loss_weight.append(weight)
     second.loss_param.soft_label = True
     for layer in (cooled, second):
-        layer.include.add().phase = pl.Phase.Value("TRAIN")
+        layer.include.add(phase="TRAIN")
