@@ -41,7 +41,7 @@ def per_class_table(figures: Mapping[str, Any], classes: Sequence[str]) -> Table
         shares = [f"{own[key]:.1%}" for key in ("precision", "recall")]
         rows.append([name, f"{own['n']:,}", *shares, f"{own['f1']:.3f}"])
     means = [f"{figures[f'macro_{key}']:.1%}" for key in ("precision", "recall")]
-    rows.append(["mean of the classes", f"{figures['n']:,}", *means, f"{figures['macro_f1']:.3f}"])
+    rows.append(["mean", f"{figures['n']:,}", *means, f"{figures['macro_f1']:.3f}"])
     caption = f"Validation split, N = {figures['n']:,}."
     return Table("The same as numbers", ["class", "N", "precision", "recall", "F1"], rows, caption)
 
