@@ -65,5 +65,25 @@ SEED ?= 0
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
+# Dependencies: what they are pinned to, their licences, a bill of materials, known vulnerabilities.
+TOOLS := uv cyclonedx-bom pip-audit
+$(VENV)/.tools: $(READY)
+	$(PYTHON) -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install --quiet $(TOOLS)
+	touch $@
+
+lock: $(VENV)/.tools
+	$(VENV)/tools/bin/python tools/lock.py
+
+sbom: $(VENV)/.tools
+	mkdir -p build
+	$(VENV)/tools/bin/cyclonedx-py environment --output-reproducible --output-file build/sbom.json $(BIN)/python
+
+audit: $(VENV)/.tools
+	$(VENV)/tools/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+licences: $(READY)
+	$(BIN)/python tools/licences.py
+
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
