@@ -31,6 +31,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/loader.py --data $(DATA) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/sizes.py --csv $(CSV) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/detectors.py --csv $(CSV) --write docs/benchmarks.md
+	$(BIN)/python benchmarks/end_to_end.py --write docs/benchmarks.md
 
 # Kills builds and trainings N times each, at random moments, and compares what is left; see docs/reliability.md.
 N ?= 20
