@@ -306,11 +306,6 @@ class Lookup:
             # What lies beside a record that was drawn by chance is not needed next: no read-ahead.
             self._kept = self._open.enter_context(_opened(self.path, readahead=False))
 
-    def close(self) -> None:
-        """Close it again."""
-        self._open.close()
-        self._kept = None
-
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "_first": self._first, "_kept": None, "_open": ExitStack()}
 

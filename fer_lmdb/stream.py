@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -76,11 +78,6 @@ class StoredFaces:
         for lookup in self.lookups:
             lookup.keep_open()
 
-    def close(self) -> None:
-        """Close them again."""
-        for lookup in self.lookups:
-            lookup.close()
-
 
 class StreamedBatches:
     """An endless stream of batches that worker processes read; the same batches as those of a split in memory."""
@@ -120,9 +117,8 @@ class StreamedBatches:
         return images, self.targets[self.order.at(number).to(device)]
 
     def close(self) -> None:
-        """End the workers and close the databases."""
+        """End the workers."""
         self._batches = None
-        self.faces.close()
 
     def _images(self, number: int) -> torch.Tensor:
         """Take the batch that the workers have ready; a worker that was killed is replaced."""
@@ -143,13 +139,11 @@ class StreamedBatches:
 
     def _begin(self, first: int) -> Iterator[Any]:
         self._batches = None  # ends those who read before
-        if not self.workers:
-            self.faces.keep_open()
         loader: DataLoader[Any] = DataLoader(
             _Reads(self.faces),  # type: ignore[arg-type]
             batch_sampler=_Positions(self.order, first),
             collate_fn=_as_it_is,
-            worker_init_fn=_keep_open,
+            worker_init_fn=_begin_worker,
             num_workers=self.workers,
             prefetch_factor=AHEAD if self.workers else None,
             multiprocessing_context=self.start_method if self.workers else None,
@@ -204,12 +198,24 @@ class _Positions:
             number += 1
 
 
-def _keep_open(_: int) -> None:
-    """Begin a worker; what is wrong with a database is said when it is read."""
+def _begin_worker(_: int) -> None:
+    """Open the databases for good, and end with the training.
+
+    A worker whose training was killed waits for somebody to take its batches; nothing else would end it.
+    What is wrong with a database is said when it is read.
+    """
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     worker = get_worker_info()
     reads: Any = worker.dataset if worker is not None else None
     with suppress(FerLmdbError):
         reads.faces.keep_open()
+
+
+def _end_with_parent(parent: int) -> None:
+    training = multiprocessing.parent_process()
+    while os.getppid() == parent and (training is None or training.is_alive()):
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _as_it_is(faces: Any) -> Any:
