@@ -45,8 +45,7 @@ EXTRAS = {
     "ray": ["ray>=2.40"],
     "dlib": ["dlib-bin>=19.24", "face_recognition_models>=0.3"],
     "dev": [
-        'httpx2>=2.0; python_version >= "3.11"',  # what FastAPI's test client speaks with
-        'httpx>=0.27; python_version < "3.11"',
+        "httpx>=0.27",
         "hypothesis>=6.100",
         "import-linter>=2.0",
         "mypy>=1.10",
