@@ -7,6 +7,7 @@
     ├── DataSetError           a built data set that is missing, incomplete or does not fit the model
     ├── DetectorError          a face detector that is unknown or whose package or weights are missing
     ├── ModelError             a model file that is unknown, damaged or does not fit
+    ├── EngineError            a cluster that cannot be reached or gives up
     ├── RunError               a run folder that cannot be started, resumed or read
     ├── ServeError             a web service that cannot be started
     └── MissingExtra           an optional part that is not installed
@@ -50,6 +51,10 @@ class RunError(FerLmdbError):
 
 class ServeError(FerLmdbError):
     """A web service that cannot be started."""
+
+
+class EngineError(FerLmdbError):
+    """A cluster that cannot be reached or gives up."""
 
 
 class MissingExtra(FerLmdbError):

@@ -9,18 +9,23 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_lmdb.build.options import Options, Progress
+from fer_lmdb.build.preparing import Preparing
 from fer_lmdb.build.spool import Entry, Spool
+from fer_lmdb.engines import get_engine
 from fer_lmdb.errors import SourceError
-from fer_lmdb.faces.base import Detector
-from fer_lmdb.faces.prepare import Prepared, prepare
+from fer_lmdb.faces.prepare import Prepared
 from fer_lmdb.labels import FER2013, LabelScheme
 from fer_lmdb.sources import SPLITS, Reject, Sample, Source
 
 PICTURES_AT_ONCE = 512
 BYTES_AT_ONCE = 128 << 20
 NO_PICTURE = np.empty((0, 0), dtype=np.uint8)
+
+Batch = list[tuple[Sample, int]]
+"""Pictures with their labels in the data set's scheme."""
 
 OnFace = Callable[[Sample, Prepared, int], None]
 """Called for every face that goes into the data set, with its label there."""
@@ -77,20 +82,30 @@ def gather(
     classes = options.scheme.classes
     counts = {split: SplitCount(per_class=dict.fromkeys(classes, 0)) for split in SPLITS}
     gathered = Gathered(spools, counts)
-    detector = options.preprocessing.load_detector(options.device)
-    for batch in read_ahead(batched(source)):
-        gathered.rows += len(batch)
-        samples = accept(batch, source, gathered, options)
-        add_faces(samples, gathered, options, detector, on_face)
+    preparing = Preparing(options.preprocessing, options.device)
+    preparing.load()  # what is missing shows before anything is read
+    samples = accepted(source, gathered, options)
+    for batch, found in get_engine(options.engine).map(preparing, samples, images_of):
+        add_faces(batch, found, gathered, options, on_face)
         progress("read", gathered.rows, source.size_hint())
     if not spools["train"].entries:
         raise SourceError(f"{source.name} has no face to train on; expected rows or folders of a training split")
     return gathered
 
 
-def accept(
-    batch: list[Sample | Reject], source: Source, gathered: Gathered, options: Options
-) -> list[tuple[Sample, int]]:
+def accepted(source: Source, gathered: Gathered, options: Options) -> Iterator[Batch]:
+    """Yield the usable pictures of a source in batches; count the others."""
+    for batch in read_ahead(batched(source)):
+        gathered.rows += len(batch)
+        yield accept(batch, source, gathered, options)
+
+
+def images_of(batch: Batch) -> list[NDArray[np.uint8]]:
+    """Return the pictures of a batch."""
+    return [sample.image for sample, _ in batch]
+
+
+def accept(batch: list[Sample | Reject], source: Source, gathered: Gathered, options: Options) -> Batch:
     """Return the usable pictures of a batch with their labels; count the others.
 
     Raises:
@@ -119,17 +134,13 @@ def note_reject(reject: Reject, gathered: Gathered, options: Options) -> None:
 
 
 def add_faces(
-    samples: list[tuple[Sample, int]],
-    gathered: Gathered,
-    options: Options,
-    detector: Detector | None,
-    on_face: OnFace | None,
+    samples: Batch, found: list[Prepared], gathered: Gathered, options: Options, on_face: OnFace | None
 ) -> None:
-    """Find and align the faces of one batch and spool them."""
-    found = prepare([sample.image for sample, _ in samples], options.preprocessing, detector)
+    """Count and spool the faces of one batch."""
+    detected = options.preprocessing.detector != "none"
     for (sample, label), prepared in zip(samples, found, strict=True):
         counts = gathered.counts[sample.split]
-        if detector is not None and not prepared.aligned and options.on_miss == "drop":
+        if detected and not prepared.aligned and options.on_miss == "drop":
             counts.dropped += 1
             gathered.dropped.append(replace(sample, image=NO_PICTURE))
             continue
@@ -137,7 +148,7 @@ def add_faces(
         counts.detected += prepared.aligned
         counts.kept_unaligned += not prepared.aligned
         counts.per_class[options.scheme.classes[label]] += 1
-        detection = describe(prepared) if detector is not None else ""
+        detection = describe(prepared) if detected else ""
         gathered.spools[sample.split].add(prepared.crop, Entry(sample.name, label, detection, sample.votes))
         if on_face is not None:
             on_face(sample, prepared, label)

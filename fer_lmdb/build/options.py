@@ -26,6 +26,7 @@ class Options:
         encode: how a Datum holds its picture.
         skip_bad: leave out rows and files that cannot be used, instead of stopping at the first.
         device: where the face detector runs.
+        engine: who finds the faces: "local", this process, or "ray", a cluster; the data set is the same.
         shards: into how many databases each split is cut; None for one under its plain name.
     """
 
@@ -37,6 +38,7 @@ class Options:
     skip_bad: bool = False
     device: str = "cpu"
     shards: int | None = None
+    engine: str = "local"
 
 
 def quiet(stage: str, done: int, total: int | None) -> None:

@@ -100,6 +100,13 @@ fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
     help="How a database holds its pictures.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who finds the faces: this machine, or a Ray cluster (RAY_ADDRESS).",
+)
+@click.option(
     "--shards", type=click.IntRange(1, 99999), metavar="N", help="Cut every split into N databases, read as one."
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out rows and files that cannot be used; count and list them.")
@@ -148,7 +155,7 @@ def options_of(choices: dict[str, Any]) -> Options:
     preprocessing = Preprocessing(
         **{name: choices[name] for name in ("detector", "min_face", "threshold", "size", "align", "margin", "fill")}
     )
-    same = ("on_miss", "seed", "encode", "skip_bad", "device", "shards")
+    same = ("on_miss", "seed", "encode", "skip_bad", "device", "shards", "engine")
     return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
 
 

@@ -1,0 +1,62 @@
+"""Who does the heavy work of building and predicting: this process, or the machines of a Ray cluster.
+
+An engine maps a function over items and gives the results back in the order of the items, so that what comes out
+does not depend on who did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+Item = TypeVar("Item")
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+NAMES = ("local", "ray")
+
+
+class Engine(Protocol):
+    """Maps functions over items."""
+
+    def map(
+        self, work: Callable[[Part], Result], items: Iterable[Item], part: Callable[[Item], Part]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield every item with ``work(part(item))``, in order.
+
+        Args:
+            work: what is done; has to be picklable where others do it.
+            items: what it is done with; taken one by one, only a few ahead of the results.
+            part: what of an item the work needs; the rest stays here.
+        Raises:
+            FerLmdbError: what the work raises.
+        """
+        ...
+
+
+class Local:
+    """Does everything in this process."""
+
+    def map(
+        self, work: Callable[[Part], Result], items: Iterable[Item], part: Callable[[Item], Part]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield every item with ``work(part(item))``."""
+        for item in items:
+            yield item, work(part(item))
+
+
+def get_engine(name: str, **settings: Any) -> Engine:
+    """Return the engine of a name.
+
+    Args:
+        name: "local" or "ray".
+        settings: of `fer_lmdb.engines.on_ray.OnRay`.
+    Raises:
+        MissingExtra: its package is not installed.
+        EngineError: the cluster cannot be reached.
+    """
+    if name == "local":
+        return Local()
+    from fer_lmdb.engines.on_ray import OnRay
+
+    return OnRay(**settings)
