@@ -17,6 +17,7 @@ from fer_lmdb.labels import FERPLUS, difference
 from fer_lmdb.mcnemar import compare
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
+from fer_lmdb.narrowing import narrow, target_scheme
 from fer_lmdb.precision import choose_device
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
@@ -53,6 +54,7 @@ def evaluate(
     weights: Sequence[float] | None = None,
     fit_on: str | None = None,
     against: Sequence[str | Path] = (),
+    classes: str | None = None,
     explain: bool = False,
 ) -> dict[str, Any]:
     """Measure one model, or the averaged probabilities of several.
@@ -66,6 +68,7 @@ def evaluate(
         weights: of the ensemble's members; None for all alike.
         fit_on: the split that the weights are fitted on, "val"; None where they are not.
         against: another model or ensemble, compared by McNemar's test.
+        classes: count FER2013's seven classes by this scheme, merged or without-disgust; None as they are.
         explain: read the accuracies of single batches as well.
     Returns:
         the figures of `measures.measure` with models, split, classes, tta and data; weights and fitted_on of an
@@ -85,13 +88,18 @@ def evaluate(
     each = view.probabilities(members, faces)
     if fit_on is not None:
         weights = _fitted_weights(members, dataset, view, fit_on, each if fit_on == split else None)
-    probabilities = ensemble.combine(each, weights)
-    figures = _figures(names, probabilities, faces, dataset, split, tta)
+    figures, right = _figures(names, ensemble.combine(each, weights), faces, dataset, split, tta, classes)
     if len(names) > 1:
         figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
-    right = probabilities.argmax(axis=1) == faces.labels
     if rivals:
-        figures["comparison"] = _compare(right, against, rivals, faces, dataset, split, view)
+        probabilities = ensemble.combine(view.probabilities(rivals, faces))
+        others, other_right = _figures(
+            ensemble.expand(against), probabilities, faces, dataset, split, tta, classes
+        )  # these go on record as well
+        record(others)
+        figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
+            right, other_right
+        )
     record(figures)
     return figures | ({"readings": readings(right)} if explain else {})
 
@@ -106,19 +114,32 @@ def _check_splits(split: str, fit_on: str | None) -> None:
 
 
 def _figures(
-    names: Sequence[str], probabilities: NDArray[np.float32], faces: Split, dataset: DataSet, split: str, tta: int
-) -> dict[str, Any]:
+    names: Sequence[str],
+    probabilities: NDArray[np.float32],
+    faces: Split,
+    dataset: DataSet,
+    split: str,
+    tta: int,
+    classes: str | None,
+) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Return the figures, and for every face that counts whether it was recognised."""
+    scheme, labels = dataset.scheme, faces.labels
+    if classes is not None:
+        scheme = target_scheme(classes, scheme)
+        probabilities, labels = narrow(probabilities, labels, scheme)
     figures = {
         "models": list(names),
         "split": split,
         "tta": tta,
-        "classes": list(dataset.scheme.classes),
+        "classes": list(scheme.classes),
         "data": str(dataset.folder),
-        **measure(probabilities, faces.labels, dataset.scheme.classes),
+        **measure(probabilities, labels, scheme.classes),
     }
-    if votes.has_votes(dataset, split) and difference(dataset.scheme, FERPLUS) is None:
-        figures["protocols"] = votes.figures(probabilities, faces.labels, votes.read(dataset, split))
-    return figures
+    if classes is not None:
+        figures["counted_as"] = classes
+    if votes.has_votes(dataset, split) and difference(scheme, FERPLUS) is None:
+        figures["protocols"] = votes.figures(probabilities, labels, votes.read(dataset, split))
+    return figures, probabilities.argmax(axis=1) == labels
 
 
 def _fitted_weights(
@@ -126,24 +147,6 @@ def _fitted_weights(
 ) -> list[float]:
     faces = dataset.read(fit_on)
     return ensemble.fit(view.probabilities(members, faces) if known is None else known, faces.labels)
-
-
-def _compare(
-    right: NDArray[np.bool_],
-    against: Sequence[str | Path],
-    rivals: Sequence[Model],
-    faces: Split,
-    dataset: DataSet,
-    split: str,
-    view: View,
-) -> dict[str, Any]:
-    """Test against other models; their figures go on record as well."""
-    names = ensemble.expand(against)
-    probabilities = ensemble.combine(view.probabilities(rivals, faces))
-    figures = _figures(names, probabilities, faces, dataset, split, view.tta)
-    record(figures)
-    outcome = compare(right, probabilities.argmax(axis=1) == faces.labels)
-    return {"models": names, "accuracy": figures["accuracy"], "ci95": figures["ci95"], **outcome}
 
 
 def record(figures: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +154,7 @@ class RunFolder:
 
     def read_figures(self) -> list[dict[str, Any]]:
         """Return the newest evaluation of every split and number of views; those of ensembles are left out."""
-        own = [record for record in _read_records(self.figures) if _is_of_a_run(record.get("models", []))]
+        own = [record for record in _read_records(self.figures) if _is_of_a_run(record)]
         newest = {(record.get("split"), record.get("tta")): record for record in own}
         return [newest[key] for key in sorted(newest, key=str)]
 
@@ -167,9 +167,10 @@ class RunFolder:
         write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))
 
 
-def _is_of_a_run(models: Sequence[str]) -> bool:
-    """Tell whether a record speaks of a run's best model alone, and not of an ensemble or a single file."""
-    return len(models) == 1 and not models[0].endswith(".safetensors")
+def _is_of_a_run(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record speaks of a run's best model by its own classes: not of an ensemble or a single file."""
+    models = record.get("models", [])
+    return len(models) == 1 and not models[0].endswith(".safetensors") and "counted_as" not in record
 
 
 def _lock(descriptor: int) -> bool:

@@ -40,6 +40,11 @@ fer-lmdb evaluate runs/a --explain-78
 @click.option(
     "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
 )
+@click.option(
+    "--classes",
+    type=click.Choice(["merged", "without-disgust"]),
+    help="Count seven classes as six: disgust added to anger, or left out.",
+)
 @click.option("--weights", metavar="LIST", help="Weights of an ensemble's members, as 2,1,1.  [default: all alike]")
 @click.option("--fit-weights", is_flag=True, help="Fit the weights on the validation split, whatever --split is.")
 @click.option(
@@ -59,6 +64,7 @@ def command(
     data: str,
     split: str,
     tta: str,
+    classes: str | None,
     weights: str | None,
     fit_weights: bool,
     compare: tuple[str, ...],
@@ -88,6 +94,7 @@ def command(
         weights=_numbers(weights),
         fit_on="val" if fit_weights else None,
         against=compare,
+        classes=classes,
         explain=explain_78,
     )
     if explain_78:
