@@ -258,8 +258,8 @@ def best_of(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 def table(best: dict[str, dict[str, Any]], rounds: int, count: int, said: str) -> str:
     """The results in Markdown."""
     lines = [
-        f"A drawn video of {count} frames of {WIDTH} x {HEIGHT} with one face ({said}); best of {rounds} rounds in "
-        "turns. `fer` reads the first 60 frames and looks for faces in every one; ours looks in every third and "
+        f"A drawn video of {count} frames of {WIDTH} x {HEIGHT} with one face ({said}); best of {rounds} "
+        f"round{'s' * (rounds != 1)} in turns. `fer` reads the first 60 frames and looks for faces in every one; ours looks in every third and "
         "follows them in between, and both write an annotated video and a table.",
         "",
         "| program | video, frames/s | processor ms/frame | photograph, cold | warm |",
@@ -286,7 +286,7 @@ def cores_needed(best: dict[str, dict[str, Any]]) -> list[str]:
     others = [needed[name] for name in ("fer_haar", "fer_mtcnn") if name in needed]
     if others:
         words += " and " + " or ".join(f"{cores:.1f}" for cores in others) + " with fer"
-    return [f"{words}. Frames a second by the clock hold for the load that is named above."]
+    return [f"{words}. What the clock says holds for the load that is named above."]
 
 
 def row(title: str, report: dict[str, Any]) -> str:
