@@ -100,21 +100,39 @@ def test_completing_loads_neither_torch_nor_numpy(project):
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
-def test_bash_completes_with_the_script(project):
-    """The tab key of a real bash: its completion function is called as readline would."""
-    bin_ = project / "bin"
-    bin_.mkdir()
-    program = bin_ / "fer-lmdb"
+#: Each presses the tab key after "fer-lmdb evaluate --split t", as far as that goes without a terminal.
+PRESS_TAB = {
+    "bash": """
+        eval "$(fer-lmdb completion bash)"
+        complete -p fer-lmdb >/dev/null || exit 3
+        COMP_WORDS=(fer-lmdb evaluate --split t) COMP_CWORD=3
+        _fer_lmdb_completion fer-lmdb t --split
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """,
+    "zsh": """
+        autoload -Uz compinit && compinit -u -D
+        eval "$(fer-lmdb completion zsh)"
+        compadd() { print -l -- "${completions[@]}" }
+        words=(fer-lmdb evaluate --split t) CURRENT=4
+        _fer_lmdb_completion
+    """,
+    "fish": """
+        fer-lmdb completion fish | source
+        complete --do-complete "fer-lmdb evaluate --split t"
+    """,
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_shell_itself_completes_with_the_script(shell, project):
+    path = shutil.which(shell)
+    if path is None:
+        pytest.skip(f"needs {shell}: apt-get install {shell}")
+    program = project / "bin" / "fer-lmdb"
+    program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fer_lmdb "$@"\n')
     program.chmod(0o755)
-    script = (
-        'eval "$(fer-lmdb completion bash)"\n'
-        "complete -p fer-lmdb >/dev/null || exit 3\n"
-        "COMP_WORDS=(fer-lmdb evaluate --split t) COMP_CWORD=3\n"
-        "_fer_lmdb_completion fer-lmdb t --split\n"
-        'echo "${COMPREPLY[@]}"\n'
-    )
-    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, env=environment)
-    assert done.stdout.strip() == "train test", done.stderr
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(project)}
+    bare = {"bash": "--norc", "zsh": "-f", "fish": "--no-config"}[shell]
+    done = subprocess.run([path, bare, "-c", PRESS_TAB[shell]], capture_output=True, text=True, env=environment)
+    assert sorted(done.stdout.split()) == ["test", "train"], done.stderr
