@@ -71,7 +71,15 @@ def test_the_test_split_is_never_read(trained, stripes_data, tmp_path) -> None:
 
 def test_a_test_figure_that_was_recorded_is_quoted(copied) -> None:
     folder = copied()
-    figures = {"accuracy": 0.5, "ci95": [0.4, 0.6], "n": 30, "tta": 10, "data": "data/x", "split": "test"}
+    figures = {
+        "models": ["runs/x"],
+        "accuracy": 0.5,
+        "ci95": [0.4, 0.6],
+        "n": 30,
+        "tta": 10,
+        "data": "data/x",
+        "split": "test",
+    }
     rest = {"classes": [], "macro_f1": 0.5, "ece": 0.1, "per_class": {}, "confusion": []}
     folder.add_figures(figures | rest)
     found = report.report(folder.path, device="cpu")
