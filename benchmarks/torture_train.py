@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -247,9 +248,10 @@ def main() -> None:
     logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports every curve that goes on
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), arguments.seed)
-        campaign.torture(arguments.kills - arguments.programs, start_fork)
-        if arguments.programs:
-            campaign.torture(arguments.programs, start_program)
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends the campaign and shows what it has counted
+            campaign.torture(arguments.kills - arguments.programs, start_fork)
+            if arguments.programs:
+                campaign.torture(arguments.programs, start_program)
         print(json.dumps(campaign.report(), indent=2))
 
 

@@ -8,6 +8,7 @@ weights, to the bit, and any one of them can write a snapshot or the model.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,8 +184,13 @@ def _exchange() -> Iterator[None]:
     except (RuntimeError, ValueError) as error:
         if isinstance(error, FerLmdbError):
             raise
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise RunError(
-            f"another process of this training has ended or cannot be reached ({reason}); what that one says above is"
-            " the reason; the newest snapshot is whole, go on with: train --resume"
+            f"another process of this training has ended or cannot be reached ({_first_sentence(error)}); what that one"
+            " said is the reason; the newest snapshot is whole, go on with: train --resume"
         ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return what an error of gloo or nccl says, without the place in their source and without advice."""
+    said = re.sub(r"^\[\S+:\d+\]\s*", "", str(error).strip())
+    return re.split(r"\.\s|\n", said, maxsplit=1)[0].removesuffix(".") or type(error).__name__
