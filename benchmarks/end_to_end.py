@@ -259,8 +259,8 @@ def table(best: dict[str, dict[str, Any]], rounds: int, count: int, said: str) -
     """The results in Markdown."""
     lines = [
         f"A drawn video of {count} frames of {WIDTH} x {HEIGHT} with one face ({said}); best of {rounds} "
-        f"round{'s' * (rounds != 1)} in turns. `fer` reads the first 60 frames and looks for faces in every one; ours looks in every third and "
-        "follows them in between, and both write an annotated video and a table.",
+        f"round{'s' * (rounds != 1)} in turns. `fer` reads the first 60 frames and looks for faces in every one; ours "
+        "looks in every third and follows them in between, and both write an annotated video and a table.",
         "",
         "| program | video, frames/s | processor ms/frame | photograph, cold | warm |",
         "|---|--:|--:|--:|--:|",
