@@ -29,6 +29,9 @@ class Classifier:
         # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
         most = max(model.parameters, SMALLEST_LIMIT)
         self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
+        if len(self.net.inputs) != 1 or len(self.net.outputs) != 1:
+            inputs, outputs = ", ".join(self.net.inputs), ", ".join(self.net.outputs)
+            raise ModelError(f"the net takes ({inputs}) and gives ({outputs}); expected one blob of each")
         self.load_weights(model.weights)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameter = pl.parse_transform(model.transform_text)

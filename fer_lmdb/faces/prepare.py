@@ -18,6 +18,9 @@ from fer_lmdb.faces.align import Fill, Transform, align, box_transform, warp
 from fer_lmdb.faces.base import Detector, Face, Image
 from fer_lmdb.faces.registry import get_detector
 
+LARGEST_SIZE = 4096
+"""Pixels of a face's side: a file that asks for more is damaged."""
+
 SECOND_LOOK_BELOW = 96
 """Pictures whose shorter side is under this many pixels are looked at a second time when no face was found."""
 
@@ -54,10 +57,11 @@ class Preprocessing:
             raise DetectorError(f'align is "{self.align}"; expected "landmarks" or "box"')
         if self.fill not in ("edge", "black"):
             raise DetectorError(f'fill is "{self.fill}"; expected "edge" or "black"')
-        if self.size < 1 or self.margin <= -0.5 or self.surround < 0 or self.enlarge <= 0:
+        size_fits = isinstance(self.size, int) and 1 <= self.size <= LARGEST_SIZE
+        if not size_fits or self.margin <= -0.5 or self.surround < 0 or self.enlarge <= 0:
             raise DetectorError(
                 f"size {self.size}, margin {self.margin}, surround {self.surround}, enlarge {self.enlarge}: "
-                "expected size >= 1, margin > -0.5, surround >= 0, enlarge > 0"
+                f"expected size >= 1 and at most {LARGEST_SIZE}, margin > -0.5, surround >= 0, enlarge > 0"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -174,6 +174,8 @@ def _limit() -> None:
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event in ("exec", "marshal.loads") and sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):
+        return  # a module of ours or a library's, imported on first use
     if _watching and event in FORBIDDEN:
         _seen.append(f"{event} {arguments!r}"[:100])
 

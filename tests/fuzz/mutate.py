@@ -18,6 +18,7 @@ KNOWING = {
     "model": words.mutate_safetensors,
     "snapshot": words.mutate_safetensors,
     "manifest": words.mutate,
+    "http": words.mutate,
 }
 
 

@@ -141,6 +141,15 @@ def _manifest(folder: Path) -> list[bytes]:
     return [json.dumps(document, indent=1).encode()]
 
 
+def _http(folder: Path) -> list[bytes]:
+    file = BytesIO()
+    Image.new("L", (4, 4), 90).save(file, format="PNG")
+    part = b'Content-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    body = b"--limit\r\n" + part + file.getvalue() + b"\r\n--limit--\r\n"
+    form = b"Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return [form + body, b"Content-Type: image/png\r\nContent-Length: 74\r\n\r\n" + file.getvalue()]
+
+
 MAKERS = {
     "prototxt": _prototxt,
     "caffemodel": _caffemodel,
@@ -153,4 +162,5 @@ MAKERS = {
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,
+    "http": _http,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,32 @@ def _manifest(data: bytes, folder: Path) -> None:
     inspect(folder, verify=True)
 
 
+def _http(data: bytes, folder: Path) -> None:
+    """Read a request (headers, empty line, body) as the web service does, up to the decoded picture."""
+    import anyio
+    from starlette.requests import Request
+
+    from fer_lmdb.serve.body import Bodies
+
+    head, _, body = data.partition(b"\r\n\r\n")
+    headers = [tuple(line.split(b": ", 1)) for line in head.lower().split(b"\r\n") if b": " in line]
+    pieces = [
+        {"type": "http.request", "body": body[:100], "more_body": True},
+        {"type": "http.request", "body": body[100:]},
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "query_string": b"", "headers": headers}
+
+    async def receive() -> dict[str, object]:
+        return pieces.pop(0) if pieces else {"type": "http.disconnect"}
+
+    async def read() -> None:
+        async with Bodies(1_000_000, 10_000_000, seconds=2).picture(Request(scope, receive)) as upload:
+            assert "\n" not in upload.name
+            decode_picture(upload.data)
+
+    anyio.run(read)
+
+
 TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "prototxt": _prototxt,
     "caffemodel": _caffemodel,
@@ -115,3 +142,5 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "snapshot": _snapshot,
     "manifest": _manifest,
 }
+if find_spec("starlette"):
+    TARGETS["http"] = _http
