@@ -29,7 +29,7 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 
 def _print_headline(figures: dict[str, Any]) -> None:
-    click.echo(f"{' + '.join(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
+    click.echo(f"{named(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
     if "counted_as" in figures:
         click.echo(f"counted by the {len(figures['classes'])} classes of the scheme {figures['counted_as']}")
     if "weights" in figures:
@@ -41,6 +41,11 @@ def _print_headline(figures: dict[str, Any]) -> None:
         f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
         f"calibration error {figures['ece']:.3f}"
     )
+
+
+def named(models: Sequence[str]) -> str:
+    """Return the names of a few models, or the number and the ends of many."""
+    return " + ".join(models) if len(models) <= 3 else f"{len(models)} models, {models[0]} to {models[-1]},"
 
 
 def _print_weights(figures: dict[str, Any]) -> None:
@@ -74,7 +79,7 @@ def _print_protocols(protocols: dict[str, dict[str, Any]]) -> None:
 
 def _print_comparison(found: dict[str, Any]) -> None:
     verdict = "more than chance explains" if found["significant"] else "no more than chance may explain"
-    click.echo(f"Against {' + '.join(found['models'])} ({found['accuracy']:.2%} on the same faces):")
+    click.echo(f"Against {named(found['models'])} ({found['accuracy']:.2%} on the same faces):")
     click.echo(
         f"  {100 * found['difference']:+.2f} points; {found['only_first']} faces only the first got right, "
         f"{found['only_second']} only the second"

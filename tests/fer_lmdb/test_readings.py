@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_lmdb.cli.figures import histogram
+from fer_lmdb.cli.figures import histogram, named
 from fer_lmdb.readings import expected_highest, figure, readings
 
 
@@ -41,3 +41,8 @@ def test_the_picture_marks_the_best_batch_and_the_accuracy(tmp_path):
     assert f"best batch {100 * found['highest']:.0f} %" in texts
     assert any(f"{100 * found['accuracy']:.1f} %" in text for text in texts)
     drawn.savefig(tmp_path / "x.png")
+
+
+def test_many_models_are_named_by_their_number_and_ends():
+    assert named(["a", "b"]) == "a + b"
+    assert named(list("abcde")) == "5 models, a to e,"
