@@ -73,8 +73,8 @@ def _print_protocols(protocols: dict[str, dict[str, Any]]) -> None:
     click.echo("By the rules of published figures on FER+ (a face counts if ...):")
     for name, found in protocols.items():
         low, high = found["ci95"]
-        click.echo(f"  {name:<24} {found['accuracy']:.2%} ({low:.2%} to {high:.2%}), N = {found['n']:,}")
-        click.echo(f"  {'':<24} ... {found['faces']}")
+        click.echo(f"  {name:<26} {found['accuracy']:.2%} ({low:.2%} to {high:.2%}), N = {found['n']:,}")
+        click.echo(f"  {'':<26} ... {found['faces']}")
 
 
 def _print_comparison(found: dict[str, Any]) -> None:
