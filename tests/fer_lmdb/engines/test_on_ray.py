@@ -21,7 +21,8 @@ from fer_lmdb.recognizer import Recognizer
 from fer_lmdb.sources.drawn import write_drawn_csv
 from fer_lmdb.sources.open import open_source
 
-os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # read when Ray is imported; machines may be busy
+os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # both are read when Ray is imported: on a busy machine
+os.environ.setdefault("RAY_worker_niceness", "0")  # its workers, which give way to everything else, would starve
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'fer-lmdb[ray]'")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own: sockets and files that its processes keep open
 
