@@ -60,7 +60,9 @@ def curves(run: RunMaterial) -> list[Part]:
         title, draw = CURVES[name]
         if name == "accuracy" and not any("val_accuracy" in record for record in run.log):
             raise RunError("this run did not validate")
-        return Chart(name, title, single_figure(draw, run.log), f"{len(run.log)} epochs, seed {run.seed}.")
+        val = run.config["data"].get("counts", {}).get("val", 0)
+        rests_on = f"train N = {run.config['epoch_size']:,}, validation N = {val:,}, seed {run.seed}"
+        return Chart(name, title, single_figure(draw, run.log), f"{len(run.log)} epochs; {rests_on}.")
 
     return [attempt(title, partial(make, name)) for name, (title, _) in CURVES.items()]
 

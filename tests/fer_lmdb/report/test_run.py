@@ -57,6 +57,7 @@ def test_the_figures_are_those_of_evaluate_on_validation(whole, trained, stripes
     assert fact(whole, "Accuracy on validation").value == f"{expected['accuracy']:.2%}"
     assert f"{low:.1%} to {high:.1%}, N = 40, one view" in fact(whole, "Accuracy on validation").note
     assert fact(whole, "Epochs").value == "3 of 3"
+    assert next(iter(whole.parts())).caption == "3 epochs; train N = 150, validation N = 40, seed 0."
     assert fact(whole, "Epochs").note.startswith("finished")
 
 
