@@ -6,6 +6,7 @@ items, each once. So nothing is lost or doubled, and the order is that of a sing
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections import deque
@@ -99,7 +100,8 @@ def _import_ray() -> Any:
 
 def _connect(ray: Any, address: str | None) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False if address is None else None)
+        dashboard = False if address is None else None  # who starts a cluster decides whether it has one
+        ray.init(address=address, log_to_driver=False, include_dashboard=dashboard, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"cannot reach the Ray cluster {address or 'of this machine'}: {said}") from error

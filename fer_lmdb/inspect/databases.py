@@ -127,6 +127,8 @@ def find_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield from (f"{name}: {problem}" for problem in check())
         except (FerLmdbError, PrototxtLikeError) as error:
             yield f"{name}: {error}"
+        except (KeyError, TypeError, AttributeError) as error:
+            yield f"{name}: the manifest is incomplete or damaged ({error!r})"
 
 
 def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[str]:
