@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ RETRIES = 8
 
 AHEAD = 2
 """Pieces of work that wait for every processor of the cluster."""
+
+SECONDS_TO_CONNECT = 10.0
 
 _works: dict[str, Callable[[Any], Any]] = {}  # in a worker: what it does, with the detectors and nets that it loaded
 
@@ -100,8 +103,20 @@ def _import_ray() -> Any:
 
 def _connect(ray: Any, address: str | None) -> None:
     try:
+        _knock(address)
         dashboard = False if address is None else None  # who starts a cluster decides whether it has one
         ray.init(address=address, log_to_driver=False, include_dashboard=dashboard, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OverflowError, OSError) as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"cannot reach the Ray cluster {address or 'of this machine'}: {said}") from error
+
+
+def _knock(address: str | None) -> None:
+    """See whether anybody listens there: Ray itself would try for minutes and then end the process.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()

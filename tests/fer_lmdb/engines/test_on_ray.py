@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fer_lmdb.build import Options, build
-from fer_lmdb.engines import Local, get_engine
+from fer_lmdb.engines import Local, get_engine, on_ray
 from fer_lmdb.errors import DetectorError, EngineError, SourceError
 from fer_lmdb.predict import find_files, predict_pictures
 from fer_lmdb.recognizer import Recognizer
@@ -120,3 +120,10 @@ def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> N
     ]
     assert len(seen[0]) == 6
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_one_clear_line(address: str) -> None:
+    with pytest.raises(EngineError, match=f"cannot reach the Ray cluster {address}") as failure:
+        on_ray._connect(ray, address)
+    assert "\n" not in str(failure.value)
