@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
 
-.PHONY: demo test check lint bench torture fuzz docs gallery clean
+.PHONY: demo test check lint bench torture fuzz lock sbom audit licences docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
