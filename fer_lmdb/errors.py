@@ -49,6 +49,10 @@ class RunError(FerLmdbError):
     """A run folder that cannot be started, resumed or read."""
 
 
+class DeviceError(FerLmdbError):
+    """There is no such device in this machine."""
+
+
 class ServeError(FerLmdbError):
     """A web service that cannot be started."""
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from fer_lmdb import ensemble, votes
 from fer_lmdb.dataset import SPLITS, DataSet
+from fer_lmdb.device import choose_device
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.labels import FERPLUS, difference
 from fer_lmdb.mcnemar import compare
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.narrowing import narrow, target_scheme
-from fer_lmdb.precision import choose_device
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.store import Split

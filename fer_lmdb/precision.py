@@ -1,4 +1,4 @@
-"""Which device and which number format a training computes in."""
+"""Which number format a training computes in."""
 
 from __future__ import annotations
 
@@ -7,23 +7,6 @@ import torch
 from fer_lmdb.errors import RunError
 
 PRECISIONS = ("auto", "bfloat16", "float32")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; "auto" takes a GPU where there is one.
-
-    Raises:
-        RunError: PyTorch does not know the device, or this machine does not have it.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f'device "{name}" cannot be used ({reason}); use --device auto, cpu or cuda') from error
-    return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb import ensemble
+from fer_lmdb.device import choose_device
 from fer_lmdb.errors import PictureError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
 from fer_lmdb.models import DEFAULT_MODEL
 from fer_lmdb.pictures import read_picture
-from fer_lmdb.precision import choose_device
 from fer_lmdb.predictions import UNCERTAIN, FacePrediction
 
 Picture = NDArray[np.uint8]

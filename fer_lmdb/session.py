@@ -15,12 +15,13 @@ from fer_lmdb.average import Average
 from fer_lmdb.batches import Batches, Order, mixed_seed
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
+from fer_lmdb.device import choose_device
 from fer_lmdb.distributed import Team, TeamSolver
 from fer_lmdb.errors import RunError
 from fer_lmdb.initial import Initial, load_into
 from fer_lmdb.loading import CHUNK, Loading, Validation
 from fer_lmdb.models import Model
-from fer_lmdb.precision import choose_device, choose_precision
+from fer_lmdb.precision import choose_precision
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.stream import StreamedBatches

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 import prototxt_like as pl
+from fer_lmdb.device import choose_device
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.base import Face, Image, as_rgb
-from fer_lmdb.faces.device import as_device
 from fer_lmdb.faces.packages import extra, package_folder
 
 SIDE = 300
@@ -42,7 +42,7 @@ class Ssd:
     ) -> None:
         self.min_face = min_face
         self.threshold = threshold
-        self.device = as_device(device)
+        self.device = choose_device(device)
         net_path, weights_path = _files(weights)
         self._net = pl.Net(net_path, weights=weights_path).to(self.device)
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from fer_lmdb import models, patience, recipe
 from fer_lmdb.dataset import DataSet
+from fer_lmdb.device import choose_device
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
-from fer_lmdb.precision import choose_device
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.store import Split

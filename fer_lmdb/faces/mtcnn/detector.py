@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_lmdb.device import choose_device
 from fer_lmdb.faces.base import Face, Image, as_rgb
-from fer_lmdb.faces.device import as_device
 from fer_lmdb.faces.mtcnn import boxes, nets
 from fer_lmdb.faces.mtcnn.boxes import PICTURE, SCORE, X1, X2, Y1, Y2, Table
 from fer_lmdb.faces.mtcnn.patches import cut
@@ -40,7 +40,7 @@ class Mtcnn:
     def __init__(self, min_face: float = 20, threshold: float = 0.8, device: str = "cpu") -> None:
         self.min_face = min_face
         self.threshold = threshold
-        self.device = as_device(device)
+        self.device = choose_device(device)
         folder = weights_folder()
         self._pnet = nets.load(nets.PNet, folder, self.device)
         self._rnet = nets.load(nets.RNet, folder, self.device)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fer_lmdb.errors import DetectorError
+from fer_lmdb.errors import DetectorError, DeviceError
 from fer_lmdb.faces import DETECTORS, Detector, get_detector
 from fer_lmdb.faces.align import align
 from fer_lmdb.faces.packages import package_folder
@@ -159,5 +159,5 @@ def test_names_and_sizes_that_do_not_exist() -> None:
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
 def test_a_device_that_is_not_there(device: str) -> None:
-    with pytest.raises(DetectorError, match=f'the device "{device}" cannot be used here'):
+    with pytest.raises(DeviceError, match=f'device "{device}" cannot be used'):
         get_detector("mtcnn", device=device)
