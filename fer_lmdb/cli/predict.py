@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, next_step, out_console, progress_bar
+from fer_lmdb.cli.output import emit, next_step, note, out_console, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         device=options["device"],
     )
     files, failed = _predict(recognizer, paths, one_file, options)
+    if not files:
+        note("No path came on stdin; nothing was looked at.")
     if failed:
         click.echo(f"{failed} of {files} could not be read.", err=True)
         context.exit(1)

@@ -93,7 +93,9 @@ def test_paths_on_stdin(predict, album: Path) -> None:
     for joined in (b"\n".join(names), b"\n".join(names) + b"\n", b"\0".join(names) + b"\0", b"\r\n".join(names)):
         result = predict("-", "--json", stdin=joined)
         assert [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()] == ["one.png", "empty.png"]
-    assert predict("-", stdin=b"").exit_code == 0
+    result = predict("-", stdin=b"")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "No path came on stdin" in result.stderr
 
 
 def test_save_crops_and_csv(predict, album: Path, tmp_path: Path) -> None:
