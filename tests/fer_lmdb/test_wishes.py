@@ -104,4 +104,4 @@ def test_every_wish_has_an_option_of_the_command_and_the_other_way_round():
     from fer_lmdb.cli.train import command
 
     names = {parameter.name for parameter in command.params if hasattr(parameter, "group")}
-    assert names == {field.name for field in dataclasses.fields(Options)} | {"run", "resume"}
+    assert names == {field.name for field in dataclasses.fields(Options)} | {"run", "resume", "loader", "workers"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.sources.drawn import write_drawn_csv
 from fer_lmdb.sources.fer2013 import Fer2013Csv
+from fer_lmdb.train import Result
+
+
+@pytest.fixture(scope="session")
+def trained(trained, tmp_path_factory) -> Result:
+    """The training all tests share, without the figures that other tests have added to its record."""
+    run = RunFolder(tmp_path_factory.mktemp("report") / trained.run.name)
+    shutil.copytree(trained.run.path, run.path, ignore=shutil.ignore_patterns("figures.jsonl"))
+    return replace(trained, run=run)
 
 
 @pytest.fixture(scope="session")
