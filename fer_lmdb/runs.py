@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -211,7 +212,10 @@ def replaced(path: Path) -> Iterator[Path]:
     """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = stat.S_IMODE(partial.stat().st_mode)
         yield partial
+        partial.chmod(mode)  # safetensors makes files that their owner alone may read
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)

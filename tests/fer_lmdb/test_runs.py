@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
+import stat
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fer_lmdb import runs
 from fer_lmdb.errors import RunError
-from fer_lmdb.runs import RunFolder, Snapshot
+from fer_lmdb.runs import RunFolder, Snapshot, replaced
 
 
 @pytest.fixture
@@ -77,3 +81,14 @@ def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
     with pytest.raises(RunError, match=f"{name}: damaged") as failure:
         read()
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_others_may_read_a_file_as_the_umask_says(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with replaced(tmp_path / "model.safetensors") as partial:
+            save_file({"a": torch.zeros(2)}, partial)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model.safetensors").stat().st_mode) == 0o644
