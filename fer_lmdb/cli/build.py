@@ -67,7 +67,7 @@ fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
     show_default=True,
     help="Turn and scale a face by its landmarks, or cut it out along its box.",
 )
-@click.option("--margin", default=0.001, show_default=True, help="Room around a face, as a part of its side.")
+@click.option("--margin", default=-0.08, show_default=True, help="Room around a face, as a part of its side.")
 @click.option(
     "--fill",
     type=click.Choice(["edge", "black"]),

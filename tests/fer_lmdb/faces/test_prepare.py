@@ -17,7 +17,7 @@ from fer_lmdb.faces.align import template, to_original
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, prepare
 
 BOX = np.array([10, 5, 20, 30], np.float32)
-LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), template(48, 0.001)).astype(np.float32)
+LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), template(48, Preprocessing().margin)).astype(np.float32)
 
 
 class OnlySurrounded:
@@ -42,7 +42,7 @@ def test_the_astronaut_is_found_and_aligned() -> None:
     assert found.crop.shape == (48, 48)
     assert found.crop.dtype == np.uint8
     placed = found.face.landmarks @ found.transform[:, :2].T + found.transform[:, 2]
-    assert np.abs(placed - template(48, 0.001)).max() < 4
+    assert np.abs(placed - template(48, Preprocessing().margin)).max() < 4
     assert not kept.aligned
     assert (kept.crop == 128).all()
 
