@@ -364,7 +364,8 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
     datum = _parse(value, where)
     if datum.encoded:
         return _decode_picture(datum.data, where), datum.label
-    sizes_fit = datum.channels == 1 and datum.height > 0 and datum.height * datum.width == len(datum.data)
+    sizes_fit = datum.channels == 1 and min(datum.height, datum.width) > 0
+    sizes_fit = sizes_fit and datum.height * datum.width == len(datum.data)
     if not sizes_fit:
         raise StoreError(
             f"{where} says {datum.channels} x {datum.height} x {datum.width} and holds {len(datum.data)} bytes;"

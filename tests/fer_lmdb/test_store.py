@@ -12,7 +12,7 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fer_lmdb import store
@@ -238,6 +238,7 @@ def test_a_record_that_is_no_face(tmp_path: Path, value: bytes, message: str) ->
         label=st.integers(-(2**31), 2**31 - 1),
     )
 )
+@example(b"\x08\x01\x10\x01\x18\x00\x22\x00\x28\x00")  # 1 x 1 x 0
 @settings(max_examples=300, deadline=None)
 def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
     try:

@@ -50,7 +50,14 @@ def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> No
     printed = PicturePrediction("astronaut.png", 512, 512, faces).to_dict()
     answer = httpx.post(f"{service.url}/v1/predict", files={"file": ("astronaut.png", astronaut)}, timeout=60)
     assert answer.status_code == 200
-    assert answer.json() == json.loads(json.dumps(printed))
+    found, expected = answer.json(), json.loads(json.dumps(printed))
+    faces, expected_faces = found.pop("faces"), expected.pop("faces")
+    assert found == expected
+    for face, expected_face in zip(faces, expected_faces, strict=True):
+        # Another number of threads adds in another order, and a grey value may be rounded to the other side.
+        assert face.pop("probabilities") == pytest.approx(expected_face.pop("probabilities"), abs=1e-3)
+        assert face.pop("score") == pytest.approx(expected_face.pop("score"), abs=1e-4)
+        assert face == expected_face
 
 
 def test_the_whole_body_may_be_the_picture(service, astronaut: bytes) -> None:
@@ -66,7 +73,7 @@ def test_models_and_health(service, astronaut: bytes) -> None:
     models = httpx.get(f"{service.url}/v1/models").json()
     (default,) = (row for row in models["models"] if row["name"] == models["default"])
     assert len(default["classes"]) == 7
-    assert default["figures"][0]["split"] == "val"
+    assert {"val"} <= {figures["split"] for figures in default["figures"]}
     assert "/" not in json.dumps(models), "paths of the machine are nobody's business"
     health = httpx.get(f"{service.url}/healthz")
     assert health.status_code == 200
