@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from prototxt_like import limits
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.files import read_net
+from prototxt_like.fusion import fuse
 from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
 from prototxt_like.nearest import did_you_mean
@@ -86,6 +87,7 @@ class Net(nn.Module):
         self.loss_weights: dict[str, float] = wiring.loss_weights
         self.outputs: list[str] = wiring.outputs
         self._steps: list[Step] = wiring.steps
+        self._fused_steps: list[Step] = fuse(wiring.steps, wiring.layers)
         self._slots: dict[str, int] = wiring.slots
         self._required = wiring.required
         self._learning = wiring.learning
@@ -108,7 +110,7 @@ class Net(nn.Module):
             NetError: an input is missing or unknown.
             ShapeMismatch: an input's shape is not the one the net was built for.
         """
-        values = self._run(self._fill_slots(positional, inputs), self._steps)
+        values = self._run(self._fill_slots(positional, inputs), self._fused_steps)
         return {name: value for name in self.outputs if (value := values[self._slots[name]]) is not None}
 
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
@@ -187,10 +189,12 @@ class Net(nn.Module):
     def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
         """One forward pass; a flat loop, because a small net feels every call that Python makes."""
         modules = self.layers._modules
-        for key, bottoms, tops, cut, dead in steps:
+        for key, bottoms, tops, cut, dead, scale in steps:
             taken: list[Any] = [values[slot] for slot in bottoms]
             for index in cut:
                 taken[index] = taken[index].detach()
+            if scale is not None:
+                taken.append(modules[scale])
             made = modules[key](*taken)
             if len(tops) == 1:
                 values[tops[0]] = made

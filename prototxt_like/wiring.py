@@ -27,6 +27,8 @@ class Step(NamedTuple):
     cut: tuple[int, ...]
     #: Slots that nobody reads after this step.
     dead: tuple[int, ...]
+    #: A Scale layer that runs within this step, see prototxt_like.fusion.
+    scale: str | None = None
 
 
 @dataclass

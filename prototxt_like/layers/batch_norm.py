@@ -11,6 +11,7 @@ from prototxt_like.layers.base import Layer, format_shape
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
+    from prototxt_like.layers.scale import Scale
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
 
 
@@ -54,14 +55,21 @@ class BatchNorm(Layer):
         self.add_statistic("scale_sum", (1,))
         self.top_shapes = [shape]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise the channels (axis 1)."""
+    def forward(self, x: Tensor, scale: Scale | None = None) -> Tensor:
+        """Normalise the channels (axis 1), and run a Scale layer of theirs in the same pass."""
         use_global_stats = not self.training if self.use_global_stats is None else self.use_global_stats
-        return self._by_running_sums(x) if use_global_stats else self._by_batch(x)
+        if use_global_stats:
+            return self._normalise(x, scale, *self._mean_and_variance(), by_batch=False)
+        return self._by_batch(x, scale)
 
-    def _by_running_sums(self, x: Tensor) -> Tensor:
-        mean, variance = self._mean_and_variance()
-        return torch.batch_norm(x, None, None, mean, variance, False, 0.0, self.eps, torch.backends.cudnn.enabled)
+    def _normalise(self, x: Tensor, scale: Scale | None, mean: Tensor, variance: Tensor, *, by_batch: bool) -> Tensor:
+        factor = None if scale is None else scale.factor
+        bias = scale.bias if scale is not None and scale.bias_term else None
+        # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance behind.
+        momentum = 1.0 if by_batch else 0.0
+        return torch.batch_norm(
+            x, factor, bias, mean, variance, by_batch, momentum, self.eps, torch.backends.cudnn.enabled
+        )
 
     def _mean_and_variance(self) -> tuple[Tensor, Tensor]:
         """The sums divided; anew only when a sum has changed: on one picture the division costs as much as the rest."""
@@ -90,13 +98,12 @@ class BatchNorm(Layer):
         factor = torch.where(scale_sum == 0, 0.0, 1 / scale_sum)
         return mean_sum * factor, variance_sum * factor
 
-    def _by_batch(self, x: Tensor) -> Tensor:
+    def _by_batch(self, x: Tensor, scale: Scale | None) -> Tensor:
         if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist
             self._add_to_sums(x.detach().flatten(), torch.zeros_like(self.variance_sum))
-            return x * 0
-        # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance here.
+            return x * 0 if scale is None else scale(x * 0)
         mean, variance = torch.zeros_like(self.mean_sum), torch.zeros_like(self.variance_sum)
-        top = torch.batch_norm(x, None, None, mean, variance, True, 1.0, self.eps, torch.backends.cudnn.enabled)
+        top = self._normalise(x, scale, mean, variance, by_batch=True)
         self._add_to_sums(mean, variance)
         return top
 
