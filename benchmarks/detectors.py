@@ -25,6 +25,7 @@ from typing import Any
 
 # Top level imports nothing but the standard library and numpy: the workers run in environments that hold little else.
 import numpy as np
+from charts import bars
 from page import machine, write_section
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -275,7 +276,8 @@ def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str)
     """The results in Markdown."""
     lines = [
         f"{faces} faces of 48 x 48 from {source}, minimum face 20; one 1280 x 720 frame with five faces. "
-        f"Best of {rounds} rounds in turns; {machine()}. Memory is the peak of the whole process, libraries included.",
+        f"Best of {rounds} round{'s' * (rounds > 1)} in turns; {machine()}. "
+        "Memory is the peak of the whole process, libraries included.",
         "",
         "| detector | found | as original | faces/s | frame, min face 60 | frame, min face 20 | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -317,9 +319,13 @@ def main() -> None:
         np.savez(pictures, faces=small_faces(options.csv, options.faces), frame=video_frame())
         rounds = [run_round(pythons, pictures, Path(name)) for _ in range(options.rounds)]
     source = "FER2013's validation split" if options.csv else "one photograph"
-    text = table(best_of(rounds), options.faces, options.rounds, source)
+    best = best_of(rounds)
+    text = table(best, options.faces, options.rounds, source)
     print(text)
     if options.write:
+        speeds = {TITLES[name].replace("*", "").replace("`", ""): one["faces_per_second"] for name, one in best.items()}
+        chart = options.write.parent / "images" / "benchmark-detectors.png"
+        text += "\n\n" + bars(chart, "Small faces a second", speeds)
         write_section(options.write, "detectors", "Face detectors", text)
 
 

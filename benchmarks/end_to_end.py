@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 FER = ["fer==25.10.3"]
 WIDTH, HEIGHT, RATE = 1280, 720, 25
 WARM_REPEATS = 15
+TITLES = {"ours": "**fer-lmdb**", "fer_haar": "fer 25.10.3, Haar", "fer_mtcnn": "fer 25.10.3, MTCNN"}
 TARGETS = {"frames_per_second": 25.0, "cold_s": 4.0, "warm_ms": 80.0}
 PARTS = {
     "decode": "decode (H.264 to RGB)",
@@ -265,8 +266,7 @@ def table(best: dict[str, dict[str, Any]], rounds: int, count: int, said: str) -
         "| program | video, frames/s | processor ms/frame | photograph, cold | warm |",
         "|---|--:|--:|--:|--:|",
     ]
-    titles = {"ours": "**fer-lmdb**", "fer_haar": "fer 25.10.3, Haar", "fer_mtcnn": "fer 25.10.3, MTCNN"}
-    for name, title in titles.items():
+    for name, title in TITLES.items():
         lines.append(row(title, best[name]))
     goal = f"target: {TARGETS['frames_per_second']:g} frames/s, {TARGETS['cold_s']:g} s, {TARGETS['warm_ms']:g} ms"
     lines += ["", f"Cold is a new process from its start to its result; warm, everything is loaded ({goal})."]
@@ -336,12 +336,18 @@ def main() -> None:
                 one = {"error": python} if isinstance(python, str) else run_one(program, python, inputs, folder)
                 print(program, json.dumps(one), file=sys.stderr)
                 reports[program].append(one)
+    from charts import bars
     from page import machine, write_section
 
     best = {program: best_of(own) for program, own in reports.items()}
     text = table(best, options.rounds, options.frames, machine())
     print(text)
     if options.write:
+        speeds = {
+            TITLES[name].strip("*"): one["whole"]["frames_per_second"] for name, one in best.items() if "whole" in one
+        }
+        chart = options.write.parent / "images" / "benchmark-end_to_end.png"
+        text += "\n\n" + bars(chart, "Video from file to file: frames a second", speeds, "{:.1f}")
         write_section(options.write, "end_to_end", "From files to expressions", text)
 
 

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import torch
+from charts import bars
 from page import machine, write_section
 
 from fer_lmdb import recipe
@@ -143,6 +144,9 @@ def main() -> None:
     print(text)
     json.dump(results, sys.stderr, indent=2)
     if arguments.write:
+        shares = {f"fer-lmdb, {way}": 100 * result["share"] for way, result in results.items()}
+        chart = arguments.write.parent / "images" / "benchmark-loader.png"
+        text += "\n\n" + bars(chart, "Share of a training step that waits for its faces, %", shares, "{:.2f}")
         write_section(arguments.write, "loader", "Reading faces for a training", text)
 
 

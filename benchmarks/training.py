@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from charts import bars
 from page import machine, write_section
 
 # Caffe 1.0 on an AMD EPYC with two threads: median of forward and backward passes of the same net, batch 64.
@@ -99,8 +100,9 @@ def turn(loop: str, precision: str, options: argparse.Namespace) -> float:
     return float(json.loads(done.stdout))
 
 
-def table(options: argparse.Namespace) -> str:
-    """Measure; the results in Markdown."""
+def table(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """Measure; return the results in Markdown, and faces a second by program."""
+    speeds = {}
     caffe = BATCH / CAFFE_SECONDS_AN_ITERATION
     lines = [
         f"FaceEmotionNet, batch {BATCH}, {options.iterations} iterations a turn, {options.rounds} turns each, loading "
@@ -114,10 +116,11 @@ def table(options: argparse.Namespace) -> str:
         turns = [[turn(loop, precision, options) for loop in LOOPS] for _ in range(options.rounds)]
         mine, theirs = (statistics.median(speeds) for speeds in zip(*turns, strict=True))
         ratio = statistics.median(one / other for one, other in turns)
+        speeds |= {f"fer-lmdb, {precision}": mine, f"plain PyTorch, {precision}": theirs}
         lines.append(
             f"| {precision} | {mine:,.0f} faces/s | {theirs:,.0f} faces/s | {ratio:.2f} | {mine / caffe:.1f} |"
         )
-    return "\n".join(lines)
+    return "\n".join(lines), speeds | {"Caffe 1.0, forward and backward alone": caffe}
 
 
 def main() -> None:
@@ -132,9 +135,11 @@ def main() -> None:
     if options.work:
         print(LOOPS[options.work[0]](options.data, options.iterations, options.work[1]))
         return
-    text = table(options)
+    text, speeds = table(options)
     print(text)
     if options.write:
+        chart = options.write.parent / "images" / "benchmark-training.png"
+        text += "\n\n" + bars(chart, "Training: faces a second", speeds)
         write_section(options.write, "training", "Training", text)
 
 
