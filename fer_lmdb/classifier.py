@@ -21,31 +21,37 @@ SMALLEST_LIMIT = 1 << 26
 
 
 class Classifier:
-    """Turns faces into probabilities, in float32 and in evaluation mode."""
+    """Turns faces into probabilities, in float32 and in evaluation mode.
+
+    Attributes:
+        whole_net: the net as the model describes it.
+        net: the same with BatchNorm merged into convolutions; this one runs.
+    """
 
     def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
         self.scheme = model.scheme
         self.device = torch.device(device)
         # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
         most = max(model.parameters, SMALLEST_LIMIT)
-        self.net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
-        if len(self.net.inputs) != 1 or len(self.net.outputs) != 1:
-            inputs, outputs = ", ".join(self.net.inputs), ", ".join(self.net.outputs)
+        self.whole_net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
+        if len(self.whole_net.inputs) != 1 or len(self.whole_net.outputs) != 1:
+            inputs, outputs = ", ".join(self.whole_net.inputs), ", ".join(self.whole_net.outputs)
             raise ModelError(f"the net takes ({inputs}) and gives ({outputs}); expected one blob of each")
         self.load_weights(model.weights)
-        self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         parameter = pl.parse_transform(model.transform_text)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
         self.crop = parameter.crop_size
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Copy blobs into the net.
+        """Copy blobs into the net, and merge into its convolutions what can be.
 
         Raises:
             ModelError: a blob is missing, left over or of another shape.
         """
-        wanted = {f"{layer}/{i}": blob for layer, blobs in self.net.params.items() for i, blob in enumerate(blobs)}
+        wanted = {
+            f"{layer}/{i}": blob for layer, blobs in self.whole_net.params.items() for i, blob in enumerate(blobs)
+        }
         odd = sorted(wanted.keys() ^ weights.keys())
         if odd:
             raise ModelError(f"weights and net do not belong together; only in one of them: {', '.join(odd[:5])}")
@@ -54,6 +60,8 @@ class Classifier:
                 if blob.shape != weights[key].shape:
                     raise ModelError(f"{key}: found {tuple(weights[key].shape)}, expected {tuple(blob.shape)}")
                 blob.copy_(weights[key])
+        self.net = pl.merge_batch_norm(self.whole_net)
+        self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def probabilities(self, faces: np.ndarray | torch.Tensor, tta: int = 1) -> np.ndarray:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from prototxt_like.files import write_binary as write_binary
     from prototxt_like.files import write_mean as write_mean
     from prototxt_like.files import write_text as write_text
+    from prototxt_like.merge import merge_batch_norm as merge_batch_norm
     from prototxt_like.net import Net as Net
     from prototxt_like.policies import learning_rate as learning_rate
     from prototxt_like.pure import extensions as extensions
@@ -85,6 +86,7 @@ _HOMES = {
         "write_mean",
         "write_text",
     ],
+    "merge": ["merge_batch_norm"],
     "net": ["Net"],
     "schema.caffe_schema_pb2": [
         "BlobProto",

@@ -23,7 +23,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
     Raises:
         ModelError: the net needs more than Caffe has.
     """
-    net = model.classifier().net
+    net = model.classifier().whole_net
     deploy = pl.to_pure_caffe(net.parameter_message)
     beyond = pl.extensions(deploy)
     if beyond:

@@ -1,0 +1,151 @@
+"""BatchNorm and Scale layers merged into the layer before them, as nets are made ready for use."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import NetError
+from prototxt_like.layers.affine import Affine
+from prototxt_like.layers.scale import Scale
+from prototxt_like.net import Net
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
+
+#: Layers whose first blob holds one filter after the other, so that a factor for each is a factor for its filter.
+LINEAR = frozenset({"Convolution", "InnerProduct"})
+
+
+class Merge(NamedTuple):
+    """A linear layer and what follows it: positions in the net's list of layers; -1 = no Scale."""
+
+    linear: int
+    norm: int
+    scale: int
+
+
+def merge_batch_norm(net: Net) -> Net:
+    """A net that computes the same in TEST, without the BatchNorm and Scale layers that can be spared.
+
+    In TEST a BatchNorm multiplies every channel with one number and adds another, and so does a Scale; the filters
+    and the bias of the convolution or inner product before can hold both. Layers stay where somebody else reads the
+    value between, where a blob is shared, or where a BatchNorm takes the statistics of its batch.
+
+    Args:
+        net: a net with its weights; it is not changed.
+
+    Returns:
+        The smaller net in evaluation mode, or ``net`` itself where nothing can be merged. ``save_weights`` and
+        ``write_text(net.parameter_message, ...)`` make Caffe files of it.
+
+    Raises:
+        NetError: the net is one for training.
+    """
+    if net.phase != "TEST":
+        raise NetError(f'net "{net.name}" was built for phase {net.phase}; layers are merged for use, in phase TEST')
+    merges = list(_merges(net))
+    if not merges:
+        return net
+    merged = Net(_shorter(net.parameter_message, merges), phase="TEST", input_shapes=net.input_shapes).eval()
+    layers = net.parameter_message.layer
+    own, theirs = merged.params, net.params
+    with torch.no_grad():
+        for name, blobs in own.items():
+            for blob, source in zip(blobs, theirs[name], strict=False):  # a linear layer may have got a bias
+                blob.copy_(source)
+        for merge in merges:
+            factor, summand = _factor_and_summand(net, merge)
+            filters, bias = own[layers[merge.linear].name]
+            had_bias = len(theirs[layers[merge.linear].name]) == 2
+            bias.copy_((bias.double() * factor if had_bias else 0) + summand)
+            filters.copy_(filters.double() * factor.reshape(-1, *(1,) * (filters.dim() - 1)))
+    first = next(iter(net.params.values()))[0]
+    return merged.to(first.device)
+
+
+def _merges(net: Net) -> Iterator[Merge]:
+    layers = net.parameter_message.layer
+    readers = _readers(net)
+    for index, layer in enumerate(layers):
+        norm = _only(readers[index])
+        if not _is_linear(layer) or norm is None or not _is_norm(layers[norm]):
+            continue
+        scale = _only(readers[norm])
+        joins = scale is not None and _is_scale(net, layers[scale])
+        yield Merge(index, norm, scale if joins and scale is not None else -1)
+
+
+def _readers(net: Net) -> dict[int, list[int]]:
+    """Who reads the value that a layer makes: positions; -1 is the caller of the net."""
+    makers: dict[str, int] = {}
+    readers: dict[int, list[int]] = defaultdict(list)
+    for index, layer in enumerate(net.parameter_message.layer):
+        for bottom in layer.bottom:
+            readers[makers[bottom]].append(index)
+        makers.update((top, index) for top in layer.top)
+    for name in net.outputs:
+        readers[makers[name]].append(-1)
+    return readers
+
+
+def _only(readers: list[int]) -> int | None:
+    return readers[0] if len(readers) == 1 and readers[0] >= 0 else None
+
+
+def _is_linear(layer: LayerParameter) -> bool:
+    if layer.type not in LINEAR or any(spec.name for spec in layer.param):
+        return False
+    transposed = layer.type == "InnerProduct" and layer.inner_product_param.transpose
+    return _options(layer).axis == 1 and not transposed
+
+
+def _is_norm(layer: LayerParameter) -> bool:
+    options = layer.batch_norm_param
+    by_batch = options.HasField("use_global_stats") and not options.use_global_stats
+    return layer.type == "BatchNorm" and not by_batch and not any(spec.name for spec in layer.param)
+
+
+def _is_scale(net: Net, layer: LayerParameter) -> bool:
+    if layer.type != "Scale" or len(layer.bottom) != 1 or any(spec.name for spec in layer.param):
+        return False
+    (scale,) = (own for own in net.caffe_layers if own.name == layer.name and isinstance(own, Affine))
+    return scale.blob_axis == 1 and len(scale.blob_shape) == 1
+
+
+def _shorter(message: NetParameter, merges: list[Merge]) -> NetParameter:
+    """The net without the merged layers; the linear layers make their tops."""
+    gone = {index for merge in merges for index in (merge.norm, merge.scale)}
+    tops = {merge.linear: message.layer[max(merge.norm, merge.scale)].top[0] for merge in merges}
+    shorter = NetParameter()
+    shorter.CopyFrom(message)
+    shorter.ClearField("layer")
+    for index, layer in enumerate(message.layer):
+        if index in gone:
+            continue
+        written = shorter.layer.add()
+        written.CopyFrom(layer)
+        if index in tops:
+            written.top[:] = [tops[index]]
+            _options(written).bias_term = True
+    return shorter
+
+
+def _options(layer: LayerParameter) -> Any:
+    return layer.inner_product_param if layer.type == "InnerProduct" else layer.convolution_param
+
+
+def _factor_and_summand(net: Net, merge: Merge) -> tuple[Tensor, Tensor]:
+    """What BatchNorm and Scale do to a channel: (C,) each, in double precision."""
+    layers = net.parameter_message.layer
+    mean, variance, count = (blob.double() for blob in net.params[layers[merge.norm].name])
+    divisor = torch.where(count == 0, 0.0, 1 / count)
+    factor = (variance * divisor + layers[merge.norm].batch_norm_param.eps).rsqrt()
+    summand = -mean * divisor * factor
+    if merge.scale < 0:
+        return factor, summand
+    scale = next(own for own in net.caffe_layers if own.name == layers[merge.scale].name and isinstance(own, Scale))
+    factor, summand = factor * scale.factor.double(), summand * scale.factor.double()
+    return factor, summand + scale.bias.double() if scale.bias_term else summand
