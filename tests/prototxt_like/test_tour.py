@@ -12,10 +12,11 @@ TOUR = Path(__file__).parents[2] / "docs" / "caffe.md"
 
 def test_the_tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", TOUR.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     monkeypatch.chdir(tmp_path)
     exec(compile("\n".join(blocks), str(TOUR), "exec"), {"__name__": "tour"})
-    assert {"theirs.caffemodel", "ours.caffemodel", "deploy.prototxt", "net.svg"} == {
+    merged = {"merged.caffemodel", "merged.prototxt"}
+    assert merged | {"theirs.caffemodel", "ours.caffemodel", "deploy.prototxt", "net.svg"} == {
         path.name for path in tmp_path.iterdir()
     }
     assert "conv1" in capsys.readouterr().out
