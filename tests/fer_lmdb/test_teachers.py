@@ -85,7 +85,7 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     watching = teachers.Watching([model], plan, mean, torch.device("cpu"))
     assert torch.allclose(watching(faces), model.classifier().outputs(faces), atol=1e-6)
     other = recipe.make(Options(model="fer_mini"), 150, 7)
-    with pytest.raises(RunError, match=r"crop_size: 44.*--teacher-sees faces"):
+    with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
         teachers.Watching([model], other, None, torch.device("cpu"))
     with pytest.raises(RunError, match="another mean"):
         teachers.Watching([model], plan, mean + 1, torch.device("cpu"))
