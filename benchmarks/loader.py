@@ -2,8 +2,8 @@
 
     python benchmarks/loader.py --data data/fer2013 [--write docs/benchmarks.md]
 
-First each of them gives batches as fast as it can. Then each feeds trainings of the same net, in turns; the share is
-the part of a step that the training waits for its batch, the median over the turns.
+First each of them, in a process of its own, gives batches as fast as it can. Then each feeds trainings of the same
+net, in turns; the share is the part of a step that the training waits for its batch, the median over the turns.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -64,6 +65,26 @@ def drain(session: Session, batches: int) -> float:
     return batches * session.plan.batch_size / (time.perf_counter() - began)
 
 
+def alone(data: str, batch: int, batches: int, way: str) -> dict[str, float]:
+    """Read without training, in this process; what it needs for itself counts from here on."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = own_megabytes()
+        session = open_session(data, Path(folder), way, batch)
+        speed = drain(session, batches)
+        megabytes = own_megabytes() - before
+        session.batches.close()
+    return {"faces_per_second": speed, "megabytes": megabytes}
+
+
+def alone_in_a_process(arguments: argparse.Namespace, way: str) -> dict[str, float]:
+    """Read without training, in a new process: memory that another way has left would be taken again."""
+    command = [sys.executable, __file__, "--data", arguments.data, "--batch", arguments.batch]
+    command += ["--batches", arguments.batches, "--work", way]
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True)
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
 def step_and_wait(session: Session, steps: int) -> tuple[float, float]:
     """Train; return the seconds of a step, and how many of them it waited for its batch."""
     waited, at = 0.0, session.batches.at
@@ -85,22 +106,15 @@ def step_and_wait(session: Session, steps: int) -> tuple[float, float]:
     return seconds / steps, waited / steps
 
 
-def measure(data: str, batch: int, steps: int, rounds: int, batches: int) -> dict[str, dict[str, float]]:
+def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Measure every way of reading."""
-    results: dict[str, dict[str, float]] = {way: {} for way in WAYS}
+    results = {way: alone_in_a_process(arguments, way) for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
-        for way, result in results.items():
-            before = own_megabytes()
-            session = open_session(data, Path(folder), way, batch)
-            result["faces_per_second"] = drain(session, batches)
-            result["megabytes"] = own_megabytes() - before
-            session.batches.close()
-            del session
-        sessions = {way: open_session(data, Path(folder), way, batch) for way in WAYS}
+        sessions = {way: open_session(arguments.data, Path(folder), way, arguments.batch) for way in WAYS}
         turns: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-        for _ in range(rounds):
+        for _ in range(arguments.rounds):
             for way, session in sessions.items():
-                turns[way].append(step_and_wait(session, steps))
+                turns[way].append(step_and_wait(session, arguments.steps))
         for way, result in results.items():
             result["step_ms"] = 1000 * statistics.median(seconds for seconds, _ in turns[way])
             result["wait_ms"] = 1000 * statistics.median(wait for _, wait in turns[way])
@@ -138,8 +152,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=300, help="batches that are only read")
     parser.add_argument("--write", type=Path, help="put the results into this Markdown file")
+    parser.add_argument("--work", metavar="WAY", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    results = measure(arguments.data, arguments.batch, arguments.steps, arguments.rounds, arguments.batches)
+    if arguments.work:
+        print(json.dumps(alone(arguments.data, arguments.batch, arguments.batches, arguments.work)))
+        return
+    results = measure(arguments)
     text = table(results, arguments)
     print(text)
     json.dump(results, sys.stderr, indent=2)

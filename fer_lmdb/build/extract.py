@@ -49,9 +49,10 @@ class Extractor:
     def write_lists(self, spools: dict[str, Spool]) -> None:
         """Write the list of every split, in the shuffled order of its spool."""
         for split, spool in spools.items():
-            if spool.entries:
-                lines = [os.fsencode(f"{png_name(entry.name)} {entry.label}\n") for entry in spool.entries]
-                (self.folder / f"{split}_list.txt").write_bytes(b"".join(lines))
+            if len(spool):
+                lines = (os.fsencode(f"{png_name(entry.name)} {entry.label}\n") for entry in spool.entries())
+                with (self.folder / f"{split}_list.txt").open("wb") as file:
+                    file.writelines(lines)
 
     def _write(self, kind: str, name: str, image: NDArray[np.uint8]) -> None:
         path = Path(f"{self.folder}/{kind}{png_name(name)}")

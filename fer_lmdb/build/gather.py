@@ -88,7 +88,7 @@ def gather(
     for batch, found in get_engine(options.engine).map(preparing, samples, images_of):
         add_faces(batch, found, gathered, options, on_face)
         progress("read", gathered.rows, source.size_hint())
-    if not spools["train"].entries:
+    if not len(spools["train"]):
         raise SourceError(f"{source.name} has no face to train on; expected rows or folders of a training split")
     return gathered
 

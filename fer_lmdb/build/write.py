@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def write(source: Source, gathered: Gathered, folder: Path, options: Options, pr
     """
     splits: dict[str, Any] = {}
     for split, spool in gathered.spools.items():
-        if spool.entries:
+        if len(spool):
             digests = write_split(split, spool, folder, options, progress)
             splits[split] = gathered.counts[split].to_dict() | digests
     if gathered.dropped:
@@ -76,18 +76,18 @@ def write_split(split: str, spool: Spool, folder: Path, options: Options, progre
         the digests for the manifest.
     """
     total = np.zeros((spool.size, spool.size), dtype=np.int64)
-    faces = summing(zip(spool.entries, spool.faces(), strict=True), total, split, len(spool.entries), progress)
+    faces = summing(zip(spool.entries(), spool.faces(), strict=True), total, split, len(spool), progress)
     if options.shards is None:
         digests = write_database(manifests.database(folder, split), faces, options.encode)
     else:
-        count = min(options.shards, len(spool.entries))
+        count = min(options.shards, len(spool))
         paths = [manifests.shard(folder, split, number, count) for number in range(count)]
-        digests = write_shards(paths, faces, len(spool.entries), options.encode)
+        digests = write_shards(paths, faces, len(spool), options.encode)
     if split == "train":
-        write_mean(folder / manifests.MEAN_NAME, total, len(spool.entries))
+        write_mean(folder / manifests.MEAN_NAME, total, len(spool))
     if options.preprocessing.detector != "none":
-        write_detections(folder, split, spool.entries)
-    return digests | write_votes(manifests.votes_database(folder, split), spool.entries)
+        write_detections(folder, split, spool.entries())
+    return digests | write_votes(manifests.votes_database(folder, split), spool.entries())
 
 
 def summing(faces: Faces, total: NDArray[np.int64], split: str, count: int, progress: Progress) -> Faces:
@@ -134,21 +134,22 @@ def write_shards(paths: list[Path], faces: Faces, count: int, encode: Encoding) 
     return {"sha256": total.hexdigest(), "shards": shards}
 
 
-def write_votes(path: Path, entries: list[Entry]) -> dict[str, str]:
+def write_votes(path: Path, entries: Iterator[Entry]) -> dict[str, str]:
     """Write the votes of FER+ under the keys of their faces; nothing where there are none.
 
     Returns:
         the digests for the manifest.
     """
-    if entries[0].votes is None:
+    first = next(entries)
+    if first.votes is None:
         return {}
     with StoreWriter(path) as writer:
-        for entry in entries:
+        for entry in chain([first], entries):
             writer.append_value(entry.name, encode_votes(entry.votes or (), entry.label))
     return {"votes_sha256": writer.sha256, "votes_file_sha256": manifests.file_sha256(path / "data.mdb")}
 
 
-def write_detections(folder: Path, split: str, entries: list[Entry]) -> None:
+def write_detections(folder: Path, split: str, entries: Iterator[Entry]) -> None:
     """Say for every key what was detected, one JSON object a line."""
     with (folder / manifests.DETECTIONS_NAME).open("a", encoding="utf-8") as file:
         for number, entry in enumerate(entries):
