@@ -26,7 +26,7 @@ DATA ?= data/fer2013
 
 # Writes docs/benchmarks.md; takes about an hour on two idle cores. The environments of the others are made once.
 bench: $(READY)
-	$(BIN)/python benchmarks/net_overhead.py --write docs/benchmarks.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/net_overhead.py --write docs/benchmarks.md
 	$(BIN)/python benchmarks/training.py --data $(DATA) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/loader.py --data $(DATA) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/sizes.py --csv $(CSV) --write docs/benchmarks.md

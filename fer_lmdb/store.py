@@ -32,6 +32,7 @@ Encoding = Literal["raw", "png"]
 FIRST_MAP_BYTES = 16 << 20
 RECORDS_A_COMMIT = 1000
 LONGEST_KEY = 511
+MOST_RECORDS = 10**8  # keys with a ninth digit would sort before those with eight
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,12 @@ def make_key(number: int, name: str) -> bytes:
     """Return Caffe's key of a record.
 
     Raises:
-        StoreError: LMDB cannot hold a key of that length.
+        StoreError: LMDB cannot hold a key of that length, or Caffe's eight digits are used up.
     """
+    if number >= MOST_RECORDS:
+        raise StoreError(
+            f"Caffe's keys number {MOST_RECORDS:,} records at most, and here is one more; build several data sets"
+        )
     key = f"{number:08d}_".encode() + os.fsencode(name)
     if len(key) > LONGEST_KEY:
         raise StoreError(

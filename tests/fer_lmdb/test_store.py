@@ -298,3 +298,9 @@ def small_disk(tmp_path: Path) -> Path:
         pytest.skip("may not mount a small file system here")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_ninth_digit_is_refused_since_it_would_break_the_order():
+    assert store.make_key(99_999_999, "a") == b"99999999_a" > store.make_key(99_999_998, "a")
+    with pytest.raises(StoreError, match=r"100,000,000 records at most.*several data sets"):
+        store.make_key(100_000_000, "a")
