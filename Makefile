@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_FLAGS ?=
+# LOCKED=1 installs what requirements.lock names, every file by its hash; PyTorch by its version, since its builds differ.
+LOCKED ?=
 
 .PHONY: demo test check lint bench torture fuzz lock sbom audit licences docs gallery clean
 
@@ -52,7 +54,14 @@ gallery: $(READY)
 $(READY): setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+ifdef LOCKED
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+else
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd,web]'
+endif
 	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
 	$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  echo 'No libGL here: taking opencv-python-headless (all but live windows).'; \
