@@ -13,9 +13,10 @@ import prototxt_like as pl
 from fer_lmdb import teachers, votes
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.recipe import Recipe, data_layer
-from fer_lmdb.runs import RunFolder, replaced
+from fer_lmdb.runs import RunFolder
 from fer_lmdb.targets import Targets, soften_loss
 from fer_lmdb.weighting import class_weights
+from fer_lmdb.whole import replaced
 
 
 def fit_net(plan: Recipe, targets: Targets, classes: int) -> tuple[pl.NetParameter, dict[str, tuple[int, ...]]]:

@@ -28,6 +28,7 @@ from safetensors.torch import save_file
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
+from fer_lmdb.whole import replaced
 from prototxt_like.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -82,10 +83,8 @@ class Model:
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.weights.items()}
         if self.mean is not None:
             tensors["mean"] = torch.from_numpy(np.ascontiguousarray(self.mean, dtype=np.float32))
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
-        save_file(tensors, partial, metadata=self._texts())
-        partial.replace(path)
+        with replaced(Path(path)) as partial:
+            save_file(tensors, partial, metadata=self._texts())
 
     def _texts(self) -> dict[str, str]:
         return {

@@ -15,7 +15,8 @@ from typing import Any
 import prototxt_like as pl
 from fer_lmdb import wishes
 from fer_lmdb.errors import RunError
-from fer_lmdb.runs import RunFolder, write_whole
+from fer_lmdb.runs import RunFolder
+from fer_lmdb.whole import write_whole
 from fer_lmdb.wishes import Options
 
 

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
+from fer_lmdb.whole import replaced, write_whole
 from prototxt_like.nearest import nearest
 
 RUNS = Path("runs")
@@ -205,28 +204,6 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
         return [_mapping(line) for line in text.splitlines()]
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: damaged ({error}); delete it to go on without it") from error
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.touch()
-        mode = stat.S_IMODE(partial.stat().st_mode)
-        yield partial
-        partial.chmod(mode)  # safetensors makes files that their owner alone may read
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    with replaced(path) as partial:
-        partial.write_text(text, encoding="utf-8")
 
 
 def folder_of(name_or_path: str | Path) -> RunFolder:

@@ -1,6 +1,6 @@
-"""A folder that appears whole or not at all.
+"""Files and folders that appear whole or not at all.
 
-It is filled beside its target under a hidden name, brought onto the disk and then takes the target's place in
+A folder is filled beside its target under a hidden name, brought onto the disk and then takes the target's place in
 one step. Whenever the process is killed, the target is the old folder or the new one, never a mixture, and the
 next call removes what the killed one left.
 """
@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -59,6 +60,28 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
                     shutil.rmtree(_beside(target, "old"), ignore_errors=True)
     except OSError as error:
         raise DataSetError(_explain(error, target)) from error
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.touch()
+        mode = stat.S_IMODE(partial.stat().st_mode)
+        yield partial
+        partial.chmod(mode)  # safetensors makes files that their owner alone may read
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
+    with replaced(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def sync_tree(folder: Path) -> None:

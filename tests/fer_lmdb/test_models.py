@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import stat
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +32,17 @@ def test_a_model_comes_back_as_it_was_saved(model, tmp_path):
     for name in ("name", "net_text", "transform_text", "scheme", "preprocessing", "facts"):
         assert getattr(back, name) == getattr(model, name)
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_others_may_read_a_model_as_the_umask_says(model, tmp_path):
+    before = os.umask(0o022)
+    try:
+        model.save(tmp_path / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model.safetensors").stat().st_mode) == 0o644
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
 def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, faces, tmp_path):

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from fer_lmdb import runs
 from fer_lmdb.errors import RunError
-from fer_lmdb.runs import RunFolder, Snapshot, replaced
+from fer_lmdb.runs import RunFolder, Snapshot
+from fer_lmdb.whole import replaced
 
 
 @pytest.fixture
