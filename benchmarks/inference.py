@@ -85,9 +85,10 @@ def main() -> None:
     text = table(speeds, options.rounds)
     print(text)
     if options.write:
-        chart = options.write.parent / "images" / "benchmark-inference.png"
         values = {f"fer-lmdb {speed.name}": FACES / speed.many for speed in speeds}
-        text += "\n\n" + bars(chart, "Classifying: faces a second", values)
+        if len(values) > 1:
+            chart = options.write.parent / "images" / "benchmark-inference.png"
+            text += "\n\n" + bars(chart, "Classifying: faces a second", values)
         write_section(options.write, "inference", "Classifying faces", text)
 
 
