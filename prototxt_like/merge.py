@@ -50,6 +50,7 @@ def merge_batch_norm(net: Net) -> Net:
     if not merges:
         return net
     merged = Net(_shorter(net.parameter_message, merges), phase="TEST", input_shapes=net.input_shapes).eval()
+    merged.to(next(iter(net.params.values()))[0].device)
     layers = net.parameter_message.layer
     own, theirs = merged.params, net.params
     with torch.no_grad():
@@ -62,8 +63,7 @@ def merge_batch_norm(net: Net) -> Net:
             had_bias = len(theirs[layers[merge.linear].name]) == 2
             bias.copy_((bias.double() * factor if had_bias else 0) + summand)
             filters.copy_(filters.double() * factor.reshape(-1, *(1,) * (filters.dim() - 1)))
-    first = next(iter(net.params.values()))[0]
-    return merged.to(first.device)
+    return merged
 
 
 def _merges(net: Net) -> Iterator[Merge]:
@@ -74,8 +74,7 @@ def _merges(net: Net) -> Iterator[Merge]:
         if not _is_linear(layer) or norm is None or not _is_norm(layers[norm]):
             continue
         scale = _only(readers[norm])
-        joins = scale is not None and _is_scale(net, layers[scale])
-        yield Merge(index, norm, scale if joins and scale is not None else -1)
+        yield Merge(index, norm, scale if scale is not None and _is_scale(net, layers[scale]) else -1)
 
 
 def _readers(net: Net) -> dict[int, list[int]]:
