@@ -21,16 +21,24 @@ SMALLEST_LIMIT = 1 << 26
 
 
 class Classifier:
-    """Turns faces into probabilities, in float32 and in evaluation mode.
+    """Turns faces into probabilities, in evaluation mode.
+
+    Args:
+        model: what classifies.
+        device: where.
+        precision: float32, or bfloat16 for convolutions and products; twice as fast on processors that compute in it.
 
     Attributes:
         whole_net: the net as the model describes it.
         net: the same with BatchNorm merged into convolutions; this one runs.
     """
 
-    def __init__(self, model: Model, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, model: Model, device: str | torch.device = "cpu", precision: torch.dtype = torch.float32
+    ) -> None:
         self.scheme = model.scheme
         self.device = torch.device(device)
+        self.precision = precision
         # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
         most = max(model.parameters, SMALLEST_LIMIT)
         self.whole_net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
@@ -98,7 +106,8 @@ class Classifier:
         """
         data = data.contiguous(memory_format=torch.channels_last)
         (name,) = self.net.inputs
-        (output,) = self.net(**{name: data}).values()
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            (output,) = self.net(**{name: data}).values()
         return output.reshape(len(data), -1).float()
 
     def _views(self, faces: torch.Tensor, tta: int) -> list[torch.Tensor]:

@@ -19,6 +19,7 @@ from fer_lmdb.mcnemar import compare
 from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.narrowing import narrow, target_scheme
+from fer_lmdb.precision import choose_precision
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.store import Split
@@ -31,17 +32,21 @@ class View:
     Attributes:
         tta: views averaged per face, 1, 2 or 10.
         device: auto, cpu or cuda.
+        precision: float32, bfloat16, or auto for the faster one.
     """
 
     tta: int = 1
     device: str = "auto"
+    precision: str = "float32"
 
     def probabilities(self, members: Sequence[Model], faces: Split) -> NDArray[np.float32]:
         """Return (M, N, classes) float32."""
         device = choose_device(self.device)
         for member in members:
             _check_size(member, faces.images)
-        return np.stack([member.classifier(device).probabilities(faces.images, self.tta) for member in members])
+        precision = choose_precision(self.precision, device)
+        classifiers = (member.classifier(device, precision) for member in members)
+        return np.stack([classifier.probabilities(faces.images, self.tta) for classifier in classifiers])
 
 
 def evaluate(
@@ -56,6 +61,7 @@ def evaluate(
     against: Sequence[str | Path] = (),
     classes: str | None = None,
     explain: bool = False,
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Measure one model, or the averaged probabilities of several.
 
@@ -70,6 +76,7 @@ def evaluate(
         against: another model or ensemble, compared by McNemar's test.
         classes: count FER2013's seven classes by this scheme, merged or without-disgust; None as they are.
         explain: read the accuracies of single batches as well.
+        precision: float32, bfloat16, or auto for the faster one.
     Returns:
         the figures of `measures.measure` with models, split, classes, tta and data; weights and fitted_on of an
         ensemble; protocols where the faces carry FER+'s votes; comparison and readings where they are asked for.
@@ -80,7 +87,7 @@ def evaluate(
             on the test split.
     """
     _check_splits(split, fit_on)
-    dataset, view = DataSet.open(data), View(tta, device)
+    dataset, view = DataSet.open(data), View(tta, device, precision)
     names = ensemble.expand(names)
     members = _load(names, dataset)
     rivals = _load(ensemble.expand(against), dataset) if against else []
@@ -88,13 +95,13 @@ def evaluate(
     each = view.probabilities(members, faces)
     if fit_on is not None:
         weights = _fitted_weights(members, dataset, view, fit_on, each if fit_on == split else None)
-    figures, right = _figures(names, ensemble.combine(each, weights), faces, dataset, split, tta, classes)
+    figures, right = _figures(names, ensemble.combine(each, weights), faces, dataset, split, view, classes)
     if len(names) > 1:
         figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
     if rivals:
         probabilities = ensemble.combine(view.probabilities(rivals, faces))
         others, other_right = _figures(
-            ensemble.expand(against), probabilities, faces, dataset, split, tta, classes
+            ensemble.expand(against), probabilities, faces, dataset, split, view, classes
         )  # these go on record as well
         record(others)
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
@@ -119,7 +126,7 @@ def _figures(
     faces: Split,
     dataset: DataSet,
     split: str,
-    tta: int,
+    view: View,
     classes: str | None,
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Return the figures, and for every face that counts whether it was recognised."""
@@ -130,7 +137,8 @@ def _figures(
     figures = {
         "models": list(names),
         "split": split,
-        "tta": tta,
+        "tta": view.tta,
+        "precision": str(choose_precision(view.precision, choose_device(view.device))).removeprefix("torch."),
         "classes": list(scheme.classes),
         "data": str(dataset.folder),
         **measure(probabilities, labels, scheme.classes),

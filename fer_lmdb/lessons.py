@@ -58,11 +58,18 @@ def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, 
 
 
 def ask_teachers(
-    plan: Recipe, data: DataSet, folder: RunFolder, targets: Targets, images: Tensor, mean: np.ndarray | None
+    plan: Recipe,
+    data: DataSet,
+    folder: RunFolder,
+    targets: Targets,
+    images: Tensor,
+    mean: np.ndarray | None,
+    precision: torch.dtype,
 ) -> Tensor | None:
     """Let the teachers look at the faces, or make them ready to watch the batches.
 
-    What they say of the faces is kept in the run folder: a run that goes on needs them no more.
+    What they say of the faces is kept in the run folder: a run that goes on needs them no more. They compute in the
+    precision of the training.
 
     Returns:
         (N, classes) float32, None where there are no teachers or they watch.
@@ -74,11 +81,11 @@ def ask_teachers(
     names: Sequence[str] = list(plan.solver.teacher)
     kept = folder.path / "taught.safetensors"
     if plan.solver.teacher_sees == "batches":
-        targets.teach = teachers.Watching(teachers.load(names, data), plan, mean, images.device)
+        targets.teach = teachers.Watching(teachers.load(names, data), plan, mean, images.device, precision)
         return None
     if kept.exists():
         return load_file(kept)[teachers.TOP].to(images.device)
-    taught = teachers.look_at(teachers.load(names, data), images, plan.solver.temperature, images.device)
+    taught = teachers.look_at(teachers.load(names, data), images, plan.solver.temperature, images.device, precision)
     with replaced(kept) as partial:
         save_file({teachers.TOP: taught.cpu().contiguous()}, partial)
     return taught

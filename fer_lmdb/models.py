@@ -98,11 +98,11 @@ class Model:
             "facts": json.dumps(self.facts),
         }
 
-    def classifier(self, device: str | torch.device = "cpu") -> Classifier:
-        """Return the model ready to classify faces on that device."""
+    def classifier(self, device: str | torch.device = "cpu", precision: torch.dtype | None = None) -> Classifier:
+        """Return the model ready to classify faces on that device, in float32 unless told otherwise."""
         from fer_lmdb.classifier import Classifier
 
-        return Classifier(self, device)
+        return Classifier(self, device, precision or torch.float32)
 
 
 def load(name_or_path: str | Path) -> Model:

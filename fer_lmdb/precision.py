@@ -1,4 +1,4 @@
-"""Which number format a training computes in."""
+"""Which number format nets compute in."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fer_lmdb import ensemble
@@ -23,6 +24,7 @@ from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
 from fer_lmdb.models import DEFAULT_MODEL
 from fer_lmdb.pictures import read_picture
+from fer_lmdb.precision import choose_precision
 from fer_lmdb.predictions import UNCERTAIN, FacePrediction
 
 Picture = NDArray[np.uint8]
@@ -43,6 +45,8 @@ class Recognizer:
         threshold: probability 0-1 below which an expression is called "uncertain".
         tta: views averaged per face: 1, 2 or 10.
         device: "auto", "cpu", "cuda", ...
+        precision: what the nets compute in: "float32", "bfloat16", or "auto" for bfloat16 where the processor is fast
+            at it.
 
     Raises:
         ModelError: a model is missing or damaged, or the models know different classes.
@@ -58,17 +62,19 @@ class Recognizer:
         threshold: float = 0.0,
         tta: int = 1,
         device: str = "auto",
+        precision: str = "float32",
     ) -> None:
         names = [model] if isinstance(model, str | Path) else list(model)
         members = ensemble.load(ensemble.expand(names))
         self.classes = members[0].scheme.classes
         self.threshold, self.tta, self.min_face = threshold, tta, min_face
         self.device = str(choose_device(device))
+        dtype = choose_precision(precision, torch.device(self.device))
         self._finding = members[0].preprocessing.for_photographs()
         if detector is not None:
             self._finding = replace(self._finding, detector=detector)
         self._cutting = [member.preprocessing.for_photographs() for member in members]
-        self._classifiers = [member.classifier(self.device) for member in members]
+        self._classifiers = [member.classifier(self.device, dtype) for member in members]
         self._detectors: dict[float, Detector | None] = {}
 
     @property

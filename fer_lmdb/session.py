@@ -87,7 +87,7 @@ class Session:
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
-        taught = lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, images, self.mean)
+        taught = lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, images, self.mean, self.dtype)
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
         return Batches(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
 
@@ -95,7 +95,7 @@ class Session:
         if self.targets.distils and self.plan.solver.teacher_sees != "batches":
             raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
         labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
-        lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, labels, self.mean)
+        lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, labels, self.mean, self.dtype)
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, None)
         order = Order(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
         return StreamedBatches(

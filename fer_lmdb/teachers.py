@@ -68,7 +68,13 @@ def load(names: Sequence[str], data: DataSet) -> list[Model]:
     return found
 
 
-def look_at(teachers: Sequence[Model], images: Tensor, temperature: float, device: torch.device) -> Tensor:
+def look_at(
+    teachers: Sequence[Model],
+    images: Tensor,
+    temperature: float,
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+) -> Tensor:
     """Return what the teachers say of whole faces, in ten views.
 
     Args:
@@ -76,10 +82,13 @@ def look_at(teachers: Sequence[Model], images: Tensor, temperature: float, devic
         images: (N, 1, H, W) uint8.
         temperature: flattens the probabilities.
         device: where the teachers run.
+        precision: what they compute in.
     Returns:
         (N, classes) float32 on that device; rows sum to 1.
     """
-    total = sum(model.classifier(device).probabilities(images, VIEWS).astype(np.float64) for model in teachers)
+    total = sum(
+        model.classifier(device, precision).probabilities(images, VIEWS).astype(np.float64) for model in teachers
+    )
     return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
 
 
@@ -96,7 +105,14 @@ def soften(probabilities: Tensor, temperature: float) -> Tensor:
 class Watching:
     """Teachers that look at the augmented faces of every batch."""
 
-    def __init__(self, teachers: Sequence[Model], plan: recipe.Recipe, mean: np.ndarray | None, device: torch.device):
+    def __init__(
+        self,
+        teachers: Sequence[Model],
+        plan: recipe.Recipe,
+        mean: np.ndarray | None,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         """Make them ready.
 
         Raises:
@@ -104,7 +120,7 @@ class Watching:
         """
         for model in teachers:
             _check_input(model, plan, mean)
-        self.classifiers = [model.classifier(device) for model in teachers]
+        self.classifiers = [model.classifier(device, precision) for model in teachers]
         self.temperature = plan.solver.temperature
 
     @torch.no_grad()

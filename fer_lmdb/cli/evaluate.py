@@ -58,6 +58,13 @@ fer-lmdb evaluate runs/a --explain-78
     help="Where --explain-78 draws them.  [default: explain-78.png in the run's folder, or here]",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bfloat16", "float32"]),
+    default="float32",
+    show_default=True,
+    help="What nets compute in; auto: bfloat16 where the processor is fast at it.",
+)
 @json_option
 def command(
     models: tuple[str, ...],
@@ -71,6 +78,7 @@ def command(
     explain_78: bool,
     plot: Path | None,
     device: str,
+    precision: str,
     as_json: bool,
 ) -> None:
     """Measure models on a split, with N and a 95 % interval.
@@ -96,6 +104,7 @@ def command(
         against=compare,
         classes=classes,
         explain=explain_78,
+        precision=precision,
     )
     if explain_78:
         figures["plot"] = str(_draw(figures, plot))

@@ -80,6 +80,13 @@ find . -name '*.png' | fer-lmdb predict - --json
     help="Who works on pictures: this machine, or a Ray cluster (RAY_ADDRESS). Videos stay here.",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "bfloat16", "float32"]),
+    default="float32",
+    show_default=True,
+    help="What nets compute in; auto: bfloat16 where the processor is fast at it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
@@ -102,6 +109,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         threshold=options["threshold"],
         tta=int(options["tta"]),
         device=options["device"],
+        precision=options["precision"],
     )
     files, failed = _predict(recognizer, paths, one_file, options)
     if not files:

@@ -44,7 +44,7 @@ def test_every_attribute_of_a_face_stands_on_the_page() -> None:
 
 def test_the_arguments_are_stable() -> None:
     taken = inspect.signature(Recognizer).parameters
-    assert list(taken) == ["model", "detector", "min_face", "threshold", "tta", "device"]
+    assert list(taken) == ["model", "detector", "min_face", "threshold", "tta", "device", "precision"]
     assert {name for name, one in taken.items() if one.kind is one.KEYWORD_ONLY} == set(taken) - {"model"}
     assert all(one.default is not one.empty for one in taken.values())
     assert list(inspect.signature(Recognizer.predict).parameters) == ["self", "picture"]

@@ -24,6 +24,13 @@ def test_the_figure_is_the_one_that_training_logged(trained, stripes_data):
     assert (figures["split"], figures["tta"], len(figures["classes"])) == ("val", 1, 7)
 
 
+def test_the_precision_is_on_record(trained, stripes_data):
+    figures = evaluate([trained.run.path], stripes_data, "val", precision="bfloat16")
+    plain = evaluate([trained.run.path], stripes_data, "val")
+    assert (figures["precision"], plain["precision"]) == ("bfloat16", "float32")
+    assert 0 < abs(figures["log_loss"] - plain["log_loss"]) < 0.05
+
+
 def test_an_ensemble_averages_probabilities(trained, stripes_data):
     faces = DataSet.open(stripes_data).read("test")
     members = [models.load(trained.run.best), models.load(trained.run.last)]

@@ -55,6 +55,13 @@ def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, fa
     assert np.abs(one - other).max() < 5e-3
 
 
+def test_bfloat16_computes_otherwise_and_says_the_same(model, faces):
+    one, other = (model.classifier("cpu", kind).probabilities(faces.images) for kind in (torch.float32, torch.bfloat16))
+    assert other.dtype == np.float32
+    assert 0 < np.abs(one - other).max() < 2e-2
+    assert np.allclose(other.sum(axis=1), 1, atol=1e-5)
+
+
 def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch(model, faces):
     classifier = model.classifier()
     whole = classifier.probabilities(faces.images)

@@ -105,7 +105,9 @@ def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_pa
     images = torch.from_numpy(data.read("train").images)
 
     def ask():
-        return lessons.ask_teachers(plan, data, RunFolder(tmp_path), Targets(plan.solver, 7, 0), images, None)
+        return lessons.ask_teachers(
+            plan, data, RunFolder(tmp_path), Targets(plan.solver, 7, 0), images, None, torch.float32
+        )
 
     first = ask()
     teacher.unlink()
