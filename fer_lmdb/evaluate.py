@@ -78,8 +78,9 @@ def evaluate(
         explain: read the accuracies of single batches as well.
         precision: float32, bfloat16, or auto for the faster one.
     Returns:
-        the figures of `measures.measure` with models, split, classes, tta and data; weights and fitted_on of an
-        ensemble; protocols where the faces carry FER+'s votes; comparison and readings where they are asked for.
+        the figures of `measures.measure` with models, split, classes, tta, precision and data; weights and fitted_on of
+        an ensemble; prepared_otherwise where models were trained on another kind of face; protocols where the faces
+        carry FER+'s votes; comparison and readings where they are asked for.
         Every run that took part has them appended to its figures.jsonl.
     Raises:
         ModelError: a model is missing, the models' labels differ, or the weights are none.
@@ -107,6 +108,8 @@ def evaluate(
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
             right, other_right
         )
+    if odd := _prepared_otherwise(names, members, dataset):
+        figures["prepared_otherwise"] = odd
     record(figures)
     return figures | ({"readings": readings(right)} if explain else {})
 
@@ -170,6 +173,17 @@ def _run_of(name: str) -> RunFolder | None:
         if (run := RunFolder(folder)).config.is_file():
             return run
     return None
+
+
+def _prepared_otherwise(
+    names: Sequence[str], members: Sequence[Model], dataset: DataSet
+) -> dict[str, dict[str, list[Any]]]:
+    """Return the models that were trained on another kind of face, with what differs: theirs and the data set's."""
+    odd = {}
+    for name, member in zip(names, members, strict=True):
+        if fields := member.preprocessing.differences(dataset.preprocessing):
+            odd[name] = {field: list(pair) for field, pair in fields.items()}
+    return odd
 
 
 def _load(names: Sequence[str], dataset: DataSet) -> list[Model]:

@@ -59,11 +59,11 @@ def load(names: Sequence[str], data: DataSet) -> list[Model]:
     for name, model in zip(names, found, strict=True):
         if why := difference(model.scheme, data.scheme):
             raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
-        own, ours = model.preprocessing, data.preprocessing
-        if own != ours:
+        if odd := model.preprocessing.differences(data.preprocessing):
+            told = ", ".join(f"{field} {own} and not {ours}" for field, (own, ours) in odd.items())
             raise RunError(
-                f"--teacher {name} was trained on faces of {own.size} px, detector {own.detector}; {data.folder} holds "
-                f"faces of {ours.size} px, detector {ours.detector}; a teacher has to know this kind of face"
+                f"--teacher {name} was trained on faces prepared otherwise than those of {data.folder} ({told}); "
+                "a teacher has to know this kind of face"
             )
     return found
 

@@ -67,7 +67,14 @@ fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
     show_default=True,
     help="Turn and scale a face by its landmarks, or cut it out along its box.",
 )
-@click.option("--margin", default=-0.08, show_default=True, help="Room around a face, as a part of its side.")
+@click.option(
+    "--template",
+    type=click.Choice(["fer2013", "arcface"]),
+    default="fer2013",
+    show_default=True,
+    help="Where eyes and mouth come to lie: as FER2013 frames faces, or as face recognition does.",
+)
+@click.option("--margin", default=0.0, show_default=True, help="Room around a face, as a part of its side.")
 @click.option(
     "--fill",
     type=click.Choice(["edge", "black"]),
@@ -153,7 +160,10 @@ def options_of(choices: dict[str, Any]) -> Options:
     from fer_lmdb.labels import get_scheme
 
     preprocessing = Preprocessing(
-        **{name: choices[name] for name in ("detector", "min_face", "threshold", "size", "align", "margin", "fill")}
+        **{
+            name: choices[name]
+            for name in ("detector", "min_face", "threshold", "size", "align", "template", "margin", "fill")
+        }
     )
     same = ("on_miss", "seed", "encode", "skip_bad", "device", "shards", "engine")
     return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})

@@ -34,6 +34,9 @@ def _print_headline(figures: dict[str, Any]) -> None:
         click.echo(f"counted by the {len(figures['classes'])} classes of the scheme {figures['counted_as']}")
     if "weights" in figures:
         _print_weights(figures)
+    for name, fields in figures.get("prepared_otherwise", {}).items():
+        told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
+        click.echo(f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure.")
     low, high = figures["ci95"]
     click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
     click.echo(

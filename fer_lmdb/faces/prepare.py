@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from fer_lmdb.errors import DetectorError
-from fer_lmdb.faces.align import Fill, Transform, align, box_transform, warp
+from fer_lmdb.faces.align import TEMPLATES, Fill, Template, Transform, align, box_transform, warp
 from fer_lmdb.faces.base import Detector, Face, Image
 from fer_lmdb.faces.registry import get_detector
 
@@ -37,9 +37,10 @@ class Preprocessing:
             picture's side. On FER2013's validation split MTCNN then finds 90 % instead of 84 %.
         enlarge: second look: factor by which the picture is enlarged.
         align: "landmarks" (turned and scaled to the template; the box where the detector gives no landmarks) or "box".
+        template: where eyes, nose and mouth of an aligned face lie: as FER2013 frames its faces ("fer2013") or as face
+            recognition does ("arcface").
         size: side of the face in pixels.
-        margin: what is added around the face on every side, as a part of its side. With the default, FER2013's faces
-            keep their size: the template alone shows a view of 57 pixels of their 48.
+        margin: what is added around the face on every side, as a part of its side.
         fill: what stands outside the picture: its "edge" repeated, or "black".
     """
 
@@ -49,13 +50,16 @@ class Preprocessing:
     surround: float = 0.25
     enlarge: float = 1.0
     align: Literal["landmarks", "box"] = "landmarks"
+    template: Template = "fer2013"
     size: int = 48
-    margin: float = -0.08
+    margin: float = 0.0
     fill: Fill = "edge"
 
     def __post_init__(self) -> None:
         if self.align not in ("landmarks", "box"):
             raise DetectorError(f'align is "{self.align}"; expected "landmarks" or "box"')
+        if self.template not in TEMPLATES:
+            raise DetectorError(f'template is "{self.template}"; expected one of: {", ".join(TEMPLATES)}')
         if self.fill not in ("edge", "black"):
             raise DetectorError(f'fill is "{self.fill}"; expected "edge" or "black"')
         size_fits = isinstance(self.size, int) and 1 <= self.size <= LARGEST_SIZE
@@ -64,6 +68,11 @@ class Preprocessing:
                 f"size {self.size}, margin {self.margin}, surround {self.surround}, enlarge {self.enlarge}: "
                 f"expected size >= 1 and at most {LARGEST_SIZE}, margin > -0.5, surround >= 0, enlarge > 0"
             )
+
+    def differences(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
+        """The fields in which another way differs, each with this one's value and the other's."""
+        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,7 +90,7 @@ class Preprocessing:
             raise DetectorError(
                 f'preprocessing has the unknown entry "{unknown[0]}"; a newer version may have written it'
             )
-        return cls(**values)
+        return cls(**{"template": "arcface", **values})  # the only one when files did not name it
 
     def load_detector(self, device: str = "cpu") -> Detector | None:
         """The detector, loaded; None for "none".
@@ -96,12 +105,12 @@ class Preprocessing:
     def for_photographs(self) -> Preprocessing:
         """The same for pictures that show more than a face.
 
-        A net trained on FER2013's pictures as they are (detector "none") gets faces found by MTCNN and cut out along
-        their box: that is the framing of FER2013, whose pictures are as large as MTCNN's box (median 47 of 48 pixels).
+        A net trained on FER2013's pictures as they are (detector "none") gets faces found by MTCNN, turned upright and
+        framed as FER2013 frames its own.
         """
         if self.detector != "none":
             return self
-        return replace(self, detector="mtcnn", align="box", margin=0.0)
+        return replace(self, detector="mtcnn", align="landmarks", template="fer2013", margin=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +171,7 @@ def cut_out(image: Image, face: Face, preprocessing: Preprocessing) -> Prepared:
     """Cut one face out of its picture, aligned by its landmarks where there are any, else along its box."""
     size, margin, fill = preprocessing.size, preprocessing.margin, preprocessing.fill
     if preprocessing.align == "landmarks" and face.landmarks is not None:
-        crop, transform = align(image, face.landmarks, size, margin=margin, fill=fill)
+        crop, transform = align(image, face.landmarks, size, margin=margin, fill=fill, to=preprocessing.template)
     else:
         transform = box_transform(face.box, size, margin)
         crop = warp(image, transform, size, fill)

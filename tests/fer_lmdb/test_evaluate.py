@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import torch
 import prototxt_like as pl
 from fer_lmdb import models
 from fer_lmdb.cli import main
+from fer_lmdb.cli.figures import print_figures
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluate import evaluate
+from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FERPLUS, LabelScheme
 
 
@@ -29,6 +32,18 @@ def test_the_precision_is_on_record(trained, stripes_data):
     plain = evaluate([trained.run.path], stripes_data, "val")
     assert (figures["precision"], plain["precision"]) == ("bfloat16", "float32")
     assert 0 < abs(figures["log_loss"] - plain["log_loss"]) < 0.05
+
+
+def test_faces_of_another_kind_are_named(trained, stripes_data, tmp_path, capsys):
+    assert "prepared_otherwise" not in evaluate([trained.run.path], stripes_data, "val")
+    model = models.load(trained.run.path)
+    replace(model, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
+    figures = evaluate([tmp_path / "m.safetensors"], stripes_data, "val")
+    (odd,) = figures["prepared_otherwise"].values()
+    assert odd == {"detector": ["mtcnn", "none"], "margin": [0.25, 0.0]}
+    print_figures(figures)
+    told = "trained on faces prepared otherwise (detector mtcnn, here none; margin 0.25, here 0.0)"
+    assert told in capsys.readouterr().out
 
 
 def test_an_ensemble_averages_probabilities(trained, stripes_data):

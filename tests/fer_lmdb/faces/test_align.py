@@ -36,6 +36,15 @@ def test_template_is_square_padded_and_scaled() -> None:
     np.testing.assert_allclose(template(112, 0)[4], [70.7299, 92.2041])
 
 
+def test_fer2013s_template_is_the_same_on_both_sides_and_higher_than_the_other() -> None:
+    points = template(48, 0, "fer2013")
+    mirrored = np.column_stack([47 - points[:, 0], points[:, 1]])[[1, 0, 2, 4, 3]]
+    np.testing.assert_allclose(points, mirrored, atol=1e-9)
+    assert (template(48, -0.08) - points)[:, 1].mean() > 4  # pixels: a tenth of the side, and the chin was cut off
+    _, transform = align(skimage.data.astronaut(), to_original(np.eye(2, 3), points), 96, margin=0, to="fer2013")
+    np.testing.assert_allclose(transform[:, :2], 2 * np.eye(2), atol=1e-9)
+
+
 def test_landmarks_land_on_the_template() -> None:
     landmarks = to_original(np.array([[0.3, 0.1, 5], [-0.1, 0.3, 20]]), template(48, 0.001))
     _, transform = align(skimage.data.astronaut(), landmarks)

@@ -17,7 +17,8 @@ from fer_lmdb.faces.align import template, to_original
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, prepare
 
 BOX = np.array([10, 5, 20, 30], np.float32)
-LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), template(48, Preprocessing().margin)).astype(np.float32)
+TEMPLATE = template(48, Preprocessing().margin, Preprocessing().template)
+LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), TEMPLATE).astype(np.float32)
 
 
 class OnlySurrounded:
@@ -42,7 +43,7 @@ def test_the_astronaut_is_found_and_aligned() -> None:
     assert found.crop.shape == (48, 48)
     assert found.crop.dtype == np.uint8
     placed = found.face.landmarks @ found.transform[:, :2].T + found.transform[:, 2]
-    assert np.abs(placed - template(48, Preprocessing().margin)).max() < 4
+    assert np.abs(placed - TEMPLATE).max() < 4
     assert not kept.aligned
     assert (kept.crop == 128).all()
 
@@ -95,13 +96,24 @@ def test_a_face_without_landmarks_is_cut_along_its_box() -> None:
 
 def test_photographs_of_a_net_trained_without_detection() -> None:
     photographs = Preprocessing(detector="none").for_photographs()
-    assert (photographs.detector, photographs.align, photographs.margin) == ("mtcnn", "box", 0)
+    found = (photographs.detector, photographs.align, photographs.template, photographs.margin)
+    assert found == ("mtcnn", "landmarks", "fer2013", 0)
     assert Preprocessing(margin=0.2).for_photographs() == Preprocessing(margin=0.2)
 
 
 def test_preprocessing_travels_as_json() -> None:
     preprocessing = Preprocessing(min_face=30, margin=0.1, fill="black")
     assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
+
+
+def test_files_that_name_no_template_mean_the_first_one() -> None:
+    assert Preprocessing.from_dict({"margin": -0.08}) == Preprocessing(template="arcface", margin=-0.08)
+
+
+def test_what_differs_is_named_with_both_values() -> None:
+    other = Preprocessing(margin=0.1, template="arcface")
+    assert Preprocessing().differences(other) == {"template": ("fer2013", "arcface"), "margin": (0.0, 0.1)}
+    assert other.differences(other) == {}
 
 
 @pytest.mark.parametrize(
