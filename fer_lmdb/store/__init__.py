@@ -1,0 +1,36 @@
+"""LMDB databases of Datum, as Caffe's convert_imageset writes them. The only place that opens an LMDB.
+
+A key is ``%08d_<name>``: the number is the record's place in the shuffled order, so that LMDB's own order
+(by key) is the order of training. A value is a `Datum`: raw bytes with channels, height and width, or an
+encoded picture with ``encoded`` set and no sizes.
+
+Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/caffe/util/io.cpp
+"""
+
+from fer_lmdb.store.database import check_structure
+from fer_lmdb.store.datum import Encoding, decode_datum, encode_datum, encode_votes
+from fer_lmdb.store.digest import digest
+from fer_lmdb.store.keys import make_key
+from fer_lmdb.store.lookup import Lookup, read_labels
+from fer_lmdb.store.reading import Record, Split, count_records, iterate, iterate_values, read_split, read_votes
+from fer_lmdb.store.writing import StoreWriter
+
+__all__ = [
+    "Encoding",
+    "Lookup",
+    "Record",
+    "Split",
+    "StoreWriter",
+    "check_structure",
+    "count_records",
+    "decode_datum",
+    "digest",
+    "encode_datum",
+    "encode_votes",
+    "iterate",
+    "iterate_values",
+    "make_key",
+    "read_labels",
+    "read_split",
+    "read_votes",
+]

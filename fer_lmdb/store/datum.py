@@ -1,0 +1,90 @@
+"""Values of records: a Datum with a grey picture, raw or encoded, or with votes.
+
+Source: BVLC/caffe src/caffe/util/io.cpp
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import StoreError
+from prototxt_like.schema.caffe_schema_pb2 import Datum
+
+Encoding = Literal["raw", "png"]
+
+
+def encode_datum(image: NDArray[np.uint8], label: int, encoding: Encoding = "raw") -> bytes:
+    """Return the bytes of a Datum as Caffe writes them.
+
+    Args:
+        image: (H, W) uint8 grey.
+        label: the class.
+        encoding: "raw" pixels or a lossless "png".
+    """
+    if encoding == "raw":
+        height, width = image.shape
+        datum = Datum(channels=1, height=height, width=width, data=image.tobytes(), label=label, encoded=False)
+    else:
+        datum = Datum(data=_encode_png(image), label=label, encoded=True)
+    return datum.SerializeToString(deterministic=True)
+
+
+def encode_votes(votes: Sequence[float], label: int) -> bytes:
+    """Return the bytes of a Datum that carries numbers instead of a picture, e.g. the votes of FER+."""
+    return Datum(label=label, float_data=votes).SerializeToString(deterministic=True)
+
+
+def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
+    """Return the face and the label of a Datum's bytes.
+
+    Args:
+        value: a serialised Datum, raw or encoded, with one channel.
+        where: database and key, for messages.
+    Returns:
+        (H, W) uint8 and the label.
+    Raises:
+        StoreError: it is no Datum, or not one grey picture.
+    """
+    datum = parse_datum(value, where)
+    if datum.encoded:
+        return _decode_picture(datum.data, where), datum.label
+    sizes_fit = datum.channels == 1 and min(datum.height, datum.width) > 0
+    sizes_fit = sizes_fit and datum.height * datum.width == len(datum.data)
+    if not sizes_fit:
+        raise StoreError(
+            f"{where} says {datum.channels} x {datum.height} x {datum.width} and holds {len(datum.data)} bytes;"
+            " expected one grey channel of bytes"
+        )
+    return np.frombuffer(datum.data, dtype=np.uint8).reshape(datum.height, datum.width), datum.label
+
+
+def parse_datum(value: bytes, where: str) -> Datum:
+    """Return the Datum of a record's bytes.
+
+    Raises:
+        StoreError: it is none; the message begins with `where`.
+    """
+    try:
+        return Datum.FromString(value)
+    except DecodeError:
+        raise StoreError(f"{where} is not a Datum; the database is damaged or not ours") from None
+
+
+def _encode_png(image: NDArray[np.uint8]) -> bytes:
+    import cv2
+
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+def _decode_picture(data: bytes, where: str) -> NDArray[np.uint8]:
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None or image.ndim != 2 or image.dtype != np.uint8:
+        raise StoreError(f"{where} holds an encoded picture that is damaged or not grey with 8 bits")
+    return np.asarray(image, dtype=np.uint8)
