@@ -1,0 +1,51 @@
+"""AdaGrad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adagrad import adagrad
+
+from prototxt_like.optimizers.base import CaffeOptimizer, Group
+from prototxt_like.optimizers.steps import divide_by_root, subtract
+
+
+class AdaGrad(CaffeOptimizer):
+    """Rate divided by the root of the summed squares: h += g^2; w -= rate * g / (sqrt(h) + delta).
+
+    Args:
+        delta: keeps the divisor from 0.
+    Source: BVLC/caffe src/caffe/solvers/adagrad_solver.cpp:12-54
+    """
+
+    history_names = ("sum",)
+
+    def __init__(self, params: Iterable[Any], lr: float, *, delta: float = 1e-8, **common: Any) -> None:
+        super().__init__(params, lr, delta=delta, **common)
+
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+        """Sum the squares, then divide by their root."""
+        (sums,) = self.state_lists(params)
+        torch._foreach_add_(sums, torch._foreach_mul(grads, grads))
+        divide_by_root(grads, sums, group["delta"])
+        subtract(params, grads, rate)
+
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+        """Update with torch's kernel without its own decay of the rate."""
+        (sums,) = self.state_lists(params)
+        adagrad(
+            params,
+            grads,
+            sums,
+            self.step_counters(params),
+            fused=True,
+            foreach=False,
+            lr=rate,
+            weight_decay=decay,
+            lr_decay=0.0,
+            eps=group["delta"],
+            maximize=False,
+        )

@@ -1,0 +1,180 @@
+"""What all of Caffe's solvers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import SolverError
+
+Group = dict[str, Any]
+
+
+class CaffeOptimizer(torch.optim.Optimizer):
+    """What all of Caffe's solvers share: multipliers, regularisation, and a history that a solverstate can hold.
+
+    Args:
+        params: tensors, or groups; a group may set `lr_mult` and `decay_mult` (both 1 by default).
+        lr: rate before `lr_mult`.
+        weight_decay: regularisation before `decay_mult`; added to the gradient for every solver type.
+        regularization_type: "L2" or "L1".
+        fused: use torch's fused kernel; None = on a GPU alone.
+        rule: what the update rule of the subclass needs.
+
+    Raises:
+        SolverError: an option out of its range.
+    Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:102-213
+    """
+
+    #: Names of the state tensors, in the order in which Caffe's solverstate lists them.
+    history_names: ClassVar[tuple[str, ...]] = ()
+    #: Whether torch has a fused kernel for this rule.
+    has_fused_kernel: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        *,
+        weight_decay: float = 0.0,
+        regularization_type: str = "L2",
+        fused: bool | None = None,
+        **rule: Any,
+    ) -> None:
+        if regularization_type not in ("L1", "L2"):
+            raise SolverError(f'unknown regularization_type "{regularization_type}"; write "L2" or "L1"')
+        defaults = {
+            "lr": lr,
+            "lr_mult": 1.0,
+            "decay_mult": 1.0,
+            "weight_decay": weight_decay,
+            "regularization_type": regularization_type,
+            "fused": fused,
+            **rule,
+        }
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add a group and decide whether the fused kernel runs on it."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        if group["fused"] is None:
+            group["fused"] = all(parameter.device.type == "cuda" for parameter in group["params"])
+        group["fused"] = group["fused"] and self.has_fused_kernel
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient; a group with `lr_mult` 0 stays as it is.
+
+        Args:
+            closure: computes the loss and the gradients again; as in torch.
+
+        Returns:
+            What the closure returned, or None.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if params and group["lr_mult"] != 0:
+                self._step_group(group, params)
+        return loss
+
+    def _step_group(self, group: Group, params: list[Tensor]) -> None:
+        rate, decay = group["lr"] * group["lr_mult"], group["weight_decay"] * group["decay_mult"]
+        grads = [_aligned(p.grad, p) for p in params if p.grad is not None]
+        if decay and group["regularization_type"] == "L1":
+            torch._foreach_add_(grads, torch._foreach_sign(params), alpha=decay)
+            decay = 0.0
+        for parameter in params:
+            state = self.state[parameter]
+            state["updates"] = state.get("updates", 0) + 1
+        if group["fused"]:
+            self.fused_update(group, params, grads, rate, decay)
+            return
+        self.regularize(params, grads, rate, decay)
+        self.caffe_update(group, params, grads, rate)
+
+    def regularize(self, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+        """Add L2 decay to the gradients, in place."""
+        if decay:
+            torch._foreach_add_(grads, params, alpha=decay)
+
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+        """Apply the rule in Caffe's order of operations.
+
+        Args:
+            group: the options of the rule.
+            params: tensors to change in place.
+            grads: their gradients with decay; used up.
+            rate: learning rate, `lr_mult` included.
+        """
+        raise NotImplementedError
+
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+        """Apply the rule with torch's fused kernel; `decay` is L2 decay that the gradients do not have yet."""
+        raise NotImplementedError
+
+    def state_lists(self, params: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The state tensors of these parameters by name of `history_names`, made of zeros where there are none yet."""
+        for parameter in params:
+            state = self.state[parameter]
+            for name in self.history_names:
+                if name not in state:
+                    state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        return [[self.state[p][name] for p in params] for name in self.history_names]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state; its tensors may come in any memory layout (a .safetensors file knows only one)."""
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            for name in self.history_names:
+                if name in state:
+                    state[name] = _aligned(state[name], parameter)
+
+    def history(self, parameter: Tensor) -> list[Tensor]:
+        """The state of one parameter as Caffe's solverstate holds it; zeros before the first step."""
+        return [states[0].clone() for states in self.state_lists([parameter])]
+
+    def set_history(self, parameter: Tensor, history: Sequence[Tensor], updates: int) -> None:
+        """Take over what `history` gave, or what a solverstate of Caffe holds.
+
+        Args:
+            parameter: one of the optimizer's tensors.
+            history: one tensor for each of `history_names`, in the parameter's shape.
+            updates: updates done so far; Adam's bias correction depends on it.
+        """
+        for states, value in zip(self.state_lists([parameter]), history, strict=True):
+            states[0].copy_(value)
+        self.state[parameter]["updates"] = updates
+
+    def updates_of(self, params: Sequence[Tensor]) -> int:
+        """How many updates these parameters have had; the solver gives each of them one every time."""
+        return self.state[params[0]]["updates"]
+
+    def step_counters(self, params: Sequence[Tensor]) -> list[Tensor]:
+        """The updates before this one as torch's kernels want them; they count up themselves."""
+        before = float(self.updates_of(params) - 1)
+        return list(torch.full((len(params),), before, dtype=torch.float32, device=params[0].device).unbind())
+
+
+def _aligned(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """A tensor of the parameter's shape in the parameter's memory layout: fused kernels walk both as flat memory."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse a momentum or decay of an average that is no part of 1.
+
+    Raises:
+        SolverError: it is below 0, or 1 and more.
+    """
+    if not 0 <= value < 1:
+        raise SolverError(f"{name} is {value}; it has to be at least 0 and less than 1")
