@@ -36,17 +36,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/detectors.py --csv $(CSV) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/end_to_end.py --write docs/benchmarks.md
 
-# Builds the data set and trains the shipped models again, then measures old and new on the validation split: about an
-# hour on two idle cores. Started again after an interruption, it goes on where it was.
-MODEL ?= face_emotion_net
+# Trains the shipped models again, each with what it needs (data set, teachers), then measures old and new on the
+# validation split. Started again after an interruption, it goes on where it was; `tools/reproduce.py --show` says what
+# it will do.
+MODEL ?= fer_mini
+VOTES ?= data/fer2013new.csv
 reproduce: $(READY)
-	test -e $(DATA)/manifest.json || $(BIN)/fer-lmdb build $(CSV) --out $(DATA)
-	for model in $(MODEL); do run=runs/reproduced-$$model; epochs=; \
-	  case $$model in face_emotion_net) epochs='--epochs 150';; esac; \
-	  if test -e $$run; then $(BIN)/fer-lmdb train --resume --run $$run; \
-	  else $(BIN)/fer-lmdb train --model $$model --data $(DATA) --run $$run $$epochs; fi && \
-	  $(BIN)/fer-lmdb evaluate $$run --data $(DATA) && \
-	  $(BIN)/fer-lmdb evaluate $$model --data $(DATA) || exit; done
+	$(BIN)/python tools/reproduce.py $(MODEL) --csv "$(CSV)" --votes "$(VOTES)"
 
 # Kills builds and trainings N times each, at random moments, and compares what is left; see docs/reliability.md.
 N ?= 20

@@ -1,0 +1,105 @@
+"""Train shipped models again, each from fer2013.csv, and measure old and new on the validation split.
+
+make reproduce MODEL=fer_mini CSV=data/fer2013.csv
+
+What a model needs is done in order: its data set, its teachers, itself. What is there already is left, and a training
+that was interrupted goes on, so the same command can be given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNS = Path("runs") / "reproduced"
+DATA = Path("data") / "reproduced"
+#: The words of `fer-lmdb build` by the data set's name.
+BUILDS = {
+    "fer2013": "{csv}",
+    "fer2013-arcface": "{csv} --template arcface --margin -0.08",
+    "ferplus": "{csv} --classes ferplus --ferplus {votes}",
+}
+TAUGHT = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --teacher-weight 0.7 --temperature 2"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run, the data set that it learns from, and the other options of ``fer-lmdb train``."""
+
+    run: str
+    data: str
+    options: str
+
+
+#: The first teacher learnt with stronger augmentation than the zoo asks for.
+TEACHERS = (
+    Training("conv8-0", "fer2013", "--model fer_conv8 --seed 0 --zoom 0.15 --shift 0.15 --erasing 0.4"),
+    Training("conv8-1", "fer2013", "--model fer_conv8 --seed 1"),
+)
+#: What leads to a model; the last training is the model's own.
+RECIPES = {
+    "face_emotion_net": (Training("face_emotion_net", "fer2013-arcface", "--model face_emotion_net --epochs 150"),),
+    "fer_conv8": (
+        *TEACHERS,
+        Training(
+            "fer_conv8",
+            "fer2013",
+            f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}",
+        ),
+    ),
+    "fer_mini": (*TEACHERS, Training("fer_mini", "fer2013", f"--model fer_mini {TAUGHT}")),
+    "fer_conv8_ferplus": (
+        TEACHERS[1],
+        Training(
+            "fer_conv8_ferplus",
+            "ferplus",
+            f"--model fer_conv8 --init {RUNS}/conv8-1 --fresh-classifier --epochs 20 --base-lr 0.05 "
+            "--soft-labels cross-entropy --label-smoothing 0",
+        ),
+    ),
+}
+
+
+def commands(model: str, csv: str, votes: str) -> Iterator[list[str]]:
+    """Yield what is still to do for a model, as the words after ``fer-lmdb``."""
+    built: set[str] = set()
+    for training in RECIPES[model]:
+        if training.data not in built and not (DATA / training.data / "manifest.json").exists():
+            words = [word.format(csv=csv, votes=votes) for word in BUILDS[training.data].split()]
+            yield ["build", *words, "--out", str(DATA / training.data)]
+        built.add(training.data)
+        yield train(training)
+    for subject in (str(RUNS / training.run), model):
+        yield ["evaluate", subject, "--data", str(DATA / training.data), "--tta", "10"]
+
+
+def train(training: Training) -> list[str]:
+    """Return the words that begin a training, or that go on with it (which ends at once where it is done)."""
+    run = RUNS / training.run
+    if (run / "run.json").exists():
+        return ["train", "--resume", "--run", str(run)]
+    return ["train", *training.options.split(), "--data", str(DATA / training.data), "--run", str(run)]
+
+
+def main() -> int:
+    """Run the commands one after the other, up to the first that fails."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", nargs="+", choices=sorted(RECIPES))
+    parser.add_argument("--csv", default="data/fer2013.csv")
+    parser.add_argument("--votes", default="data/fer2013new.csv", help="FER+'s votes, for models that learn from them")
+    parser.add_argument("--show", action="store_true", help="print the commands and run none")
+    wish = parser.parse_args()
+    for model in wish.model:
+        for words in commands(model, wish.csv, wish.votes):
+            print("fer-lmdb", *words, flush=True)
+            if not wish.show and (code := subprocess.run([sys.executable, "-m", "fer_lmdb", *words]).returncode):
+                return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
