@@ -67,7 +67,15 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
-        "fer_lmdb": ["shipped/*.safetensors", "serve/*.css", "serve/*.js", "report/*.css", "report/*.j2", "py.typed"],
+        "fer_lmdb": [
+            "shipped/*.safetensors",
+            "measured.json",
+            "serve/*.css",
+            "serve/*.js",
+            "report/*.css",
+            "report/*.j2",
+            "py.typed",
+        ],
         "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],
     },
     install_requires=REQUIRED + OPENCV,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,22 @@ import prototxt_like as pl
 from fer_lmdb import models
 from fer_lmdb.labels import FER2013
 
+#: Nets that were trained by the zoo's recipe and are not shipped: by name, how they were trained, and their figures.
+MEASURED = Path(__file__).parent / "measured.json"
+
 
 def list_models() -> list[dict[str, Any]]:
     """Return a row per shipped model and per net without one.
 
     Returns:
-        rows of name, net, shipped, classes, parameters and figures; a figure is what `evaluate`
-        reported, with split, n, accuracy, ci95 and tta. No figure means: not trained yet.
+        rows of name, net, shipped, classes, parameters, trained and figures; a figure is what `evaluate`
+        reported, with split, n, accuracy, ci95 and tta. No figure means: not trained yet. `trained` says
+        how a net that is not shipped was trained; of a shipped one its card says so.
     """
     shipped = [_shipped_row(name) for name in models.shipped_names()]
     known = {row["net"] for row in shipped}
-    return shipped + [_zoo_row(name) for name in pl.zoo.names() if name not in known]
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return shipped + [_zoo_row(name, measured.get(name, {})) for name in pl.zoo.names() if name not in known]
 
 
 def _shipped_row(name: str) -> dict[str, Any]:
@@ -34,11 +40,12 @@ def _shipped_row(name: str) -> dict[str, Any]:
         "shipped": True,
         "classes": list(model.scheme.classes),
         "parameters": model.parameters,
+        "trained": None,
         "figures": model.facts.get("figures", []),
     }
 
 
-def _zoo_row(name: str) -> dict[str, Any]:
+def _zoo_row(name: str, measured: dict[str, Any]) -> dict[str, Any]:
     net = pl.Net(pl.zoo.path(name) / "deploy.prototxt", phase="TEST")
     return {
         "name": name,
@@ -46,7 +53,8 @@ def _zoo_row(name: str) -> dict[str, Any]:
         "shipped": False,
         "classes": list(FER2013.classes),
         "parameters": sum(blob.numel() for blobs in net.params.values() for blob in blobs),
-        "figures": [],
+        "trained": measured.get("trained"),
+        "figures": measured.get("figures", []),
     }
 
 
@@ -69,7 +77,8 @@ def to_markdown(rows: list[dict[str, Any]]) -> str:
 
 def _row(row: dict[str, Any]) -> str:
     name = f"[{row['name']}](../prototxt_like/zoo/{row['net']}/README.md)"
-    figures = "<br>".join(_figure(figure) for figure in row["figures"]) or "not trained yet"
+    lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
+    figures = "<br>".join([*lines, row["trained"]] if row["trained"] else lines)
     return f"| {name} | {'yes' if row['shipped'] else ''} | {row['parameters']:,} | {figures} |\n"
 
 
