@@ -78,9 +78,9 @@ def evaluate(
         explain: read the accuracies of single batches as well.
         precision: float32, bfloat16, or auto for the faster one.
     Returns:
-        the figures of `measures.measure` with models, split, classes, tta, precision and data; weights and fitted_on of
-        an ensemble; prepared_otherwise where models were trained on another kind of face; protocols where the faces
-        carry FER+'s votes; comparison and readings where they are asked for.
+        the figures of `measures.measure` with models, split, classes, tta, precision, data and data_sha256 (of the
+        split's faces); weights and fitted_on of an ensemble; prepared_otherwise where models were trained on another
+        kind of face; protocols where the faces carry FER+'s votes; comparison and readings where they are asked for.
         Every run that took part has them appended to its figures.jsonl.
     Raises:
         ModelError: a model is missing, the models' labels differ, or the weights are none.
@@ -144,6 +144,7 @@ def _figures(
         "precision": str(choose_precision(view.precision, choose_device(view.device))).removeprefix("torch."),
         "classes": list(scheme.classes),
         "data": str(dataset.folder),
+        "data_sha256": dataset.facts()["sha256"][split],
         **measure(probabilities, labels, scheme.classes),
     }
     if classes is not None:

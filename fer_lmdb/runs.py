@@ -153,8 +153,13 @@ class RunFolder:
         write_whole(self.figures, before + json.dumps(figures) + "\n")
 
     def read_figures(self) -> list[dict[str, Any]]:
-        """Return the newest evaluation of every split and number of views; those of ensembles are left out."""
+        """Return the newest evaluation of every split and number of views.
+
+        Those of ensembles and on other faces than the run's own data set are left out: they are no figures of the run.
+        """
         own = [record for record in _read_records(self.figures) if _is_of_a_run(record)]
+        digests = self.read_config().get("data", {}).get("sha256", {}) if own and self.config.exists() else {}
+        own = [record for record in own if _is_of(digests, record)]
         newest = {(record.get("split"), record.get("tta")): record for record in own}
         return [newest[key] for key in sorted(newest, key=str)]
 
@@ -171,6 +176,12 @@ def _is_of_a_run(record: Mapping[str, Any]) -> bool:
     """Tell whether a record speaks of a run's best model by its own classes: not of an ensemble or a single file."""
     models = record.get("models", [])
     return len(models) == 1 and not models[0].endswith(".safetensors") and "counted_as" not in record
+
+
+def _is_of(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:
+    """Tell whether a record speaks of the faces with these digests; older records do not say, and are believed."""
+    own, found = digests.get(str(record.get("split"))), record.get("data_sha256")
+    return own is None or found is None or own == found
 
 
 def _lock(descriptor: int) -> bool:

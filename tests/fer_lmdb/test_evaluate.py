@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,18 @@ def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
     assert figures in trained.run.read_figures()
     keys = [(record["split"], record["tta"]) for record in trained.run.read_figures()]
     assert len(keys) == len(set(keys))
+
+
+def test_figures_on_other_faces_are_on_record_and_are_not_taken_for_the_runs_own(trained, stripes_data, tmp_path):
+    own = evaluate([trained.run.path], stripes_data, "val")
+    other = shutil.copytree(stripes_data, tmp_path / "other")
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["splits"]["val"]["sha256"] = "0" * 64
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    elsewhere = evaluate([trained.run.path], other, "val")
+    assert json.loads(trained.run.figures.read_text().splitlines()[-1]) == elsewhere
+    assert own in trained.run.read_figures()
+    assert elsewhere not in trained.run.read_figures()
 
 
 def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_data):
