@@ -1,4 +1,8 @@
-"""The exponential moving average of a net's blobs (`ema_decay`)."""
+"""The exponential moving average of a net's blobs (`ema_decay`).
+
+During the first updates the decay is smaller, (1 + n) / (10 + n) after n of them, so that a short training's average is
+not one of the weights that it began with. Source: TensorFlow's ExponentialMovingAverage.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,11 @@ class Average:
         self.blobs = {name: blob.detach().clone() for name, blob in blobs.items()}
 
     @torch.no_grad()
-    def update(self, blobs: Mapping[str, Tensor]) -> None:
-        """Take in the weights after an update."""
+    def update(self, blobs: Mapping[str, Tensor], before: int) -> None:
+        """Take in the weights after an update; before counts the updates before it."""
         current = [blobs[name].detach() for name in self.blobs]
-        torch._foreach_lerp_(list(self.blobs.values()), current, 1 - self.decay)
+        decay = min(self.decay, (1 + before) / (10 + before))
+        torch._foreach_lerp_(list(self.blobs.values()), current, 1 - decay)
 
     @torch.no_grad()
     def restore(self, blobs: Mapping[str, Tensor]) -> None:

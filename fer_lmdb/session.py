@@ -124,7 +124,7 @@ class Session:
         for number in range(self.iteration * size, (self.iteration + 1) * size):
             faces, loss = self._forward(number)
             if self.solver.step(loss) and self.average:
-                self.average.update(self.blobs())
+                self.average.update(self.blobs(), self.iteration)
             losses.append(loss.detach())
         mean = losses[0] if size == 1 else torch.stack(losses).mean()
         self.team.average([mean])

@@ -13,9 +13,18 @@ def test_the_average_follows_the_weights_by_its_formula():
     expected = weight.clone()
     for step in range(5):
         weight.add_(step)  # in place, as an update rule does
-        average.update({"w": weight})
+        average.update({"w": weight}, before=1000 + step)
         expected = 0.75 * expected + 0.25 * weight
     assert torch.allclose(average.blobs["w"], expected)
+
+
+def test_a_young_average_forgets_where_it_began():
+    young, steady = (Average({"w": torch.zeros(1)}, decay=0.999) for _ in range(2))
+    for step in range(100):
+        young.update({"w": torch.ones(1)}, before=step)
+        steady.update({"w": torch.ones(1)}, before=100_000)
+    assert young.blobs["w"] > 0.99
+    assert steady.blobs["w"] == pytest.approx(1 - 0.999**100, rel=1e-3)
 
 
 def test_the_averages_are_no_views_of_the_weights():
@@ -28,7 +37,7 @@ def test_the_averages_are_no_views_of_the_weights():
 def test_an_average_goes_on_where_its_snapshot_was_taken():
     average = Average({"w": torch.zeros(2)}, decay=0.9)
     average.restore({"w": torch.tensor([3.0, 4.0])})
-    average.update({"w": torch.tensor([13.0, 4.0])})
+    average.update({"w": torch.tensor([13.0, 4.0])}, before=1000)
     assert torch.allclose(average.blobs["w"], torch.tensor([4.0, 4.0]))
 
 
