@@ -60,32 +60,53 @@ def _zoo_row(name: str, measured: dict[str, Any]) -> dict[str, Any]:
 
 INTRODUCTION = """# Nets and models
 
-Every net is a folder of the zoo with its prototxts, its origin and its recipe: `fer-lmdb train --model NAME`.
-A shipped model is used by its name: `fer-lmdb predict --model NAME`. Figures were measured by this project with
-`fer-lmdb evaluate`; "val" is PublicTest and "test" PrivateTest of FER2013. The number of classes follows the data set
-(`fer-lmdb build --classes merged` gives six).
+A shipped model is used by its name: `fer-lmdb predict --model NAME`. Every net is a folder of the zoo with its
+prototxts, its origin and its recipe: `fer-lmdb train --model NAME`; the number of classes follows the data set
+(`fer-lmdb build --classes merged` gives six). Figures were measured by this project with `fer-lmdb evaluate`: "val" is
+PublicTest and "test" PrivateTest of FER2013, of eight classes with FER+'s labels; in brackets 95 % intervals.
 
-| net | shipped | parameters | accuracy, 95 % interval |
-|---|---|--:|---|
+## Shipped models
+
+| model | net | classes | parameters | accuracy |
+|---|---|--:|--:|---|
+"""
+NETS = """
+## Nets to train
+
+| net | parameters | accuracy |
+|---|--:|---|
 """
 
 
 def to_markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the documentation's table of nets and models."""
-    return INTRODUCTION + "".join(_row(row) for row in rows)
+    """Return the documentation's tables of nets and models."""
+    shipped = [_shipped_line(row) for row in rows if row["shipped"]]
+    return INTRODUCTION + "".join(shipped) + NETS + "".join(_net_line(row) for row in rows if not row["shipped"])
 
 
-def _row(row: dict[str, Any]) -> str:
-    name = f"[{row['name']}](../prototxt_like/zoo/{row['net']}/README.md)"
+def _shipped_line(row: dict[str, Any]) -> str:
+    card = f"[{row['name']}](cards/{row['name']}.md)"
+    return f"| {card} | {_zoo(row)} | {len(row['classes'])} | {row['parameters']:,} | {_figures(row)} |\n"
+
+
+def _net_line(row: dict[str, Any]) -> str:
+    return f"| {_zoo(row)} | {row['parameters']:,} | {_figures(row)} |\n"
+
+
+def _zoo(row: dict[str, Any]) -> str:
+    return f"[{row['net']}](../prototxt_like/zoo/{row['net']}/README.md)"
+
+
+def _figures(row: dict[str, Any]) -> str:
     lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
-    figures = "<br>".join([*lines, row["trained"]] if row["trained"] else lines)
-    return f"| {name} | {'yes' if row['shipped'] else ''} | {row['parameters']:,} | {figures} |\n"
+    return "<br>".join([*lines, row["trained"]] if row["trained"] else lines)
 
 
 def _figure(figure: dict[str, Any]) -> str:
     low, high = (f"{100 * value:.2f}" for value in figure["ci95"])
     share = f"{100 * figure['accuracy']:.2f} % ({low} to {high} %)"
-    return f"{figure['split']} {share}, N = {figure['n']:,}, {figure['tta']} view(s)"
+    views = "1 view" if figure["tta"] == 1 else f"{figure['tta']} views"
+    return f"{figure['split']} {share}, N = {figure['n']:,}, {views}"
 
 
 if __name__ == "__main__":

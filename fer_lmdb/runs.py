@@ -161,7 +161,7 @@ class RunFolder:
         digests = self.read_config().get("data", {}).get("sha256", {}) if own and self.config.exists() else {}
         own = [record for record in own if _is_of(digests, record)]
         newest = {(record.get("split"), record.get("tta")): record for record in own}
-        return [newest[key] for key in sorted(newest, key=str)]
+        return [newest[key] for key in sorted(newest, key=lambda key: (str(key[0]), int(key[1] or 1)))]
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the log: a record per epoch, oldest first; empty before the first has ended."""

@@ -35,22 +35,26 @@ def command(as_json: bool) -> None:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
+    _print_table("Shipped, by name in predict and evaluate", [row for row in rows if row["shipped"]])
+    _print_table("Nets to train", [row for row in rows if not row["shipped"]])
+
+
+def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("name", no_wrap=True)
-    table.add_column("shipped")
     table.add_column("classes", justify="right")
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("measured accuracy")
     for row in rows:
-        figures = "\n".join(_figure(figure) for figure in row["figures"]) or "not trained yet"
-        shipped = "yes" if row["shipped"] else ""
-        table.add_row(row["name"], shipped, str(len(row["classes"])), f"{row['parameters']:,}", figures)
+        lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
+        lines += [row["trained"]] if row["trained"] else []
+        table.add_row(row["name"], str(len(row["classes"])), f"{row['parameters']:,}", "\n".join(lines))
     out_console().print(table)
 
 
 def _figure(figure: dict[str, Any]) -> str:
     views = "1 view" if figure["tta"] == 1 else f"{figure['tta']} views"
-    return f"{figure['split']} {figure['accuracy']:.2%}, N = {figure['n']:,}, {views}"
+    return f"{figure['split']} {figure['accuracy']:.2%} of {figure['n']:,}, {views}"
