@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from charts import bars
@@ -28,46 +28,63 @@ from fer_lmdb.classifier import Classifier  # noqa: E402
 FACES = 1024
 
 
+#: What is measured, by the heading of its column: precision and views.
+COLUMNS = {
+    "float32": (torch.float32, 1),
+    "bfloat16": (torch.bfloat16, 1),
+    "bfloat16, 2 views": (torch.bfloat16, 2),
+}
+
+
 @dataclass
 class Speed:
-    """A model and its best times so far, in seconds: 1,024 faces in batches, and one face alone."""
+    """A model and its best times so far, in seconds: 1,024 faces in batches by column, and one face alone."""
 
     name: str
     parameters: int
-    classifier: Classifier
-    many: float = float("inf")
+    classifiers: dict[str, Classifier]
+    many: dict[str, float] = field(default_factory=dict)
     one: float = float("inf")
 
     def measure(self, faces: np.ndarray) -> None:
         """Take a turn."""
-        self.many = min(self.many, self._seconds(faces))
-        self.one = min(self.one, *(self._seconds(faces[:1]) for _ in range(10)))
+        for column, (_, views) in COLUMNS.items():
+            seconds = self._seconds(self.classifiers[column], faces, views)
+            self.many[column] = min(self.many.get(column, seconds), seconds)
+        self.one = min(self.one, *(self._seconds(self.classifiers["float32"], faces[:1], 1) for _ in range(10)))
 
-    def _seconds(self, faces: np.ndarray) -> float:
+    def _seconds(self, classifier: Classifier, faces: np.ndarray, views: int) -> float:
         began = time.perf_counter()
-        self.classifier.probabilities(faces)
+        classifier.probabilities(faces, views)
         return time.perf_counter() - began
 
 
 def open_all() -> list[Speed]:
     """Open every shipped model."""
     loaded = {name: models.load(name) for name in models.shipped_names()}
-    return [Speed(name, model.parameters, model.classifier()) for name, model in loaded.items()]
+    return [
+        Speed(
+            name,
+            model.parameters,
+            {column: model.classifier(precision=precision) for column, (precision, _) in COLUMNS.items()},
+        )
+        for name, model in loaded.items()
+    ]
 
 
 def table(speeds: list[Speed], rounds: int) -> str:
     """The results in Markdown."""
     lines = [
-        f"{FACES:,} faces of 48 x 48 in batches as `evaluate` and `predict` make them, and one face alone; float32, "
-        f"one view, cut and normalised as each model wants it, without detection. Best of {rounds} turns; "
-        f"{machine(torch.get_num_threads())}.",
+        f"{FACES:,} faces of 48 x 48 in batches as `evaluate` and `predict` make them, faces a second, and one face "
+        "alone (float32, one view); cut and normalised as each model wants it, without detection. One view unless "
+        f"noted. Best of {rounds} turns; {machine(torch.get_num_threads())}.",
         "",
-        "| model | values in the file | faces/s | one face |",
-        "|---|--:|--:|--:|",
+        f"| model | values in the file | {' | '.join(COLUMNS)} | one face |",
+        f"|---|--:|{'--:|' * len(COLUMNS)}--:|",
     ]
     for speed in speeds:
-        each = f"{FACES / speed.many:,.0f} | {1000 * speed.one:.2f} ms"
-        lines.append(f"| `{speed.name}` | {speed.parameters:,} | {each} |")
+        rates = " | ".join(f"{FACES / speed.many[column]:,.0f}" for column in COLUMNS)
+        lines.append(f"| `{speed.name}` | {speed.parameters:,} | {rates} | {1000 * speed.one:.2f} ms |")
     return "\n".join(lines)
 
 
@@ -85,7 +102,9 @@ def main() -> None:
     text = table(speeds, options.rounds)
     print(text)
     if options.write:
-        values = {f"fer-lmdb {speed.name}": FACES / speed.many for speed in speeds}
+        values = {
+            f"fer-lmdb {speed.name}, {column}": FACES / speed.many[column] for speed in speeds for column in COLUMNS
+        }
         if len(values) > 1:
             chart = options.write.parent / "images" / "benchmark-inference.png"
             text += "\n\n" + bars(chart, "Classifying: faces a second", values)
