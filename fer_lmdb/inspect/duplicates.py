@@ -253,7 +253,14 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
         raise ModelError(f"{model} has other classes than {dataset.folder}: {', '.join(loaded.scheme.classes)}")
     probabilities = loaded.classifier().probabilities(faces.images)
     classes = dataset.scheme.classes
-    facts = {"models": [model], "split": split, "tta": 1, "classes": list(classes), "data": str(data)}
+    facts = {
+        "models": [model],
+        "split": split,
+        "tta": 1,
+        "classes": list(classes),
+        "data": str(data),
+        "data_sha256": dataset.facts()["sha256"][split],
+    }
     _record(model, {**facts, **measure(probabilities, faces.labels, classes), "by": "duplicates audit"})
     right = probabilities.argmax(axis=1) == faces.labels
     twin = np.array([twins[name] for name in names])
