@@ -68,6 +68,11 @@ def votes_database(folder: Path, split: str) -> Path:
     return Path(folder) / f"{split}_votes_lmdb"
 
 
+def is_joined(manifest: dict[str, Any]) -> bool:
+    """Tell whether the faces come from other data sets, which keep what was detected in their pictures."""
+    return "joined" in manifest.get("source", {})
+
+
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Write manifest.json into a data set folder."""
     text = json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"

@@ -20,6 +20,7 @@ from fer_lmdb.memory import keep_freed_blocks
 # In the order in which data flows; the value is the line that `fer-lmdb --help` shows.
 COMMANDS = {
     "build": "Turn a csv or folders of faces into an LMDB data set.",
+    "join": "Put the faces of several data sets into one.",
     "inspect": "Say what a database, mean, net, model or run holds.",
     "train": "Train a net on a built data set.",
     "evaluate": "Measure models on a split, with N and interval.",

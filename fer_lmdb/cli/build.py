@@ -10,7 +10,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
-from fer_lmdb.cli.types import DETECTOR, DEVICE
+from fer_lmdb.cli.types import A_PATH, DETECTOR, DEVICE
 from fer_lmdb.labels import SCHEMES
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ ROWS = {
     "left_out": "class left out",
     "unreadable": "unreadable",
 }
-A_PATH = click.Path(path_type=Path)
 
 
 EXAMPLES = """

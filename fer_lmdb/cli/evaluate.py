@@ -14,8 +14,8 @@ from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
 EXAMPLES = """
 # a run on the validation split
 fer-lmdb evaluate runs/face_emotion_net-001
-# the shipped model, ten views per face
-fer-lmdb evaluate face_emotion_net --tta 10
+# a shipped model, ten views per face
+fer-lmdb evaluate fer_mini --tta 10
 # an ensemble of all models in a folder, with weights fitted on validation
 fer-lmdb evaluate runs/a/kept --fit-weights
 # is one run really better than another?

@@ -13,11 +13,11 @@ from fer_lmdb.cli.types import DATA_SET, MODEL
 
 EXAMPLES = """
 # for Caffe and OpenCV 4
-fer-lmdb export face_emotion_net --out caffe/
+fer-lmdb export fer_mini --out caffe/
 # for onnxruntime: uint8 faces in, probabilities out
-fer-lmdb export face_emotion_net --format onnx --out face.onnx
+fer-lmdb export fer_mini --format onnx --out face.onnx
 # the same in int8 as well, measured on the validation split
-fer-lmdb export face_emotion_net --format onnx --int8 --out face.onnx
+fer-lmdb export fer_mini --format onnx --int8 --out face.onnx
 # a run's best model as one file in half precision
 fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 """

@@ -8,10 +8,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, note, out_console
-from fer_lmdb.cli.types import MODEL
-
-A_PATH = click.Path(path_type=Path)
-
+from fer_lmdb.cli.types import A_PATH, MODEL
 
 EXAMPLES = """
 # what a data set holds, and whether it is unharmed

@@ -9,7 +9,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.output import emit, json_option, note
-from fer_lmdb.cli.types import DATA_SET, DEVICE, Completed, data_sets, run_names
+from fer_lmdb.cli.types import A_PATH, DATA_SET, DEVICE, Completed, data_sets, run_names
 
 EXAMPLES = """
 # a run: open runs/face_emotion_net-001/report/index.html
@@ -20,7 +20,6 @@ fer-lmdb report downloads/run --data data/fer2013 --out report
 fer-lmdb report data/fer2013 --faces --source fer2013.csv
 """
 
-A_PATH = click.Path(path_type=Path)
 RUN_OR_DATA_SET = Completed("folder", lambda: [*run_names(), *data_sets()])
 
 

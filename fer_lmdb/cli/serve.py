@@ -22,7 +22,7 @@ fer-lmdb serve
 # the same for programs
 curl -F file=@photo.jpg http://127.0.0.1:8000/v1/predict
 # two models to choose from, on a free port, without a line per request
-fer-lmdb serve --model face_emotion_net --model runs/mine --port 0 --quiet
+fer-lmdb serve --model fer_mini --model runs/mine --port 0 --quiet
 """
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -25,8 +25,8 @@ fer-lmdb train --model resnet34 --run mine --seed 1 --base-lr 0.02
 fer-lmdb train --resume --run mine
 # a student that learns from two models, and stops when it gets no better
 fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop 10
-# fine-tune the shipped model on your own faces
-fer-lmdb train --data data/mine --init face_emotion_net --base-lr 0.001
+# fine-tune a shipped model on your own faces
+fer-lmdb train --model fer_mini --data data/mine --init fer_mini --base-lr 0.01
 # on two GPUs, or on two processors
 torchrun --nproc-per-node 2 -m -- fer_lmdb train --batch 128
 # watch curves and augmented faces

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 RUNS = Path("runs")
 DATA = Path("data")
+A_PATH = click.Path(path_type=Path)
 
 
 class Completed(click.ParamType):

@@ -202,7 +202,7 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 def check_detections(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the list of detections, where a detector ran."""
     path = folder / manifests.DETECTIONS_NAME
-    if manifest.get("detector") == "none":
+    if manifest.get("detector") == "none" or manifests.is_joined(manifest):
         return
     states: Counter[tuple[str, str]] = Counter()
     try:

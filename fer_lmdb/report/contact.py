@@ -11,7 +11,7 @@ from fer_lmdb.annotate.contact_sheet import NO_FACE, Example, choose, contact_sh
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.base import Image
-from fer_lmdb.manifest import DETECTIONS_NAME
+from fer_lmdb.manifest import DETECTIONS_NAME, is_joined
 from fer_lmdb.report.originals import name_of, read_originals
 from fer_lmdb.report.parts import Faces, Group, Tile
 from fer_lmdb.store import Split
@@ -69,10 +69,12 @@ def read_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]]
         the records of the faces in their order, and those of the pictures that were left out.
 
     Raises:
-        DataSetError: no detector ran, or the file is missing, damaged or of another data set.
+        DataSetError: no detector ran here, or the file is missing, damaged or of another data set.
     """
     if data_set.manifest.get("detector") == "none":
         raise DataSetError("this data set was built with --detector none: every picture is a face as it is")
+    if is_joined(data_set.manifest):
+        raise DataSetError("this data set was joined from others: the detections stay with those")
     path = data_set.folder / DETECTIONS_NAME
     try:
         with path.open(encoding="utf-8") as file:
