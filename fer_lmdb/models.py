@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT = "fer-lmdb model 1"
 SHIPPED_FOLDER = Path(__file__).parent / "shipped"
-DEFAULT_MODEL = "face_emotion_net"
+DEFAULT_MODEL = "fer_mini"
 # Small blobs (biases, BatchNorm's sums, which exceed half precision's range) cost little and stay exact.
 SMALLEST_HALVED = 4096
 

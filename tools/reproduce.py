@@ -51,11 +51,7 @@ RECIPES = {
             f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}",
         ),
     ),
-    "fer_mini": (
-        *TEACHERS,
-        Training("fer_mini-75", "fer2013", f"--model fer_mini {TAUGHT}"),
-        Training("fer_mini", "fer2013", f"--model fer_mini --seed 1 --epochs 50 --init {RUNS}/fer_mini-75 {TAUGHT}"),
-    ),
+    "fer_mini": (*TEACHERS, Training("fer_mini", "fer2013", f"--model fer_mini {TAUGHT}")),
     "fer_conv8_ferplus": (
         TEACHERS[1],
         Training(
