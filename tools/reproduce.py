@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+INTERRUPTED = 130
 RUNS = Path("runs") / "reproduced"
 DATA = Path("data") / "reproduced"
 #: The words of `fer-lmdb build` by the data set's name.
@@ -79,14 +80,24 @@ def commands(model: str, csv: str, votes: str) -> Iterator[list[str]]:
 
 def train(training: Training) -> list[str]:
     """Return the words that begin a training, or that go on with it (which ends at once where it is done)."""
-    run = RUNS / training.run
-    if (run / "run.json").exists():
-        return ["train", "--resume", "--run", str(run)]
-    return ["train", *training.options.split(), "--data", str(DATA / training.data), "--run", str(run)]
+    folder = RUNS / training.run
+    if (folder / "run.json").exists():
+        return ["train", "--resume", "--run", str(folder)]
+    return ["train", *training.options.split(), "--data", str(DATA / training.data), "--run", str(folder)]
+
+
+def run(words: list[str]) -> int:
+    """Run a command and return its exit status; after Ctrl-C, which it gets as well, wait until it has saved."""
+    process = subprocess.Popen([sys.executable, "-m", "fer_lmdb", *words])
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        return INTERRUPTED
 
 
 def main() -> int:
-    """Run the commands one after the other, up to the first that fails."""
+    """Run the commands one after the other, up to the first that fails or is interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", nargs="+", choices=sorted(RECIPES))
     parser.add_argument("--csv", default="data/fer2013.csv")
@@ -96,7 +107,7 @@ def main() -> int:
     for model in wish.model:
         for words in commands(model, wish.csv, wish.votes):
             print("fer-lmdb", *words, flush=True)
-            if not wish.show and (code := subprocess.run([sys.executable, "-m", "fer_lmdb", *words]).returncode):
+            if not wish.show and (code := run(words)):
                 return code
     return 0
 
