@@ -169,7 +169,7 @@ def _sum(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     counts = ("count", "detected", "kept_unaligned", "dropped", "left_out", "unreadable")
     added: dict[str, Any] = {key: sum(each.get(key, 0) for each in facts) for key in counts}
     names = facts[0].get("per_class", {})
-    return added | {"per_class": {name: sum(each["per_class"].get(name, 0) for each in facts) for name in names}}
+    return added | {"per_class": {name: sum(each.get("per_class", {}).get(name, 0) for each in facts) for name in names}}
 
 
 def _describe(sets: Sequence[DataSet], splits: dict[str, Any]) -> dict[str, Any]:
