@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,10 @@ from fer_lmdb.build.write import check, write_mean
 from fer_lmdb.dataset import SPLITS, DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.labels import difference
-from fer_lmdb.store import StoreWriter, decode_datum, iterate_values
+from fer_lmdb.store import StoreWriter, decode_datum, iterate_values, name_of
 from fer_lmdb.whole import whole_folder
 
 Records = Iterator[tuple[str, bytes]]
-FIRST_PLACE = len("00000000_")
 
 
 def join(
@@ -161,15 +161,17 @@ def _votes(data: DataSet, split: str) -> Records:
 
 def _named(path: Path) -> Records:
     for key, value in iterate_values(path):
-        yield os.fsdecode(key[FIRST_PLACE:]), value
+        yield name_of(os.fsdecode(key)), value
 
 
 def _sum(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the counts of splits, added."""
     counts = ("count", "detected", "kept_unaligned", "dropped", "left_out", "unreadable")
     added: dict[str, Any] = {key: sum(each.get(key, 0) for each in facts) for key in counts}
-    names = facts[0].get("per_class", {})
-    return added | {"per_class": {name: sum(each.get("per_class", {}).get(name, 0) for each in facts) for name in names}}
+    classes: Counter[str] = Counter()
+    for each in facts:
+        classes.update(each.get("per_class", {}))
+    return added | {"per_class": dict(classes)}
 
 
 def _describe(sets: Sequence[DataSet], splits: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from fer_lmdb import manifest as manifests
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.manifest import read_manifest
 from fer_lmdb.pictures import printable
-from fer_lmdb.store import read_split
+from fer_lmdb.store import name_of, read_split
 
 THRESHOLD = 0.92
 CANDIDATE = 0.9
@@ -284,11 +284,6 @@ def names_with_twin(near: Numbers, faces: Collection, split: str) -> dict[str, b
     taught = np.unique(near[faces.split == faces.splits.index("train")])
     own = np.flatnonzero(faces.split == faces.splits.index(split))
     return {name_of(faces.keys[face]): bool(twin) for face, twin in zip(own, np.isin(near[own], taught), strict=True)}
-
-
-def name_of(key: str) -> str:
-    """Return a key without its number."""
-    return key.partition("_")[2]
 
 
 def figure(right: NDArray[np.bool_]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/c
 from fer_lmdb.store.database import check_structure
 from fer_lmdb.store.datum import Encoding, decode_datum, encode_datum, encode_votes
 from fer_lmdb.store.digest import digest
-from fer_lmdb.store.keys import make_key
+from fer_lmdb.store.keys import make_key, name_of
 from fer_lmdb.store.lookup import Lookup, read_labels
 from fer_lmdb.store.reading import Record, Split, count_records, iterate, iterate_values, read_split, read_votes
 from fer_lmdb.store.writing import StoreWriter
@@ -30,6 +30,7 @@ __all__ = [
     "iterate",
     "iterate_values",
     "make_key",
+    "name_of",
     "read_labels",
     "read_split",
     "read_votes",

@@ -28,6 +28,11 @@ def make_key(number: int, name: str) -> bytes:
     return key
 
 
+def name_of(key: str) -> str:
+    """Return a key without its number."""
+    return key.partition("_")[2]
+
+
 def number_of(key: bytes) -> int:
     """Return the number that a key begins with, -1 where it has none."""
     number, underscore, _ = key.partition(b"_")
