@@ -20,9 +20,9 @@ from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.narrowing import narrow, target_scheme
 from fer_lmdb.precision import choose_precision
+from fer_lmdb.preparations import Faces, Preparations
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.store import Split
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,21 @@ class View:
     device: str = "auto"
     precision: str = "float32"
 
-    def probabilities(self, members: Sequence[Model], faces: Split) -> NDArray[np.float32]:
+    def probabilities(self, members: Sequence[Model], faces: Faces) -> NDArray[np.float32]:
         """Return (M, N, classes) float32."""
         device = choose_device(self.device)
-        for member in members:
-            _check_size(member, faces.images)
         precision = choose_precision(self.precision, device)
+        seen = [faces.seen_by(member) for member in members]
+        for member, images in zip(members, seen, strict=True):
+            _check_size(member, images)
         classifiers = (member.classifier(device, precision) for member in members)
-        return np.stack([classifier.probabilities(faces.images, self.tta) for classifier in classifiers])
+        votes = [each.probabilities(images, self.tta) for each, images in zip(classifiers, seen, strict=True)]
+        return np.stack(votes)
 
 
 def evaluate(
     names: Sequence[str | Path],
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     split: str = "val",
     tta: int = 1,
     device: str = "auto",
@@ -67,7 +69,8 @@ def evaluate(
 
     Args:
         names: shipped names, model files, run folders, or folders of models.
-        data: a data set folder.
+        data: a data set folder, or several with the same faces prepared in different ways: every model looks at
+            those of its own kind, and the first one's are counted.
         split: train, val or test.
         tta: views averaged per face, 1, 2 or 10.
         device: auto, cpu or cuda.
@@ -79,8 +82,9 @@ def evaluate(
         precision: float32, bfloat16, or auto for the faster one.
     Returns:
         the figures of `measures.measure` with models, split, classes, tta, precision, data and data_sha256 (of the
-        split's faces); weights and fitted_on of an ensemble; prepared_otherwise where models were trained on another
-        kind of face; protocols where the faces carry FER+'s votes; comparison and readings where they are asked for.
+        split's faces in the first data set), other_data where more were named; weights and fitted_on of an ensemble;
+        prepared_otherwise where models looked at another kind of face than they know; protocols where the faces
+        carry FER+'s votes; comparison and readings where they are asked for.
         Every run that took part has them appended to its figures.jsonl.
     Raises:
         ModelError: a model is missing, the models' labels differ, or the weights are none.
@@ -88,27 +92,26 @@ def evaluate(
             on the test split.
     """
     _check_splits(split, fit_on)
-    dataset, view = DataSet.open(data), View(tta, device, precision)
+    sets = Preparations.open([data] if isinstance(data, str | Path) else data)
+    dataset, view = sets.first, View(tta, device, precision)
     names = ensemble.expand(names)
     members = _load(names, dataset)
     rivals = _load(ensemble.expand(against), dataset) if against else []
-    faces = dataset.read(split)
+    faces = sets.read(split)
     each = view.probabilities(members, faces)
     if fit_on is not None:
-        weights = _fitted_weights(members, dataset, view, fit_on, each if fit_on == split else None)
-    figures, right = _figures(names, ensemble.combine(each, weights), faces, dataset, split, view, classes)
+        weights = _fitted_weights(members, sets, view, fit_on, each if fit_on == split else None)
+    figures, right = _figures(names, ensemble.combine(each, weights), faces, view, classes)
     if len(names) > 1:
         figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
     if rivals:
         probabilities = ensemble.combine(view.probabilities(rivals, faces))
-        others, other_right = _figures(
-            ensemble.expand(against), probabilities, faces, dataset, split, view, classes
-        )  # these go on record as well
-        record(others)
+        others, other_right = _figures(ensemble.expand(against), probabilities, faces, view, classes)
+        record(others)  # these go on record as well
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
             right, other_right
         )
-    if odd := _prepared_otherwise(names, members, dataset):
+    if odd := _prepared_otherwise(names, members, sets):
         figures["prepared_otherwise"] = odd
     record(figures)
     return figures | ({"readings": readings(right)} if explain else {})
@@ -126,14 +129,13 @@ def _check_splits(split: str, fit_on: str | None) -> None:
 def _figures(
     names: Sequence[str],
     probabilities: NDArray[np.float32],
-    faces: Split,
-    dataset: DataSet,
-    split: str,
+    faces: Faces,
     view: View,
     classes: str | None,
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Return the figures, and for every face that counts whether it was recognised."""
-    scheme, labels = dataset.scheme, faces.labels
+    dataset, split = faces.preparations.first, faces.split
+    scheme, labels = dataset.scheme, faces.counted.labels
     if classes is not None:
         scheme = target_scheme(classes, scheme)
         probabilities, labels = narrow(probabilities, labels, scheme)
@@ -147,6 +149,8 @@ def _figures(
         "data_sha256": dataset.facts()["sha256"][split],
         **measure(probabilities, labels, scheme.classes),
     }
+    if others := faces.preparations.sets[1:]:
+        figures["other_data"] = [str(other.folder) for other in others]
     if classes is not None:
         figures["counted_as"] = classes
     if votes.has_votes(dataset, split) and difference(scheme, FERPLUS) is None:
@@ -155,10 +159,10 @@ def _figures(
 
 
 def _fitted_weights(
-    members: Sequence[Model], dataset: DataSet, view: View, fit_on: str, known: NDArray[np.float32] | None
+    members: Sequence[Model], sets: Preparations, view: View, fit_on: str, known: NDArray[np.float32] | None
 ) -> list[float]:
-    faces = dataset.read(fit_on)
-    return ensemble.fit(view.probabilities(members, faces) if known is None else known, faces.labels)
+    faces = sets.read(fit_on)
+    return ensemble.fit(view.probabilities(members, faces) if known is None else known, faces.counted.labels)
 
 
 def record(figures: dict[str, Any]) -> None:
@@ -177,12 +181,12 @@ def _run_of(name: str) -> RunFolder | None:
 
 
 def _prepared_otherwise(
-    names: Sequence[str], members: Sequence[Model], dataset: DataSet
+    names: Sequence[str], members: Sequence[Model], sets: Preparations
 ) -> dict[str, dict[str, list[Any]]]:
-    """Return the models that were trained on another kind of face, with what differs: theirs and the data set's."""
+    """Return the models that looked at another kind of face than theirs, with what differs: theirs and what it was."""
     odd = {}
     for name, member in zip(names, members, strict=True):
-        if fields := member.preprocessing.differences(dataset.preprocessing):
+        if fields := member.preprocessing.differences(sets.suited_to(member).preprocessing):
             odd[name] = {field: list(pair) for field, pair in fields.items()}
     return odd
 

@@ -12,8 +12,10 @@ from torch import Tensor
 import prototxt_like as pl
 from fer_lmdb import teachers, votes
 from fer_lmdb.dataset import DataSet
+from fer_lmdb.preparations import Preparations
 from fer_lmdb.recipe import Recipe, data_layer
 from fer_lmdb.runs import RunFolder
+from fer_lmdb.store import Split
 from fer_lmdb.targets import Targets, soften_loss
 from fer_lmdb.weighting import class_weights
 from fer_lmdb.whole import replaced
@@ -62,8 +64,9 @@ def ask_teachers(
     data: DataSet,
     folder: RunFolder,
     targets: Targets,
-    images: Tensor,
+    parts: Sequence[Split],
     mean: np.ndarray | None,
+    device: torch.device,
     precision: torch.dtype,
 ) -> Tensor | None:
     """Let the teachers look at the faces, or make them ready to watch the batches.
@@ -71,21 +74,35 @@ def ask_teachers(
     What they say of the faces is kept in the run folder: a run that goes on needs them no more. They compute in the
     precision of the training.
 
+    Args:
+        plan: its solver's teachers and how they look.
+        data: the training's data set.
+        folder: of the run.
+        targets: take the watching teachers.
+        parts: the faces of each training split; none where they are streamed.
+        mean: the mean image that the net subtracts, None where it does not.
+        device: where teachers compute.
+        precision: what they compute in.
     Returns:
         (N, classes) float32, None where there are no teachers or they watch.
     Raises:
         ModelError, RunError: a teacher is missing or does not fit.
+        DataSetError: a data set of teacher_data is missing, or holds other faces.
     """
     if not targets.distils:
         return None
-    names: Sequence[str] = list(plan.solver.teacher)
-    kept = folder.path / "taught.safetensors"
-    if plan.solver.teacher_sees == "batches":
-        targets.teach = teachers.Watching(teachers.load(names, data), plan, mean, images.device, precision)
+    solver, kept = plan.solver, folder.path / "taught.safetensors"
+    if solver.teacher_sees == "batches":
+        members = teachers.load(solver.teacher, Preparations.of([data]))
+        targets.teach = teachers.Watching(members, plan, mean, device, precision)
         return None
     if kept.exists():
-        return load_file(kept)[teachers.TOP].to(images.device)
-    taught = teachers.look_at(teachers.load(names, data), images, plan.solver.temperature, images.device, precision)
+        return load_file(kept)[teachers.TOP].to(device)
+    sets = Preparations.of([data, *map(DataSet.open, solver.teacher_data)])
+    members = teachers.load(solver.teacher, sets)
+    faces = [sets.read(split, part) for split, part in zip(plan.options.train_on.split("+"), parts, strict=True)]
+    images = [torch.from_numpy(np.concatenate([part.seen_by(member) for part in faces])) for member in members]
+    taught = teachers.look_at(members, images, solver.temperature, device, precision)
     with replaced(kept) as partial:
         save_file({teachers.TOP: taught.cpu().contiguous()}, partial)
     return taught

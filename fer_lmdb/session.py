@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import prototxt_like as pl
 from fer_lmdb import __version__, cycles, lessons, patience, recipe
@@ -24,6 +26,7 @@ from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_precision
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
+from fer_lmdb.store import Split
 from fer_lmdb.stream import StreamedBatches
 from fer_lmdb.targets import Targets
 
@@ -87,15 +90,20 @@ class Session:
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
-        taught = lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, images, self.mean, self.dtype)
+        taught = self._ask_teachers(parts)
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
         return Batches(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
+
+    def _ask_teachers(self, parts: Sequence[Split]) -> Tensor | None:
+        return lessons.ask_teachers(
+            self.plan, self.data, self.folder, self.targets, parts, self.mean, self.device, self.dtype
+        )
 
     def _stream_batches(self, splits: list[str]) -> StreamedBatches:
         if self.targets.distils and self.plan.solver.teacher_sees != "batches":
             raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
         labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
-        lessons.ask_teachers(self.plan, self.data, self.folder, self.targets, labels, self.mean, self.dtype)
+        self._ask_teachers([])
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, None)
         order = Order(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
         return StreamedBatches(

@@ -6,7 +6,8 @@ gradients as large as the first's. Several teachers are averaged.
 
 What the teachers look at is `teacher_sees`:
     faces     every face once, whole, in ten views, each teacher through its own crop and normalisation; costs one
-              pass before the training, and the result is kept in the run folder. The default.
+              pass before the training, and the result is kept in the run folder. The default. A teacher that knows
+              another kind of face looks at the same faces in a data set of `teacher_data`.
     batches   the augmented and mixed faces that the net sees, in every iteration; the truer lesson, at the price of
               the teachers' forward pass; they have to take the very input that the net takes.
 Source: Hinton et al., Distilling the knowledge in a neural network (arXiv 1503.02531); Beyer et al., Knowledge
@@ -23,10 +24,10 @@ from torch import Tensor
 
 import prototxt_like as pl
 from fer_lmdb import models, recipe
-from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import difference
 from fer_lmdb.models import Model
+from fer_lmdb.preparations import Preparations
 from fer_lmdb.targets import softmax_losses
 
 SEES = ("faces", "batches")
@@ -46,31 +47,38 @@ def check(solver: pl.SolverParameter) -> None:
         raise RunError(f"temperature is {solver.temperature:g}; it has to be above 0")
     if solver.teacher_sees not in SEES:
         raise RunError(f'teacher_sees is "{solver.teacher_sees}"; it has to be one of: {", ".join(SEES)}')
+    if solver.teacher_data and solver.teacher_sees == "batches":
+        raise RunError("teachers that see the net's own batches need no --teacher-data; leave one of the two out")
 
 
-def load(names: Sequence[str], data: DataSet) -> list[Model]:
-    """Load the teachers, and make sure that they speak of the same classes and faces as the data set.
+def load(names: Sequence[str], sets: Preparations) -> list[Model]:
+    """Load the teachers, and make sure that they speak of the same classes and faces as the data sets.
 
+    Args:
+        names: of the models.
+        sets: the training's data set, and others with the same faces prepared as a teacher knows them.
     Raises:
         ModelError: there is no such model, or it is damaged.
         RunError: its classes or its faces are others.
     """
     found = [models.load(name) for name in names]
     for name, model in zip(names, found, strict=True):
+        data = sets.suited_to(model)
         if why := difference(model.scheme, data.scheme):
             raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
         if odd := model.preprocessing.differences(data.preprocessing):
             told = ", ".join(f"{field} {own} and not {ours}" for field, (own, ours) in odd.items())
             raise RunError(
                 f"--teacher {name} was trained on faces prepared otherwise than those of {data.folder} ({told}); "
-                "a teacher has to know this kind of face"
+                "a teacher has to know this kind of face: build the same pictures its way and name them with "
+                "--teacher-data"
             )
     return found
 
 
 def look_at(
     teachers: Sequence[Model],
-    images: Tensor,
+    images: Sequence[Tensor],
     temperature: float,
     device: torch.device,
     precision: torch.dtype = torch.float32,
@@ -79,7 +87,7 @@ def look_at(
 
     Args:
         teachers: each crops and normalises in its own way.
-        images: (N, 1, H, W) uint8.
+        images: of each teacher, (N, 1, H, W) uint8; the same faces in the same order, prepared as it knows them.
         temperature: flattens the probabilities.
         device: where the teachers run.
         precision: what they compute in.
@@ -87,7 +95,8 @@ def look_at(
         (N, classes) float32 on that device; rows sum to 1.
     """
     total = sum(
-        model.classifier(device, precision).probabilities(images, VIEWS).astype(np.float64) for model in teachers
+        model.classifier(device, precision).probabilities(faces, VIEWS).astype(np.float64)
+        for model, faces in zip(teachers, images, strict=True)
     )
     return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
 

@@ -70,6 +70,7 @@ class Options:
     teacher_weight: float | None = None
     temperature: float | None = None
     teacher_sees: str | None = None
+    teacher_data: list[str] | None = None
     # augmentation
     mirror: bool | None = None
     rotation: float | None = None
@@ -177,6 +178,8 @@ def work_into(
         _set_class_weights(solver, options.class_weights)
     if options.teachers:
         solver.teacher[:] = options.teachers
+    if options.teacher_data:
+        solver.teacher_data[:] = options.teacher_data
     if options.warmup is not None:
         solver.warmup_iter = round(options.warmup * float(epoch_iterations))
     if options.keep_every is not None:

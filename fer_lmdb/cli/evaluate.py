@@ -18,6 +18,8 @@ fer-lmdb evaluate runs/face_emotion_net-001
 fer-lmdb evaluate fer_mini --tta 10
 # an ensemble of all models in a folder, with weights fitted on validation
 fer-lmdb evaluate runs/a/kept --fit-weights
+# nets trained on faces as they are and upright, each looking at its own kind
+fer-lmdb evaluate runs/a runs/b --data data/upright --data data/as-is
 # is one run really better than another?
 fer-lmdb evaluate runs/a --compare runs/b
 # why the best of single batches says 78 %
@@ -28,7 +30,12 @@ fer-lmdb evaluate runs/a --explain-78
 @click.command("evaluate", cls=Command, examples=EXAMPLES)
 @click.argument("models", type=MODEL, nargs=-1, required=True, metavar="MODEL...")
 @click.option(
-    "--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder that build has written."
+    "--data",
+    type=DATA_SET,
+    multiple=True,
+    default=["data/fer2013"],
+    show_default=True,
+    help="Data set folder that build has written; more: the same faces prepared as other models know them.",
 )
 @click.option(
     "--split",
@@ -68,7 +75,7 @@ fer-lmdb evaluate runs/a --explain-78
 @json_option
 def command(
     models: tuple[str, ...],
-    data: str,
+    data: tuple[str, ...],
     split: str,
     tta: str,
     classes: str | None,

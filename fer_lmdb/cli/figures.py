@@ -30,6 +30,8 @@ def print_figures(figures: dict[str, Any]) -> None:
 
 def _print_headline(figures: dict[str, Any]) -> None:
     click.echo(f"{named(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
+    if "other_data" in figures:
+        click.echo(f"models that know another kind of face looked at it in {' or '.join(figures['other_data'])}")
     if "counted_as" in figures:
         click.echo(f"counted by the {len(figures['classes'])} classes of the scheme {figures['counted_as']}")
     if "weights" in figures:

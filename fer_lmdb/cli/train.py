@@ -58,8 +58,9 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
             _refuse_shaping(context)
             result = stage.resume(run, display.show, loading)
         else:
-            teachers = list(shaping.pop("teachers")) or None
-            result = stage.train(stage.Options(**shaping, teachers=teachers), run, display.show, loading)
+            for several in ("teachers", "teacher_data"):
+                shaping[several] = list(shaping[several]) or None
+            result = stage.train(stage.Options(**shaping), run, display.show, loading)
     if not leads:
         context.exit(0 if result.finished else 130)
     if result.initial:

@@ -102,6 +102,12 @@ OPTIONS: list[Callable[[Any], Any]] = [
         type=click.Choice(["faces", "batches"]),
         help="faces: each face once, in ten views; batches: the augmented faces of every iteration.  [default: faces]",
     ),
+    teacher(
+        "--teacher-data",
+        type=DATA_SET,
+        multiple=True,
+        help="The same faces, prepared as a teacher knows them; where that is not the way of --data.",
+    ),
     picture("--mirror/--no-mirror", default=None, help="Flip half of them."),
     picture("--rotation", metavar="DEGREES", type=float, help="Largest turn, either way."),
     picture("--zoom", metavar="SHARE", type=float, help="Largest change of size: 0.15 draws from 0.85 to 1.15."),

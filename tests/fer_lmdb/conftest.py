@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -59,6 +60,25 @@ def stripes_data(tmp_path_factory) -> Path:
     """A built data set of 150 / 40 / 30 striped pictures."""
     folder = tmp_path_factory.mktemp("data") / "stripes"
     build(Stripes(), folder, BuildOptions(Preprocessing(detector="none")))
+    return folder
+
+
+class Negatives(Stripes):
+    """The same pictures in negative."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        for sample in super().__iter__():
+            yield replace(sample, image=255 - sample.image)
+
+
+@pytest.fixture(scope="session")
+def negative_data(tmp_path_factory) -> Path:
+    """The stripes in another order and in negative, as if MTCNN had prepared them so."""
+    folder = tmp_path_factory.mktemp("data") / "negative"
+    build(Negatives(), folder, BuildOptions(Preprocessing(detector="none"), seed=5))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["preprocessing"] = Preprocessing(detector="mtcnn").to_dict()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 

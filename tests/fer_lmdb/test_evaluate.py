@@ -56,6 +56,28 @@ def test_an_ensemble_averages_probabilities(trained, stripes_data):
     assert figures["accuracy"] == pytest.approx((mean.argmax(axis=1) == faces.labels).mean())
 
 
+def test_models_of_two_kinds_of_face_look_at_their_own(trained, stripes_data, negative_data, tmp_path):
+    own = models.load(trained.run.path)
+    replace(own, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "upright.safetensors")
+    names = [trained.run.path, tmp_path / "upright.safetensors"]
+    figures = evaluate(names, [stripes_data, negative_data], "val", weights=[1, 3])
+    faces = DataSet.open(stripes_data).read("val")
+    votes = [own.classifier().probabilities(images) for images in (faces.images, 255 - faces.images)]
+    expected = (votes[0] + 3 * votes[1]).argmax(axis=1) == faces.labels
+    assert figures["accuracy"] == pytest.approx(expected.mean())
+    assert "prepared_otherwise" not in figures
+    assert (figures["data"], figures["other_data"]) == (str(stripes_data), [str(negative_data)])
+    assert figures["data_sha256"] == DataSet.open(stripes_data).facts()["sha256"]["val"]
+
+
+def test_the_command_takes_several_data_sets(trained, stripes_data, negative_data, capsys):
+    arguments = ["evaluate", str(trained.run.path), "--data", str(stripes_data), "--data", str(negative_data)]
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 0
+    assert f"on {stripes_data}, split val" in capsys.readouterr().out
+
+
 def test_a_model_of_other_classes_is_refused(trained, stripes_data, tmp_path):
     from dataclasses import replace
 

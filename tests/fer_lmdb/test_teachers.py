@@ -14,7 +14,9 @@ import prototxt_like as pl
 from fer_lmdb import lessons, models, recipe, teachers
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
+from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FERPLUS
+from fer_lmdb.preparations import Preparations
 from fer_lmdb.recipe import Options
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.targets import Targets
@@ -52,14 +54,14 @@ def test_the_loss_is_hintons(weight, temperature):
 def test_teachers_look_at_whole_faces_in_ten_views_and_are_averaged(trained, stripes_data):
     members = [models.load(trained.run.best), models.load(trained.run.last)]
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
-    found = teachers.look_at(members, images, 2.0, torch.device("cpu"))
+    found = teachers.look_at(members, [images, images], 2.0, torch.device("cpu"))
     mean = np.mean([member.classifier().probabilities(images, 10) for member in members], axis=0)
     expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
 
 
 def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
-    data = DataSet.open(stripes_data)
+    data = Preparations.open([stripes_data])
     model = models.load(trained.run.path)
     replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
     with pytest.raises(RunError, match="its labels are not those of"):
@@ -91,7 +93,10 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
         teachers.Watching([model], plan, mean + 1, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("text", ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"'])
+@pytest.mark.parametrize(
+    "text",
+    ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"', 'teacher_sees: "batches" teacher_data: "b"'],
+)
 def test_numbers_that_make_no_sense_are_refused(text):
     with pytest.raises(RunError):
         teachers.check(pl.parse_solver(text))
@@ -102,14 +107,25 @@ def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_pa
     shutil.copy(trained.run.best, teacher)
     plan = plan_of(options, teacher=[str(teacher)])
     data = DataSet.open(stripes_data)
-    images = torch.from_numpy(data.read("train").images)
-
-    def ask():
-        return lessons.ask_teachers(
-            plan, data, RunFolder(tmp_path), Targets(plan.solver, 7, 0), images, None, torch.float32
-        )
-
-    first = ask()
+    first = ask(plan, data, tmp_path)
     teacher.unlink()
-    assert torch.equal(ask(), first)
+    assert torch.equal(ask(plan, data, tmp_path), first)
     assert first.shape == (150, 7)
+
+
+def ask(plan, data, folder):
+    targets, parts = Targets(plan.solver, 7, 0), [data.read("train")]
+    return lessons.ask_teachers(plan, data, RunFolder(folder), targets, parts, None, torch.device("cpu"), torch.float32)
+
+
+def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):
+    """The negatives lie in another order; what is said of each has to come back in the order of the training."""
+    model = models.load(trained.run.path)
+    replace(model, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "teacher.safetensors")
+    plan = plan_of(options, teacher=[str(tmp_path / "teacher.safetensors")], temperature=1)
+    data = DataSet.open(stripes_data)
+    with pytest.raises(RunError, match=r"detector mtcnn and not none.*--teacher-data"):
+        ask(plan, data, tmp_path)
+    plan.solver.teacher_data.append(str(negative_data))
+    expected = model.classifier().probabilities(255 - data.read("train").images, teachers.VIEWS)
+    assert ask(plan, data, tmp_path).numpy() == pytest.approx(expected, abs=1e-5)

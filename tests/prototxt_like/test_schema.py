@@ -16,7 +16,7 @@ OWN_NUMBERS = {
         "eval_type", "ap_version", "label_smoothing", "mixup", "cutmix", "ema_decay", "warmup_iter", "min_lr",
         "plateau_patience", "plateau_factor", "early_stop_patience", "monitor", "min_delta", "mix_probability",
         "decoupled_weight_decay", "mix_until", "soft_labels", "class_weighting", "class_weight", "cosine_cycles",
-        "keep_every", "teacher", "teacher_weight", "temperature", "teacher_sees",
+        "keep_every", "teacher", "teacher_weight", "temperature", "teacher_sees", "teacher_data",
     },
     "LayerParameter": {"gaussian_noise_param"},
     "TransformationParameter": {
