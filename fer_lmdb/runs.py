@@ -97,6 +97,8 @@ class RunFolder:
         """
         try:
             config: dict[str, Any] = _mapping(self.config.read_text(encoding="utf-8"))
+            _check_objects(config, "options", "data")
+            _check_objects(config.get("data", {}), "counts", "sha256")
         except FileNotFoundError:
             beside = nearest(self.name, (file.parent.name for file in self.path.parent.glob("*/run.json")))
             meant = (
@@ -202,6 +204,12 @@ def _mapping(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"found {type(value).__name__}, expected an object")
     return value
+
+
+def _check_objects(table: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if not isinstance(value := table.get(name, {}), dict):
+            raise ValueError(f'"{name}" is {type(value).__name__}, expected an object')
 
 
 def _read_records(path: Path) -> list[dict[str, Any]]:

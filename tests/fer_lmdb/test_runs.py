@@ -74,6 +74,13 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         RunFolder(tmp_path).read_config()
 
 
+@pytest.mark.parametrize("text", ['{"data": [1]}', '{"options": "none"}', '{"data": {"sha256": 3}}'])
+def test_a_table_that_is_none_is_one_clear_error(folder, text):
+    folder.config.write_text(text)
+    with pytest.raises(RunError, match=r"run.json: damaged .*expected an object"):
+        folder.read_config()
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "3\n", "[" * 100_000, "\xff", '{"split": "val"}\nhalf'])
 @pytest.mark.parametrize("name", ["run.json", "log.jsonl", "figures.jsonl"])
 def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
