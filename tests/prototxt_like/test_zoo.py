@@ -15,11 +15,12 @@ from prototxt_like.errors import FileError, NetError
 from prototxt_like.state import filter_net, state_of
 
 NAMES = pl.zoo.names()
-# Systems that the zoo rebuilds, and three nets of our own.
+# Systems that the zoo rebuilds, and four nets of our own.
 EXPECTED = {
     "emonet",
     "emonet_extend",
     "face_emotion_net",
+    "fer_conv12",
     "fer_conv8",
     "fer_mini",
     "fer_resnet",
@@ -32,9 +33,11 @@ EXPECTED = {
     "wide_cnn",
 }
 # Nets whose train_val uses fields or layers that real Caffe does not know.
-EXTENDED = {"emonet", "emonet_extend", "fer_conv8", "fer_mini", "fer_resnet", "vgg16_noise"}
+EXTENDED = {"emonet", "emonet_extend", "fer_conv12", "fer_conv8", "fer_mini", "fer_resnet", "vgg16_noise"}
 # Nets so small that they can be seen to learn within a second or two.
 QUICK = {"face_emotion_net", "fer_mini", "shallow_cnn", "wide_cnn"}
+# Nets with branches behind a Scale of 0, whose weights hardly change in the first steps.
+BEGINS_AS_NOTHING = {"fer_conv12"}
 IN_TRAINING_ALONE = {"GaussianNoise"}
 
 
@@ -168,7 +171,7 @@ def test_it_trains_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name:
     transform = pl.Transform(transform_of(pl.zoo.load(name), "TRAIN"), "TRAIN")
     before = [entry.parameter.detach().clone() for entry in net.learning]
     losses = []
-    for seed in range(12 if name in QUICK else 1):
+    for seed in range(12 if name in QUICK | BEGINS_AS_NOTHING else 1):
         data = transform(images, generator=torch.Generator().manual_seed(seed))
         loss = net.total_loss(net(data=data, label=labels))
         losses.append(loss.item())
@@ -188,3 +191,12 @@ def test_readmes_name_the_layers_that_exist() -> None:
         named = [word for row in rows if row != "layer" for word in re.split(r", | to ", row)]
         known = layers | {layer.split("/")[0] for layer in layers}  # an inception module is a prefix
         assert named and not set(named) - known, name
+
+
+def test_fer_conv12_begun_with_fer_conv8s_weights_says_what_fer_conv8_says() -> None:
+    small, large = (pl.Net(pl.zoo.load(name, form="deploy")) for name in ("fer_conv8", "fer_conv12"))
+    for name, blobs in small.params.items():
+        for given, blob in zip(blobs, large.params[name], strict=True):
+            blob.data.copy_(given)
+    face = torch.randn(1, 1, 44, 44, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(large(data=face)["prob"], small(data=face)["prob"], atol=1e-6)
