@@ -48,6 +48,12 @@ class DataSet:
         """Return how the pictures became faces."""
         return Preprocessing.from_dict(self.manifest.get("preprocessing") or {"detector": "none"})
 
+    @property
+    def is_mixed(self) -> bool:
+        """Tell whether it was joined from data sets whose faces were prepared in different ways."""
+        joined = self.manifest.get("source", {}).get("joined", [])
+        return any(Preprocessing.from_dict(part["preprocessing"]).differences(self.preprocessing) for part in joined)
+
     def count(self, split: str) -> int:
         """Return how many faces a split holds by the manifest."""
         return int(self.manifest["splits"].get(split, {}).get("count", 0))

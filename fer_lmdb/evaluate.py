@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fer_lmdb import ensemble, votes
@@ -20,7 +21,7 @@ from fer_lmdb.measures import measure
 from fer_lmdb.models import Model
 from fer_lmdb.narrowing import narrow, target_scheme
 from fer_lmdb.precision import choose_precision
-from fer_lmdb.preparations import Faces, Preparations
+from fer_lmdb.preparations import Faces, Look, Preparations
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder
 
@@ -43,12 +44,15 @@ class View:
         """Return (M, N, classes) float32."""
         device = choose_device(self.device)
         precision = choose_precision(self.precision, device)
-        seen = [faces.seen_by(member) for member in members]
-        for member, images in zip(members, seen, strict=True):
-            _check_size(member, images)
-        classifiers = (member.classifier(device, precision) for member in members)
-        votes = [each.probabilities(images, self.tta) for each, images in zip(classifiers, seen, strict=True)]
+        votes = [faces.ask(member, self._look(member, device, precision)) for member in members]
         return np.stack(votes)
+
+    def _look(self, member: Model, device: torch.device, precision: torch.dtype) -> Look:
+        def look(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+            _check_size(member, images)
+            return member.classifier(device, precision).probabilities(images, self.tta)
+
+        return look
 
 
 def evaluate(

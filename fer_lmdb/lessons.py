@@ -101,8 +101,7 @@ def ask_teachers(
     sets = Preparations.of([data, *map(DataSet.open, solver.teacher_data)])
     members = teachers.load(solver.teacher, sets)
     faces = [sets.read(split, part) for split, part in zip(plan.options.train_on.split("+"), parts, strict=True)]
-    images = [torch.from_numpy(np.concatenate([part.seen_by(member) for part in faces])) for member in members]
-    taught = teachers.look_at(members, images, solver.temperature, device, precision)
+    taught = teachers.look_at(members, faces, solver.temperature, device, precision)
     with replaced(kept) as partial:
         save_file({teachers.TOP: taught.cpu().contiguous()}, partial)
     return taught

@@ -6,7 +6,7 @@ they are worth averaging, or learning from; for that the faces of their data set
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from fer_lmdb.errors import DataSetError
 from fer_lmdb.labels import difference
 from fer_lmdb.models import Model
 from fer_lmdb.store import Split, name_of
+
+#: Gives (N, classes) float32 for faces, (N, 1, H, W) uint8.
+Look = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,13 @@ class Preparations:
         return self.sets[0]
 
     def suited_to(self, model: Model) -> DataSet:
-        """Return the data set whose faces are of the kind that a model knows; the first one where none is."""
-        fitting = (data for data in self.sets if not model.preprocessing.differences(data.preprocessing))
-        return next(fitting, self.first)
+        """Return the data set whose faces are of the kind that a model knows; the first one where none is.
+
+        One of that kind alone goes before one that was joined from several kinds.
+        """
+        fitting = [data for data in self.sets if not model.preprocessing.differences(data.preprocessing)]
+        pure = [data for data in fitting if not data.is_mixed]
+        return (pure or fitting or list(self.sets))[0]
 
     def read(self, split: str, counted: Split | None = None) -> Faces:
         """Read a split of the first data set, and make the others' ready.
@@ -85,26 +92,35 @@ class Faces:
     split: str
     counted: Split
 
-    def seen_by(self, model: Model) -> NDArray[np.uint8]:
-        """Return the faces as a model knows them, (N, 1, H, W) uint8 in the order of `counted`.
+    def ask(self, model: Model, look: Look) -> NDArray[np.float32]:
+        """Return what a model says of the faces as it knows them.
 
+        Args:
+            model: says which kind of face that is.
+            look: how it looks.
+        Returns:
+            a row for each of `counted`; a face that is counted twice is looked at once.
         Raises:
             DataSetError: the split is missing or damaged where they are, or its faces are others.
         """
         data, first = self.preparations.suited_to(model), self.preparations.first
         if data is first:
-            return self.counted.images
-        return matched(data.read(self.split), self.counted, data.folder, first.folder).images
+            return look(self.counted.images)
+        found = data.read(self.split)
+        wanted, rows = np.unique(matched(found, self.counted, data.folder, first.folder), return_inverse=True)
+        return look(found.images[wanted])[rows]
 
 
-def matched(found: Split, counted: Split, folder: Path, first: Path) -> Split:
-    """Return faces in the order of others that have the same names.
+def matched(found: Split, counted: Split, folder: Path, first: Path) -> NDArray[np.int64]:
+    """Return where the faces of one split lie in another, by name.
 
     Args:
-        found: the faces to put in order.
-        counted: they give the order; a name may appear more than once.
+        found: the faces to look among.
+        counted: the faces to look for; a name may appear more than once.
         folder: where `found` comes from, for messages.
         first: where `counted` comes from, for messages.
+    Returns:
+        for each of `counted` its place in `found`.
     Raises:
         DataSetError: a face is missing, found twice, or has another label.
     """
@@ -115,8 +131,7 @@ def matched(found: Split, counted: Split, folder: Path, first: Path) -> Split:
     names = [name_of(key) for key in counted.keys]
     if missing := [name for name in names if name not in place]:
         raise DataSetError(f"{told}: {len(missing)} of {len(names)} are not in it, as {missing[0]}")
-    order = np.array([place[name] for name in names])
-    ordered = Split([found.keys[number] for number in order], found.images[order], found.labels[order])
-    if (odd := np.flatnonzero(ordered.labels != counted.labels)).size:
+    order = np.array([place[name] for name in names], dtype=np.int64)
+    if (odd := np.flatnonzero(found.labels[order] != counted.labels)).size:
         raise DataSetError(f"{told}: {odd.size} of {len(names)} have another label there, as {names[odd[0]]}")
-    return ordered
+    return order

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import prototxt_like as pl
@@ -27,7 +28,7 @@ from fer_lmdb import models, recipe
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import difference
 from fer_lmdb.models import Model
-from fer_lmdb.preparations import Preparations
+from fer_lmdb.preparations import Faces, Preparations
 from fer_lmdb.targets import softmax_losses
 
 SEES = ("faces", "batches")
@@ -78,7 +79,7 @@ def load(names: Sequence[str], sets: Preparations) -> list[Model]:
 
 def look_at(
     teachers: Sequence[Model],
-    images: Sequence[Tensor],
+    faces: Sequence[Faces],
     temperature: float,
     device: torch.device,
     precision: torch.dtype = torch.float32,
@@ -87,18 +88,20 @@ def look_at(
 
     Args:
         teachers: each crops and normalises in its own way.
-        images: of each teacher, (N, 1, H, W) uint8; the same faces in the same order, prepared as it knows them.
+        faces: the splits of the training; each teacher looks at them as they were prepared for it.
         temperature: flattens the probabilities.
         device: where the teachers run.
         precision: what they compute in.
     Returns:
         (N, classes) float32 on that device; rows sum to 1.
     """
-    total = sum(
-        model.classifier(device, precision).probabilities(faces, VIEWS).astype(np.float64)
-        for model, faces in zip(teachers, images, strict=True)
-    )
+    total = sum(_votes(model, faces, device, precision).astype(np.float64) for model in teachers)
     return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
+
+
+def _votes(model: Model, faces: Sequence[Faces], device: torch.device, precision: torch.dtype) -> NDArray[np.float32]:
+    classifier = model.classifier(device, precision)
+    return np.concatenate([part.ask(model, lambda images: classifier.probabilities(images, VIEWS)) for part in faces])
 
 
 def soften(probabilities: Tensor, temperature: float) -> Tensor:

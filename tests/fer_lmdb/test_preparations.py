@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb import models
+from fer_lmdb.build.join import join
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
@@ -31,12 +32,18 @@ def two_models(trained):
     return own, replace(own, preprocessing=Preprocessing(detector="mtcnn"))
 
 
+def same(images):
+    """What a look sees, as rows."""
+    return images.reshape(len(images), -1).astype(np.float32)
+
+
 def test_every_model_sees_its_own_kind_in_the_order_of_the_first(two_models, stripes_data, negative_data):
     own, other = two_models
     faces = Preparations.open([stripes_data, negative_data]).read("val")
-    assert np.array_equal(faces.seen_by(own), DataSet.open(stripes_data).read("val").images)
-    assert not np.array_equal(faces.seen_by(other), DataSet.open(negative_data).read("val").images)  # its own order
-    assert np.array_equal(faces.seen_by(other), 255 - faces.seen_by(own))
+    stripes, negatives = (DataSet.open(folder).read("val").images for folder in (stripes_data, negative_data))
+    assert np.array_equal(faces.ask(own, same), same(stripes))
+    assert not np.array_equal(faces.ask(other, same), same(negatives))  # they lie in another order
+    assert np.array_equal(faces.ask(other, same), 255 - same(stripes))
 
 
 def test_a_model_of_no_kind_sees_the_first(trained, stripes_data, negative_data):
@@ -45,10 +52,26 @@ def test_a_model_of_no_kind_sees_the_first(trained, stripes_data, negative_data)
     assert sets.suited_to(model).folder == negative_data
 
 
+def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, negative_data, tmp_path):
+    """A training on both kinds has teachers that know one of them: each looks at every face once."""
+    join([stripes_data, negative_data], tmp_path / "both", train_only=True)
+    sets = Preparations.open([tmp_path / "both", stripes_data, negative_data])
+    assert [data.is_mixed for data in sets.sets] == [True, False, False]
+    faces, looks = sets.read("train"), []
+
+    def count(images):
+        looks.append(len(images))
+        return same(images)
+
+    own, other = (faces.ask(model, count) for model in two_models)
+    assert looks == [150, 150]
+    assert own.shape == (300, 48 * 48)
+    assert np.array_equal(other, 255 - own)
+    assert Preparations.open([tmp_path / "both", negative_data]).suited_to(two_models[0]).folder == tmp_path / "both"
+
+
 def test_a_face_may_be_counted_twice():
-    found = match(split_of("c", "a", "b"), split_of("a", "b", "a"))
-    assert found.images.ravel().tolist() == [ord(name) for name in "aba"]
-    assert found.labels.tolist() == [ord(name) % 7 for name in "aba"]
+    assert match(split_of("c", "a", "b"), split_of("a", "b", "a")).tolist() == [1, 2, 1]
 
 
 @pytest.mark.parametrize(
