@@ -48,5 +48,18 @@ def test_runs_and_teachers_are_made_before_they_are_needed() -> None:
         for training in recipe:
             words = training.options.split()
             needed = [words[i + 1] for i, word in enumerate(words) if word in ("--teacher", "--init")]
-            assert {Path(run).name for run in needed} <= made
+            assert {Path(run).name for run in needed} - set(models.shipped_names()) <= made
             made.add(training.run)
+
+
+def test_data_sets_are_made_once_and_before_they_are_needed() -> None:
+    made: list[str] = []
+    for words in TOOL["commands"]("fer_conv12", "faces.csv", "votes.csv"):
+        if words[0] in ("build", "join"):
+            assert [folder for folder in words if folder.startswith("data/") and folder != words[-1]] == (
+                made[:2] if words[0] == "join" else []
+            )
+            made.append(words[-1])
+        named = [words[i + 1] for i, word in enumerate(words) if word in ("--data", "--teacher-data")]
+        assert set(named) <= set(made)
+    assert len(made) == len(set(made)) == 4

@@ -18,22 +18,32 @@ from pathlib import Path
 INTERRUPTED = 130
 RUNS = Path("runs") / "reproduced"
 DATA = Path("data") / "reproduced"
-#: The words of `fer-lmdb build` by the data set's name.
-BUILDS = {
-    "fer2013": "{csv}",
-    "fer2013-arcface": "{csv} --template arcface --margin -0.08",
-    "ferplus": "{csv} --classes ferplus --ferplus {votes}",
+#: How each data set is made, as words of ``fer-lmdb``; another data set's name in braces is its folder.
+MAKES = {
+    "fer2013": "build {csv}",
+    "fer2013-as-is": "build {csv} --detector none",
+    "fer2013-arcface": "build {csv} --template arcface --margin -0.08",
+    "fer2013-both": "join {fer2013} {fer2013-as-is} --train-only",
+    "ferplus": "build {csv} --classes ferplus --ferplus {votes}",
 }
 TAUGHT = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --teacher-weight 0.7 --temperature 2"
 
 
 @dataclass(frozen=True)
 class Training:
-    """A run, the data set that it learns from, and the other options of ``fer-lmdb train``."""
+    """A run.
+
+    Attributes:
+        run: its name.
+        data: the data set that it learns from.
+        options: the other words of ``fer-lmdb train``.
+        teacher_data: data sets that its teachers look at.
+    """
 
     run: str
     data: str
     options: str
+    teacher_data: tuple[str, ...] = ()
 
 
 #: The first teacher learnt with stronger augmentation than the zoo asks for.
@@ -41,15 +51,31 @@ TEACHERS = (
     Training("conv8-0", "fer2013", "--model fer_conv8 --seed 0 --zoom 0.15 --shift 0.15 --erasing 0.4"),
     Training("conv8-1", "fer2013", "--model fer_conv8 --seed 1"),
 )
+CONV8 = (
+    *TEACHERS,
+    Training("fer_conv8", "fer2013", f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}"),
+)
 #: What leads to a model; the last training is the model's own.
 RECIPES = {
     "face_emotion_net": (Training("face_emotion_net", "fer2013-arcface", "--model face_emotion_net --epochs 150"),),
-    "fer_conv8": (
-        *TEACHERS,
+    "fer_conv8": CONV8,
+    "fer_conv12": (
+        *CONV8,
+        Training("conv8-as-is", "fer2013-as-is", "--model fer_conv8 --seed 1"),
         Training(
-            "fer_conv8",
-            "fer2013",
-            f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}",
+            "conv8-as-is-taught",
+            "fer2013-as-is",
+            f"--model fer_conv8 --seed 3 --epochs 28 --base-lr 0.05 --init {RUNS}/fer_conv8 "
+            f"--teacher {RUNS}/fer_conv8 --teacher-weight 0.7 --temperature 2",
+            ("fer2013",),
+        ),
+        Training(
+            "fer_conv12",
+            "fer2013-both",
+            f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-taught --teacher {RUNS}/fer_conv8 "
+            f"--teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
+            "--teacher-weight 0.7 --temperature 2",
+            ("fer2013", "fer2013-as-is", "fer2013-arcface"),
         ),
     ),
     "fer_mini": (*TEACHERS, Training("fer_mini", "fer2013", f"--model fer_mini {TAUGHT}")),
@@ -67,15 +93,26 @@ RECIPES = {
 
 def commands(model: str, csv: str, votes: str) -> Iterator[list[str]]:
     """Yield what is still to do for a model, as the words after ``fer-lmdb``."""
-    built: set[str] = set()
+    known = {"csv": csv, "votes": votes} | {name: str(DATA / name) for name in MAKES}
+    made: set[str] = set()
     for training in RECIPES[model]:
-        if training.data not in built and not (DATA / training.data / "manifest.json").exists():
-            words = [word.format(csv=csv, votes=votes) for word in BUILDS[training.data].split()]
-            yield ["build", *words, "--out", str(DATA / training.data)]
-        built.add(training.data)
+        for name in (training.data, *training.teacher_data):
+            yield from make(name, known, made)
         yield train(training)
     for subject in (str(RUNS / training.run), model):
         yield ["evaluate", subject, "--data", str(DATA / training.data), "--tta", "10"]
+
+
+def make(name: str, known: dict[str, str], made: set[str]) -> Iterator[list[str]]:
+    """Yield what makes a data set that is not there yet, after the data sets that it is made of."""
+    if name in made or (DATA / name / "manifest.json").exists():
+        return
+    words = MAKES[name].split()
+    for part in (word[1:-1] for word in words if word.startswith("{")):
+        if part in MAKES:
+            yield from make(part, known, made)
+    made.add(name)
+    yield [*(word.format_map(known) for word in words), "--out", str(DATA / name)]
 
 
 def train(training: Training) -> list[str]:
@@ -83,7 +120,8 @@ def train(training: Training) -> list[str]:
     folder = RUNS / training.run
     if (folder / "run.json").exists():
         return ["train", "--resume", "--run", str(folder)]
-    return ["train", *training.options.split(), "--data", str(DATA / training.data), "--run", str(folder)]
+    looks = [word for name in training.teacher_data for word in ("--teacher-data", str(DATA / name))]
+    return ["train", *training.options.split(), "--data", str(DATA / training.data), *looks, "--run", str(folder)]
 
 
 def run(words: list[str]) -> int:
