@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from itertools import groupby
@@ -118,7 +119,9 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         click.echo(f"{failed} of {files} could not be read.", err=True)
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
-        next_step(f"fer-lmdb predict {paths[0]} --save annotated{Path(paths[0]).suffix}")
+        named = [word for model in models for word in ("--model", model)]
+        words = ["fer-lmdb", "predict", paths[0], *named, "--save", f"annotated{Path(paths[0]).suffix}"]
+        next_step(shlex.join(words))
 
 
 def _predict(

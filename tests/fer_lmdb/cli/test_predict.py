@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,8 +66,15 @@ def test_terminal_output(predict, album: Path) -> None:
     assert len(lines) == 2 + len(FER2013)
     shares = [int(line.rsplit(maxsplit=1)[1].rstrip("%")) for line in lines[2:]]
     assert shares == sorted(shares, reverse=True)
-    assert result.stderr == f"Next: fer-lmdb predict {album}/one.png --save annotated.png\n"
+    assert result.stderr.startswith(f"Next: fer-lmdb predict {album}/one.png --model ")
     assert "no face" in predict(album / "empty.png").stdout
+
+
+def test_what_comes_next_can_be_typed_as_it_stands(predict, trained, album: Path, tmp_path: Path) -> None:
+    shutil.copy(album / "one.png", tmp_path / "my face.png")
+    said = predict(tmp_path / "my face.png").stderr
+    path = f"'{tmp_path}/my face.png'"
+    assert said == f"Next: fer-lmdb predict {path} --model {trained.run.path} --save annotated.png\n"
 
 
 def test_top_and_threshold(predict, album: Path) -> None:
