@@ -162,7 +162,7 @@ def work_into(
         transform: changed in place.
         epoch_iterations: iterations of an epoch; wishes in epochs are multiplied by it.
     Raises:
-        RunError: a list of weights cannot be read.
+        RunError: a list of weights cannot be read, or there are faces for teachers and no teacher.
     """
     for name, field in SOLVER_FIELDS.items():
         value = getattr(options, name)
@@ -180,6 +180,10 @@ def work_into(
         solver.teacher[:] = options.teachers
     if options.teacher_data:
         solver.teacher_data[:] = options.teacher_data
+    if solver.teacher_data and not solver.teacher:
+        raise RunError(
+            f"--teacher-data {solver.teacher_data[0]}: no teacher is named to look at it; add --teacher MODEL"
+        )
     if options.warmup is not None:
         solver.warmup_iter = round(options.warmup * float(epoch_iterations))
     if options.keep_every is not None:

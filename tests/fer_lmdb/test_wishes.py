@@ -30,6 +30,7 @@ def plan(**wanted):
          {"label_smoothing": 0.25, "mixup": 0.5, "cutmix": 2.0, "mix_until": 0.75, "soft_labels": "majority"}),
         ({"teachers": ["a", "b"], "teacher_weight": 0.75, "temperature": 4.0, "teacher_sees": "batches"},
          {"teacher": ["a", "b"], "teacher_weight": 0.75, "temperature": 4.0, "teacher_sees": "batches"}),
+        ({"teachers": ["a"], "teacher_data": ["b", "c"]}, {"teacher": ["a"], "teacher_data": ["b", "c"]}),
         ({"early_stop": 7, "monitor": "accuracy", "min_delta": 0.5},
          {"early_stop_patience": 7, "monitor": "accuracy", "min_delta": 0.5}),
         ({"class_weights": "inverse-root"}, {"class_weighting": "inverse_root", "class_weight": []}),
@@ -92,6 +93,7 @@ def test_every_optimizer_can_be_made(name):
         ({"optimizer": "lamb"}, "--optimizer lamb: there are sgd"),
         ({"class_weights": "often"}, '--class-weights "often": expected inverse'),
         ({"solver": "mixupp: 1"}, "--solver: .*mixup"),
+        ({"teacher_data": ["upright"]}, "--teacher-data upright: no teacher is named"),
         ({"train_on": "test"}, '--train-on "test"'),
     ],
 )
