@@ -117,7 +117,16 @@ def find_problem(manifest: dict[str, Any]) -> str | None:
             return f"{split} lacks its count or digest"
     if not all(isinstance(name, str) for name in manifest["classes"]):
         return "classes holds something that is no name"
+    if not _tells_its_parts(manifest.get("source", {})):
+        return "source does not tell what was joined"
     return None
+
+
+def _tells_its_parts(source: Any) -> bool:
+    joined = source.get("joined", []) if isinstance(source, dict) else None
+    return isinstance(joined, list) and all(
+        isinstance(part, dict) and isinstance(part.get("preprocessing"), dict) for part in joined
+    )
 
 
 def _tells_its_files(facts: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, n
     assert own.shape == (300, 48 * 48)
     assert np.array_equal(other, 255 - own)
     assert Preparations.open([tmp_path / "both", negative_data]).suited_to(two_models[0]).folder == tmp_path / "both"
+
+
+@pytest.mark.parametrize("source", ["here", {"joined": 3}, {"joined": [{}]}, {"joined": [{"preprocessing": "none"}]}])
+def test_a_manifest_that_does_not_tell_its_parts_is_damaged(stripes_data, tmp_path, source):
+    manifest = json.loads((stripes_data / "manifest.json").read_text()) | {"source": source}
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataSetError, match="source does not tell what was joined"):
+        Preparations.open([folder])
 
 
 def test_a_face_may_be_counted_twice():
