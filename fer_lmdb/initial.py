@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import models
+from fer_lmdb import models, widening
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import LabelScheme, difference
 
@@ -38,7 +38,9 @@ class Initial:
         return f"{len(self.loaded)} layers start from {self.source}; freshly filled: {fresh}"
 
 
-def load_into(net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_classifier: bool = False) -> Initial:
+def load_into(
+    net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_classifier: bool = False, widen: bool = False
+) -> Initial:
     """Copy a model's weights into the layers of the same name.
 
     Args:
@@ -46,13 +48,19 @@ def load_into(net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_clas
         name_or_path: a Caffe .caffemodel, or whatever `models.load` takes.
         scheme: the labels that the net shall learn.
         fresh_classifier: leave the layers whose outputs are the classes as they are filled.
+        widen: let layers with more channels begin with the model's in their first ones.
     Raises:
-        RunError: no layer fits, or the model's labels are others and its classifier is not to be left out.
+        RunError: no layer fits, the model's labels are others and its classifier is not to be left out, or the net
+            cannot be widened.
         WeightsError: a layer of a caffemodel has the name but not the shape of one of the net (Caffe's rule).
         ModelError, FileError: there is no such model, or it is damaged.
     """
     last = {layer.name for layer in pl.zoo.classifiers(net.parameter_message)} if fresh_classifier else set()
+    if widen:
+        widening.check(net)
     if Path(name_or_path).suffix == ".caffemodel":
+        if widen:
+            raise RunError(f"--init {name_or_path} --widen: a caffemodel's layers have to have the net's own shapes")
         loaded = _load_caffemodel(net, name_or_path, last)
     else:
         model = models.load(name_or_path)
@@ -62,7 +70,7 @@ def load_into(net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_clas
                 f"--init {name_or_path}: its labels are not those of the data set ({why}); "
                 "--fresh-classifier takes its other layers and begins the last one afresh"
             )
-        loaded = _copy(model.weights, net, last)
+        loaded = _copy(model.weights, net, last, widen=widen)
     if not loaded:
         raise RunError(f"--init {name_or_path}: none of its layers has the name and shape of a layer of this net")
     return Initial(str(name_or_path), loaded, [name for name in net.params if name not in loaded])
@@ -80,16 +88,20 @@ def _load_caffemodel(net: pl.Net, path: str, left_out: set[str]) -> list[str]:
 
 
 @torch.no_grad()
-def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net, left_out: set[str]) -> list[str]:
+def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net, left_out: set[str], *, widen: bool) -> list[str]:
     """Copy the blobs of layers that fit as a whole."""
+    types = {layer.name: layer.type for layer in net.parameter_message.layer}
     loaded = []
     for layer, blobs in net.params.items():
-        if layer in left_out:
+        sources = [weights[f"{layer}/{i}"] for i in range(len(blobs)) if f"{layer}/{i}" in weights]
+        if layer in left_out or len(sources) != len(blobs):
             continue
-        pairs = [(blob, weights.get(f"{layer}/{i}")) for i, blob in enumerate(blobs)]
-        fitting = [(blob, source) for blob, source in pairs if source is not None and source.shape == blob.shape]
-        if len(fitting) == len(blobs):
-            for blob, source in fitting:
+        if all(source.shape == blob.shape for source, blob in zip(sources, blobs, strict=True)):
+            for blob, source in zip(blobs, sources, strict=True):
                 blob.copy_(source)
-            loaded.append(layer)
+        elif widen and widening.fits(sources, blobs):
+            widening.widen(types[layer], sources, blobs)
+        else:
+            continue
+        loaded.append(layer)
     return loaded

@@ -82,7 +82,8 @@ class Session:
         return pl.Net(net, phase="TRAIN", input_shapes=own).train()
 
     def _load_initial(self, name: str) -> Initial:
-        return load_into(self.net, name, self.data.scheme, fresh_classifier=self.plan.options.fresh_classifier)
+        wishes = self.plan.options
+        return load_into(self.net, name, self.data.scheme, fresh_classifier=wishes.fresh_classifier, widen=wishes.widen)
 
     def _read_batches(self, splits: list[str]) -> Batches | StreamedBatches:
         if self.loading.streams(self.data, splits):

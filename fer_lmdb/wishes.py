@@ -39,6 +39,7 @@ class Options:
     seed: int = 0
     init: str | None = None
     fresh_classifier: bool = False
+    widen: bool = False
     train_on: str = "train"
     precision: str = "auto"
     device: str = "auto"
@@ -139,6 +140,9 @@ def check(options: Options) -> None:
     Raises:
         RunError: the first of them, by the flag that it was typed with.
     """
+    for name in ("fresh_classifier", "widen"):
+        if getattr(options, name) and options.init is None:
+            raise RunError(f"{flag_of(name)} says how to begin with another model's weights; add --init MODEL")
     if options.train_on not in TRAIN_ON:
         raise RunError(f'--train-on "{options.train_on}": expected {" or ".join(TRAIN_ON)}')
     for name, (holds, text) in RANGES.items():

@@ -32,6 +32,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     run("--seed", type=int, default=0, show_default=True, help="Decides weights, order, augmentation and dropout."),
     run("--init", type=MODEL, help="Fine-tune: start from a model's or a .caffemodel's weights."),
     run("--fresh-classifier", is_flag=True, help="With --init: begin the last layer afresh, as other classes need it."),
+    run("--widen", is_flag=True, help="With --init: a net with more channels begins as the narrower model."),
     run(
         "--train-on",
         type=click.Choice(["train", "train+val"]),

@@ -15,12 +15,13 @@ from prototxt_like.errors import FileError, NetError
 from prototxt_like.state import filter_net, state_of
 
 NAMES = pl.zoo.names()
-# Systems that the zoo rebuilds, and four nets of our own.
+# Systems that the zoo rebuilds, and five nets of our own.
 EXPECTED = {
     "emonet",
     "emonet_extend",
     "face_emotion_net",
     "fer_conv12",
+    "fer_conv12_wide",
     "fer_conv8",
     "fer_mini",
     "fer_resnet",
@@ -33,11 +34,20 @@ EXPECTED = {
     "wide_cnn",
 }
 # Nets whose train_val uses fields or layers that real Caffe does not know.
-EXTENDED = {"emonet", "emonet_extend", "fer_conv12", "fer_conv8", "fer_mini", "fer_resnet", "vgg16_noise"}
+EXTENDED = {
+    "emonet",
+    "emonet_extend",
+    "fer_conv12",
+    "fer_conv12_wide",
+    "fer_conv8",
+    "fer_mini",
+    "fer_resnet",
+    "vgg16_noise",
+}
 # Nets so small that they can be seen to learn within a second or two.
 QUICK = {"face_emotion_net", "fer_mini", "shallow_cnn", "wide_cnn"}
 # Nets with branches behind a Scale of 0, whose weights hardly change in the first steps.
-BEGINS_AS_NOTHING = {"fer_conv12"}
+BEGINS_AS_NOTHING = {"fer_conv12", "fer_conv12_wide"}
 IN_TRAINING_ALONE = {"GaussianNoise"}
 
 
@@ -200,3 +210,8 @@ def test_fer_conv12_begun_with_fer_conv8s_weights_says_what_fer_conv8_says() -> 
             blob.data.copy_(given)
     face = torch.randn(1, 1, 44, 44, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(large(data=face)["prob"], small(data=face)["prob"], atol=1e-6)
+
+
+def test_fer_conv12_wide_has_fer_conv12s_layers() -> None:
+    narrow, wide = (pl.zoo.load(name) for name in ("fer_conv12", "fer_conv12_wide"))
+    assert [(layer.name, layer.type) for layer in narrow.layer] == [(layer.name, layer.type) for layer in wide.layer]
