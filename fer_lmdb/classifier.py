@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
+from fer_lmdb import views
 from fer_lmdb.errors import ModelError
 
 if TYPE_CHECKING:
     from fer_lmdb.models import Model
 
 BATCH = 256
-VIEWS = (1, 2, 10)
 SMALLEST_LIMIT = 1 << 26
 """Values in a blob, and in all parameters of a net, that any model may ask for: 256 MB."""
 
@@ -49,7 +49,6 @@ class Classifier:
         parameter = pl.parse_transform(model.transform_text)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
-        self.crop = parameter.crop_size
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy blobs into the net, and merge into its convolutions what can be.
@@ -77,15 +76,14 @@ class Classifier:
 
         Args:
             faces: (N, 1, H, W) uint8, grey, of the size that the model was trained on.
-            tta: number of views whose probabilities are averaged: 1 (centre), 2 (and its mirror),
-                10 (four corners and centre, each mirrored too).
+            tta: number of views whose probabilities are averaged: 1, 2, 4 or 10, as `fer_lmdb.views` says.
         Returns:
             (N, classes) float32; each row sums to 1.
         Raises:
             ModelError: a number of views that does not exist.
         """
-        if tta not in VIEWS:
-            raise ModelError(f"{tta} views asked for; there are {', '.join(map(str, VIEWS))}")
+        if tta not in views.COUNTS:
+            raise ModelError(f"{tta} views asked for; there are {', '.join(map(str, views.COUNTS))}")
         faces = torch.as_tensor(faces)
         rows = [self._batch(faces[start : start + BATCH].to(self.device), tta) for start in range(0, len(faces), BATCH)]
         if not rows:
@@ -93,8 +91,8 @@ class Classifier:
         return torch.cat(rows).cpu().numpy()
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
-        views = self._views(faces, tta)
-        return torch.stack([self.outputs(view) for view in views]).mean(dim=0)
+        outputs = [self.outputs(view) for view in views.of(faces, self.transform, tta)]
+        return torch.stack(outputs).mean(dim=0)
 
     def outputs(self, data: torch.Tensor) -> torch.Tensor:
         """Return the probabilities of faces that are transformed already.
@@ -109,15 +107,3 @@ class Classifier:
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             (output,) = self.net(**{name: data}).values()
         return output.reshape(len(data), -1).float()
-
-    def _views(self, faces: torch.Tensor, tta: int) -> list[torch.Tensor]:
-        if tta == 10:
-            crops = [self.transform.at(faces, top, left) for top, left in self._five_crops(faces)]
-        else:
-            crops = [self.transform(faces)]
-        return crops if tta == 1 else crops + [crop.flip(-1) for crop in crops]
-
-    def _five_crops(self, faces: torch.Tensor) -> list[tuple[int, int]]:
-        height, width = faces.shape[-2:]
-        bottom, right = height - (self.crop or height), width - (self.crop or width)
-        return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]

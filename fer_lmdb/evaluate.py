@@ -31,7 +31,7 @@ class View:
     """How models look at faces.
 
     Attributes:
-        tta: views averaged per face, 1, 2 or 10.
+        tta: views averaged per face, 1, 2, 4 or 10.
         device: auto, cpu or cuda.
         precision: float32, bfloat16, or auto for the faster one.
     """
@@ -76,7 +76,7 @@ def evaluate(
         data: a data set folder, or several with the same faces prepared in different ways: every model looks at
             those of its own kind, and the first one's are counted.
         split: train, val or test.
-        tta: views averaged per face, 1, 2 or 10.
+        tta: views averaged per face, 1, 2, 4 or 10.
         device: auto, cpu or cuda.
         weights: of the ensemble's members; None for all alike.
         fit_on: the split that the weights are fitted on, "val"; None where they are not.

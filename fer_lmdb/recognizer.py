@@ -43,7 +43,7 @@ class Recognizer:
         detector: another detector than the model's; "none" takes every picture as one face.
         min_face: side of the smallest face looked for, in pixels; None goes by the size of each picture.
         threshold: probability 0-1 below which an expression is called "uncertain".
-        tta: views averaged per face: 1, 2 or 10.
+        tta: views averaged per face: 1, 2, 4 or 10.
         device: "auto", "cpu", "cuda", ...
         precision: what the nets compute in: "float32", "bfloat16", or "auto" for bfloat16 where the processor is fast
             at it.

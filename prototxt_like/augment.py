@@ -52,7 +52,7 @@ class Window:
     """Where each picture is cut.
 
     Args:
-        top: (N,) int64, first row.
+        top: (N,) int64, first row; (1,) where it is the same for all.
         left: (N,) int64, first column.
         height: rows of the result.
         width: columns of the result.
@@ -77,6 +77,14 @@ def draw_window(draw: Draw, size: Sequence[int], crop: tuple[int, int], *, mirro
     """
     top, left = draw.integer(size[0] - crop[0] + 1), draw.integer(size[1] - crop[1] + 1)
     return Window(top, left, *crop, draw.chance(0.5) if mirror else None)
+
+
+def centre_window(values: Tensor, height: int, width: int) -> Window:
+    """The middle of all pictures of a batch; one window for all of them, nothing mirrored."""
+    top, left = (values.shape[-2] - height) // 2, (values.shape[-1] - width) // 2
+    return Window(
+        torch.tensor([top], device=values.device), torch.tensor([left], device=values.device), height, width, None
+    )
 
 
 def cut(values: Tensor, window: Window) -> Tensor:
@@ -124,13 +132,28 @@ def draw_affine(draw: Draw, rotation: float, zoom: float, shift: float, shear: f
     return torch.stack([first, second], dim=1)
 
 
+def turn_and_zoom(degrees: float, zoom: float, device: torch.device) -> Tensor:
+    """The affine map that turns and zooms all pictures of a batch alike, as `draw_affine` writes it.
+
+    Args:
+        degrees: angle; clockwise if positive.
+        zoom: factor of size; above 1 is nearer.
+        device: of the result.
+
+    Returns:
+        (1, 2, 3) float32.
+    """
+    cosine, sine = math.cos(math.radians(degrees)) / zoom, math.sin(math.radians(degrees)) / zoom
+    return torch.tensor([[[cosine, sine, 0.0], [-sine, cosine, 0.0]]], device=device)
+
+
 def warp(values: Tensor, window: Window, affine: Tensor) -> Tensor:
     """Cut a window out of each picture through an affine map, in one interpolation.
 
     Args:
         values: (N, C, H, W) float32.
         window: where, before the map turns it about its centre.
-        affine: (N, 2, 3), what `draw_affine` gave.
+        affine: (N, 2, 3), what `draw_affine` gave; with a window for all pictures (1, 2, 3).
 
     Returns:
         (N, C, height, width) float32, bilinear; beyond the picture its border goes on.
@@ -146,7 +169,8 @@ def warp(values: Tensor, window: Window, affine: Tensor) -> Tensor:
     linear = affine[:, :, :2] * result / picture[:, None]
     centre = (2 * corner + result) / picture - 1 + 2 * affine[:, :, 2]
     theta = torch.cat([linear, centre[:, :, None]], dim=2)
-    grid = F.affine_grid(theta, [count, channels, window.height, window.width], align_corners=False)
+    grid = F.affine_grid(theta, [len(theta), channels, window.height, window.width], align_corners=False)
+    grid = grid.expand(count, -1, -1, -1)
     return F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -100,6 +100,28 @@ class Transform:
             values -= mean[..., rows, columns] if mean.shape[-2:] == images.shape[-2:] else mean
         return self._finish(values)
 
+    def moved(self, images: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
+        """Transform without anything random, with the pictures turned and zoomed about the centre of the crop.
+
+        Args:
+            images: (N, C, H, W) uint8 or float, 0 to 255.
+            degrees: angle; clockwise if positive.
+            zoom: factor of size; above 1 is nearer.
+
+        Returns:
+            (N, C, crop, crop) float32 in fresh memory, from one bilinear interpolation, as augmentation makes it.
+
+        Raises:
+            ShapeMismatch: pictures smaller than the crop, or of another size than the mean.
+        """
+        height, width = self._crop_of(images)
+        values = self._floats(images)
+        mean = self._mean_for(images)
+        if mean is not None:
+            values -= mean
+        window = augment.centre_window(images, height, width)
+        return self._finish(augment.warp(values, window, augment.turn_and_zoom(degrees, zoom, images.device)))
+
     def _train(self, images: Tensor, height: int, width: int, generator: torch.Generator | None) -> Tensor:
         parameter = self.parameter
         values = self._floats(images)

@@ -45,7 +45,11 @@ fer-lmdb evaluate runs/a --explain-78
     help="Choose models on val; open test once, for a model that is final.",
 )
 @click.option(
-    "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
+    "--tta",
+    type=click.Choice(["1", "2", "4", "10"]),
+    default="1",
+    show_default=True,
+    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, 10 are the classic crops.",
 )
 @click.option(
     "--classes",

@@ -60,7 +60,11 @@ find . -name '*.png' | fer-lmdb predict - --json
     help='Call a face "uncertain" whose best probability is lower.  [default: 0]',
 )
 @click.option(
-    "--tta", type=click.Choice(["1", "2", "10"]), default="1", show_default=True, help="Views per face, averaged."
+    "--tta",
+    type=click.Choice(["1", "2", "4", "10"]),
+    default="1",
+    show_default=True,
+    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, 10 are the classic crops.",
 )
 @click.option(
     "--detector", type=DETECTOR, help="Face detector; none takes each picture as one face.  [default: the model's]"

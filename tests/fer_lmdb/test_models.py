@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -83,8 +84,23 @@ def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
     with torch.no_grad():
         expected = torch.stack([next(iter(classifier.net(data=view).values())) for view in views]).mean(dim=0)
     assert np.allclose(classifier.probabilities(images, tta=10), expected.numpy(), atol=1e-5)
-    with pytest.raises(ModelError, match="1, 2, 10"):
+    with pytest.raises(ModelError, match="1, 2, 4, 10"):
         classifier.probabilities(images, tta=3)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_few_views_are_the_mean_of_zoomed_and_turned_faces(model, faces, count):
+    classifier = model.classifier()
+    image = faces.images[3, 0].astype(np.float32) - model.mean[0]
+    views = []
+    for degrees, zoom in [(0, 1.08), (0, 0.93), (8, 1), (-8, 1)][:count]:  # OpenCV turns counter-clockwise
+        move = cv2.getRotationMatrix2D((23.5, 23.5), degrees, zoom)
+        views.append(cv2.warpAffine(image, move, (48, 48), borderMode=cv2.BORDER_REPLICATE)[3:45, 3:45])
+    views[1::2] = [view[:, ::-1] for view in views[1::2]]
+    with torch.no_grad():
+        (expected,) = classifier.net(data=torch.from_numpy(np.stack(views))[:, None]).values()
+    found = classifier.probabilities(faces.images[3:4], tta=count)
+    assert np.allclose(found, expected.mean(dim=0).numpy(), atol=2e-3)  # OpenCV's places are rounded to 1/32
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 200, b"\x80\x04pickle"])

@@ -88,6 +88,21 @@ def test_centre_crop_equals_caffes_deploy_input(shared: Path) -> None:
     np.testing.assert_allclose(found.numpy(), data, atol=2e-5)
 
 
+def test_moved_pictures_are_turned_clockwise_and_zoomed_about_the_crops_centre() -> None:
+    pictures = torch.randint(0, 256, (3, 1, 12, 12), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    mean = torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(2)) * 255
+    transform = pl.Transform(pl.parse_transform("crop_size: 8 scale: 0.5"), "TEST", mean=mean)
+    straight = transform(pictures)
+    assert torch.allclose(transform.moved(pictures), straight, atol=1e-4)
+    assert torch.allclose(transform.moved(pictures, degrees=90), straight.rot90(-1, (2, 3)), atol=1e-3)
+    assert torch.allclose(transform.moved(pictures, degrees=-180), straight.rot90(2, (2, 3)), atol=1e-3)
+    # Three times as near: every third pixel is one of the original, the middle ones of the crop.
+    near = pl.Transform(pl.parse_transform("crop_size: 6 scale: 0.5"), "TEST", mean=mean).moved(pictures, zoom=3)
+    assert torch.allclose(near[..., 1::3, 1::3], straight[..., 3:5, 3:5], atol=1e-3)
+    with pytest.raises(pl.ShapeMismatch, match="does not fit"):
+        transform.moved(pictures[..., :7], degrees=6)
+
+
 def test_mean_file_mean_values_and_scale(tmp_path: Path) -> None:
     mean = np.random.default_rng(0).uniform(0, 255, (3, 11, 13)).astype(np.float32)
     pl.write_mean(mean, tmp_path / "mean.binaryproto")
