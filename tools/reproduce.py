@@ -55,30 +55,44 @@ CONV8 = (
     *TEACHERS,
     Training("fer_conv8", "fer2013", f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}"),
 )
+CONV12 = (
+    *CONV8,
+    Training("conv8-as-is", "fer2013-as-is", "--model fer_conv8 --seed 1"),
+    Training(
+        "conv8-as-is-taught",
+        "fer2013-as-is",
+        f"--model fer_conv8 --seed 3 --epochs 28 --base-lr 0.05 --init {RUNS}/fer_conv8 "
+        f"--teacher {RUNS}/fer_conv8 --teacher-weight 0.7 --temperature 2",
+        ("fer2013",),
+    ),
+    Training(
+        "fer_conv12",
+        "fer2013-both",
+        f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-taught --teacher {RUNS}/fer_conv8 "
+        f"--teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
+        "--teacher-weight 0.7 --temperature 2",
+        ("fer2013", "fer2013-as-is", "fer2013-arcface"),
+    ),
+)
+FIVE = (
+    f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is "
+    f"--teacher face_emotion_net --teacher {RUNS}/fer_conv12 --teacher-weight 0.7 --temperature 2"
+)
 #: What leads to a model; the last training is the model's own.
 RECIPES = {
     "face_emotion_net": (Training("face_emotion_net", "fer2013-arcface", "--model face_emotion_net --epochs 150"),),
     "fer_conv8": CONV8,
-    "fer_conv12": (
-        *CONV8,
-        Training("conv8-as-is", "fer2013-as-is", "--model fer_conv8 --seed 1"),
+    "fer_conv12": CONV12,
+    "fer_mini": (
+        *CONV12,
+        Training("mini-0", "fer2013", f"--model fer_mini {TAUGHT}"),
         Training(
-            "conv8-as-is-taught",
-            "fer2013-as-is",
-            f"--model fer_conv8 --seed 3 --epochs 28 --base-lr 0.05 --init {RUNS}/fer_conv8 "
-            f"--teacher {RUNS}/fer_conv8 --teacher-weight 0.7 --temperature 2",
-            ("fer2013",),
-        ),
-        Training(
-            "fer_conv12",
-            "fer2013-both",
-            f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-taught --teacher {RUNS}/fer_conv8 "
-            f"--teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
-            "--teacher-weight 0.7 --temperature 2",
-            ("fer2013", "fer2013-as-is", "fer2013-arcface"),
+            "fer_mini",
+            "fer2013",
+            f"--model fer_mini --seed 5 --epochs 70 --init {RUNS}/mini-0 {FIVE}",
+            ("fer2013-as-is", "fer2013-arcface"),
         ),
     ),
-    "fer_mini": (*TEACHERS, Training("fer_mini", "fer2013", f"--model fer_mini {TAUGHT}")),
     "fer_conv8_ferplus": (
         TEACHERS[1],
         Training(
@@ -100,7 +114,7 @@ def commands(model: str, csv: str, votes: str) -> Iterator[list[str]]:
             yield from make(name, known, made)
         yield train(training)
     for subject in (str(RUNS / training.run), model):
-        yield ["evaluate", subject, "--data", str(DATA / training.data), "--tta", "10"]
+        yield ["evaluate", subject, "--data", str(DATA / training.data), "--tta", "4"]
 
 
 def make(name: str, known: dict[str, str], made: set[str]) -> Iterator[list[str]]:
