@@ -49,6 +49,7 @@ class Classifier:
         parameter = pl.parse_transform(model.transform_text)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
+        self.reach = views.Reach.of(model.augmentation)
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy blobs into the net, and merge into its convolutions what can be.
@@ -91,7 +92,7 @@ class Classifier:
         return torch.cat(rows).cpu().numpy()
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
-        outputs = [self.outputs(view) for view in views.of(faces, self.transform, tta)]
+        outputs = [self.outputs(view) for view in views.of(faces, self.transform, tta, self.reach)]
         return torch.stack(outputs).mean(dim=0)
 
     def outputs(self, data: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
@@ -69,6 +70,20 @@ class Model:
     def parameters(self) -> int:
         """Return the number of stored weights."""
         return sum(tensor.numel() for tensor in self.weights.values())
+
+    @property
+    def augmentation(self) -> pl.TransformationParameter:
+        """Return how the training moved and lit its faces; an empty one where the file does not say.
+
+        Raises:
+            ModelError: what the file says is no transform_param.
+        """
+        recipe = self.facts.get("recipe")
+        text = recipe.get("transform", "") if isinstance(recipe, dict) else ""
+        try:
+            return pl.Transform(pl.parse_transform(str(text)), "TRAIN").parameter
+        except pl.PrototxtLikeError as error:
+            raise ModelError(f"{self.name}: the recipe's transform is damaged: {error}") from None
 
     def halved(self) -> Model:
         """Return the same model with its large blobs in half precision."""

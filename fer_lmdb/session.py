@@ -227,7 +227,12 @@ class Session:
         """Return the net as it stands as a model."""
         facts = {
             "init": self.initial.to_dict() if self.initial else None,
-            "recipe": {**self.plan.to_dict(), "solver": pl.to_text(self.plan.solver), "precision": str(self.dtype)},
+            "recipe": {
+                **self.plan.to_dict(),
+                "solver": pl.to_text(self.plan.solver),
+                "transform": pl.to_text(_without_mean_file(self.transform_parameter)),
+                "precision": str(self.dtype),
+            },
             "data": self.data.facts(),
             "versions": versions(),
             "selected": "highest validation accuracy" if self.validation is not None else "last epoch",

@@ -5,40 +5,72 @@
 4   these, and the middle turned to one side, and its mirror image turned to the other
 10  the four corners and the middle, each with its mirror image (Krizhevsky and others, 2012)
 
-Two or four views that differ in more than one way are worth more than ten crops: docs/experiments.md.
+Views help as far as the training knows them, so 2 and 4 zoom and turn a part of the way that the training did. A net
+that was trained without either gets the middle and its mirror image, for 2 as for 4. Two or four views that
+differ in more than one way are worth more than ten crops: docs/experiments.md.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from torch import Tensor
 
 import prototxt_like as pl
 
 COUNTS = (1, 2, 4, 10)
-NEARER, FARTHER = 1.08, 0.93
-TURN = 8.0  # degrees
+NEARER, FARTHER = 0.8, 0.7  # of the training's zoom
+TURN = 2 / 3  # of the training's rotation
 
 
-def of(faces: Tensor, transform: pl.Transform, count: int) -> list[Tensor]:
+@dataclass(frozen=True)
+class Reach:
+    """How far views differ: factors of size, and an angle in degrees."""
+
+    nearer: float = 1.0
+    farther: float = 1.0
+    degrees: float = 0.0
+
+    @classmethod
+    def of(cls, augmentation: pl.TransformationParameter) -> Reach:
+        """Return the reach for a net that was trained with this augmentation."""
+        zoom = augmentation.zoom
+        return cls(1 + NEARER * zoom, 1 - FARTHER * zoom, TURN * augmentation.rotation)
+
+    def moves(self, count: int) -> list[tuple[float, float, bool]]:
+        """Return factor, angle and whether it is mirrored for 2 or 4 views; equal ones once."""
+        moves = [
+            (self.nearer, 0.0, False),
+            (self.farther, 0.0, True),
+            (1.0, -self.degrees, False),
+            (1.0, self.degrees, True),
+        ]
+        return list(dict.fromkeys(moves[:count]))
+
+
+def of(faces: Tensor, transform: pl.Transform, count: int, reach: Reach) -> list[Tensor]:
     """Cut and normalise faces, once for each view.
 
     Args:
         faces: (N, 1, H, W) uint8, grey.
         transform: the model's, of the TEST phase.
         count: one of ``COUNTS``.
+        reach: how far the views of 2 and 4 differ.
 
     Returns:
-        `count` batches of (N, C, crop, crop) float32.
+        Batches of (N, C, crop, crop) float32.
     """
     if count == 1:
         return [transform(faces)]
     if count == 10:
         crops = [transform.at(faces, top, left) for top, left in _corners_and_middle(faces, transform)]
         return crops + [crop.flip(-1) for crop in crops]
-    views = [transform.moved(faces, zoom=NEARER), transform.moved(faces, zoom=FARTHER).flip(-1)]
-    if count == 4:
-        views += [transform.moved(faces, degrees=-TURN), transform.moved(faces, degrees=TURN).flip(-1)]
-    return views
+    return [_moved(faces, transform, *move) for move in reach.moves(count)]
+
+
+def _moved(faces: Tensor, transform: pl.Transform, zoom: float, degrees: float, mirrored: bool) -> Tensor:
+    moved = transform(faces) if (zoom, degrees) == (1, 0) else transform.moved(faces, zoom=zoom, degrees=degrees)
+    return moved.flip(-1) if mirrored else moved
 
 
 def _corners_and_middle(faces: Tensor, transform: pl.Transform) -> list[tuple[int, int]]:

@@ -49,7 +49,7 @@ fer-lmdb evaluate runs/a --explain-78
     type=click.Choice(["1", "2", "4", "10"]),
     default="1",
     show_default=True,
-    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, 10 are the classic crops.",
+    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, as the training did; 10 are crops.",
 )
 @click.option(
     "--classes",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fer_lmdb import models
+from fer_lmdb import models, train
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import ModelError
 
@@ -88,9 +89,13 @@ def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
         classifier.probabilities(images, tta=3)
 
 
+def with_augmentation(model, transform):
+    return replace(model, facts={**model.facts, "recipe": {"transform": transform}})
+
+
 @pytest.mark.parametrize("count", [2, 4])
 def test_few_views_are_the_mean_of_zoomed_and_turned_faces(model, faces, count):
-    classifier = model.classifier()
+    classifier = with_augmentation(model, "rotation: 12 zoom: 0.1").classifier()
     image = faces.images[3, 0].astype(np.float32) - model.mean[0]
     views = []
     for degrees, zoom in [(0, 1.08), (0, 0.93), (8, 1), (-8, 1)][:count]:  # OpenCV turns counter-clockwise
@@ -101,6 +106,29 @@ def test_few_views_are_the_mean_of_zoomed_and_turned_faces(model, faces, count):
         (expected,) = classifier.net(data=torch.from_numpy(np.stack(views))[:, None]).values()
     found = classifier.probabilities(faces.images[3:4], tta=count)
     assert np.allclose(found, expected.mean(dim=0).numpy(), atol=2e-3)  # OpenCV's places are rounded to 1/32
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_net_that_was_not_trained_with_moved_faces_sees_none(model, faces, count):
+    classifier = with_augmentation(model, "mirror: true").classifier()
+    middle = torch.from_numpy(faces.images[:5] - model.mean)[..., 3:45, 3:45].float()
+    with torch.no_grad():
+        expected = sum(next(iter(classifier.net(data=view).values())) for view in (middle, middle.flip(-1))) / 2
+    assert np.allclose(classifier.probabilities(faces.images[:5], tta=count), expected.numpy(), atol=1e-5)
+
+
+def test_a_run_says_how_it_moved_its_faces(options, tmp_path):
+    run = train.train(replace(options, epochs=1, rotation=9.0, zoom=0.05), tmp_path / "run").run
+    augmentation = models.load(run.path).augmentation
+    assert (augmentation.rotation, augmentation.mirror) == (9, True)
+    assert augmentation.zoom == pytest.approx(0.05)
+    assert not augmentation.mean_file
+
+
+@pytest.mark.parametrize("transform", ["zoom: 3", "zoom: nan", "rotation: ten", 7])
+def test_an_augmentation_that_is_none_is_one_clear_error(model, transform):
+    with pytest.raises(ModelError, match="the recipe's transform is damaged: "):
+        with_augmentation(model, transform).classifier()
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 200, b"\x80\x04pickle"])
