@@ -54,7 +54,7 @@ def test_runs_and_teachers_are_made_before_they_are_needed() -> None:
 
 def test_data_sets_are_made_once_and_before_they_are_needed() -> None:
     made: list[str] = []
-    for words in TOOL["commands"]("fer_conv12", "faces.csv", "votes.csv"):
+    for words in TOOL["commands"]("fer_conv12_wide", "faces.csv", "votes.csv"):
         if words[0] in ("build", "join"):
             assert [folder for folder in words if folder.startswith("data/") and folder != words[-1]] == (
                 made[:2] if words[0] == "join" else []

@@ -82,7 +82,16 @@ FIVE = (
 RECIPES = {
     "face_emotion_net": (Training("face_emotion_net", "fer2013-arcface", "--model face_emotion_net --epochs 150"),),
     "fer_conv8": CONV8,
-    "fer_conv12": CONV12,
+    "fer_conv12_wide": (
+        *CONV12,
+        Training(
+            "fer_conv12_wide",
+            "fer2013-both",
+            "--model fer_conv12_wide --seed 6 --epochs 18 --base-lr 0.05 --warmup 1 "
+            f"--init {RUNS}/fer_conv12 --widen {FIVE}",
+            ("fer2013", "fer2013-as-is", "fer2013-arcface"),
+        ),
+    ),
     "fer_mini": (
         *CONV12,
         Training("mini-0", "fer2013", f"--model fer_mini {TAUGHT}"),
