@@ -5,7 +5,7 @@ probabilities and the net's, both with their scores divided by the temperature T
 gradients as large as the first's. Several teachers are averaged.
 
 What the teachers look at is `teacher_sees`:
-    faces     every face once, whole, in ten views, each teacher through its own crop and normalisation; costs one
+    faces     every face once, whole, in four views, each teacher through its own crop and normalisation; costs one
               pass before the training, and the result is kept in the run folder. The default. A teacher that knows
               another kind of face looks at the same faces in a data set of `teacher_data`.
     batches   the augmented and mixed faces that the net sees, in every iteration; the truer lesson, at the price of
@@ -32,7 +32,7 @@ from fer_lmdb.preparations import Faces, Preparations
 from fer_lmdb.targets import softmax_losses
 
 SEES = ("faces", "batches")
-VIEWS = 10
+VIEWS = 4  # better than ten crops, and cheaper: docs/experiments.md
 TOP = "taught"
 
 
@@ -84,7 +84,7 @@ def look_at(
     device: torch.device,
     precision: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Return what the teachers say of whole faces, in ten views.
+    """Return what the teachers say of whole faces, in four views.
 
     Args:
         teachers: each crops and normalises in its own way.

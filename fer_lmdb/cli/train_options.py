@@ -101,7 +101,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     teacher(
         "--teacher-sees",
         type=click.Choice(["faces", "batches"]),
-        help="faces: each face once, in ten views; batches: the augmented faces of every iteration.  [default: faces]",
+        help="faces: each face once, in four views; batches: the augmented faces of every iteration.  [default: faces]",
     ),
     teacher(
         "--teacher-data",
