@@ -67,5 +67,23 @@ def variable_of(option: click.Option, command: str) -> str:
     return f"{variable_prefix(command)}_{_longest_flag(option).lstrip('-').replace('-', '_').upper()}"
 
 
+def options_given(context: click.Context) -> list[str]:
+    """Return the options that were typed, as words to be typed again; -v and -q aside."""
+    words: list[str] = []
+    for option in context.command.params:
+        name = option.name or ""
+        if not isinstance(option, click.Option) or name not in context.params:
+            continue
+        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        if option.is_flag:
+            words.append(max(option.opts if value else option.secondary_opts, key=len))
+            continue
+        for single in value if option.multiple else [value]:
+            words += [_longest_flag(option), str(single)]
+    return words
+
+
 def _longest_flag(option: click.Option) -> str:
     return max(option.opts, key=len)

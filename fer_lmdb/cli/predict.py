@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.command import Command
+from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.output import emit, next_step, note, out_console, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
@@ -123,9 +123,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         click.echo(f"{failed} of {files} could not be read.", err=True)
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
-        named = [word for model in models for word in ("--model", model)]
-        words = ["fer-lmdb", "predict", paths[0], *named, "--save", f"annotated{Path(paths[0]).suffix}"]
-        next_step(shlex.join(words))
+        words = [*options_given(context), "--save", f"annotated{Path(paths[0]).suffix}"]
+        next_step(shlex.join(["fer-lmdb", "predict", paths[0], *words]))
 
 
 def _predict(

@@ -72,9 +72,9 @@ def test_terminal_output(predict, album: Path) -> None:
 
 def test_what_comes_next_can_be_typed_as_it_stands(predict, trained, album: Path, tmp_path: Path) -> None:
     shutil.copy(album / "one.png", tmp_path / "my face.png")
-    said = predict(tmp_path / "my face.png").stderr
-    path = f"'{tmp_path}/my face.png'"
-    assert said == f"Next: fer-lmdb predict {path} --model {trained.run.path} --save annotated.png\n"
+    said = predict(tmp_path / "my face.png", "--tta", 2, "--top", 3).stderr
+    path, options = f"'{tmp_path}/my face.png'", f"--model {trained.run.path} --top 3 --tta 2 --device cpu"
+    assert said == f"Next: fer-lmdb predict {path} {options} --save annotated.png\n"
 
 
 def test_top_and_threshold(predict, album: Path) -> None:
