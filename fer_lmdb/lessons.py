@@ -23,11 +23,11 @@ from fer_lmdb.whole import replaced
 
 def fit_net(plan: Recipe, targets: Targets, classes: int) -> tuple[pl.NetParameter, dict[str, tuple[int, ...]]]:
     """Return the plan's net with losses that take the targets, and the shapes of the inputs that change."""
+    teachers.check(plan.solver)
     if not targets.soft:
         return plan.net, {}
     net = soften_loss(plan.net)
     if targets.distils:
-        teachers.check(plan.solver)
         net = teachers.teach_loss(net, plan.solver)
     tops = list(data_layer(net, "TRAIN").top)[1:]  # the label, and what the teachers say
     return net, dict.fromkeys(tops, (plan.batch_size, classes))

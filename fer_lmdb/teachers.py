@@ -34,14 +34,18 @@ from fer_lmdb.targets import softmax_losses
 SEES = ("faces", "batches")
 VIEWS = 4  # better than ten crops, and cheaper: docs/experiments.md
 TOP = "taught"
+FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
 
 
 def check(solver: pl.SolverParameter) -> None:
-    """Refuse numbers that make no sense.
+    """Refuse numbers that make no sense, and what would have no effect.
 
     Raises:
-        RunError: a field out of its range.
+        RunError: a field out of its range, or one that speaks of teachers where there are none.
     """
+    idle = [field.name for field, _ in solver.ListFields() if field.name in FIELDS]
+    if idle and not solver.teacher:
+        raise RunError(f"{' and '.join(idle)} without a teacher; name one with --teacher, or leave it out")
     if not 0 <= solver.teacher_weight <= 1:
         raise RunError(f"teacher_weight is {solver.teacher_weight:g}; it has to be a part of the loss, from 0 to 1")
     if not solver.temperature > 0:

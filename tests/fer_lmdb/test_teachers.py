@@ -99,8 +99,14 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"', 'teacher_sees: "batches" teacher_data: "b"'],
 )
 def test_numbers_that_make_no_sense_are_refused(text):
-    with pytest.raises(RunError):
-        teachers.check(pl.parse_solver(text))
+    with pytest.raises(RunError, match="has to be|leave one"):
+        teachers.check(pl.parse_solver(f'teacher: "a" {text}'))
+
+
+def test_what_is_said_of_teachers_needs_one():
+    with pytest.raises(RunError, match="teacher_weight and temperature without a teacher; name one with --teacher"):
+        teachers.check(pl.parse_solver("temperature: 4 teacher_weight: 0.7"))
+    teachers.check(pl.parse_solver("base_lr: 0.1"))
 
 
 def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_path):
