@@ -99,7 +99,7 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"', 'teacher_sees: "batches" teacher_data: "b"'],
 )
 def test_numbers_that_make_no_sense_are_refused(text):
-    with pytest.raises(RunError, match="has to be|leave one"):
+    with pytest.raises(RunError, match=r"has to be|leave one"):
         teachers.check(pl.parse_solver(f'teacher: "a" {text}'))
 
 
