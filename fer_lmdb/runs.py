@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from fer_lmdb.whole import replaced, write_whole
 from prototxt_like.nearest import nearest
 
 RUNS = Path("runs")
+BEGINNING = ("run.json", "solver.prototxt", "train_val.prototxt", "deploy.prototxt", "training.lock")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
@@ -148,6 +149,15 @@ class RunFolder:
             for partial in self.path.glob("*.partial"):
                 partial.unlink(missing_ok=True)
             yield
+
+    def discard_unbegun(self) -> None:
+        """Take back the recipe of a run that was refused before its first step, so that its name is free again."""
+        if self.tensorboard.exists() or self.snapshot.exists():
+            return
+        for name in BEGINNING:
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # something else lies there
+            self.path.rmdir()
 
     def add_figures(self, figures: Mapping[str, Any]) -> None:
         """Append an evaluation to the record."""

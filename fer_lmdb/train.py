@@ -76,8 +76,13 @@ def train(
         RunError: the folder holds a run already, or an option makes no sense.
     """
     with distributed.joined(options.device) as team:
-        path = team.once(lambda: _begin(options, run))
-        return _resume(RunFolder(path), on_progress, loading, team)
+        folder = RunFolder(team.once(lambda: _begin(options, run)))
+        try:
+            return _resume(folder, on_progress, loading, team)
+        except Exception:
+            if team.leads:
+                folder.discard_unbegun()
+            raise
 
 
 def _begin(options: Options, run: str | Path | None) -> Path:

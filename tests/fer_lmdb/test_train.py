@@ -227,6 +227,14 @@ def test_options_that_make_no_sense_are_refused_in_one_line(options, tmp_path, c
         train.train(replace(options, **change), tmp_path / "run")
 
 
+def test_a_refused_run_leaves_nothing_of_its_own(options, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder in (tmp_path / "run", tmp_path):
+        with pytest.raises(RunError, match="temperature without a teacher"):
+            train.train(replace(options, temperature=3.0), folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_a_run_is_not_resumed_on_another_data_set(options, trained, tmp_path):
     config = trained.run.read_config()
     config["data"]["sha256"]["train"] = "other"
