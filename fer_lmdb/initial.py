@@ -70,6 +70,8 @@ def load_into(
                 f"--init {name_or_path}: its labels are not those of the data set ({why}); "
                 "--fresh-classifier takes its other layers and begins the last one afresh"
             )
+        if widen:
+            widening.check_places(model.classifier().whole_net, net)
         loaded = _copy(model.weights, net, last, widen=widen)
     if not loaded:
         raise RunError(f"--init {name_or_path}: none of its layers has the name and shape of a layer of this net")

@@ -57,6 +57,31 @@ def check(net: pl.Net) -> None:
             )
 
 
+def check_places(narrow: pl.Net, wide: pl.Net) -> None:
+    """Refuse inner products that would take one channel's places for another's: both nets have to have as many.
+
+    Raises:
+        RunError: an inner product over maps of different sizes.
+    """
+    known = _places(narrow)
+    for layer, own in _places(wide).items():
+        if known.get(layer, own) != own:
+            raise RunError(
+                f"--widen: layer {layer} reads maps of {_size(own)}, and of {_size(known[layer])} in the model; "
+                "take a net with the model's crop_size"
+            )
+
+
+def _places(net: pl.Net) -> dict[str, tuple[int, ...]]:
+    """Return height and width of what each inner product reads."""
+    inner = [layer for layer in net.parameter_message.layer if layer.type == "InnerProduct"]
+    return {layer.name: net.shapes[layer.bottom[0]][2:] for layer in inner}
+
+
+def _size(places: Sequence[int]) -> str:
+    return " x ".join(map(str, places)) or "1"
+
+
 def fits(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> bool:
     """Whether a layer's blobs can be the first channels of another's: (out, in, height, width), (out, in) or (out,)."""
     return len(narrow) == len(wide) and all(

@@ -125,6 +125,13 @@ def test_nets_in_which_channels_meet_are_refused(narrow: pl.Net, tmp_path: Path,
         load_into(net(10, layer), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
+def test_an_inner_product_over_other_places_is_refused(narrow: pl.Net, tmp_path: Path) -> None:
+    """Six channels of four values each would be taken for the first values of nine each."""
+    larger = pl.Net(pl.parse_net(text(6).replace("dim: 8 dim: 8", "dim: 12 dim: 12")), phase="TRAIN")
+    with pytest.raises(RunError, match=r"layer fc reads maps of 3 x 3, and of 2 x 2 in the model; take .* crop_size"):
+        load_into(larger, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
+
+
 def test_a_caffemodel_is_not_widened(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"narrow\.caffemodel --widen"):
         load_into(net(10), str(tmp_path / "narrow.caffemodel"), FER2013, widen=True)
