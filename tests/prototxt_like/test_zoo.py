@@ -15,7 +15,7 @@ from prototxt_like.errors import FileError, NetError
 from prototxt_like.state import filter_net, state_of
 
 NAMES = pl.zoo.names()
-# Systems that the zoo rebuilds, and five nets of our own.
+# Systems that the zoo rebuilds, and six nets of our own.
 EXPECTED = {
     "emonet",
     "emonet_extend",
@@ -24,6 +24,7 @@ EXPECTED = {
     "fer_conv12_wide",
     "fer_conv8",
     "fer_mini",
+    "fer_mini_narrow",
     "fer_resnet",
     "inception_v1",
     "resnet34",
@@ -41,11 +42,12 @@ EXTENDED = {
     "fer_conv12_wide",
     "fer_conv8",
     "fer_mini",
+    "fer_mini_narrow",
     "fer_resnet",
     "vgg16_noise",
 }
 # Nets so small that they can be seen to learn within a second or two.
-QUICK = {"face_emotion_net", "fer_mini", "shallow_cnn", "wide_cnn"}
+QUICK = {"face_emotion_net", "fer_mini", "fer_mini_narrow", "shallow_cnn", "wide_cnn"}
 # Nets with branches behind a Scale of 0, whose weights hardly change in the first steps.
 BEGINS_AS_NOTHING = {"fer_conv12", "fer_conv12_wide"}
 IN_TRAINING_ALONE = {"GaussianNoise"}
@@ -212,6 +214,7 @@ def test_fer_conv12_begun_with_fer_conv8s_weights_says_what_fer_conv8_says() -> 
     assert torch.allclose(large(data=face)["prob"], small(data=face)["prob"], atol=1e-6)
 
 
-def test_fer_conv12_wide_has_fer_conv12s_layers() -> None:
-    narrow, wide = (pl.zoo.load(name) for name in ("fer_conv12", "fer_conv12_wide"))
+@pytest.mark.parametrize("names", [("fer_conv12", "fer_conv12_wide"), ("fer_mini_narrow", "fer_mini")])
+def test_a_wider_net_has_the_narrower_ones_layers(names: tuple[str, str]) -> None:
+    narrow, wide = (pl.zoo.load(name) for name in names)
     assert [(layer.name, layer.type) for layer in narrow.layer] == [(layer.name, layer.type) for layer in wide.layer]
