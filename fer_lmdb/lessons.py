@@ -14,7 +14,7 @@ from fer_lmdb import teachers, votes
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.preparations import Preparations
 from fer_lmdb.recipe import Recipe, data_layer
-from fer_lmdb.runs import RunFolder
+from fer_lmdb.runs import TAUGHT, RunFolder
 from fer_lmdb.store import Split
 from fer_lmdb.targets import Targets, soften_loss
 from fer_lmdb.weighting import class_weights
@@ -91,7 +91,7 @@ def ask_teachers(
     """
     if not targets.distils:
         return None
-    solver, kept = plan.solver, folder.path / "taught.safetensors"
+    solver, kept = plan.solver, folder.path / TAUGHT
     if solver.teacher_sees == "batches":
         members = teachers.load(solver.teacher, Preparations.of([data]))
         targets.teach = teachers.Watching(members, plan, mean, device, precision)

@@ -5,6 +5,7 @@ runs/<name>/
     solver.prototxt      the recipe as it ran (file plus command-line options)
     train_val.prototxt   the net as it ran
     deploy.prototxt
+    taught.safetensors   what teachers said of the faces, where there are any
     snapshot.safetensors weights, solver state and place of the newest snapshot
     best.safetensors     model of the best validation accuracy
     last.safetensors     model of the newest epoch
@@ -32,7 +33,8 @@ from fer_lmdb.whole import replaced, write_whole
 from prototxt_like.nearest import nearest
 
 RUNS = Path("runs")
-BEGINNING = ("run.json", "solver.prototxt", "train_val.prototxt", "deploy.prototxt", "training.lock")
+TAUGHT = "taught.safetensors"
+BEGINNING = ("run.json", "solver.prototxt", "train_val.prototxt", "deploy.prototxt", TAUGHT, "training.lock")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
