@@ -16,6 +16,7 @@ Source: Hinton et al., Distilling the knowledge in a neural network (arXiv 1503.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,14 +61,14 @@ def load(names: Sequence[str], sets: Preparations) -> list[Model]:
     """Load the teachers, and make sure that they speak of the same classes and faces as the data sets.
 
     Args:
-        names: of the models.
+        names: of the models; one that is named twice is loaded once, and stands in the result twice.
         sets: the training's data set, and others with the same faces prepared as a teacher knows them.
     Raises:
         ModelError: there is no such model, or it is damaged.
         RunError: its classes or its faces are others.
     """
-    found = [models.load(name) for name in names]
-    for name, model in zip(names, found, strict=True):
+    found = {name: models.load(name) for name in names}
+    for name, model in found.items():
         data = sets.suited_to(model)
         if why := difference(model.scheme, data.scheme):
             raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
@@ -78,7 +79,7 @@ def load(names: Sequence[str], sets: Preparations) -> list[Model]:
                 "a teacher has to know this kind of face: build the same pictures its way and name them with "
                 "--teacher-data"
             )
-    return found
+    return [found[name] for name in names]
 
 
 def look_at(
@@ -99,7 +100,11 @@ def look_at(
     Returns:
         (N, classes) float32 on that device; rows sum to 1.
     """
-    total = sum(_votes(model, faces, device, precision).astype(np.float64) for model in teachers)
+    counts = Counter(map(id, teachers))  # who counts twice is asked once
+    members = {id(model): model for model in teachers}
+    total = sum(
+        counts[key] * _votes(model, faces, device, precision).astype(np.float64) for key, model in members.items()
+    )
     return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
 
 

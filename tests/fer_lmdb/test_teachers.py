@@ -61,6 +61,18 @@ def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, st
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, stripes_data, monkeypatch):
+    best, last = (str(path) for path in (trained.run.best, trained.run.last))
+    sets = Preparations.open([stripes_data])
+    faces = [sets.read("val")]
+    once = [teachers.look_at(teachers.load([name], sets), faces, 1.0, torch.device("cpu")) for name in (best, last)]
+    asked, vote = [], teachers._votes
+    monkeypatch.setattr(teachers, "_votes", lambda model, *rest: asked.append(model) or vote(model, *rest))
+    found = teachers.look_at(teachers.load([best, last, best], sets), faces, 1.0, torch.device("cpu"))
+    assert len(asked) == 2
+    assert found.numpy() == pytest.approx(((2 * once[0] + once[1]) / 3).numpy(), abs=1e-5)
+
+
 def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
     data = Preparations.open([stripes_data])
     model = models.load(trained.run.path)
