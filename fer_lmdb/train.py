@@ -21,13 +21,14 @@ from fer_lmdb import distributed, recipe, runs, snapshots
 from fer_lmdb.curves import Curves
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.distributed import Team
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import DataSetError, FerLmdbError
 from fer_lmdb.initial import Initial
 from fer_lmdb.loading import Loading
 from fer_lmdb.recipe import Options
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.session import Session, versions
 from fer_lmdb.signals import stop_on_signal
+from prototxt_like.errors import PrototxtLikeError
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def train(
         folder = RunFolder(team.once(lambda: _begin(options, run)))
         try:
             return _resume(folder, on_progress, loading, team)
-        except Exception:
+        except (FerLmdbError, PrototxtLikeError):  # a refusal; after a full disk, say, --resume can go on
             if team.leads:
                 folder.discard_unbegun()
             raise

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import prototxt_like as pl
-from fer_lmdb import models, train
+from fer_lmdb import models, teachers, train
 from fer_lmdb.errors import DataSetError, DeviceError, RunError
 from fer_lmdb.export import export
 from fer_lmdb.initial import load_into
@@ -235,6 +236,16 @@ def test_a_refused_run_leaves_nothing_of_its_own(options, trained, tmp_path):
         with pytest.raises(RunError, match="2 cycles need"):
             train.train(replace(options, **wishes), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_that_fails_before_its_first_step_can_go_on(options, trained, tmp_path, monkeypatch):
+    """What the teachers said may have taken minutes: it is kept, and they are not asked again."""
+    asked = replace(options, teachers=[str(trained.run.best)])
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(train, "Curves", Mock(side_effect=OSError(28, "No space left on device")))
+        train.train(asked, tmp_path / "run")
+    monkeypatch.setattr(teachers, "look_at", Mock(side_effect=AssertionError("asked again")))
+    assert train.resume(tmp_path / "run").finished
 
 
 def test_a_run_is_not_resumed_on_another_data_set(options, trained, tmp_path):
