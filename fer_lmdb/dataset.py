@@ -124,6 +124,7 @@ class DataSet:
             "counts": {name: self.count(name) for name in splits},
             "sha256": {name: splits[name].get("sha256") for name in splits},
             "seed": self.manifest.get("seed"),
+            "opencv": self.manifest.get("opencv"),
         }
 
 

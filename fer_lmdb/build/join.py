@@ -62,7 +62,18 @@ def join(
             if taking:
                 order = _order(taking, split, np.random.default_rng([seed, number]))
                 splits[split] = _write_split(taking, split, order, folder, progress)
-        kept = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode")
+        kept = (
+            "format",
+            "scheme",
+            "classes",
+            "size",
+            "detector",
+            "align",
+            "preprocessing",
+            "on_miss",
+            "encode",
+            "opencv",
+        )
         document = {key: first[key] for key in kept if key in first} | {
             "seed": seed,
             "source": _describe(sets, splits),

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +59,7 @@ def describe(source: Source, gathered: Gathered, folder: Path, options: Options)
         "on_miss": options.on_miss,
         "seed": options.seed,
         "encode": options.encode,
+        "opencv": cv2.__version__,  # versions round the pixels of turned and scaled faces differently
         "source": describe_source(source, gathered),
         "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
         "unreadable": len(gathered.rejects),

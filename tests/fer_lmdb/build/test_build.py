@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 import prototxt_like as pl
 from fer_lmdb import manifest as manifests
 from fer_lmdb.build import Options, build
+from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
 from fer_lmdb.faces.base import Face
 from fer_lmdb.faces.prepare import Preprocessing
@@ -68,6 +70,7 @@ def test_manifest(noise_data: Path) -> None:
     assert manifest["classes"] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert (manifest["size"], manifest["detector"], manifest["align"], manifest["seed"]) == (48, "none", None, 0)
     assert manifest["source"] == {"name": "noise", "sha256": "noise 0", "rows": 1370}
+    assert manifest["opencv"] == DataSet.open(noise_data).facts()["opencv"] == cv2.__version__
     assert Preprocessing.from_dict(manifest["preprocessing"]) == AS_THEY_ARE
     validation = manifest["splits"]["val"]
     assert validation["count"] == validation["kept_unaligned"] == 40

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -75,6 +76,9 @@ def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, t
     data = DataSet.open(tmp_path / "both")
     np.testing.assert_allclose(data.mean()[0], data.read("train").images[:, 0].mean(axis=0), atol=1e-3)
     assert [each["counts"]["train"] for each in data.manifest["source"]["joined"]] == [101, 40]
+    assert {data.manifest["opencv"], *(each["opencv"] for each in data.manifest["source"]["joined"])} == {
+        cv2.__version__
+    }
 
 
 def test_the_order_is_random_and_decided_by_the_seed(large: Path, small: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import pytest
 
 from fer_lmdb.cli import main
@@ -24,7 +25,7 @@ def run(arguments, capsys) -> tuple[int, str, str]:
 def test_every_kind_is_shown(stripes_data: Path, trained, capsys) -> None:
     folder = trained.run.path
     for path, words in {
-        stripes_data: "neutral",
+        stripes_data: f"OpenCV {cv2.__version__}",
         stripes_data / "val_lmdb": "1 x 48 x 48 (40)",
         stripes_data / "mean.binaryproto": "1 x 48 x 48",
         NET / "train_val.prototxt": "conv1/bn",
