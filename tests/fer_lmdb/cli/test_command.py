@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_lmdb.cli import COMMANDS, cli
-from fer_lmdb.cli.command import Command
+from fer_lmdb.cli.command import Command, options_given
 
 
 def run(*arguments, **environment):
@@ -183,3 +183,25 @@ def test_no_color_is_heeded(no_color, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert ("\x1b[31m" in done.stdout) is (no_color == "")
+
+
+@click.command()
+@click.option("--mirror/--no-mirror", default=True)
+@click.option("-t", "--tta", type=int, default=1)
+@click.option("--teacher", multiple=True)
+@click.pass_context
+def typed(context, **_options):
+    return options_given(context)
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ([], []),
+        (["--no-mirror"], ["--no-mirror"]),
+        (["--mirror", "-t", "1"], ["--mirror", "--tta", "1"]),
+        (["--teacher", "a", "--teacher", "b c"], ["--teacher", "a", "--teacher", "b c"]),
+    ],
+)
+def test_what_was_typed_can_be_typed_again(words, again):
+    assert typed.main(words, standalone_mode=False) == again
