@@ -25,6 +25,8 @@ from fer_lmdb.store import StoreWriter, decode_datum, iterate_values, name_of
 from fer_lmdb.whole import whole_folder
 
 Records = Iterator[tuple[str, bytes]]
+#: Of the manifest: what the first data set says stands for all.
+KEPT = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode", "opencv")
 
 
 def join(
@@ -62,19 +64,7 @@ def join(
             if taking:
                 order = _order(taking, split, np.random.default_rng([seed, number]))
                 splits[split] = _write_split(taking, split, order, folder, progress)
-        kept = (
-            "format",
-            "scheme",
-            "classes",
-            "size",
-            "detector",
-            "align",
-            "preprocessing",
-            "on_miss",
-            "encode",
-            "opencv",
-        )
-        document = {key: first[key] for key in kept if key in first} | {
+        document = {key: first[key] for key in KEPT if key in first} | {
             "seed": seed,
             "source": _describe(sets, splits),
             "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
