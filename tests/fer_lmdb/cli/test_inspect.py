@@ -25,7 +25,7 @@ def run(arguments, capsys) -> tuple[int, str, str]:
 def test_every_kind_is_shown(stripes_data: Path, trained, capsys) -> None:
     folder = trained.run.path
     for path, words in {
-        stripes_data: f"OpenCV {cv2.__version__}",
+        stripes_data: "neutral",
         stripes_data / "val_lmdb": "1 x 48 x 48 (40)",
         stripes_data / "mean.binaryproto": "1 x 48 x 48",
         NET / "train_val.prototxt": "conv1/bn",
@@ -39,6 +39,11 @@ def test_every_kind_is_shown(stripes_data: Path, trained, capsys) -> None:
         code, out, err = run(["inspect", path, "--verify", "--json"], capsys)
         assert (code, err) == (0, "")
         assert json.loads(out)["problems"] == []
+
+
+def test_a_data_set_says_what_drew_it(stripes_data: Path, capsys) -> None:
+    _, out, _ = run(["inspect", stripes_data], capsys)
+    assert f"OpenCV {cv2.__version__}" in out
 
 
 def test_damage_exits_with_1(stripes_data: Path, tmp_path: Path, capsys) -> None:
