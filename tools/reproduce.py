@@ -5,8 +5,8 @@ make reproduce MODEL=fer_mini CSV=data/fer2013.csv
 What a model needs is done in order: its data set, its teachers, itself. What is there already is left, and a training
 that was interrupted goes on, so the same command can be given again.
 
-Teachers look at every face in four views. Those of the shipped fer_conv12_wide did so, and conv12-wide-0 as a teacher of
-fer_mini; all others were asked in ten crops, before that changed.
+Teachers look at every face in four views. Those of the shipped fer_conv12_wide did so, and conv12-wide-0 as a teacher
+of fer_mini; all others were asked in ten crops, before that changed.
 """
 
 from __future__ import annotations
