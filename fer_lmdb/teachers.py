@@ -141,14 +141,17 @@ class Watching:
         """
         for model in teachers:
             _check_input(model, plan, mean)
-        self.classifiers = [model.classifier(device, precision) for model in teachers]
+        counts = Counter(map(id, teachers))  # who counts twice is asked once
+        members = {id(model): model for model in teachers}
+        self.classifiers = [(members[key].classifier(device, precision), counts[key]) for key in members]
+        self.total = len(teachers)
         self.temperature = plan.solver.temperature
 
     @torch.no_grad()
     def __call__(self, faces: Tensor) -> Tensor:
         """Return (N, classes) probabilities for (N, C, H, W) transformed faces."""
-        votes = [classifier.outputs(faces) for classifier in self.classifiers]
-        return soften(torch.stack(votes).mean(dim=0), self.temperature)
+        votes = [count * classifier.outputs(faces) for classifier, count in self.classifiers]
+        return soften(torch.stack(votes).sum(dim=0) / self.total, self.temperature)
 
 
 def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> None:

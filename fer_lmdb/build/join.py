@@ -26,7 +26,7 @@ from fer_lmdb.whole import whole_folder
 
 Records = Iterator[tuple[str, bytes]]
 #: Of the manifest: what the first data set says stands for all.
-KEPT = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode", "opencv")
+KEPT = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode")
 
 
 def join(
@@ -65,6 +65,7 @@ def join(
                 order = _order(taking, split, np.random.default_rng([seed, number]))
                 splits[split] = _write_split(taking, split, order, folder, progress)
         document = {key: first[key] for key in KEPT if key in first} | {
+            "opencv": _versions(sets),
             "seed": seed,
             "source": _describe(sets, splits),
             "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
@@ -91,6 +92,12 @@ def _check_alike(sets: Sequence[DataSet]) -> None:
             raise DataSetError(f"{first.folder} and {other.folder} hold faces of {sizes} pixels; build with one --size")
     if not any(data.count("train") for data in sets):
         raise DataSetError("none of these data sets has a train split; there is nothing to take a mean of")
+
+
+def _versions(sets: Sequence[DataSet]) -> str | None:
+    """Return the OpenCV that drew the faces, or all of them; None where it is not known of every data set."""
+    versions = {data.manifest.get("opencv") for data in sets}
+    return None if None in versions else ", ".join(sorted(map(str, versions)))
 
 
 def _order(sets: Sequence[DataSet], split: str, generator: np.random.Generator) -> NDArray[np.uint16]:

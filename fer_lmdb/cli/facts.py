@@ -58,7 +58,7 @@ def show_data_set(document: dict[str, Any], console: Console) -> None:
         "scheme": f"{document['scheme']}: {', '.join(document['classes'])}",
         "faces": f"{document['size']} x {document['size']}, {document['encode']}, seed {document['seed']}",
         "detector": f"{document['detector']}, aligned by {document['align'] or '-'}, misses: {document['on_miss']}",
-        "drawn by": f"OpenCV {document['opencv']}" if "opencv" in document else None,
+        "built with": f"OpenCV {document['opencv']}" if document.get("opencv") else None,
         "unreadable": document["unreadable"] or None,
     }
     lines(console, facts)

@@ -99,6 +99,11 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
     watching = teachers.Watching([model], plan, mean, torch.device("cpu"))
     assert torch.allclose(watching(faces), model.classifier().outputs(faces), atol=1e-6)
+    assert len(teachers.Watching([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
+    last = models.load(trained.run.last)
+    watching = teachers.Watching([model, last, model], plan, mean, torch.device("cpu"))
+    expected = (2 * model.classifier().outputs(faces) + last.classifier().outputs(faces)) / 3
+    assert torch.allclose(watching(faces), expected, atol=1e-6)
     other = recipe.make(Options(model="fer_mini"), 150, 7)
     with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
         teachers.Watching([model], other, None, torch.device("cpu"))

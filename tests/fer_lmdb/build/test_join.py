@@ -81,6 +81,16 @@ def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, t
     }
 
 
+@pytest.mark.parametrize(("older", "joined"), [("3.4.1", f"3.4.1, {cv2.__version__}"), (None, None)])
+def test_it_names_the_opencv_of_all(
+    large: Path, small: Path, tmp_path: Path, older: str | None, joined: str | None
+) -> None:
+    shutil.copytree(small, tmp_path / "older")
+    path = tmp_path / "older" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"opencv": older}))
+    assert join([large, tmp_path / "older"], tmp_path / "both")["opencv"] == joined
+
+
 def test_the_order_is_random_and_decided_by_the_seed(large: Path, small: Path, tmp_path: Path) -> None:
     digests = [
         join([large, small], tmp_path / str(number), seed=seed)["splits"]["train"]["sha256"]
