@@ -100,12 +100,16 @@ def look_at(
     Returns:
         (N, classes) float32 on that device; rows sum to 1.
     """
-    counts = Counter(map(id, teachers))  # who counts twice is asked once
-    members = {id(model): model for model in teachers}
     total = sum(
-        counts[key] * _votes(model, faces, device, precision).astype(np.float64) for key, model in members.items()
+        count * _votes(model, faces, device, precision).astype(np.float64) for model, count in _counted(teachers)
     )
     return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
+
+
+def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
+    """Return every teacher with how often it counts: who counts twice is asked once."""
+    counts = Counter(map(id, teachers))
+    return [(model, counts[key]) for key, model in {id(model): model for model in teachers}.items()]
 
 
 def _votes(model: Model, faces: Sequence[Faces], device: torch.device, precision: torch.dtype) -> NDArray[np.float32]:
@@ -141,9 +145,7 @@ class Watching:
         """
         for model in teachers:
             _check_input(model, plan, mean)
-        counts = Counter(map(id, teachers))  # who counts twice is asked once
-        members = {id(model): model for model in teachers}
-        self.classifiers = [(members[key].classifier(device, precision), counts[key]) for key in members]
+        self.classifiers = [(model.classifier(device, precision), count) for model, count in _counted(teachers)]
         self.total = len(teachers)
         self.temperature = plan.solver.temperature
 

@@ -96,8 +96,11 @@ def _check_alike(sets: Sequence[DataSet]) -> None:
 
 def _versions(sets: Sequence[DataSet]) -> str | None:
     """Return the OpenCV that drew the faces, or all of them; None where it is not known of every data set."""
-    versions = {data.manifest.get("opencv") for data in sets}
-    return None if None in versions else ", ".join(sorted(map(str, versions)))
+    known = [data.manifest.get("opencv") for data in sets]
+    if not all(known):
+        return None
+    versions = ", ".join(map(str, known)).split(", ")  # a joined data set names several already
+    return ", ".join(sorted(set(versions)))
 
 
 def _order(sets: Sequence[DataSet], split: str, generator: np.random.Generator) -> NDArray[np.uint16]:

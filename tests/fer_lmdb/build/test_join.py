@@ -81,7 +81,10 @@ def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, t
     }
 
 
-@pytest.mark.parametrize(("older", "joined"), [("3.4.1", f"3.4.1, {cv2.__version__}"), (None, None)])
+@pytest.mark.parametrize(
+    ("older", "joined"),
+    [("3.4.1", f"3.4.1, {cv2.__version__}"), (f"3.4.1, {cv2.__version__}", f"3.4.1, {cv2.__version__}"), (None, None)],
+)
 def test_it_names_the_opencv_of_all(
     large: Path, small: Path, tmp_path: Path, older: str | None, joined: str | None
 ) -> None:
