@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_lmdb import ensemble, votes
+from fer_lmdb import ensemble, models, votes
 from fer_lmdb.dataset import SPLITS, DataSet
 from fer_lmdb.device import choose_device
 from fer_lmdb.errors import DataSetError
@@ -23,7 +23,7 @@ from fer_lmdb.narrowing import narrow, target_scheme
 from fer_lmdb.precision import choose_precision
 from fer_lmdb.preparations import Faces, Look, Preparations
 from fer_lmdb.readings import readings
-from fer_lmdb.runs import RunFolder
+from fer_lmdb.runs import RunFolder, iteration_of
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ def evaluate(
         explain: read the accuracies of single batches as well.
         precision: float32, bfloat16, or auto for the faster one.
     Returns:
-        the figures of `measures.measure` with models, split, classes, tta, precision, data and data_sha256 (of the
-        split's faces in the first data set), other_data where more were named; weights and fitted_on of an ensemble;
+        the figures of `measures.measure` with models, iterations (after which each was taken from its training, None
+        where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's faces in the
+        first data set), other_data where more were named; weights and fitted_on of an ensemble;
         prepared_otherwise where models looked at another kind of face than they know; protocols where the faces
         carry FER+'s votes; comparison and readings where they are asked for.
         Every run that took part has them appended to its figures.jsonl.
@@ -105,12 +106,12 @@ def evaluate(
     each = view.probabilities(members, faces)
     if fit_on is not None:
         weights = _fitted_weights(members, sets, view, fit_on, each if fit_on == split else None)
-    figures, right = _figures(names, ensemble.combine(each, weights), faces, view, classes)
+    figures, right = _figures(names, members, ensemble.combine(each, weights), faces, view, classes)
     if len(names) > 1:
         figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
     if rivals:
         probabilities = ensemble.combine(view.probabilities(rivals, faces))
-        others, other_right = _figures(ensemble.expand(against), probabilities, faces, view, classes)
+        others, other_right = _figures(ensemble.expand(against), rivals, probabilities, faces, view, classes)
         record(others)  # these go on record as well
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
             right, other_right
@@ -132,6 +133,7 @@ def _check_splits(split: str, fit_on: str | None) -> None:
 
 def _figures(
     names: Sequence[str],
+    members: Sequence[Model],
     probabilities: NDArray[np.float32],
     faces: Faces,
     view: View,
@@ -145,6 +147,7 @@ def _figures(
         probabilities, labels = narrow(probabilities, labels, scheme)
     figures = {
         "models": list(names),
+        "iterations": [iteration_of(member.facts) for member in members],
         "split": split,
         "tta": view.tta,
         "precision": str(choose_precision(view.precision, choose_device(view.device))).removeprefix("torch."),
@@ -177,8 +180,8 @@ def record(figures: dict[str, Any]) -> None:
 
 def _run_of(name: str) -> RunFolder | None:
     """Return the run that a model lies in; None for shipped models and files elsewhere."""
-    path = Path(name)
-    for folder in (path, path.parent, path.parent.parent):
+    path = models.find(name)
+    for folder in (path.parent, path.parent.parent):
         if (run := RunFolder(folder)).config.is_file():
             return run
     return None

@@ -59,49 +59,60 @@ def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, 
     return targets.rows(labels, shares, tensor, taught)
 
 
-def ask_teachers(
+def watching(
+    plan: Recipe, data: DataSet, mean: np.ndarray | None, device: torch.device, precision: torch.dtype
+) -> teachers.Watching | None:
+    """Make the teachers ready that look at the augmented faces of every batch.
+
+    Args:
+        plan: its solver's teachers and what they see.
+        data: the training's data set.
+        mean: the mean image that the net subtracts, None where it does not.
+        device: where they compute.
+        precision: what they compute in, the training's.
+    Returns:
+        None where there are no teachers, or where they look at the faces beforehand.
+    Raises:
+        ModelError, RunError: a teacher is missing or does not fit.
+    """
+    solver = plan.solver
+    if not solver.teacher or solver.teacher_sees != "batches":
+        return None
+    return teachers.Watching(teachers.load(solver.teacher, Preparations.of([data])), plan, mean, device, precision)
+
+
+def taught_rows(
     plan: Recipe,
     data: DataSet,
     folder: RunFolder,
-    targets: Targets,
     parts: Sequence[Split],
-    mean: np.ndarray | None,
     device: torch.device,
     precision: torch.dtype,
-) -> Tensor | None:
-    """Let the teachers look at the faces, or make them ready to watch the batches.
+) -> Tensor:
+    """Let the teachers look at the faces of the training.
 
-    What they say of the faces is kept in the run folder: a run that goes on needs them no more. They compute in the
-    precision of the training.
+    What they say is kept in the run folder: a run that goes on needs them no more.
 
     Args:
-        plan: its solver's teachers and how they look.
+        plan: its solver's teachers.
         data: the training's data set.
         folder: of the run.
-        targets: take the watching teachers.
-        parts: the faces of each training split; none where they are streamed.
-        mean: the mean image that the net subtracts, None where it does not.
-        device: where teachers compute.
-        precision: what they compute in.
+        parts: the faces of each training split.
+        device: where the teachers compute.
+        precision: what they compute in, the training's.
     Returns:
-        (N, classes) float32, None where there are no teachers or they watch.
+        (N, classes) float32, on the processor.
     Raises:
         ModelError, RunError: a teacher is missing or does not fit.
         DataSetError: a data set of teacher_data is missing, or holds other faces.
     """
-    if not targets.distils:
-        return None
     solver, kept = plan.solver, folder.path / TAUGHT
-    if solver.teacher_sees == "batches":
-        members = teachers.load(solver.teacher, Preparations.of([data]))
-        targets.teach = teachers.Watching(members, plan, mean, device, precision)
-        return None
     if kept.exists():
-        return load_file(kept)[teachers.TOP].to(device)
+        return load_file(kept)[teachers.TOP]
     sets = Preparations.of([data, *map(DataSet.open, solver.teacher_data)])
     members = teachers.load(solver.teacher, sets)
     faces = [sets.read(split, part) for split, part in zip(plan.options.train_on.split("+"), parts, strict=True)]
-    taught = teachers.look_at(members, faces, solver.temperature, device, precision)
+    taught = teachers.look_at(members, faces, solver.temperature, device, precision).cpu().contiguous()
     with replaced(kept) as partial:
-        save_file({teachers.TOP: taught.cpu().contiguous()}, partial)
+        save_file({teachers.TOP: taught}, partial)
     return taught

@@ -18,8 +18,10 @@ def check(solver: pl.SolverParameter, *, has_validation: bool) -> None:
     """Refuse a monitor that does not exist or cannot be seen.
 
     Raises:
-        RunError: an unknown monitor, or plateau or early stopping without validation.
+        RunError: a negative patience, an unknown monitor, or plateau or early stopping without validation.
     """
+    if solver.early_stop_patience < 0:
+        raise RunError(f"early_stop_patience is {solver.early_stop_patience}; give a number of tests, or 0 for never")
     if not (solver.lr_policy == "plateau" or solver.early_stop_patience):
         return
     if solver.monitor not in MONITORED:

@@ -78,13 +78,25 @@ class Recipe:
 
 
 def read(folder: RunFolder, config: dict[str, Any]) -> Recipe:
-    """Read a run's recipe back from its folder."""
+    """Read a run's recipe back from its folder.
+
+    Raises:
+        RunError: another version of fer-lmdb has written the run.json, or none.
+    """
+    try:
+        options, epoch_size = Options(**config["options"]), int(config["epoch_size"])
+    except (KeyError, TypeError, ValueError) as error:
+        by = config.get("versions", {}).get("fer-lmdb", "unknown")
+        raise RunError(
+            f"{folder.config}: not the options that this version knows ({error}; written by version {by}); "
+            "go on with that version, or start a new run with --init"
+        ) from error
     return Recipe(
-        options=Options(**config["options"]),
+        options=options,
         net=pl.read_net(folder.path / "train_val.prototxt"),
         deploy=pl.read_net(folder.path / "deploy.prototxt"),
         solver=pl.read_solver(folder.path / "solver.prototxt"),
-        epoch_size=config["epoch_size"],
+        epoch_size=epoch_size,
     )
 
 

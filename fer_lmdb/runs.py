@@ -17,6 +17,8 @@ runs/<name>/
 from __future__ import annotations
 
 import errno
+import fcntl
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,12 +31,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
-from fer_lmdb.whole import replaced, write_whole
+from fer_lmdb.whole import append_whole, replaced, write_whole
 from prototxt_like.nearest import nearest
 
 RUNS = Path("runs")
 TAUGHT = "taught.safetensors"
-BEGINNING = ("run.json", "solver.prototxt", "train_val.prototxt", "deploy.prototxt", TAUGHT, "training.lock")
+PROTOTXTS = ("solver.prototxt", "train_val.prototxt", "deploy.prototxt")
+MODELS = ("snapshot.safetensors", "best.safetensors", "last.safetensors")
+BEGINNING = ("run.json", *PROTOTXTS, TAUGHT, "training.lock")
+#: What nobody else's folder may hold where a run begins.
+WRITTEN = (*PROTOTXTS, TAUGHT, *MODELS, "log.jsonl", "figures.jsonl")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
@@ -112,6 +118,22 @@ class RunFolder:
             raise RunError(f"{self.config}: damaged ({error})") from error
         return config
 
+    def check_free(self) -> None:
+        """Refuse a folder whose files a new run would replace.
+
+        Raises:
+            RunError: it holds a run, or a file of the name of one of a run's.
+        """
+        if self.config.exists():
+            raise RunError(f"{self.path} holds a run already; go on with --resume, or choose another --run name")
+        taken = [name for name in WRITTEN if (self.path / name).exists()]
+        if taken:
+            raise RunError(f"{self.path} is no run, and its {taken[0]} would be replaced; choose another --run name")
+
+    def trained_at(self) -> float:
+        """Return the time of the newest snapshot, or of the run's beginning."""
+        return next(path for path in (self.snapshot, self.config) if path.exists()).stat().st_mtime
+
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write run.json."""
         write_whole(self.config, json.dumps(config, indent=2) + "\n")
@@ -153,7 +175,10 @@ class RunFolder:
             yield
 
     def discard_unbegun(self) -> None:
-        """Take back the recipe of a run that was refused before its first step, so that its name is free again."""
+        """Take back the recipe of a run that was refused before its first step, so that its name is free again.
+
+        For the process alone that wrote it and still holds the run.
+        """
         if self.tensorboard.exists() or self.snapshot.exists():
             return
         for name in BEGINNING:
@@ -162,20 +187,31 @@ class RunFolder:
             self.path.rmdir()
 
     def add_figures(self, figures: Mapping[str, Any]) -> None:
-        """Append an evaluation to the record."""
-        before = self.figures.read_text(encoding="utf-8") if self.figures.exists() else ""
-        write_whole(self.figures, before + json.dumps(figures) + "\n")
+        """Append an evaluation to the record; several processes may do so at once."""
+        append_whole(self.figures, json.dumps(figures) + "\n")
 
     def read_figures(self) -> list[dict[str, Any]]:
-        """Return the newest evaluation of every split and number of views.
+        """Return the newest evaluation of every split and number of views, in float32 where there is one.
 
-        Those of ensembles and on other faces than the run's own data set are left out: they are no figures of the run.
+        Those of ensembles, on other faces than the run's own data set, or of a best model that a later epoch has
+        replaced are left out: they are no figures of the run.
         """
         own = [record for record in _read_records(self.figures) if _is_of_a_run(record)]
         digests = self.read_config().get("data", {}).get("sha256", {}) if own and self.config.exists() else {}
-        own = [record for record in own if _is_of(digests, record)]
+        iteration = self._best_iteration() if own else None
+        own = [record for record in own if _is_of(digests, record) and _is_at(iteration, record)]
+        own.sort(key=lambda record: record.get("precision", "float32") == "float32")
         newest = {(record.get("split"), record.get("tta")): record for record in own}
         return [newest[key] for key in sorted(newest, key=lambda key: (str(key[0]), int(key[1] or 1)))]
+
+    def _best_iteration(self) -> int | None:
+        """Return the iteration that the best model is of, None where that is not known."""
+        try:
+            with safe_open(self.best, framework="pt") as file:
+                facts = json.loads((file.metadata() or {})["facts"])
+        except (SafetensorError, OSError, KeyError, ValueError, RecursionError):
+            return None
+        return iteration_of(facts)
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the log: a record per epoch, oldest first; empty before the first has ended."""
@@ -201,14 +237,22 @@ def _is_of(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:
 def _lock(descriptor: int) -> bool:
     """Take a lock that worker processes do not inherit; where the file system has none, go without."""
     try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        return True
-    try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in (errno.EACCES, errno.EAGAIN)
     return True
+
+
+def _is_at(iteration: int | None, record: Mapping[str, Any]) -> bool:
+    """Tell whether a record speaks of the model of that iteration; older records do not say, and are believed."""
+    found = record.get("iterations") or [None]
+    return iteration is None or found[0] is None or found[0] == iteration
+
+
+def iteration_of(facts: Mapping[str, Any]) -> int | None:
+    """Return the iteration after which a model was taken from its training, None where its facts do not say."""
+    epoch = facts.get("epoch")
+    return epoch.get("iteration") if isinstance(epoch, dict) else None
 
 
 def _mapping(text: str) -> dict[str, Any]:
@@ -240,34 +284,44 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
 def folder_of(name_or_path: str | Path) -> RunFolder:
     """Return the run folder of a bare name (below runs/) or a path."""
     path = Path(name_or_path)
+    is_run = RunFolder(path).config.is_file()
     is_bare_name = len(path.parts) == 1 and not path.is_absolute() and str(path) not in (".", "..")
-    return RunFolder(RUNS / path if is_bare_name and not path.is_dir() else path)
+    return RunFolder(RUNS / path if is_bare_name and not is_run else path)
 
 
 def new_folder(name_or_path: str | Path | None, net_name: str) -> RunFolder:
-    """Return the folder of a run that starts now: as named, or the net's name with the next free number.
+    """Make the folder of a run that starts now: as named, or the net's name with the next free number.
 
     Raises:
-        RunError: the folder holds a run already.
+        RunError: the folder holds a run already, or files that the run would replace.
     """
     if name_or_path is None:
-        number = 1
-        while (RUNS / f"{net_name}-{number:03d}").exists():
-            number += 1
-        return RunFolder(RUNS / f"{net_name}-{number:03d}")
+        return _next_folder(net_name)
     folder = folder_of(name_or_path)
-    if folder.config.exists():
-        raise RunError(f"{folder.path} holds a run already; go on with --resume, or choose another --run name")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.check_free()
     return folder
 
 
+def _next_folder(net_name: str) -> RunFolder:
+    """Make the folder of the first number that nobody has, or takes at this moment."""
+    for number in itertools.count(1):
+        folder = RUNS / f"{net_name}-{number:03d}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return RunFolder(folder)
+    raise AssertionError("numbers do not end")
+
+
 def latest_folder() -> RunFolder:
-    """Return the run below runs/ that was written to last.
+    """Return the run below runs/ that was trained last.
 
     Raises:
         RunError: there is none.
     """
-    configs = sorted(RUNS.glob("*/run.json"), key=lambda path: path.parent.stat().st_mtime)
-    if not configs:
+    folders = [RunFolder(config.parent) for config in sorted(RUNS.glob("*/run.json"))]
+    if not folders:
         raise RunError(f"no run in {RUNS}/; start one with: fer-lmdb train")
-    return RunFolder(configs[-1].parent)
+    return max(folders, key=RunFolder.trained_at)

@@ -65,12 +65,13 @@ class Session:
         self.mean = mean if self.transform_parameter.mean_file else None
         given = None if self.mean is None else torch.from_numpy(self.mean)
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
+        self.targets.teach = lessons.watching(plan, self.data, self.mean, self.device, self.dtype)
         self.batches = self._read_batches(options.train_on.split("+"))
         self.validation = self._read_validation()
         cycles.check(plan.solver)
         patience.check(plan.solver, has_validation=self.validation is not None)
         self.average = Average(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
-        self.classifier = self.model().classifier(self.device)
+        self.classifier = self.model("as it begins").classifier(self.device)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.loss_count = 0
 
@@ -91,20 +92,24 @@ class Session:
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
-        taught = self._ask_teachers(parts)
+        taught = self._taught_rows(parts)
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
         return Batches(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
 
-    def _ask_teachers(self, parts: Sequence[Split]) -> Tensor | None:
-        return lessons.ask_teachers(
-            self.plan, self.data, self.folder, self.targets, parts, self.mean, self.device, self.dtype
-        )
+    def _taught_rows(self, parts: Sequence[Split]) -> Tensor | None:
+        """Return what the teachers say of the faces, None where there are none or they watch the batches."""
+        if not self.targets.distils or self.targets.teach is not None:
+            return None
+
+        def ask() -> Tensor:
+            return lessons.taught_rows(self.plan, self.data, self.folder, parts, self.device, self.dtype)
+
+        return self.team.once(ask).to(self.device)
 
     def _stream_batches(self, splits: list[str]) -> StreamedBatches:
-        if self.targets.distils and self.plan.solver.teacher_sees != "batches":
+        if self.targets.distils and self.targets.teach is None:
             raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
         labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
-        self._ask_teachers([])
         targets = lessons.read_targets(self.plan, self.data, self.targets, labels, None)
         order = Order(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
         return StreamedBatches(
@@ -141,7 +146,7 @@ class Session:
         self.loss_sum += mean
         self.loss_count += 1
         if self.team.leads and cycles.is_kept(self.plan.solver, self.iteration):
-            cycles.keep(self.model(), self.folder, self.iteration)
+            cycles.keep(self.model(f"kept after iteration {self.iteration}"), self.folder, self.iteration)
         return faces, mean
 
     def _forward(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,7 +161,7 @@ class Session:
             loss = self.net.total_loss(outputs)
         return faces, loss
 
-    def finite(self, loss: torch.Tensor) -> float:
+    def finite(self, loss: torch.Tensor | float, what: str = "the loss") -> float:
         """Return a loss as a number.
 
         Raises:
@@ -165,15 +170,25 @@ class Session:
         value = float(loss)
         if not np.isfinite(value):
             raise RunError(
-                f"the loss became {value} at iteration {self.iteration}; "
+                f"{what} became {value} at iteration {self.iteration}; "
                 f"try a lower rate, e.g. --base-lr {self.plan.solver.base_lr / 10:g}"
             )
         return value
+
+    def check_weights(self) -> None:
+        """Refuse a net that has diverged in its last update, before it replaces a model or a snapshot.
+
+        Raises:
+            RunError: a weight is infinite or not a number.
+        """
+        for name, blob in self.blobs().items():
+            self.finite(blob.detach().sum(dtype=torch.float64), f"the sum of blob {name}")
 
     def end_epoch(self, epoch: int, rate: float, curves: Curves) -> dict[str, Any]:
         """Validate and keep the best model; return the epoch's line of the log."""
         record: dict[str, Any] = {"epoch": epoch, "iteration": self.iteration, "lr": rate}
         record["train_loss"] = self.finite(self.loss_sum / max(self.loss_count, 1))
+        self.check_weights()
         self.loss_sum.zero_()
         self.loss_count = 0
         if self.validation is not None:
@@ -184,7 +199,7 @@ class Session:
         if self._is_best(record):
             self.best = record
             if self.team.leads:
-                self.model().save(self.folder.best)
+                self.model("highest validation accuracy" if self.validation else "last epoch").save(self.folder.best)
         return record
 
     def _validate(self, curves: Curves) -> dict[str, float]:
@@ -192,7 +207,7 @@ class Session:
         labels = self.validation.labels
         probabilities = self._probabilities(self.validation)
         chosen = probabilities[np.arange(len(labels)), labels]
-        loss = float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
+        loss = self.finite(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean(), "the validation loss")
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
         curves.validation(self.iteration, loss, accuracy)
         if self.iteration == self.plan.iterations:
@@ -217,14 +232,19 @@ class Session:
         """Return the blobs that make the model, by "<layer>/<i>": the averages where there are any."""
         return self.average.blobs if self.average else self.blobs()
 
+    def _epoch(self) -> dict[str, Any]:
+        """Return the line of the log that was written at this iteration, or the iteration alone."""
+        ended = bool(self.log) and self.log[-1]["iteration"] == self.iteration
+        return self.log[-1] if ended else {"iteration": self.iteration}
+
     def blobs(self) -> dict[str, torch.Tensor]:
         """Return the blobs of the net's deploy form by "<layer>/<i>"; classifiers for training alone are left out."""
         deployed = {layer.name for layer in self.plan.deploy.layer}
         blobs = {name: blobs for name, blobs in self.net.params.items() if name in deployed}
         return {f"{name}/{i}": blob for name, tensors in blobs.items() for i, blob in enumerate(tensors)}
 
-    def model(self) -> Model:
-        """Return the net as it stands as a model."""
+    def model(self, selected: str) -> Model:
+        """Return the net as it stands as a model; its facts say why this one was taken."""
         facts = {
             "init": self.initial.to_dict() if self.initial else None,
             "recipe": {
@@ -235,8 +255,8 @@ class Session:
             },
             "data": self.data.facts(),
             "versions": versions(),
-            "selected": "highest validation accuracy" if self.validation is not None else "last epoch",
-            "epoch": self.log[-1] if self.log else None,
+            "selected": selected,
+            "epoch": self._epoch(),
         }
         return Model(
             name=self.plan.name,

@@ -19,7 +19,7 @@ def write(session: Session, curves: Curves) -> None:
     if not session.team.leads:
         return
     curves.flush()
-    session.model().save(session.folder.last)
+    session.model("newest").save(session.folder.last)
     tensors = {f"net/{key}": value for key, value in session.net.state_dict().items()}
     tensors |= {f"solver/{key}": value for key, value in solver_state.tensors_of(session.solver).items()}
     if session.average:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,25 +76,27 @@ def train(
         DataSetError: the data set is missing or damaged.
         RunError: the folder holds a run already, or an option makes no sense.
     """
-    with distributed.joined(options.device) as team:
-        folder = RunFolder(team.once(lambda: _begin(options, run)))
+    with distributed.joined(options.device) as team, ExitStack() as holding:
+        folder = team.once(lambda: holding.enter_context(_begun(options, run)))
         try:
-            return _resume(folder, on_progress, loading, team)
+            return _train(folder, on_progress, loading, team)
         except (FerLmdbError, PrototxtLikeError):  # a refusal; after a full disk, say, --resume can go on
             if team.leads:
                 folder.discard_unbegun()
             raise
 
 
-def _begin(options: Options, run: str | Path | None) -> Path:
-    """Write the folder of a new run."""
+@contextmanager
+def _begun(options: Options, run: str | Path | None) -> Iterator[RunFolder]:
+    """Write the folder of a new run, and hold it: of two that begin it at once, the second is refused."""
     data = DataSet.open(options.data)
     plan = recipe.make(options, sum(data.count(split) for split in options.train_on.split("+")), len(data.scheme))
     folder = runs.new_folder(run, plan.name)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    plan.write(folder)
-    folder.write_config({**plan.to_dict(), "data": data.facts(), "versions": versions()})
-    return folder.path
+    with folder.held():
+        folder.check_free()  # now nobody else can begin it any more
+        plan.write(folder)
+        folder.write_config({**plan.to_dict(), "data": data.facts(), "versions": versions()})
+        yield folder
 
 
 def resume(
@@ -112,11 +114,11 @@ def resume(
     """
     folder = runs.latest_folder() if run is None else runs.folder_of(run)
     device = recipe.read(folder, folder.read_config()).options.device
-    with distributed.joined(device) as team:
-        return _resume(folder, on_progress, loading, team)
+    with distributed.joined(device) as team, folder.held() if team.leads else nullcontext():
+        return _train(folder, on_progress, loading, team)
 
 
-def _resume(
+def _train(
     folder: RunFolder, on_progress: Callable[[Progress], None] | None, loading: Loading | None, team: Team
 ) -> Result:
     config = folder.read_config()
@@ -124,10 +126,9 @@ def _resume(
     data = DataSet.open(plan.options.data)
     if data.facts()["sha256"] != config["data"]["sha256"]:
         raise DataSetError(f"{data.folder}: not the data set that {folder.name} began with; start a new run instead")
-    with folder.held() if team.leads else nullcontext():
-        session = Session(plan, data, folder, loading=loading or Loading(), team=team)
-        snapshots.restore(session)
-        return _run(session, on_progress if team.leads else None)
+    session = Session(plan, data, folder, loading=loading or Loading(), team=team)
+    snapshots.restore(session)
+    return _run(session, on_progress if team.leads else None)
 
 
 def _run(session: Session, on_progress: Callable[[Progress], None] | None) -> Result:
@@ -165,6 +166,7 @@ def _steps(session: Session, curves: Curves, stop: threading.Event) -> Iterator[
             yield _progress(session, record["train_loss"], rate, clock, record)
             clock.restart()
         if session.team.any(stop.is_set()):
+            session.check_weights()
             snapshots.write(session, curves)
             return
 

@@ -17,7 +17,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fer_lmdb.errors import DataSetError
@@ -82,6 +82,22 @@ def write_whole(path: Path, text: str) -> None:
     """Write a text file, complete or not at all."""
     with replaced(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def append_whole(path: Path, text: str) -> None:
+    """Append to a text file, all of it or nothing; several processes may do so at once."""
+    content = text.encode()
+    with path.open("ab", buffering=0) as file:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        size = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            file.truncate(size)
+            raise
+        os.fsync(file.fileno())
 
 
 def sync_tree(folder: Path) -> None:

@@ -125,6 +125,19 @@ def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
     assert len(keys) == len(set(keys))
 
 
+def test_a_shipped_models_figures_are_not_the_runs_in_whose_folder_one_stands(trained, stripes_data, monkeypatch):
+    lines = trained.run.figures.read_text() if trained.run.figures.exists() else ""
+    monkeypatch.chdir(trained.run.path)
+    evaluate(["fer_mini"], stripes_data)
+    assert (trained.run.figures.read_text() if trained.run.figures.exists() else "") == lines
+
+
+def test_figures_say_of_which_iteration_the_models_are(trained, stripes_data):
+    figures = evaluate([trained.run.path, trained.run.last], stripes_data)
+    assert figures["iterations"] == [trained.best["iteration"], trained.log[-1]["iteration"]]
+    assert evaluate(["fer_mini"], stripes_data)["iterations"] != [None]
+
+
 def test_figures_on_other_faces_are_on_record_and_are_not_taken_for_the_runs_own(trained, stripes_data, tmp_path):
     own = evaluate([trained.run.path], stripes_data, "val")
     other = shutil.copytree(stripes_data, tmp_path / "other")

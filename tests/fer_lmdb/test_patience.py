@@ -47,3 +47,8 @@ def test_what_cannot_be_monitored_is_refused():
     with pytest.raises(RunError, match="loss, accuracy"):
         patience.check(pl.parse_solver('base_lr: 1 early_stop_patience: 1 monitor: "f1"'), has_validation=True)
     patience.check(pl.parse_solver("base_lr: 1"), has_validation=False)
+
+
+def test_a_patience_below_0_is_refused():
+    with pytest.raises(RunError, match="early_stop_patience is -1; give a number of tests"):
+        patience.check(pl.parse_solver("early_stop_patience: -1"), has_validation=True)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +21,6 @@ from fer_lmdb.whole import replaced
 def folder(tmp_path, monkeypatch) -> RunFolder:
     monkeypatch.chdir(tmp_path)
     folder = runs.new_folder(None, "net")
-    folder.path.mkdir(parents=True)
     folder.write_config({"options": {}})
     return folder
 
@@ -64,6 +67,63 @@ def test_a_bare_name_lies_below_runs_and_a_path_where_it_says(folder, tmp_path):
     assert runs.folder_of(tmp_path / "x").path == tmp_path / "x"
     assert runs.folder_of("runs/net-001").path == runs.RUNS / "net-001"
     assert runs.latest_folder().name == "net-001"
+
+
+def test_a_bare_name_is_no_folder_of_something_else(folder):
+    Path("net").mkdir()
+    assert runs.folder_of("net").path == runs.RUNS / "net"
+    Path("old").mkdir()
+    Path("old/run.json").write_text("{}")
+    assert runs.folder_of("old").path == Path("old")
+
+
+@pytest.mark.parametrize("name", ["solver.prototxt", "deploy.prototxt", "best.safetensors", "log.jsonl"])
+def test_a_folder_with_files_that_a_run_would_replace_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match=f"is no run, and its {name} would be replaced; choose another --run"):
+        runs.new_folder(tmp_path, "net")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_number_that_is_taken_at_this_moment_is_left(folder, monkeypatch):
+    """Another process has made the folder, and not yet written its run.json."""
+    (runs.RUNS / "net-002").mkdir()
+    assert runs.new_folder(None, "net").name == "net-003"
+
+
+def test_the_newest_run_is_the_one_that_trained_last_and_not_the_one_measured_last(folder):
+    folder.write_snapshot(Snapshot({"a": torch.zeros(1)}, {}))
+    newer = runs.new_folder(None, "net")
+    newer.write_config({})
+    os.utime(folder.snapshot, (1000, 1000))
+    os.utime(newer.config, (2000, 2000))
+    folder.add_figures({"models": ["a"]})
+    assert runs.latest_folder().name == newer.name
+
+
+def test_processes_that_record_at_once_lose_nothing(folder):
+    script = (
+        "import sys; from pathlib import Path; from fer_lmdb.runs import RunFolder\n"
+        "for i in range(40): RunFolder(Path(sys.argv[1])).add_figures({'models': ['a'], 'i': i, 'text': 'x' * 9999})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(folder.path)]) for _ in range(3)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
+    assert len(folder.figures.read_text().splitlines()) == 120
+    assert len(folder.read_figures()) == 1
+
+
+def test_figures_of_a_best_model_that_was_replaced_are_left_out(folder):
+    save_file({"a": torch.zeros(1)}, folder.best, metadata={"facts": json.dumps({"epoch": {"iteration": 9}})})
+    record = {"models": ["run"], "split": "val", "tta": 1}
+    for iteration in (4, 9, None):
+        folder.add_figures({**record, "tta": iteration or 2, "iterations": [iteration]})
+    assert [found["iterations"] for found in folder.read_figures()] == [[None], [9]]
+
+
+def test_float32_goes_before_a_newer_figure_in_another_precision(folder):
+    for precision in ("float32", "bfloat16"):
+        folder.add_figures({"models": ["run"], "split": "val", "tta": 1, "precision": precision})
+    assert [found["precision"] for found in folder.read_figures()] == ["float32"]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -19,7 +19,6 @@ from fer_lmdb.labels import FERPLUS
 from fer_lmdb.preparations import Preparations
 from fer_lmdb.recipe import Options
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.targets import Targets
 
 SCORES = torch.randn(5, 4, generator=torch.Generator().manual_seed(3))
 
@@ -138,8 +137,8 @@ def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_pa
 
 
 def ask(plan, data, folder):
-    targets, parts = Targets(plan.solver, 7, 0), [data.read("train")]
-    return lessons.ask_teachers(plan, data, RunFolder(folder), targets, parts, None, torch.device("cpu"), torch.float32)
+    parts = [data.read("train")]
+    return lessons.taught_rows(plan, data, RunFolder(folder), parts, torch.device("cpu"), torch.float32)
 
 
 def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):

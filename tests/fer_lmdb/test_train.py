@@ -296,6 +296,10 @@ def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
         "00000030.safetensors",
     ]
     assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
+    facts = models.load(tmp_path / "run" / "kept" / "00000020.safetensors").facts
+    assert (facts["selected"], facts["epoch"]) == ("kept after iteration 20", {"iteration": 20})
+    last = models.load(result.run.last).facts
+    assert (last["selected"], last["epoch"]) == ("newest", result.log[-1])
     assert torch.equal(
         load_file(tmp_path / "run" / "kept" / "00000030.safetensors")["conv1/0"], weights_of(result.run)["conv1/0"]
     )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import prototxt_like as pl
@@ -78,6 +80,76 @@ def test_what_a_killed_writer_left_does_not_matter(options, trained, tmp_path: P
     assert train.resume(run).finished
 
 
+# ------------------------------------------------------------------ other folders, other processes
+
+
+def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(options.model, "mine")
+    before = {path.name: path.read_bytes() for path in Path("mine").iterdir()}
+    wishes = replace(options, model="mine", epochs=1)
+    with pytest.raises(RunError, match="would be replaced"):
+        train.train(wishes, Path("mine").resolve())
+    with pytest.raises(FerLmdbError, match="no model"):
+        train.train(replace(wishes, teachers=["nobody"]), "mine")
+    assert train.train(wishes, "mine").run.path == runs.RUNS / "mine"
+    assert {path.name: path.read_bytes() for path in Path("mine").iterdir()} == before
+
+
+def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(options, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with train._begun(options, run):
+        other = subprocess.run(command(options, run), capture_output=True, text=True)
+        assert other.returncode == 1
+        assert "holds a run already" in other.stderr
+        assert (run / "run.json").exists()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with runs.RunFolder(empty).held():  # the first one has not written anything yet
+        other = subprocess.run(command(options, empty), capture_output=True, text=True)
+        assert other.returncode == 1
+        assert "another process is training this run" in other.stderr
+
+
+def command(options, run: Path) -> list[str]:
+    flags = ["--model", options.model, "--data", options.data, "--epochs", "500", "--batch", "15", "--device", "cpu"]
+    return [sys.executable, "-m", "fer_lmdb", "train", *flags, "--run", str(run)]
+
+
+def test_a_run_of_another_version_is_one_clear_line(trained, tmp_path: Path) -> None:
+    run = runs.RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
+    config = run.read_config()
+    run.write_config({**config, "options": {**config["options"], "hue": 0.1}})
+    with pytest.raises(RunError, match=r"not the options that this version knows .*hue"):
+        train.resume(run.path)
+    run.write_config({key: value for key, value in config.items() if key != "epoch_size"})
+    with pytest.raises(RunError, match="epoch_size"):
+        train.resume(run.path)
+
+
+# ------------------------------------------------------------------ a net that diverges
+
+
+def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: Path, monkeypatch) -> None:
+    """The loss of an iteration is that before its update: the update itself may be the one too many."""
+    step = train.Session.step
+
+    def step_too_far(session):
+        result = step(session)
+        if session.iteration == 20:
+            session.net.params["conv1"][0].data.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(train.Session, "step", step_too_far)
+    with pytest.raises(RunError, match=r"conv1/0 became nan at iteration 20; try a lower rate"):
+        train.train(options, tmp_path / "run")
+    run = runs.RunFolder(tmp_path / "run")
+    assert run.read_snapshot().facts["iteration"] == 10
+    assert [record["epoch"] for record in run.read_log()] == [1]
+    for model in (run.best, run.last):
+        assert all(torch.isfinite(blob).all() for blob in load_file(model).values())
+
+
 # ------------------------------------------------------------------ the disk
 
 
@@ -138,7 +210,6 @@ def test_a_clock_that_goes_backwards(options, trained, tmp_path: Path, monkeypat
 def test_the_newest_run_is_found_whatever_the_clock_says(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = runs.new_folder("late", "net")
-    folder.path.mkdir(parents=True)
     folder.write_config({})
     assert runs.latest_folder().name == "late"
 
@@ -147,9 +218,9 @@ def test_the_newest_run_is_found_whatever_the_clock_says(tmp_path: Path, monkeyp
 
 
 def test_sigterm_saves_and_leaves_nothing_half(options, tmp_path: Path) -> None:
-    flags = ["--model", options.model, "--data", options.data, "--epochs", "500", "--batch", "15", "--device", "cpu"]
-    command = [sys.executable, "-m", "fer_lmdb", "train", *flags, "--run", str(tmp_path / "run")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(options, tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while process.poll() is None and not (tmp_path / "run" / "log.jsonl").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
