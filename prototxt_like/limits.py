@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from prototxt_like.dry import is_dry_run
 from prototxt_like.errors import NetError
 
 if TYPE_CHECKING:
@@ -69,8 +70,9 @@ def check_shape(shape: Sequence[int], what: str) -> None:
     Raises:
         NetError: an axis below 1, too many axes, or too many values.
     """
-    if any(size < 1 for size in shape):
-        raise NetError(f"{what}: a blob of {_sizes(shape)} has an axis below 1")
+    least = 0 if is_dry_run() else 1  # a net is built for a picture at least, and may be asked about none
+    if any(size < least for size in shape):
+        raise NetError(f"{what}: a blob of {_sizes(shape)} has an axis below {least}")
     if len(shape) > MAX_AXES:
         raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
     count = math.prod(shape)

@@ -15,7 +15,9 @@ from prototxt_like.files import read_net
 from prototxt_like.fusion import fuse
 from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
+from prototxt_like.layers.base import format_shape
 from prototxt_like.nearest import did_you_mean
+from prototxt_like.reshaping import Reshaping
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.state import filter_net, state_of
 from prototxt_like.upgrade import upgraded
@@ -33,7 +35,8 @@ class Learning(NamedTuple):
 class Net(nn.Module):
     """A net out of a prototxt, for one phase.
 
-    Every blob equals Caffe's. The batch axis of the inputs is free; their other sizes are those the net was built
+    Every blob equals Caffe's. The batch axis of the inputs is free, as far as the layers agree to it, which they are
+    asked when a batch of another size comes for the first time; the inputs' other sizes are those the net was built
     for. The phase is where the net starts: ``train()`` and ``eval()`` switch Dropout and BatchNorm as in every
     torch module, while the layers themselves (losses, accuracy, crops) stay those of the phase.
 
@@ -43,7 +46,7 @@ class Net(nn.Module):
         weights: a caffemodel's path or a NetParameter with blobs; loaded as ``load_weights`` does.
         phase: "TRAIN" or "TEST".
         stages: names that include and exclude rules may ask for.
-        level: level that include and exclude rules may ask for.
+        level: level that include and exclude rules may ask for; None = the one that the net names, or 0.
         input_shapes: shapes of inputs by name, batch axis included; needed for data layers whose shape the net
             does not tell, and allowed for any input.
         max_values: values in one blob, and in all parameter blobs together, above which a net is refused before
@@ -63,7 +66,7 @@ class Net(nn.Module):
         phase: str = "TEST",
         *,
         stages: Sequence[str] = (),
-        level: int = 0,
+        level: int | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
         max_values: int = limits.MAX_VALUES,
     ) -> None:
@@ -71,6 +74,7 @@ class Net(nn.Module):
         message = _message(net)
         self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
         self.name: str = message.name
+        self.max_values = max_values
         self.phase = phase
         trained = None if weights is None else _message(weights)
         if trained is None and any(layer.blobs for layer in message.layer):
@@ -91,6 +95,7 @@ class Net(nn.Module):
         self._slots: dict[str, int] = wiring.slots
         self._required = wiring.required
         self._learning = wiring.learning
+        self._reshaping = Reshaping(self.parameter_message, phase, wiring)
         if trained is not None:
             from prototxt_like.weights import load_weights  # it needs Net's type; importing it above would be a cycle
 
@@ -108,7 +113,8 @@ class Net(nn.Module):
 
         Raises:
             NetError: an input is missing or unknown.
-            ShapeMismatch: an input's shape is not the one the net was built for.
+            ShapeMismatch: an input's shape is not the one the net was built for, or the sizes of the inputs do not
+                fit one another.
         """
         values = self._run(self._fill_slots(positional, inputs), self._fused_steps)
         return {name: value for name in self.outputs if (value := values[self._slots[name]]) is not None}
@@ -160,15 +166,26 @@ class Net(nn.Module):
             if name not in self.input_shapes:
                 raise NetError(f'the net has no input "{name}"{did_you_mean(name, self.inputs)}')
         values: list[Tensor | None] = [None] * len(self._slots)
-        for name, shape in self.input_shapes.items():
+        shapes: list[Shape] = []
+        for name, built in self.input_shapes.items():
             value = inputs.get(name)
             if value is not None:
-                if value.ndim != len(shape) or value.shape[1:] != shape[1:]:
-                    self._refuse_input(name, value)
                 values[self._slots[name]] = value
             elif name in self._required:
                 raise NetError(f'input "{name}" is missing; the net\'s inputs are {", ".join(self.inputs)}')
+            shapes.append(built if value is None else value.shape)  # nobody reads an input that may be left out
+        self._check_shapes(tuple(shapes))
         return values
+
+    def _check_shapes(self, shapes: tuple[Shape, ...]) -> None:
+        """Refuse inputs for which a layer was not built, alone or together; shapes in the order of the inputs."""
+        if not torch.compiler.is_compiling() and self._reshaping.knows(shapes):
+            return
+        for (name, built), shape in zip(self.input_shapes.items(), shapes, strict=True):
+            if len(shape) != len(built) or shape[1:] != built[1:]:
+                self._refuse_input(name, shape)
+        if not _is_traced(shapes):
+            self._reshaping.check(shapes)
 
     def _by_name(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         if len(positional) > len(self.inputs):
@@ -179,10 +196,10 @@ class Net(nn.Module):
             raise NetError(f'input "{twice[0]}" is given twice, by position and by name')
         return {**named, **inputs}
 
-    def _refuse_input(self, name: str, value: Tensor) -> None:
+    def _refuse_input(self, name: str, shape: Shape) -> None:
         expected = " x ".join(["N", *map(str, self.input_shapes[name][1:])]) if self.input_shapes[name] else "()"
         raise ShapeMismatch(
-            f'input "{name}" has the shape {" x ".join(map(str, value.shape)) or "()"}, expected {expected}; '
+            f'input "{name}" has the shape {format_shape(shape)}, expected {expected}; '
             f'for another size build the net with input_shapes={{"{name}": (...)}}'
         )
 
@@ -204,6 +221,13 @@ class Net(nn.Module):
             for slot in dead:
                 values[slot] = None
         return values
+
+
+def _is_traced(shapes: tuple[Shape, ...]) -> bool:
+    """Whether a graph is being recorded, for other sizes too: they may be symbols, which cannot be asked for values."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    return any(isinstance(size, torch.SymInt) for shape in shapes for size in shape[:1])
 
 
 def _message(net: NetParameter | str | os.PathLike[str]) -> NetParameter:

@@ -40,20 +40,21 @@ class Accuracy(Layer):
         options = self.options(parameter)
         scores, labels = self.bottom_shapes
         self.label_axis = self.axis(options.axis, len(scores))
-        self.classes = scores[self.label_axis]
+        classes = scores[self.label_axis]
         check_label_count(self, scores, labels, self.label_axis)
         self.top_k: int = options.top_k
-        if not 1 <= self.top_k <= self.classes:
-            self.refuse(f"top_k is {self.top_k}; there are {self.classes} classes, so use 1 to {self.classes}")
+        if not 1 <= self.top_k <= classes:
+            self.refuse(f"top_k is {self.top_k}; there are {classes} classes, so use 1 to {classes}")
         self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
-        self.top_shapes = [(), (self.classes,)][: self.top_count]
+        self.top_shapes = [(), (classes,)][: self.top_count]
 
     @torch.no_grad()
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The share, and the share for every class where the net has a top for it."""
         self._refuse_nan(scores)
-        flat_labels = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
-        flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, self.classes)  # (..., C, ...) -> (positions, C)
+        classes = scores.shape[self.label_axis]
+        flat_labels = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
+        flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, classes)  # (..., C, ...) -> (positions, C)
         valid = torch.ones_like(flat_labels, dtype=torch.bool)
         if self.ignore_label is not None:
             valid = flat_labels != self.ignore_label
@@ -64,7 +65,7 @@ class Accuracy(Layer):
         share = right.sum() / valid.sum().clamp(min=1)
         if self.top_count == 1:
             return share
-        zeros = right.new_zeros(self.classes)
+        zeros = right.new_zeros(classes)
         right_per_class = zeros.scatter_add(0, index, right)
         count_per_class = zeros.scatter_add(0, index, valid.float())
         return share, right_per_class / count_per_class.clamp(min=1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prototxt_like import fillers, limits
+from prototxt_like.dry import is_dry_run
 from prototxt_like.errors import NetError, ShapeMismatch
 
 if TYPE_CHECKING:
@@ -103,10 +104,11 @@ class Layer(nn.Module):
             self.refuse_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
         limits.claim(shape, self.title)
         tensor = torch.empty(shape)
-        try:
-            fillers.fill(tensor, filler)
-        except NetError as error:
-            raise NetError(f"{self.title}: {error}") from None
+        if not is_dry_run():
+            try:
+                fillers.fill(tensor, filler)
+            except NetError as error:
+                raise NetError(f"{self.title}: {error}") from None
         self.register_parameter(name, nn.Parameter(tensor))
         self.blob_names.append(name)
 

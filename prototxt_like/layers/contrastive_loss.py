@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.loss import Loss
+from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -59,4 +59,4 @@ class ContrastiveLoss(Loss):
         slope = (missing > 0).to(missing.dtype) if self.legacy else missing / (distance + 1e-4)
         # Each pair's own cost, with Caffe's slope along the squared distance
         each = cost + torch.where(is_similar, 1.0, -slope) * (squared - squared.detach())
-        return each.sum() / (2 * first.shape[0])
+        return each.sum() / (2 * at_least_one(first.shape[0]))

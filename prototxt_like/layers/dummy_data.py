@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_like import fillers
+from prototxt_like.dry import is_dry_run
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, Shape, format_shape
 from prototxt_like.layers.registry import register
@@ -42,8 +43,11 @@ class DummyData(Layer):
             if any(size <= 0 for size in shape):
                 self.refuse_shape(f"top {index} would be empty: shape {format_shape(shape)}")
             claim(shape, self.title)
+            data = torch.empty(shape)
             # not saved: Caffe's weight files do not hold it either
-            self.register_buffer(f"data_{index}", self._filled(torch.empty(shape), filler), persistent=False)
+            self.register_buffer(
+                f"data_{index}", data if is_dry_run() else self._filled(data, filler), persistent=False
+            )
 
     def _shapes(self, options: Any) -> list[Shape]:
         older = {field: list(getattr(options, field)) for field in ("num", "channels", "height", "width")}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.loss import Loss
+from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -36,4 +36,4 @@ class EuclideanLoss(Loss):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """The loss."""
         difference = at_least_float32(first.reshape(-1)) - at_least_float32(second.reshape(-1))
-        return (difference * difference).sum() / (2 * first.shape[0])
+        return (difference * difference).sum() / (2 * at_least_one(first.shape[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, count, format_shape
@@ -64,8 +65,7 @@ class NormalizedLoss(Loss):
             return total
         if self.normalization == "VALID" and valid is not None:
             return total / valid.sum().clamp(min=1)
-        # a batch is never empty, so these are at least 1 by themselves
-        return total / (outer if self.normalization == "BATCH_SIZE" else outer * inner)
+        return total / at_least_one(outer if self.normalization == "BATCH_SIZE" else outer * inner)
 
 
 class ClassLoss(NormalizedLoss):
@@ -83,6 +83,11 @@ class ClassLoss(NormalizedLoss):
             self.same_shapes(why="with soft_label the labels have the shape of the scores")
         else:
             check_label_count(self, scores, labels, self.label_axis)
+
+
+def at_least_one(size: int) -> int:
+    """What a sum is divided by, so that an empty batch costs 0 and not 0 / 0."""
+    return torch.sym_max(size, 1)  # in a compiled graph the size may be a symbol
 
 
 def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from prototxt_like.layers.base import at_least_float32, count, format_shape
 from prototxt_like.layers.index import integer_index
-from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss
+from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, at_least_one
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ class MultinomialLogisticLoss(Loss):
     def setup(self, parameter: LayerParameter) -> None:
         """Check that there is a label for every item."""
         super().setup(parameter)
-        probabilities, labels = self.bottom_shapes
-        self.classes = count(probabilities, 1)
+        labels = self.bottom_shapes[1]
         if count(labels, 1) != 1:
             self.refuse_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """The loss."""
-        index = integer_index(self, labels.reshape(-1), self.classes, "label")
-        rows = at_least_float32(probabilities).reshape(-1, self.classes)
+        classes = count(probabilities.shape, 1)
+        index = integer_index(self, labels.reshape(-1), classes, "label")
+        rows = at_least_float32(probabilities).reshape(-1, classes)
         true = rows.gather(1, index[:, None]).squeeze(1)
         floor = true.detach().clamp(min=LEAST_PROBABILITY)
         each = -floor.log() - (true - true.detach()) / floor
-        return each.sum() / rows.shape[0]
+        return each.sum() / at_least_one(probabilities.shape[0])

@@ -45,7 +45,8 @@ class Reshape(Layer):
         sizes = self._sizes(shape)
         known = -math.prod(sizes) if -1 in sizes else math.prod(sizes)
         total = count(shape)
-        if known == 0 or total % known or (-1 not in sizes and known != total):
+        fits = known and total % known == 0 if -1 in sizes else known == total
+        if not fits:
             self.refuse_shape(
                 f"the bottom {format_shape(shape)} has {total} values, which do not fit the shape {sizes}"
             )

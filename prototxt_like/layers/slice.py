@@ -30,29 +30,29 @@ class Slice(Layer):
         options = self.options(parameter)
         shape = self.bottom_shapes[0]
         self.slice_axis = one_axis(self, options, "slice_dim")
-        self.sizes = self._sizes(list(options.slice_point), shape[self.slice_axis])
+        self.points = list(options.slice_point)
+        if self.points and len(self.points) != self.top_count - 1:
+            self.refuse(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(self.points)}")
         before, after = shape[: self.slice_axis], shape[self.slice_axis + 1 :]
-        self.top_shapes = [(*before, size, *after) for size in self.sizes]
+        self.top_shapes = [(*before, size, *after) for size in self._sizes(shape[self.slice_axis])]
 
-    def _sizes(self, points: list[int], size: int) -> list[int]:
-        if not points:
+    def _sizes(self, size: int) -> list[int]:
+        """Sizes of the tops along the axis; behind the last point lies the rest."""
+        if not self.points:
             if size % self.top_count:
                 self.refuse_shape(
                     f"axis {self.slice_axis} of size {size} cannot be cut into {self.top_count} equal tops"
                 )
             return [size // self.top_count] * self.top_count
-        if len(points) != self.top_count - 1:
-            self.refuse(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(points)}")
-        edges = [0, *points, size]
-        sizes = [stop - start for start, stop in itertools.pairwise(edges)]
+        sizes = [stop - start for start, stop in itertools.pairwise([0, *self.points, size])]
         if min(sizes) <= 0:
-            self.refuse_shape(f"slice points {points} must rise and lie inside axis {self.slice_axis} of size {size}")
+            self.refuse_shape(
+                f"slice points {self.points} must rise and lie inside axis {self.slice_axis} of size {size}"
+            )
         return sizes
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Cut."""
         if self.top_count == 1:
             return x
-        # equal parts of the batch axis follow the batch that comes
-        equal = len(set(self.sizes)) == 1 and self.slice_axis == 0
-        return tuple(x.chunk(self.top_count, 0) if equal else x.split(self.sizes, self.slice_axis))
+        return tuple(x.split(self._sizes(x.shape[self.slice_axis]), self.slice_axis))

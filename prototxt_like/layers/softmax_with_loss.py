@@ -61,10 +61,11 @@ class SoftmaxWithLoss(ClassLoss):
 
     def _rows(self, x: Tensor) -> Tensor:
         """(..., C, ...) -> (positions, C)."""
-        return x.movedim(self.label_axis, -1).reshape(-1, self.classes)
+        return x.movedim(self.label_axis, -1).reshape(-1, x.shape[self.label_axis])
 
     def _hard_loss(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
-        index = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
+        classes = scores.shape[self.label_axis]
+        index = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
         ignored = _NOTHING_IGNORED if self.ignore_label is None else self.ignore_label
         each = F.cross_entropy(self._rows(scores), index, ignore_index=ignored, reduction="none")
         each = each.clamp(max=LARGEST_LOG_LOSS).detach() + (each - each.detach())

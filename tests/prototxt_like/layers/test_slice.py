@@ -44,3 +44,8 @@ def test_refusals(refuses: Callable[..., None]) -> None:
     refuses("must rise and lie inside", TEXT % "slice_point: 5", (2, 5), tops=2)
     refuses("must rise and lie inside", TEXT % "slice_point: 0", (2, 5), tops=2)
     refuses("axis and slice_dim are both given", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
+
+
+def test_the_last_part_takes_the_rest(make_layer: Callable[..., Layer]) -> None:
+    layer = make_layer(TEXT % "axis: 0 slice_point: 2", (4, 3), tops=2)
+    assert [len(top) for top in layer(torch.randn(7, 3))] == [2, 5]
