@@ -112,13 +112,24 @@ def read_mean(path: PathLike) -> np.ndarray:
     Raises:
         FileError: the file cannot be read, or does not hold one picture.
     """
-    blob = parse_binary(read_bytes(path, MAX_BINARY_BYTES), BlobProto(), str(path))
-    mean = blob_to_array(blob, str(path))
+    mean = read_blob(path)
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:
         raise FileError(f"{path}: a mean image has the shape 1 x C x H x W, found {_sizes(mean.shape)}")
     return mean
+
+
+def read_blob(path: PathLike) -> np.ndarray:
+    """A blob of any shape out of a binaryproto.
+
+    Returns:
+        float32.
+
+    Raises:
+        FileError: the file cannot be read, or holds no blob.
+    """
+    return blob_to_array(parse_binary(read_bytes(path, MAX_BINARY_BYTES), BlobProto(), str(path)), str(path))
 
 
 def write_mean(mean: np.ndarray, path: PathLike) -> None:

@@ -15,6 +15,9 @@ from prototxt_like.nearest import did_you_mean
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
+_LARGEST = torch.finfo(torch.float32).max
+#: Types that divide by the number of outputs.
+_BY_OUTPUT = frozenset({"msra", "positive_unitball", "xavier"})
 AVERAGE, FAN_OUT = 2, 1  # FillerParameter.VarianceNorm; FAN_IN is 0
 
 
@@ -36,6 +39,11 @@ def fill(tensor: Tensor, filler: FillerParameter) -> None:
         raise NetError(f"a blob of shape {tuple(tensor.shape)} has nothing to fill")
     if filler.type != "gaussian" and filler.sparse != -1:
         raise NetError(f'the filler "{filler.type}" knows no "sparse"; use "gaussian" or remove the field')
+    if tensor.ndim == 0 and (filler.type in _BY_OUTPUT or filler.sparse >= 0):
+        raise NetError(
+            f'the filler "{filler.type}" counts outputs along the first axis, and a blob of one value has no axis; '
+            'use "constant", "uniform" or a "gaussian" without "sparse"'
+        )
     _FILLERS[filler.type](tensor, filler)
 
 
@@ -51,6 +59,11 @@ def _constant(tensor: Tensor, filler: FillerParameter) -> None:
 def _uniform(tensor: Tensor, filler: FillerParameter) -> None:
     if filler.min > filler.max:
         raise NetError(f"the uniform filler's min {filler.min:g} is above its max {filler.max:g}")
+    if not filler.max - filler.min <= _LARGEST:
+        raise NetError(
+            f"the uniform filler goes from {filler.min:g} to {filler.max:g}; "
+            f"give two numbers that are at most {_LARGEST:.3g} apart"
+        )
     tensor.uniform_(filler.min, filler.max)
 
 

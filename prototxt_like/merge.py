@@ -13,7 +13,7 @@ from prototxt_like.errors import NetError
 from prototxt_like.layers.affine import Affine
 from prototxt_like.layers.scale import Scale
 from prototxt_like.net import Net
-from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
 
 #: Layers whose first blob holds one filter after the other, so that a factor for each is a factor for its filter.
 LINEAR = frozenset({"Convolution", "InnerProduct"})
@@ -38,7 +38,8 @@ def merge_batch_norm(net: Net) -> Net:
         net: a net with its weights; it is not changed.
 
     Returns:
-        The smaller net in evaluation mode, or ``net`` itself where nothing can be merged. ``save_weights`` and
+        The smaller net in evaluation mode (but for layers that have a phase of their own, and still follow it in
+        ``net``), or ``net`` itself where nothing can be merged. ``save_weights`` and
         ``write_text(net.parameter_message, ...)`` make Caffe files of it.
 
     Raises:
@@ -49,7 +50,9 @@ def merge_batch_norm(net: Net) -> Net:
     merges = list(_merges(net))
     if not merges:
         return net
-    merged = Net(_shorter(net.parameter_message, merges), phase="TEST", input_shapes=net.input_shapes).eval()
+    shorter = _shorter(net.parameter_message, merges)
+    merged = Net(shorter, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
+    _take_over_modes(merged, net, merges)
     merged.to(next(iter(net.params.values()))[0].device)
     layers = net.parameter_message.layer
     own, theirs = merged.params, net.params
@@ -64,6 +67,15 @@ def merge_batch_norm(net: Net) -> Net:
             bias.copy_((bias.double() * factor if had_bias else 0) + summand)
             filters.copy_(filters.double() * factor.reshape(-1, *(1,) * (filters.dim() - 1)))
     return merged
+
+
+def _take_over_modes(merged: Net, net: Net, merges: list[Merge]) -> None:
+    """A layer with ``phase: TRAIN`` is built for training; in ``net`` it may be so no longer."""
+    layers = net.parameter_message.layer
+    gone = {layers[index].name for merge in merges for index in (merge.norm, merge.scale) if index >= 0}
+    left = [layer for layer in net.caffe_layers if layer.name not in gone or not layer.blob_names]
+    for layer, source in zip(merged.caffe_layers, left, strict=True):
+        layer.train(layer.training and source.training)
 
 
 def _merges(net: Net) -> Iterator[Merge]:
@@ -103,7 +115,8 @@ def _is_linear(layer: LayerParameter) -> bool:
 
 def _is_norm(layer: LayerParameter) -> bool:
     options = layer.batch_norm_param
-    by_batch = options.HasField("use_global_stats") and not options.use_global_stats
+    of_train = layer.HasField("phase") and layer.phase == Phase.Value("TRAIN")
+    by_batch = not options.use_global_stats if options.HasField("use_global_stats") else of_train
     return layer.type == "BatchNorm" and not by_batch and not any(spec.name for spec in layer.param)
 
 

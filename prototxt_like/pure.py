@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FIRST_EXTENSION = 10000
 #: Layer types of our own. In TEST each of them passes its bottom on unchanged.
 EXTENSION_TYPES = frozenset({"GaussianNoise"})
+#: Values of a solver's type that Caffe 1.0 knows.
+CAFFE_SOLVERS = frozenset({"AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"})
 #: Values of lr_policy that Caffe 1.0 follows.
 CAFFE_POLICIES = frozenset({"", "exp", "fixed", "inv", "multistep", "poly", "sigmoid", "step"})
 
@@ -69,8 +71,11 @@ def _extensions(message: Message, owner: str) -> Iterator[str]:
         owner = f'layer "{message.name}": '
         if message.type in EXTENSION_TYPES:
             yield f"{owner}type {message.type}"
-    if isinstance(message, SolverParameter) and message.lr_policy not in CAFFE_POLICIES:
-        yield f'lr_policy "{message.lr_policy}"'
+    if isinstance(message, SolverParameter):
+        if message.type not in CAFFE_SOLVERS:
+            yield f'type "{message.type}"'
+        if message.lr_policy not in CAFFE_POLICIES:
+            yield f'lr_policy "{message.lr_policy}"'
     for field, value in message.ListFields():
         if field.number >= FIRST_EXTENSION:
             yield f"{owner}{field.name} in {message.DESCRIPTOR.name}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from prototxt_like.dry import is_dry_run
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.layers import Layer
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, ParamSpec
@@ -95,7 +96,8 @@ class Sharing:
             _borrow(layer, blob, owner, tuple(ours.shape))
 
     def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
-        parameter.requires_grad_(lr_mult != 0 or self._force_backward)
+        if not is_dry_run():  # torch.func allows no such change, and nobody trains a blob of a dry run
+            parameter.requires_grad_(lr_mult != 0 or self._force_backward)
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:
         """A multiplier may be given in one place or in several, but only with one value."""
@@ -121,6 +123,12 @@ def _check_shapes(
             f'layer "{layer.name}" cannot share param "{written.name}" with layer "{owner.name}": '
             f"its blob is {ours}, the owner's {theirs}; {'the counts' if permissive else 'the shapes'} must be equal"
         )
+
+
+def own_blobs(layer: Layer) -> list[Tensor]:
+    """A layer's blobs in Caffe's order, but for those that are views of another layer's."""
+    borrowed = layer.__dict__.get("_borrowed", {})
+    return [getattr(layer, name) for name in layer.blob_names if name not in borrowed]
 
 
 def _borrow(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> None:

@@ -16,6 +16,7 @@ from prototxt_like.files import read_solver_state, write_binary
 from prototxt_like.net import Net
 from prototxt_like.policies import current_step
 from prototxt_like.schema.caffe_schema_pb2 import SolverParameter, SolverState
+from prototxt_like.sharing import own_blobs
 from prototxt_like.solver import Solver
 from prototxt_like.weights import load_weights, save_weights
 
@@ -67,6 +68,8 @@ def restore_snapshot(solver: Solver, path: str | os.PathLike[str]) -> None:
         WeightsError: the weights do not fit the net.
     """
     state = read_solver_state(path)
+    if state.iter < 0:
+        raise FileError(f"{path}: the iteration is {state.iter}, expected 0 or more; take another snapshot")
     histories = _histories(solver, state, path)
     if state.learned_net:
         load_weights(solver.net, _learned_net(state.learned_net, Path(path)))
@@ -120,7 +123,8 @@ def _history(state: SolverState, index: int, blob: Tensor, path: str | os.PathLi
 
 def _learnable_blobs(net: Net) -> Iterable[Tensor]:
     """Every parameter blob once, in the order of the net: a shared one stands where its owner does."""
-    return {id(blob): blob for blobs in net.params.values() for blob in blobs}.values()
+    blobs = (blob for layer in net.caffe_layers for blob in own_blobs(layer))
+    return {id(blob): blob for blob in blobs}.values()
 
 
 def _trained(solver: Solver) -> set[int]:

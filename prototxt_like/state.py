@@ -46,9 +46,9 @@ class State:
         )
 
 
-def state_of(net: NetParameter, phase: str, level: int = 0, stages: Sequence[str] = ()) -> State:
+def state_of(net: NetParameter, phase: str, level: int | None = None, stages: Sequence[str] = ()) -> State:
     """The wanted state, with the stages and (where none is wanted) the level that the net itself names."""
-    return State(phase, level or net.state.level, frozenset([*net.state.stage, *stages]))
+    return State(phase, net.state.level if level is None else level, frozenset([*net.state.stage, *stages]))
 
 
 def filter_net(net: NetParameter, state: State) -> NetParameter:

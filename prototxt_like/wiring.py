@@ -81,6 +81,7 @@ class _Builder:
         self.wiring = Wiring()
         self.makers: dict[str, str] = {}  # blob -> the layer that made it
         self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
+        self.uses: dict[str, list[str]] = {}  # blob -> the uses of its present value, in words
         self.sharing = Sharing(force_backward=net.force_backward)
         self.parts: list[tuple[str, LayerParameter]] = []
         self.holders: set[str] = set()  # names of layers with parameters
@@ -125,9 +126,12 @@ class _Builder:
         layer = cls(parameter, shapes, phase)
         for bottom in parameter.bottom:
             self.unread.pop(bottom, None)
+            self.uses[bottom].append(f'layer "{parameter.name}" reads too')
         for position, (top, shape) in enumerate(zip(parameter.top, layer.top_shapes, strict=True)):
             check_shape(shape, f'layer "{parameter.name}", top "{top}"')
             in_place = position < len(parameter.bottom) and parameter.bottom[position] == top
+            if in_place:
+                self._check_in_place(top, parameter)
             self._make_blob(top, parameter, shape, in_place=in_place)
         key = self._add_module(index, layer)
         self._add_loss_weights(parameter, cls)
@@ -153,8 +157,23 @@ class _Builder:
             )
         self.makers[name] = layer.name
         self.unread[name] = None
+        self.uses[name] = []
         self.wiring.shapes[name] = shape
         self.wiring.slots.setdefault(name, len(self.wiring.slots))
+
+    def _check_in_place(self, name: str, layer: LayerParameter) -> None:
+        """Caffe hands copies to several users of a blob, and changing a copy would not change the blob.
+
+        Source: BVLC/caffe src/caffe/util/insert_splits.cpp
+        """
+        other, *more = self.uses[name]
+        if not more:
+            return
+        twice = other == more[-1]  # the layer's own use is the last
+        raise NetError(
+            f'layer "{layer.name}" works in place on blob "{name}", which {"it reads twice" if twice else other}; '
+            "give its top another name"
+        )
 
     def _name_automatic_top(self, parameter: LayerParameter, cls: type[Layer]) -> None:
         """A loss without a top is part of the objective all the same; its value gets the layer's name."""
@@ -188,6 +207,8 @@ class _Builder:
         for top, weight in zip(parameter.top, weights, strict=False):
             if weight:
                 self.wiring.loss_weights[top] = weight
+            if weight and parameter.loss_weight:
+                self.uses[top].append("has a loss_weight")
 
     def _check_given(self) -> None:
         for name in self.given:

@@ -48,8 +48,6 @@ class BatchNorm(Layer):
         self.fraction: float = options.moving_average_fraction
         self.eps: float = options.eps
         self.use_global_stats: bool | None = options.use_global_stats if options.HasField("use_global_stats") else None
-        self._divided: tuple[Tensor, Tensor] | None = None
-        self._divided_from: list[tuple[str, Tensor, int]] = []
         self.add_statistic("mean_sum", (shape[1],))
         self.add_statistic("variance_sum", (shape[1],))
         self.add_statistic("scale_sum", (1,))
@@ -72,31 +70,9 @@ class BatchNorm(Layer):
         )
 
     def _mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        """The sums divided; anew only when a sum has changed: on one picture the division costs as much as the rest."""
-        if torch.compiler.is_compiling():
-            return self._divide(self.mean_sum, self.variance_sum, self.scale_sum)
-        found = self._buffers
-        for name, blob, version in self._divided_from:
-            if found.get(name) is not blob or blob._version != version:
-                break
-        else:
-            if self._divided is not None:
-                return self._divided
-        return self._divide_anew()
-
-    def _divide_anew(self) -> tuple[Tensor, Tensor]:
-        sums = self.mean_sum, self.variance_sum, self.scale_sum
-        if any(blob.is_inference() for blob in sums):  # such tensors do not count their changes
-            return self._divide(*sums)
-        with torch.inference_mode(False), torch.no_grad():  # the result may serve in training later
-            self._divided = self._divide(*sums)
-        self._divided_from = [(name, blob, blob._version) for name, blob in zip(self.blob_names, sums, strict=True)]
-        return self._divided
-
-    @staticmethod
-    def _divide(mean_sum: Tensor, variance_sum: Tensor, scale_sum: Tensor) -> tuple[Tensor, Tensor]:
-        factor = torch.where(scale_sum == 0, 0.0, 1 / scale_sum)
-        return mean_sum * factor, variance_sum * factor
+        """The sums divided; every time, because whoever writes into them need not leave a trace."""
+        factor = torch.where(self.scale_sum == 0, 0.0, 1 / self.scale_sum)
+        return self.mean_sum * factor, self.variance_sum * factor
 
     def _by_batch(self, x: Tensor, scale: Scale | None) -> Tensor:
         if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist

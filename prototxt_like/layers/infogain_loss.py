@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prototxt_like.dry import is_dry_run
 from prototxt_like.errors import FileError
-from prototxt_like.files import read_mean
+from prototxt_like.files import read_blob
 from prototxt_like.layers.base import Shape, at_least_float32, count, format_shape
 from prototxt_like.layers.index import integer_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class InfogainLoss(ClassLoss):
     """Mean of -sum over the classes c of H[label, c] * log softmax(scores)[c].
 
-    H is the third bottom, or the blob in the file ``source`` (binaryproto), K x K for K classes.
+    H is the third bottom, or the blob in the file ``source`` (binaryproto): K * K values for K classes, in any shape.
     A probability counts as 1e-20 at least; the gradient is the one without that floor.
     A second top gives the probabilities; no gradient flows back through it, nor to H.
 
@@ -60,8 +61,10 @@ class InfogainLoss(ClassLoss):
     def _read(self, options: Any) -> Tensor:
         if not options.HasField("source"):
             self.refuse("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
+        if is_dry_run():
+            return torch.empty(self.classes, self.classes)
         try:
-            matrix = torch.from_numpy(read_mean(options.source))
+            matrix = torch.from_numpy(read_blob(options.source))
         except FileError as error:
             self.refuse(str(error))
         self._check_size(tuple(matrix.shape))
@@ -69,16 +72,17 @@ class InfogainLoss(ClassLoss):
 
     def _check_size(self, shape: Shape) -> None:
         if count(shape) != self.classes**2:
-            self.refuse_shape(f"H must be {self.classes} x {self.classes}, found {format_shape(shape)}")
+            self.refuse_shape(f"H must have {self.classes} x {self.classes} values, found {format_shape(shape)}")
 
     def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The loss, and the probabilities where the net has a top for them."""
-        given = (self.matrix if matrix is None else matrix).detach().reshape(self.classes, self.classes)
-        flat_labels = integer_index(self, labels.reshape(-1), self.classes, "label", but=self.ignore_label)
+        classes = scores.shape[self.label_axis]
+        given = (self.matrix if matrix is None else matrix).detach().reshape(classes, classes)
+        flat_labels = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
         valid = None if self.ignore_label is None else flat_labels != self.ignore_label
         index = flat_labels if valid is None else torch.where(valid, flat_labels, 0)
         # (..., C, ...) -> (positions, C)
-        logs = F.log_softmax(at_least_float32(scores).movedim(self.label_axis, -1).reshape(-1, self.classes), 1)
+        logs = F.log_softmax(at_least_float32(scores).movedim(self.label_axis, -1).reshape(-1, classes), 1)
         floored = logs.clamp(min=math.log(LEAST_PROBABILITY)).detach() + (logs - logs.detach())
         each = -(given.index_select(0, index) * floored).sum(1)
         if valid is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,9 +43,10 @@ class Power(Neuron):
             return None
         if self.shift == 0 and self.power < 0:
             self.refuse("scale and shift are 0 and power is negative; that is a division by 0")
-        if self.shift < 0 and self.power != int(self.power):
+        if self.shift < 0 and math.isfinite(self.power) and not self.power.is_integer():
             self.refuse(f"scale is 0 and shift {self.shift:g} has no power {self.power:g}")
-        return self.shift**self.power
+        # torch's power is C's: what is too large for a float32 is infinite
+        return (torch.tensor(self.shift, dtype=torch.float64) ** self.power).float().item()
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift, scale and raise to the power."""

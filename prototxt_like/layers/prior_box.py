@@ -51,12 +51,12 @@ class PriorBox(Layer):
     def _box_sizes(self, options: Any) -> list[tuple[float, float]]:
         """Width and height of every box of a cell, in pixels."""
         smallest, largest = list(options.min_size), list(options.max_size)
-        if not smallest or min(smallest) <= 0:
-            self.refuse("min_size must be given and positive")
+        if not smallest or not all(_is_size(size) for size in smallest):
+            self.refuse(f"min_size must be given, positive and finite, found {smallest}")
         if largest and len(largest) != len(smallest):
             self.refuse(f"{len(largest)} max_size for {len(smallest)} min_size; give as many, or none")
-        if any(high <= low for low, high in zip(smallest, largest, strict=False)):
-            self.refuse("every max_size must be greater than its min_size")
+        if any(not (_is_size(high) and high > low) for low, high in zip(smallest, largest, strict=False)):
+            self.refuse(f"every max_size must be greater than its min_size and finite, found {largest}")
         ratios = self._ratios(list(options.aspect_ratio), options.flip)
         sizes = []
         for index, size in enumerate(smallest):
@@ -72,14 +72,14 @@ class PriorBox(Layer):
         """Aspect ratios other than 1, without repetition."""
         ratios = [1.0]
         for ratio in given:
-            if ratio <= 0:
-                self.refuse(f"aspect_ratio is {ratio:g}; it must be positive")
+            if not _is_size(ratio):
+                self.refuse(f"aspect_ratio is {ratio:g}; it must be positive and finite")
             if all(abs(ratio - other) >= 1e-6 for other in ratios):
                 ratios += [ratio, 1 / ratio] if flip else [ratio]
         return ratios[1:]
 
     def _variances(self, given: list[float]) -> list[float]:
-        if len(given) not in (0, 1, 4) or any(value <= 0 for value in given):
+        if len(given) not in (0, 1, 4) or not all(_is_size(value) for value in given):
             self.refuse(f"variance {given} must be one positive number, or four")
         return given if len(given) == 4 else (given or [0.1]) * 4
 
@@ -94,7 +94,7 @@ class PriorBox(Layer):
         if any(both) and not all(both):
             self.refuse(f"{names[0]} and {names[1]} are needed together")
         values = [getattr(options, name) for name in (names if any(both) else [single] * 2)]
-        if min(values) <= 0:
+        if not all(_is_size(value) for value in values):
             self.refuse(f"the values of {single} or {names[0]}/{names[1]} must be positive")
         return values[0], values[1]
 
@@ -114,3 +114,7 @@ class PriorBox(Layer):
         boxes = (boxes.clamp(0, 1) if self.clip else boxes).reshape(-1)
         variances = torch.tensor(self.variances, device=device, dtype=exact).repeat(boxes.numel() // 4)
         return torch.stack([boxes, variances]).unsqueeze(0)
+
+
+def _is_size(value: float) -> bool:
+    return 0 < value < math.inf  # what is no number is neither

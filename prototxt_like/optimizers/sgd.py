@@ -32,9 +32,6 @@ class SGD(CaffeOptimizer):
 
     def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
         """Update v, then subtract it."""
-        if not group["momentum"]:
-            torch._foreach_add_(params, grads, alpha=-rate)
-            return
         (velocities,) = self.state_lists(params)
         torch._foreach_mul_(velocities, group["momentum"])
         torch._foreach_add_(velocities, grads, alpha=rate)
@@ -43,13 +40,15 @@ class SGD(CaffeOptimizer):
     def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
         """Update with torch's kernel at rate 1, for which rates inside and outside are the same thing."""
         momentum = group["momentum"]
-        velocities: list[Tensor | None] = [None] * len(params)
-        if momentum:
-            velocities[:] = self.state_lists(params)[0]
+        if not momentum:  # the kernel would leave v as it is
+            self.regularize(params, grads, rate, decay)
+            self.caffe_update(group, params, grads, rate)
+            return
+        (velocities,) = self.state_lists(params)
         sgd(
             params,
             grads,
-            velocities,
+            list(velocities),
             fused=True,
             foreach=False,
             grad_scale=torch.tensor(1.0 / rate if rate else math.inf, device=params[0].device),
@@ -57,7 +56,7 @@ class SGD(CaffeOptimizer):
             momentum=momentum,
             lr=1.0,
             dampening=0.0,
-            nesterov=self.nesterov and momentum > 0,
+            nesterov=self.nesterov,
             maximize=False,
         )
 

@@ -25,7 +25,8 @@ def path(name: str) -> Path:
         FileError: no such net; the message names the nearest.
     """
     if name not in names():
-        raise FileError(f'the zoo has no net "{name}"{did_you_mean(name, names())}')
+        hint = did_you_mean(name, names()) or f"; there are: {', '.join(names())}; a net of your own is a folder"
+        raise FileError(f'the zoo has no net "{name}"{hint}')
     return _FOLDER / name
 
 

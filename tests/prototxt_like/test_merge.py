@@ -74,6 +74,7 @@ def test_the_merged_net_computes_the_same(linear: str, behind: list[str]) -> Non
 READER = 'layer { name: "reader" type: "Power" bottom: "{}" top: "read" }'
 SHARED = CONVOLUTION.replace('top: "conv"', 'top: "conv" param { name: "filters" }')
 BY_BATCH = NORM.replace("eps: 0.01", "use_global_stats: false")
+IN_TRAIN = NORM.replace('type: "BatchNorm"', 'type: "BatchNorm" phase: TRAIN')
 FIRST_NORM = NORM.replace('bottom: "conv"', 'bottom: "data"')
 TRANSPOSED = INNER_PRODUCT.replace("num_output: 6", "num_output: 6 transpose: true")
 
@@ -84,6 +85,7 @@ TRANSPOSED = INNER_PRODUCT.replace("num_output: 6", "num_output: 6 transpose: tr
         pytest.param([CONVOLUTION, NORM, READER.replace("{}", "conv")], id="somebody reads the convolution"),
         pytest.param([SHARED, NORM], id="shared filters"),
         pytest.param([CONVOLUTION, BY_BATCH], id="statistics of the batch"),
+        pytest.param([CONVOLUTION, IN_TRAIN], id="phase TRAIN"),
         pytest.param([FIRST_NORM], id="nothing linear before"),
         pytest.param([TRANSPOSED, NORM], id="transposed weights"),
         pytest.param([CONVOLUTION, RELU.replace("scaled", "conv"), NORM], id="a layer between"),
@@ -137,3 +139,17 @@ def test_a_net_for_training_is_refused() -> None:
     net = pl.Net(pl.parse_net(f"{INPUT} {CONVOLUTION} {NORM}"), phase="TRAIN")
     with pytest.raises(pl.NetError, match="built for phase TRAIN"):
         pl.merge_batch_norm(net)
+
+
+def test_a_phase_of_its_own_stays_with_a_layer_that_stays() -> None:
+    drop = 'layer { name: "drop" type: "Dropout" bottom: "norm" top: "y" phase: TRAIN }'
+    net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM, drop])))
+    assert [layer.training for layer in pl.merge_batch_norm(net).caffe_layers] == [False, True]
+    assert [layer.training for layer in pl.merge_batch_norm(net.eval()).caffe_layers] == [False, False]
+
+
+def test_a_merged_net_takes_any_batch_and_as_many_values() -> None:
+    net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM])), max_values=1234)
+    merged = pl.merge_batch_norm(net)
+    assert merged.max_values == 1234
+    assert merged(torch.zeros(3, 4, 6, 7))["norm"].shape == (3, 6, 4, 5)

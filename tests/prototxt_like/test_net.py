@@ -57,16 +57,18 @@ class TestWiring:
         torch.testing.assert_close(it(x=mine)["y"], X.relu().tanh())
         torch.testing.assert_close(mine, X)
 
-    def test_a_reader_before_an_in_place_layer_sees_the_old_value(self) -> None:
+    def test_readers_behind_an_in_place_layer_see_the_new_value(self) -> None:
         it = net(
             layer("a", "Power", "x", "a", "power_param { shift: 2 }")
-            + layer("b", "Power", "a", "b", "power_param { scale: 3 }")
-            + layer("c", "Power", "a", "a", "power_param { scale: 0 }")
+            + layer("b", "Power", "a", "a", "power_param { scale: 3 }")
+            + layer("c", "Power", "a", "c", "power_param { scale: 2 }")
+            + layer("d", "Power", "a", "d", "power_param { scale: 0 }")
         )
-        blobs = it.blobs(x=X)
-        torch.testing.assert_close(blobs["b"], 3 * (X + 2))
-        assert (blobs["a"] == 0).all()
-        assert it.outputs == ["b", "a"]
+        torch.testing.assert_close(it.blobs(x=X)["c"], 6 * (X + 2))
+
+    def test_a_weight_of_0_is_no_use(self) -> None:
+        it = net(layer("a", "AbsVal", "x", "a", "loss_weight: 0") + layer("b", "Power", "a", "a"))
+        assert it.outputs == ["a"]
 
     def test_several_tops_and_bottoms(self) -> None:
         it = net(
@@ -220,6 +222,18 @@ class TestRefusals:
                 layer("a", "ReLU", "x", "a") + layer("b", "ReLU", "x", "a"),
                 'blob "a" is made by layer "a" and again by layer "b"; only a layer that works in place may write the '
                 "blob that it reads",
+            ),
+            (
+                layer("a", "AbsVal", "x", "a") + layer("b", "TanH", "a", "b") + layer("c", "ReLU", "a", "a"),
+                'layer "c" works in place on blob "a", which layer "b" reads too; give its top another name',
+            ),
+            (
+                layer("a", "AbsVal", "x", "a") + layer("b", "Eltwise", "a a", "a"),
+                'layer "b" works in place on blob "a", which it reads twice; give its top another name',
+            ),
+            (
+                layer("a", "AbsVal", "x", "a", "loss_weight: 2") + layer("b", "ReLU", "a", "a"),
+                'layer "b" works in place on blob "a", which has a loss_weight; give its top another name',
             ),
             (layer("a", "Relu", "x", "a"), 'unknown layer type "Relu"; did you mean "ReLU"?'),
             (layer("a", "", "x", "a"), 'layer "a" has no type'),

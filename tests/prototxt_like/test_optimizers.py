@@ -266,3 +266,17 @@ def test_a_state_that_lost_its_memory_layout_goes_on_all_the_same(fused):
     optimizer.load_state_dict(state)
     steps(optimizer, resumed, gradients[2:])
     assert torch.equal(resumed, whole)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("name", ["SGD", "Nesterov"])
+def test_the_history_without_momentum_is_the_last_update(name: str, fused: bool) -> None:
+    params = tensors()
+    optimizer = OPTIMIZERS[name](params, 0.1, weight_decay=0.5, fused=fused)
+    run(optimizer, params, range(1))
+    before = [parameter.detach().clone() for parameter in params]
+    run(optimizer, params, range(1, 2))
+    for parameter, old in zip(params, before, strict=True):
+        (history,) = optimizer.history(parameter)
+        assert history.abs().max() > 0
+        torch.testing.assert_close(history, old - parameter.detach())

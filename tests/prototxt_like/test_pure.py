@@ -44,6 +44,8 @@ def test_nets(text: str, found: list[str]) -> None:
     [
         ('base_lr: 0.1 lr_policy: "poly"', []),
         ("", []),
+        ('type: "Nesterov"', []),
+        ('type: "AdamW"', ['type "AdamW"']),
         ('lr_policy: "cosine" ema_decay: 0.9', ['lr_policy "cosine"', "ema_decay in SolverParameter"]),
         ('net_param { layer { name: "n" type: "GaussianNoise" } }', ['layer "n": type GaussianNoise']),
     ],

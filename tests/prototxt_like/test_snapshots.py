@@ -122,3 +122,38 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pl.write_snapshot(make(tmp_path, extra="snapshot_format: HDF5"))
     with pytest.raises(SolverError, match="no snapshot_prefix"):
         pl.write_snapshot(make(tmp_path, extra='snapshot_prefix: ""'))
+
+
+SHARED = """
+layer { name: "data" type: "Input" top: "x" top: "label" input_param { shape { dim: 4 dim: 6 } shape { dim: 4 } } }
+layer { name: "n1" type: "BatchNorm" bottom: "x" top: "n1" param { name: "m" lr_mult: 0 } param { name: "v" lr_mult: 0 }
+  param { name: "s" lr_mult: 0 } }
+layer { name: "a" type: "InnerProduct" bottom: "n1" top: "a" param { name: "w" }
+  inner_product_param { num_output: 3 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "b" type: "InnerProduct" bottom: "n1" top: "b" param { name: "w" share_mode: PERMISSIVE }
+  inner_product_param { num_output: 3 transpose: true bias_term: false } }
+layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "sum" }
+layer { name: "n2" type: "BatchNorm" bottom: "n1" top: "n2" param { name: "m" lr_mult: 0 }
+  param { name: "v" lr_mult: 0 } param { name: "s" lr_mult: 0 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "sum" bottom: "label" top: "loss" }
+"""
+
+
+def test_a_shared_parameter_has_one_history(tmp_path: Path) -> None:
+    text = f'base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 snapshot_prefix: "{tmp_path}/shared"'
+    solver = pl.Solver(pl.parse_solver(text), pl.Net(pl.parse_net(SHARED), phase="TRAIN"))
+    solver.step(solver.net.total_loss(solver.net(torch.randn(4, 6), torch.tensor([0, 1, 2, 0]))))
+    _, path = pl.write_snapshot(solver)
+    shapes = [tuple(blob.shape.dim) for blob in pl.read_solver_state(path).history]
+    assert shapes == [(6,), (6,), (1,), (3, 6)]
+    pl.restore_snapshot(solver, path)
+
+
+def test_an_iteration_below_0_is_refused(tmp_path: Path) -> None:
+    solver = make(tmp_path)
+    _, path = pl.write_snapshot(solver)
+    state = pl.read_solver_state(path)
+    state.iter = -1
+    pl.write_binary(state, path)
+    with pytest.raises(FileError, match="the iteration is -1, expected 0 or more"):
+        pl.restore_snapshot(solver, path)

@@ -60,3 +60,11 @@ def test_the_nets_own_state_counts() -> None:
     assert list(filtered.state.stage) == ["a", "b"]
     assert len(net.layer) == 1, "the net itself is left as it is"
     assert not filter_net(net, state_of(net, "TEST", level=2, stages=["b"])).layer
+    assert not filter_net(net, state_of(net, "TEST", level=0, stages=["b"])).layer
+
+
+def test_level_0_of_the_caller_has_precedence() -> None:
+    text = "state { level: 3 } layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 } } } "
+    net = pl.parse_net(text + "layer { name: 'y' type: 'ReLU' bottom: 'x' top: 'y' include { min_level: 3 } }")
+    assert pl.Net(net).outputs == ["y"]
+    assert pl.Net(net, level=0).outputs == ["x"]

@@ -124,7 +124,7 @@ def test_two_processes_average_their_gradients(tmp_path: Path) -> None:
 
 
 def test_changed_statistics_count_at_once() -> None:
-    """BatchNorm keeps what it derived from its sums only as long as they are the same."""
+    """BatchNorm derives its mean and variance from the sums anew every time."""
     it = pl.Net(pl.parse_net(TEXT.split('layer { name: "scale"')[0]))
     sums = it.params["bn"]
     normal = lambda: it(data=pictures(), label=LABELS)["conv"]  # noqa: E731

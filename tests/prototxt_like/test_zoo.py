@@ -155,6 +155,8 @@ def test_a_net_tells_that_many_classes_apart(classes: int) -> None:
 
 
 def test_bad_wishes_are_refused() -> None:
+    with pytest.raises(FileError, match=r'no net "nothing"; there are: emonet, .*wide_cnn; a net of your own'):
+        pl.zoo.path("nothing")
     with pytest.raises(FileError, match='the zoo has no net "vgg61"; did you mean "vgg16"'):
         pl.zoo.load("vgg61")
     with pytest.raises(NetError, match="1 classes asked for; a classifier needs two or more"):

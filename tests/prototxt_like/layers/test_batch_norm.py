@@ -93,3 +93,15 @@ def test_statistics_are_saved_and_not_learned(make_layer: Callable[..., Layer]) 
 def test_refusals(refuses: Callable[..., None]) -> None:
     refuses("every param needs lr_mult: 0", 'type: "BatchNorm" bottom: "x" param { lr_mult: 1 }', X)
     refuses("at least 2 axes", 'type: "BatchNorm" bottom: "x"', (5,))
+
+
+@pytest.mark.parametrize("write", [lambda blob: blob.data.fill_(5), lambda blob: blob.numpy().fill(5)])
+def test_statistics_written_as_in_pycaffe_count_at_once(
+    write: Callable[[torch.Tensor], object], make_layer: Callable[..., Layer]
+) -> None:
+    layer = make_layer('type: "BatchNorm" bottom: "x"', X)
+    for blob in layer.blobs:
+        blob.fill_(1)
+    assert (layer(torch.ones(X)) == 0).all()
+    write(layer.blobs[0])
+    torch.testing.assert_close(layer(torch.ones(X)), torch.full(X, -4 / (1 + 1e-5) ** 0.5))

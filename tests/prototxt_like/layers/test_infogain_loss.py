@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from prototxt_like.files import write_mean
+from prototxt_like.blob import array_to_blob
+from prototxt_like.files import write_binary, write_mean
 from prototxt_like.layers import Layer
 
 LAYER = "InfogainLoss"
@@ -40,6 +41,14 @@ def test_from_a_file(matrix: tuple[str, np.ndarray], make_layer: Callable[..., L
     assert layer.state_dict() == {}
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (3, 3, 1, 1), (9,)])
+def test_a_file_with_any_shape(shape: tuple[int, ...], tmp_path: Path, make_layer: Callable[..., Layer]) -> None:
+    values = np.arange(9, dtype=np.float32)
+    write_binary(array_to_blob(values.reshape(shape)), tmp_path / "h")
+    layer = make_layer(TEXT % f'infogain_loss_param {{ source: "{tmp_path}/h" }}', (4, 3), (4,))
+    assert layer.matrix.tolist() == values.reshape(3, 3).tolist()
+
+
 def test_the_unit_matrix_is_softmax_with_loss(make_layer: Callable[..., Layer]) -> None:
     shapes = ((4, 3), (4,), (3, 3))
     infogain = make_layer(TEXT % 'bottom: "H" loss_param { ignore_label: 1 }', *shapes, tops=2)
@@ -65,8 +74,8 @@ def test_floor_of_the_probabilities(make_layer: Callable[..., Layer]) -> None:
 def test_refusals(matrix: tuple[str, np.ndarray], refuses: Callable[..., None], tmp_path: Path) -> None:
     source = f'infogain_loss_param {{ source: "{matrix[0]}" }}'
     refuses("needs the matrix H", TEXT % "", (4, 3), (4,))
-    refuses("H must be 4 x 4, found 1 x 3 x 3", TEXT % source, (2, 4), (2,))
-    refuses("H must be 3 x 3, found 3 x 2", TEXT % 'bottom: "H"', (2, 3), (2,), (3, 2))
+    refuses("H must have 4 x 4 values, found 1 x 1 x 3 x 3", TEXT % source, (2, 4), (2,))
+    refuses("H must have 3 x 3 values, found 3 x 2", TEXT % 'bottom: "H"', (2, 3), (2,), (3, 2))
     refuses("normalize is too old", TEXT % f"{source} loss_param {{ normalize: true }}", (2, 3), (2,))
     missing = tmp_path / "missing.binaryproto"
     refuses("missing.binaryproto", TEXT % f'infogain_loss_param {{ source: "{missing}" }}', (2, 3), (2,))

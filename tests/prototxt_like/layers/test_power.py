@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def test_in_place_gradient_is_right(make_layer: Callable[..., Layer]) -> None:
 def test_constants(fields: str, value: float, make_layer: Callable[..., Layer]) -> None:
     top = make_layer(TEXT % fields, (2, 3))(torch.full((2, 3), float("nan")))
     assert torch.equal(top, torch.full((2, 3), float(value)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ("shift: 1e30 power: 1e30", math.inf),
+        ("shift: -1e30 power: 3", -math.inf),
+        ("shift: 2 power: inf", math.inf),
+        ("shift: -2 power: -inf", 0),
+        ("shift: 0.5 power: 1e30", 0),
+    ],
+)
+def test_constants_beyond_float32_are_those_of_c(fields: str, value: float, make_layer: Callable[..., Layer]) -> None:
+    assert torch.equal(make_layer(TEXT % f"scale: 0 {fields}", (3,))(torch.zeros(3)), torch.full((3,), value))
 
 
 def test_refusals(refuses: Callable[..., None]) -> None:

@@ -48,7 +48,13 @@ def test_own_picture_step_offset_clip_and_variances(make_layer: Callable[..., La
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
-        ("min_size must be given and positive", ""),
+        ("min_size must be given, positive and finite, found \\[\\]", ""),
+        ("min_size must be .* found \\[nan\\]", "min_size: nan"),
+        ("min_size must be .* found \\[4.0, inf\\]", "min_size: 4 min_size: inf"),
+        ("every max_size must be .* finite, found \\[inf\\]", "min_size: 4 max_size: inf"),
+        ("aspect_ratio is nan", "min_size: 4 aspect_ratio: nan"),
+        ("must be one positive number, or four", "min_size: 4 variance: nan"),
+        ("must be positive", "min_size: 4 step: nan"),
         ("1 max_size for 2 min_size", "min_size: 1 min_size: 2 max_size: 4"),
         ("every max_size must be greater", "min_size: 4 max_size: 4"),
         ("must be one positive number, or four", "min_size: 4 variance: 0.1 variance: 0.2"),
