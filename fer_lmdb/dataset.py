@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ class DataSet:
     @property
     def is_mixed(self) -> bool:
         """Tell whether it was joined from data sets whose faces were prepared in different ways."""
-        joined = self.manifest.get("source", {}).get("joined", [])
-        return any(Preprocessing.from_dict(part["preprocessing"]).differences(self.preprocessing) for part in joined)
+        ways = _ways(self.manifest.get("source", {}))
+        return any(Preprocessing.from_dict(way).differences(self.preprocessing) for way in ways)
 
     def count(self, split: str) -> int:
         """Return how many faces a split holds by the manifest."""
@@ -126,6 +126,13 @@ class DataSet:
             "seed": self.manifest.get("seed"),
             "opencv": self.manifest.get("opencv"),
         }
+
+
+def _ways(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield how the faces of joined data sets were prepared, also of those that were joined themselves."""
+    for part in source.get("joined", []):
+        yield part["preprocessing"]
+        yield from _ways(part.get("source", {}))
 
 
 def _joined(found: Sequence[Split], folder: Path) -> Split:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb import models
 from fer_lmdb.errors import ModelError
+from fer_lmdb.finite import check_finite
 from fer_lmdb.labels import difference
 from fer_lmdb.models import Model
 
@@ -67,8 +68,9 @@ def combine(probabilities: NDArray[np.floating], weights: Sequence[float] | None
     Returns:
         (N, C) float32; rows sum to 1.
     Raises:
-        ModelError: the weights are not such numbers.
+        ModelError: the weights are not such numbers, or a probability is not finite.
     """
+    _check_finite(probabilities)
     if weights is None:
         weights = [1.0] * len(probabilities)
     given = np.array(weights, dtype=np.float64)
@@ -87,10 +89,20 @@ def fit(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[
         labels: (N,).
     Returns:
         M weights; they sum to 1.
+    Raises:
+        ModelError: a probability is not finite.
     """
+    _check_finite(probabilities)
     likely = np.maximum(probabilities[:, np.arange(len(labels)), labels].astype(np.float64), 1e-12)  # (M, N)
     weights = np.full(len(likely), 1 / len(likely))
     for _ in range(ROUNDS):
         joint = weights[:, None] * likely
         weights = (joint / joint.sum(axis=0)).mean(axis=1)
     return [float(weight) for weight in weights]
+
+
+def _check_finite(probabilities: NDArray[np.floating]) -> None:
+    """Refuse nan and infinity by the member that gives it: a mean would only show that one of them does."""
+    for number, rows in enumerate(probabilities, start=1):
+        alone = len(probabilities) == 1
+        check_finite(rows, "the model" if alone else f"member {number} of the {len(probabilities)} models")

@@ -97,21 +97,22 @@ def evaluate(
             on the test split.
     """
     _check_splits(split, fit_on)
+    names, others_names = ensemble.expand(names), ensemble.expand(against) if against else []
+    members, rivals = ensemble.load(names), ensemble.load(others_names) if against else []
     sets = Preparations.open([data] if isinstance(data, str | Path) else data)
     dataset, view = sets.first, View(tta, device, precision)
-    names = ensemble.expand(names)
-    members = _load(names, dataset)
-    rivals = _load(ensemble.expand(against), dataset) if against else []
+    check_labels(names, members, dataset)
+    check_labels(others_names, rivals, dataset)
     faces = sets.read(split)
     each = view.probabilities(members, faces)
     if fit_on is not None:
         weights = _fitted_weights(members, sets, view, fit_on, each if fit_on == split else None)
-    figures, right = _figures(names, members, ensemble.combine(each, weights), faces, view, classes)
+    figures, right = figures_of(names, members, ensemble.combine(each, weights), faces, view, classes)
     if len(names) > 1:
         figures |= {"weights": list(weights or [1 / len(names)] * len(names)), "fitted_on": fit_on}
     if rivals:
         probabilities = ensemble.combine(view.probabilities(rivals, faces))
-        others, other_right = _figures(ensemble.expand(against), rivals, probabilities, faces, view, classes)
+        others, other_right = figures_of(others_names, rivals, probabilities, faces, view, classes)
         record(others)  # these go on record as well
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
             right, other_right
@@ -131,7 +132,7 @@ def _check_splits(split: str, fit_on: str | None) -> None:
         )
 
 
-def _figures(
+def figures_of(
     names: Sequence[str],
     members: Sequence[Model],
     probabilities: NDArray[np.float32],
@@ -198,14 +199,17 @@ def _prepared_otherwise(
     return odd
 
 
-def _load(names: Sequence[str], dataset: DataSet) -> list[Model]:
-    members = ensemble.load(names)
-    if why := difference(members[0].scheme, dataset.scheme):
+def check_labels(names: Sequence[str], members: Sequence[Model], dataset: DataSet) -> None:
+    """Refuse models whose labels are not those of a data set; they are all alike, see `ensemble.load`.
+
+    Raises:
+        DataSetError: the message says what differs.
+    """
+    if members and (why := difference(members[0].scheme, dataset.scheme)):
         raise DataSetError(
             f"the model {names[0]} and the data set {dataset.folder} have {why}; figures across schemes mean nothing - "
             f"build the data set with the model's scheme (--classes {members[0].scheme.name})"
         )
-    return members
 
 
 def _check_size(member: Model, images: np.ndarray) -> None:

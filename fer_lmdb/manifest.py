@@ -125,7 +125,10 @@ def find_problem(manifest: dict[str, Any]) -> str | None:
 def _tells_its_parts(source: Any) -> bool:
     joined = source.get("joined", []) if isinstance(source, dict) else None
     return isinstance(joined, list) and all(
-        isinstance(part, dict) and isinstance(part.get("preprocessing"), dict) for part in joined
+        isinstance(part, dict)
+        and isinstance(part.get("preprocessing"), dict)
+        and _tells_its_parts(part.get("source", {}))
+        for part in joined
     )
 
 

@@ -15,6 +15,9 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.finite import check_finite
+
 BINS = 15
 
 
@@ -29,7 +32,13 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, .
         n, accuracy, ci95 (Wilson's interval), macro_f1, macro_precision, macro_recall, log_loss,
         ece (15 bins), per_class {name: {n, precision, recall, f1}}, confusion (rows true, columns predicted).
         A class that never occurs in the labels is left out of the macro averages.
+    Raises:
+        DataSetError: there is no face.
+        ModelError: a probability is not finite.
     """
+    if not len(labels):
+        raise DataSetError("no face is left to measure on, expected one at least; name another split or other classes")
+    check_finite(probabilities)
     scores, target = torch.from_numpy(probabilities), torch.from_numpy(labels)
     count = len(classes)
     hits = int((scores.argmax(dim=1) == target).sum())
@@ -44,7 +53,8 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, .
         "macro_precision": float(np.mean([figures["precision"] for figures in present])),
         "macro_recall": float(np.mean([figures["recall"] for figures in present])),
         "log_loss": float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-38)).mean()),
-        "ece": float(multiclass_calibration_error(scores, target, count, n_bins=BINS)),
+        # A mean of probabilities may exceed 1 by rounding: torchmetrics would take all of them for logits.
+        "ece": float(multiclass_calibration_error(scores.clamp(0, 1), target, count, n_bins=BINS)),
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }

@@ -22,6 +22,7 @@ from fer_lmdb.device import choose_device
 from fer_lmdb.errors import PictureError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
+from fer_lmdb.finite import check_finite
 from fer_lmdb.models import DEFAULT_MODEL
 from fer_lmdb.pictures import read_picture
 from fer_lmdb.precision import choose_precision
@@ -64,8 +65,8 @@ class Recognizer:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        names = [model] if isinstance(model, str | Path) else list(model)
-        members = ensemble.load(ensemble.expand(names))
+        self._names = ensemble.expand([model] if isinstance(model, str | Path) else list(model))
+        members = ensemble.load(self._names)
         self.classes = members[0].scheme.classes
         self.threshold, self.tta, self.min_face = threshold, tta, min_face
         self.device = str(choose_device(device))
@@ -76,6 +77,7 @@ class Recognizer:
         self._cutting = [member.preprocessing.for_photographs() for member in members]
         self._classifiers = [member.classifier(self.device, dtype) for member in members]
         self._detectors: dict[float, Detector | None] = {}
+        self._detector(self.min_face or self._finding.min_face)  # one that is missing is told of before any picture
 
     @property
     def finds_faces(self) -> bool:
@@ -145,14 +147,19 @@ class Recognizer:
 
         Returns:
             (all faces, classes) float32 probabilities, picture by picture.
+
+        Raises:
+            ModelError: a model gives nan: its training has diverged.
         """
         total = np.zeros((sum(map(len, found)), len(self.classes)), np.float64)
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
-        for cutting, classifier in zip(self._cutting, self._classifiers, strict=True):
+        for name, cutting, classifier in zip(self._names, self._cutting, self._classifiers, strict=True):
             if len(total):
                 if cutting not in crops:
                     crops[cutting] = _cut(pictures, found, cutting)
-                total += classifier.probabilities(crops[cutting], self.tta)
+                rows = classifier.probabilities(crops[cutting], self.tta)
+                check_finite(rows, name)
+                total += rows
         return (total / len(self._classifiers)).astype(np.float32)
 
     def describe(

@@ -10,7 +10,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from fer_lmdb.cli.output import out_console
+from fer_lmdb.cli.output import print_whole
 
 STEP = 2
 """Width of a bar's range in the picture of single batches, in percent."""
@@ -71,7 +71,7 @@ def _print_confusion(figures: dict[str, Any]) -> None:
     for name, row in zip(figures["classes"], figures["confusion"], strict=True):
         own = figures["per_class"][name]
         table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))
-    out_console().print(table)
+    print_whole(table)
 
 
 def _print_protocols(protocols: dict[str, dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, out_console
+from fer_lmdb.cli.output import emit, json_option, print_whole
 
 EXAMPLES = """
 # what there is
@@ -52,7 +52,7 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
         lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
         lines += [row["trained"]] if row["trained"] else []
         table.add_row(row["name"], str(len(row["classes"])), f"{row['parameters']:,}", "\n".join(lines))
-    out_console().print(table)
+    print_whole(table)
 
 
 def _figure(figure: dict[str, Any]) -> str:

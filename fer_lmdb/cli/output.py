@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fer_lmdb.cli.verbosity import is_quiet
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
@@ -26,6 +30,13 @@ def err_console() -> Console:
 def out_console() -> Console:
     """Return a console on stdout, for tables and bars."""
     return Console()
+
+
+def print_whole(table: Table) -> None:
+    """Print a table on stdout as wide as it is: in a narrow terminal its lines go on below, and no number is lost."""
+    console = out_console()
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table)
 
 
 def emit(document: Any, indent: int | None = 2) -> None:
@@ -46,6 +57,11 @@ def _plain(value: Any) -> Any:
 def next_step(text: str) -> None:
     """Say on stderr what to type next, unless --quiet was given."""
     note(f"Next: {text}")
+
+
+def next_command(*words: str) -> None:
+    """Say on stderr which command of ours to type next, quoted as a shell wants it."""
+    next_step(shlex.join(["fer-lmdb", *words]))
 
 
 def note(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.export.onnx import INPUT, OUTPUT, require, session
+from fer_lmdb.labels import difference
 from fer_lmdb.measures import wilson
 from fer_lmdb.models import Model
 from fer_lmdb.store import Split
+from fer_lmdb.whole import replaced
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -54,10 +57,9 @@ def open_fitting(model: Model, folder: str | Path) -> FittingFaces:
         DataSetError: the data set is missing or damaged, or has other classes or another size than the model.
     """
     dataset = DataSet.open(folder)
-    if dataset.scheme.classes != model.scheme.classes:
+    if why := difference(dataset.scheme, model.scheme):
         raise DataSetError(
-            f"{folder} has the classes {', '.join(dataset.scheme.classes)}, the model {model.name} knows "
-            f"{', '.join(model.scheme.classes)}; name a data set that was built with the model's scheme"
+            f"{folder} and the model {model.name} have {why}; name a data set that was built with the model's scheme"
         )
     train = dataset.read("train").images
     size = model.preprocessing.size
@@ -69,7 +71,7 @@ def open_fitting(model: Model, folder: str | Path) -> FittingFaces:
 
 
 def write_int8(path: Path, out: Path, faces: FittingFaces) -> dict[str, Any]:
-    """Quantise an ONNX file and measure both.
+    """Quantise an ONNX file and measure both; the new one appears when it is complete, with its figures.
 
     Weights are int8 with a scale a channel, activations uint8 with the range seen on the calibration faces.
 
@@ -83,8 +85,17 @@ def write_int8(path: Path, out: Path, faces: FittingFaces) -> dict[str, Any]:
         faces_per_second (batches of 64).
     """
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        _quantise(path, Path(folder), out, faces.calibration)
-    sessions = {"float32": session(path), "int8": session(out)}
+        small = _quantise(path, Path(folder), faces.calibration)
+        figures = _compare(path, small, faces)
+        _note(small, figures)
+        with replaced(out) as partial:
+            shutil.copyfile(small, partial)
+    return figures
+
+
+def _compare(path: Path, small: Path, faces: FittingFaces) -> dict[str, Any]:
+    """Measure both files; see `write_int8`."""
+    sessions = {"float32": session(path), "int8": session(small)}
     rows = {name: _probabilities(own, faces.val.images) for name, own in sessions.items()}
     same = rows["float32"].argmax(1) == rows["int8"].argmax(1)
     figures: dict[str, Any] = {
@@ -95,15 +106,15 @@ def write_int8(path: Path, out: Path, faces: FittingFaces) -> dict[str, Any]:
         "agreement": float(same.mean()),
     }
     speeds = _speeds(sessions, faces.val.images)
-    for name, file in (("float32", path), ("int8", out)):
+    for name, file in (("float32", path), ("int8", small)):
         hits = int((rows[name].argmax(1) == faces.val.labels).sum())
         measured = {"accuracy": hits / len(same), "ci95": wilson(hits, len(same))}
         figures[name] = {"bytes": file.stat().st_size, **measured, **speeds[name]}
-    _note(out, figures)
     return figures
 
 
-def _quantise(path: Path, folder: Path, out: Path, calibration: NDArray[np.uint8]) -> None:
+def _quantise(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
+    """Write the int8 file into a folder; return its path."""
     quantization = require("onnxruntime.quantization")
     shape_inference = require("onnxruntime.quantization.shape_inference")
     shape_inference.quant_pre_process(path, folder / "folded.onnx", skip_symbolic_shape=True)
@@ -119,7 +130,7 @@ def _quantise(path: Path, folder: Path, out: Path, calibration: NDArray[np.uint8
         activation_type=quantization.QuantType.QUInt8,
         calibrate_method=quantization.CalibrationMethod.MinMax,
     )
-    out.write_bytes((folder / "int8.onnx").read_bytes())
+    return folder / "int8.onnx"
 
 
 def _reader(faces: NDArray[np.uint8]) -> Any:

@@ -70,8 +70,14 @@ class Preprocessing:
             )
 
     def differences(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
-        """The fields in which another way differs, each with this one's value and the other's."""
-        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
+        """The fields in which another way differs, each with this one's value and the other's.
+
+        Where neither looks for faces, only those count that change a pixel: what a file says of margin or template is
+        then what its version did not use.
+        """
+        neither = self.detector == other.detector == "none"
+        names = ("detector", "size") if neither else [field.name for field in fields(self)]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def to_dict(self) -> dict[str, Any]:

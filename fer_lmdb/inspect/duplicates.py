@@ -26,7 +26,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from fer_lmdb import manifest as manifests
-from fer_lmdb.errors import DataSetError, ModelError
+from fer_lmdb.errors import DataSetError
 from fer_lmdb.manifest import read_manifest
 from fer_lmdb.pictures import printable
 from fer_lmdb.store import name_of, read_split
@@ -84,8 +84,8 @@ def audit(
         ``same_label``: of the evaluated faces with a twin in the training split, those whose twins say their label;
         ``groups``: keys of all near groups; ``explains``: the model's figures.
     Raises:
-        DataSetError: it is no data set, or damaged, or ``data`` holds other pictures.
-        ModelError: there is no such model, or it has other classes.
+        DataSetError: it is no data set, or damaged, or ``data`` holds other pictures or labels than the model's.
+        ModelError: there is no such model.
     """
     faces = read_all(folder)
     identical, near = group(faces.images, threshold)
@@ -237,44 +237,30 @@ def label_agreement(numbers: Numbers, faces: Collection, split: str) -> dict[str
 def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:
     """Measure a model on a split's faces with and without a twin in the training split.
 
+    The model is checked, measured and recorded as `evaluate` does it: readers of a run see which splits were opened.
+
     Returns:
         ``n`` and ``accuracy`` of "all", "with_twin" and "without_twin".
+    Raises:
+        DataSetError: the split is missing, or its pictures, labels or face size are others.
+        ModelError: there is no such model.
     """
-    from fer_lmdb import models  # these import torch, which an audit without a model does not need
-    from fer_lmdb.dataset import DataSet
-    from fer_lmdb.measures import measure
+    from fer_lmdb import evaluate as stage  # imports torch, which an audit without a model does not need
+    from fer_lmdb.ensemble import combine, load
+    from fer_lmdb.preparations import Preparations
 
-    dataset = DataSet.open(data)
-    faces, loaded = dataset.read(split), models.load(model)
-    names = [name_of(key) for key in faces.keys]
+    faces, view = Preparations.open([data]).read(split), stage.View()
+    names = [name_of(key) for key in faces.counted.keys]
     if set(names) != set(twins):
         raise DataSetError(f"{data} holds other pictures than the audited data set; build both from the same source")
-    if loaded.scheme.classes != dataset.scheme.classes:
-        raise ModelError(f"{model} has other classes than {dataset.folder}: {', '.join(loaded.scheme.classes)}")
-    probabilities = loaded.classifier().probabilities(faces.images)
-    classes = dataset.scheme.classes
-    facts = {
-        "models": [model],
-        "split": split,
-        "tta": 1,
-        "classes": list(classes),
-        "data": str(data),
-        "data_sha256": dataset.facts()["sha256"][split],
-    }
-    _record(model, {**facts, **measure(probabilities, faces.labels, classes), "by": "duplicates audit"})
-    right = probabilities.argmax(axis=1) == faces.labels
+    members = load([model])
+    stage.check_labels([model], members, faces.preparations.first)
+    probabilities = combine(view.probabilities(members, faces))
+    figures, right = stage.figures_of([model], members, probabilities, faces, view, None)
+    stage.record({**figures, "by": "duplicates audit"})
     twin = np.array([twins[name] for name in names])
     masks = {"all": twin | ~twin, "with_twin": twin, "without_twin": ~twin}
     return {"model": model, "split": split, **{name: figure(right[mask]) for name, mask in masks.items()}}
-
-
-def _record(model: str, figures: dict[str, Any]) -> None:
-    """Write the figures into the run's folder, as `evaluate` does: its readers see which splits were opened."""
-    from fer_lmdb.runs import RunFolder
-
-    run = RunFolder(Path(model))
-    if run.config.is_file():
-        run.add_figures(figures)
 
 
 def names_with_twin(near: Numbers, faces: Collection, split: str) -> dict[str, bool]:

@@ -79,11 +79,17 @@ class StoreWriter:
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Write what waits, bring it onto the disk and close the database."""
-        with as_store_error(self.path):
-            self._commit()
-            self._environment.sync(True)
-        self._environment.close()
+        """Write what waits, bring it onto the disk and close the database, also where that fails.
+
+        Raises:
+            StoreError: it cannot be written, e.g. on a full disk.
+        """
+        try:
+            with as_store_error(self.path):
+                self._commit()
+                self._environment.sync(True)
+        finally:
+            self._environment.close()
 
     def __enter__(self) -> StoreWriter:
         return self

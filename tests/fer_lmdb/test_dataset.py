@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_lmdb.build.join import join
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
+from fer_lmdb.faces.prepare import Preprocessing
 
 
 @pytest.fixture
@@ -94,3 +96,18 @@ def test_another_count_in_the_manifest(copy: Path) -> None:
     change_manifest(copy, splits=splits)
     with pytest.raises(DataSetError, match="holds 40 faces, the manifest says 41"):
         DataSet.open(copy).read("val")
+
+
+def test_a_set_joined_from_a_joined_one_counts_all_ways(stripes_data: Path, copy: Path, tmp_path: Path) -> None:
+    closer = Preprocessing(detector="mtcnn", margin=-0.08).to_dict()
+    wider = Preprocessing(detector="mtcnn").to_dict()
+    other = Path(shutil.copytree(stripes_data, tmp_path / "other"))
+    third = Path(shutil.copytree(stripes_data, tmp_path / "third"))
+    for folder, way in ((copy, wider), (other, closer), (third, wider)):
+        change_manifest(folder, preprocessing=way)
+    join([copy, other], tmp_path / "two")
+    join([tmp_path / "two", third], tmp_path / "three")
+    join([copy, third], tmp_path / "alike")
+    join([tmp_path / "alike", third], tmp_path / "all_alike")
+    mixed = {name: DataSet.open(tmp_path / name).is_mixed for name in ("data", "two", "three", "alike", "all_alike")}
+    assert mixed == {"data": False, "two": True, "three": True, "alike": False, "all_alike": False}

@@ -47,6 +47,16 @@ def test_fitted_weights_have_the_least_log_loss_of_all():
             assert log_loss(ensemble.combine(members, [a, b, max(1 - a - b, 0)])) >= least - 1e-4
 
 
+def test_a_member_that_has_diverged_is_told():
+    broken = member(1)
+    broken[7] = np.nan
+    for ask in (ensemble.combine, lambda members: ensemble.fit(members, LABELS)):
+        with pytest.raises(ModelError, match=r"member 2 of the 2 models gives nan for 1 of 300 faces.*diverged"):
+            ask(np.stack([member(1), broken]))
+    with pytest.raises(ModelError, match=r"^the model gives nan"):
+        ensemble.combine(broken[None])
+
+
 def test_folders_of_models_and_of_runs_become_their_members(trained, tmp_path):
     (tmp_path / "kept").mkdir()
     for name in ("b", "a"):

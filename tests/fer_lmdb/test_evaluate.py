@@ -115,6 +115,22 @@ def test_the_table_names_split_and_n(trained, stripes_data, capsys):
     assert "split val, N = 40" in capsys.readouterr().out
 
 
+def test_a_narrow_terminal_loses_no_number(trained, stripes_data, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(trained.run.path), "--data", str(stripes_data)])
+    out = capsys.readouterr().out
+    (heading,) = [line.split() for line in out.splitlines() if line.startswith(" true")]
+    assert heading == ["true", "ang", "dis", "fea", "hap", "sad", "sur", "neu", "recall", "precision", "N"]
+    (row,) = [line.split() for line in out.splitlines() if line.startswith(" surprise")]
+    assert len(row) == len(heading)
+
+
+def test_a_mistyped_model_is_told_of_before_a_missing_data_set(tmp_path):
+    with pytest.raises(ModelError, match='no model "fer_mimi"'):
+        evaluate(["fer_mimi"], tmp_path / "nowhere")
+
+
 def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
     before = len(trained.run.figures.read_text().splitlines()) if trained.run.figures.exists() else 0
     evaluate([trained.run.path], stripes_data, "test")

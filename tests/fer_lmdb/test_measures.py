@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fer_lmdb.errors import DataSetError, ModelError
+from fer_lmdb.labels import WITHOUT_DISGUST
 from fer_lmdb.measures import measure, wilson
+from fer_lmdb.narrowing import narrow
 
 CLASSES = ("a", "b", "c")
 
@@ -34,6 +37,31 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     probabilities = np.tile(np.array([[0.9, 0.05, 0.05]], dtype=np.float32), (10, 1))
     labels = np.array([0] * 6 + [1] * 4)
     assert measure(probabilities, labels, CLASSES)["ece"] == pytest.approx(0.3, abs=1e-5)
+
+
+def test_rounding_beyond_1_does_not_change_the_calibration_error():
+    """A mean of probabilities can be a little more than 1: no reason to take all of them for logits."""
+    probabilities = np.tile(np.array([[1, 0, 0]], dtype=np.float32), (100, 1))
+    labels = np.array([0] * 90 + [1] * 10)
+    exact = measure(probabilities, labels, CLASSES)["ece"]
+    probabilities[0, 0] = np.nextafter(np.float32(1), np.float32(2))
+    assert measure(probabilities, labels, CLASSES)["ece"] == pytest.approx(exact, abs=1e-6)
+    assert exact == pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_model_that_has_diverged_is_told(value):
+    probabilities = np.eye(3, dtype=np.float32)
+    probabilities[1, 2] = value
+    with pytest.raises(ModelError, match=r"the model gives nan for 1 of 3 faces.*its training has diverged"):
+        measure(probabilities, np.arange(3), CLASSES)
+
+
+def test_no_face_is_no_figure():
+    """Such as those of a split of disgust alone, counted without disgust."""
+    probabilities, labels = narrow(np.full((3, 7), 1 / 7, np.float32), np.array([1, 1, 1]), WITHOUT_DISGUST)
+    with pytest.raises(DataSetError, match="no face is left to measure on"):
+        measure(probabilities, labels, WITHOUT_DISGUST.classes)
 
 
 def test_wilsons_interval_agrees_with_its_formula():

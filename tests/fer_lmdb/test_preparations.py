@@ -71,7 +71,16 @@ def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, n
     assert Preparations.open([tmp_path / "both", negative_data]).suited_to(two_models[0]).folder == tmp_path / "both"
 
 
-@pytest.mark.parametrize("source", ["here", {"joined": 3}, {"joined": [{}]}, {"joined": [{"preprocessing": "none"}]}])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "here",
+        {"joined": 3},
+        {"joined": [{}]},
+        {"joined": [{"preprocessing": "none"}]},
+        {"joined": [{"preprocessing": {}, "source": {"joined": [{}]}}]},
+    ],
+)
 def test_a_manifest_that_does_not_tell_its_parts_is_damaged(stripes_data, tmp_path, source):
     manifest = json.loads((stripes_data / "manifest.json").read_text()) | {"source": source}
     folder = tmp_path / "damaged"

@@ -110,13 +110,23 @@ def test_models_of_different_classes_are_no_ensemble(trained, tmp_path: Path) ->
         Recognizer([trained.run.path, tmp_path / "plus.safetensors"])
 
 
+def test_a_model_that_has_diverged_is_named(trained, tmp_path: Path, portrait) -> None:
+    from dataclasses import replace
+
+    model = models.load(trained.run.path)
+    weights = {name: blob * float("nan") for name, blob in model.weights.items()}
+    replace(model, weights=weights).save(tmp_path / "nan.safetensors")
+    with pytest.raises(ModelError, match=r"nan.safetensors gives nan for 1 of 1 faces"):
+        Recognizer([trained.run.path, tmp_path / "nan.safetensors"], device="cpu").predict(portrait)
+
+
 def test_what_does_not_exist(trained) -> None:
     with pytest.raises(ModelError, match='no model "nothing"'):
         Recognizer("nothing")
     with pytest.raises(ModelError, match="no model is named; name at least one"):
         Recognizer([])
     with pytest.raises(DetectorError, match='no detector is called "eyes"'):
-        Recognizer(trained.run.path, detector="eyes").predict(np.zeros((9, 9, 3), np.uint8))
+        Recognizer(trained.run.path, detector="eyes")
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,26 @@ def put(path: Path, records: dict[bytes, bytes]) -> None:
             transaction.put(key, value)
 
 
+def test_a_database_that_cannot_be_finished_is_closed(tmp_path: Path) -> None:
+    class Full:
+        def __init__(self, environment: lmdb.Environment) -> None:
+            self.environment = environment
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.environment, name)
+
+        def sync(self, force: bool) -> None:
+            raise OSError(28, "No space left on device")
+
+    writer = store.StoreWriter(tmp_path / "db")
+    environment = writer._environment
+    writer._environment = Full(environment)
+    with pytest.raises(StoreError, match="no space left"):
+        writer.close()
+    with pytest.raises(lmdb.Error, match="closed"):
+        environment.info()
+
+
 def test_missing_database(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"nowhere is no LMDB .*fer-lmdb build"):
         store.read_split(tmp_path / "nowhere")

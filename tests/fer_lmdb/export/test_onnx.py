@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ from fer_lmdb import models
 from fer_lmdb.cli import cli
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, MissingExtra, ModelError
-from fer_lmdb.export import export
+from fer_lmdb.export import export, int8
 from fer_lmdb.export import onnx as stage
 from fer_lmdb.export.int8 import open_fitting
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.labels import FER2013
+from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import Model
 from fer_lmdb.pictures import write_picture
 
@@ -135,10 +136,34 @@ def test_a_file_that_computes_otherwise_is_not_kept(trained, exported, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_classes_are_no_measure(trained, stripes_data) -> None:
-    model = models.load(trained.run.path)
-    with pytest.raises(DataSetError, match=r"has the classes angry.*knows a, b"):
-        open_fitting(Model(**{**vars(model), "scheme": type(model.scheme)("other", ("a", "b"))}), stripes_data)
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        (LabelScheme("other", ("a", "b")), r"other classes: merged \(angry, .*\) against other \(a, b\)"),
+        (WITHOUT_DISGUST, "the same names for other faces"),
+    ],
+)
+def test_other_labels_are_no_measure(trained, stripes_data, tmp_path: Path, known: LabelScheme, reason: str) -> None:
+    folder = Path(shutil.copytree(stripes_data, tmp_path / "merged"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataSetError, match=f"merged and the model .* have {reason}"):
+        open_fitting(replace(models.load(trained.run.path), scheme=known), folder)
+
+
+def test_an_int8_file_that_is_not_finished_leaves_the_old_one(
+    trained, exported, stripes_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(path: Path, figures: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(int8, "_note", stop)
+    (tmp_path / "small.onnx").write_bytes(b"the old one")
+    faces = open_fitting(models.load(trained.run.path), stripes_data)
+    with pytest.raises(KeyboardInterrupt):
+        int8.write_int8(exported.files[0], tmp_path / "small.onnx", faces)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the old one"]
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

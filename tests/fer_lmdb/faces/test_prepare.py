@@ -116,6 +116,17 @@ def test_what_differs_is_named_with_both_values() -> None:
     assert other.differences(other) == {}
 
 
+def test_what_changes_no_pixel_is_no_difference() -> None:
+    older = Preprocessing.from_dict({"detector": "none", "margin": -0.08, "fill": "black", "min_face": 40})
+    newer = Preprocessing(detector="none")
+    picture = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
+    crops = [prepare([picture], way, None)[0].crop for way in (older, newer)]
+    np.testing.assert_array_equal(*crops)
+    assert older.differences(newer) == newer.differences(older) == {}
+    assert newer.differences(Preprocessing(detector="none", size=64)) == {"size": (48, 64)}
+    assert newer.differences(Preprocessing(margin=0.1)) == {"detector": ("none", "mtcnn"), "margin": (0.0, 0.1)}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

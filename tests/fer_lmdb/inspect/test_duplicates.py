@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from fer_lmdb import models
 from fer_lmdb.build import Options, build
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.inspect.duplicates import audit, correlation, group
-from fer_lmdb.labels import FER2013
+from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST
 from fer_lmdb.sources import Sample
 from fer_lmdb.sources.drawn import draw_face
 
@@ -133,6 +137,28 @@ def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trai
 def test_a_model_on_a_data_set_of_other_pictures(data: Path, stripes_data: Path, trained) -> None:
     with pytest.raises(DataSetError, match="holds other pictures"):
         audit(data, model=str(trained.run.path), data=stripes_data)
+
+
+def test_a_model_file_records_it_in_its_run(stripes_data: Path, trained) -> None:
+    def records() -> list[dict]:
+        text = trained.run.figures.read_text() if trained.run.figures.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
+
+    before = records()
+    audit(stripes_data, model=str(trained.run.best), split="test")
+    (record,) = records()[len(before) :]
+    assert (record["models"], record["split"], record["by"]) == ([str(trained.run.best)], "test", "duplicates audit")
+    assert record["precision"] == "float32"
+
+
+def test_the_same_names_for_other_faces_are_refused(stripes_data: Path, trained, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(stripes_data, tmp_path / "merged"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    replace(models.load(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
+    with pytest.raises(DataSetError, match="the same names for other faces"):
+        audit(folder, model=str(tmp_path / "six.safetensors"))
 
 
 def test_something_else(tmp_path: Path) -> None:
