@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.ahead import newest_only, read_ahead
 from fer_lmdb.annotate import annotate
 from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import printable
-from fer_lmdb.predict.ahead import newest_only, read_ahead
 from fer_lmdb.predict.frames import FrameRecognizer
 from fer_lmdb.predictions import FacePrediction, FramePrediction
 from fer_lmdb.recognizer import Recognizer

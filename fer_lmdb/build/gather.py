@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.ahead import read_ahead
 from fer_lmdb.build.options import Options, Progress
 from fer_lmdb.build.preparing import Preparing
 from fer_lmdb.build.spool import Entry, Spool
@@ -194,12 +194,3 @@ def batched(items: Iterable[Sample | Reject]) -> Iterator[list[Sample | Reject]]
             batch, held = [], 0
     if batch:
         yield batch
-
-
-def read_ahead(batches: Iterator[list[Sample | Reject]]) -> Iterator[list[Sample | Reject]]:
-    """Yield the same lists; the next one is made in another thread while this one is worked on."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting = reader.submit(next, batches, None)
-        while (batch := waiting.result()) is not None:
-            waiting = reader.submit(next, batches, None)
-            yield batch

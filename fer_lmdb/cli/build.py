@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, next_step, out_console, progress_bar
+from fer_lmdb.cli.output import emit, json_option, next_command, note, out_console, progress_bar
 from fer_lmdb.cli.types import A_PATH, DETECTOR, DEVICE
 from fer_lmdb.labels import SCHEMES
+from fer_lmdb.manifest import UNREADABLE_NAME
 
 if TYPE_CHECKING:
     from fer_lmdb.build import Options, Progress
@@ -190,8 +191,10 @@ def report(document: dict[str, Any], where: Path | None, seconds: float, as_json
     console.print(counts_table(document))
     rows = document["source"]["rows"]
     console.print(f"{rows:,} pictures in {seconds:.1f} s, {rows / seconds:,.0f} a second: {where}", highlight=False)
+    if where and (where / UNREADABLE_NAME).is_file():
+        note(f"{document['unreadable']:,} left out; {where / UNREADABLE_NAME} says which, and why")
     if not only_images:
-        next_step(f"fer-lmdb train --epochs 150 --data {where}")
+        next_command("train", "--epochs", "150", "--data", str(where))
 
 
 def counts_table(document: dict[str, Any]) -> Any:

@@ -37,7 +37,7 @@ fer-lmdb demo --out elsewhere --epochs 3
 @click.option("--seed", default=0, show_default=True, help="Decides the drawn faces and the training.")
 @json_option
 def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
-    """Show the whole pipeline with drawn faces, in about two minutes.
+    """Show the whole pipeline with drawn faces, in about a minute.
 
     Draws schematic faces, builds a data set from them, trains FaceEmotionNet on
     it, evaluates, and recognises a real photograph with the model that comes with

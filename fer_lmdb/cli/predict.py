@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command, options_given
-from fer_lmdb.cli.output import emit, next_step, note, out_console, progress_bar
+from fer_lmdb.cli.output import emit, next_command, note, out_console, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ find . -name '*.png' | fer-lmdb predict - --json
     "models",
     type=MODEL,
     multiple=True,
-    help="Shipped model, model file or run; give several for an ensemble.",
+    help="Shipped model, model file or run; several, or a folder of them, are an ensemble.",
 )
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write every face as a picture.")
@@ -104,11 +103,10 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     one_file = _names_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
-    from fer_lmdb.models import DEFAULT_MODEL
     from fer_lmdb.recognizer import Recognizer
 
     recognizer = Recognizer(
-        models or DEFAULT_MODEL,
+        _members(models),
         detector=options["detector"],
         min_face=options["min_face"],
         threshold=options["threshold"],
@@ -123,8 +121,30 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         click.echo(f"{failed} of {files} could not be read.", err=True)
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
-        words = [*options_given(context), "--save", f"annotated{Path(paths[0]).suffix}"]
-        next_step(shlex.join(["fer-lmdb", "predict", paths[0], *words]))
+        next_command("predict", paths[0], *options_given(context), "--save", _annotated(Path(paths[0])))
+
+
+def _members(models: tuple[str, ...]) -> list[str]:
+    """Return the models that answer; where a folder stands for several, say which."""
+    from fer_lmdb import ensemble
+    from fer_lmdb.models import DEFAULT_MODEL
+
+    members = ensemble.expand(models or [DEFAULT_MODEL])
+    if len(members) > max(1, len(models)):
+        note(f"{len(members)} models answer together: {', '.join(members)}")
+    return members
+
+
+def _annotated(path: Path) -> str:
+    """Return a name for an annotated copy that can be written: not every format that is read can be."""
+    from fer_lmdb.pictures import WRITABLE_SUFFIXES
+    from fer_lmdb.predict.paths import VIDEO_SUFFIXES
+    from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES
+
+    suffix = path.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES | WRITABLE_VIDEO_SUFFIXES:
+        suffix = ".mp4" if suffix in VIDEO_SUFFIXES else ".png"
+    return f"annotated{suffix}"
 
 
 def _predict(
@@ -133,13 +153,21 @@ def _predict(
     """Predict all files and hand every result on; return how many files there were and how many failed."""
     from fer_lmdb.engines import get_engine
     from fer_lmdb.predict import find_files, predict_pictures
+    from fer_lmdb.predict.originals import Originals, hold_something
     from fer_lmdb.predict.results import Results
 
     targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
+    places = [place for place in targets.values() if place]
+    leave_out = [folder for folder in (options["save"], options["crops"]) if folder]
+    names: Iterable[str] = _expand_stdin(paths)
+    originals = Originals()
+    if hold_something(places):  # only then are all names needed beforehand
+        names = list(names)
+        originals = Originals(find_files(names, leave_out), places)
     files = failed = 0
     engine = get_engine(options["engine"])
-    with Results(recognizer.classes, one_file=one_file, **targets) as results:
-        found = find_files(_expand_stdin(paths), results.folders)
+    with Results(recognizer.classes, one_file=one_file, originals=originals, **targets) as results:
+        found = find_files(names, leave_out)
         for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
             if are_videos:
                 errors = (_predict_video(one, recognizer, results, options) for one in group)

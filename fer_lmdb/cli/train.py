@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.grouped import GroupedCommand, GroupedOption
-from fer_lmdb.cli.output import emit, err_console, json_option, next_step, note
+from fer_lmdb.cli.output import emit, err_console, json_option, next_command, note
 from fer_lmdb.cli.train_options import training_options
 
 if TYPE_CHECKING:
     from fer_lmdb.train import Progress, Result
+    from fer_lmdb.wishes import Options
 
 # What a run that goes on may be given again; everything else it takes from its own folder.
 NOT_SHAPING = ("run", "resume", "loader", "workers")
@@ -60,16 +61,30 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
         else:
             for several in ("teachers", "teacher_data"):
                 shaping[several] = list(shaping[several]) or None
-            result = stage.train(stage.Options(**shaping), run, display.show, loading)
+            result = stage.train(_options(shaping), run, display.show, loading)
     if not leads:
         context.exit(0 if result.finished else 130)
     if result.initial:
         note(result.initial.sentence())
     _report(result, as_json)
     if not result.finished:
-        next_step(f"fer-lmdb train --resume --run {result.run.path}")
+        next_command("train", "--resume", "--run", str(result.run.path))
         context.exit(130)
-    next_step(f"fer-lmdb evaluate {result.run.path}")
+    data = result.run.read_config()["options"]["data"]
+    next_command("evaluate", str(result.run.path), "--data", data)
+
+
+def _options(shaping: dict[str, Any]) -> Options:
+    """Return the wishes; one that makes no sense by itself is wrong usage."""
+    from fer_lmdb import wishes
+    from fer_lmdb.errors import RunError
+
+    options = wishes.Options(**shaping)
+    try:
+        wishes.check(options)
+    except RunError as error:
+        raise click.UsageError(str(error)) from error
+    return options
 
 
 def _refuse_shaping(context: click.Context) -> None:

@@ -42,7 +42,7 @@ fer-lmdb watch 0 --no-window --json --seconds 10
     "models",
     type=MODEL,
     multiple=True,
-    help="Shipped model, model file or run; give several for an ensemble.",
+    help="Shipped model, model file or run; several, or a folder of them, are an ensemble.",
 )
 @click.option("--window/--no-window", default=True, show_default=True, help="Whether to show what is seen.")
 @click.option("--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what is shown.")
@@ -92,6 +92,9 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
     from fer_lmdb.video import VideoWriter
     from fer_lmdb.watch import Window, watch
 
+    save = options["save"]
+    if save and save.exists() and Path(source).exists() and save.samefile(source):
+        raise PictureError(f"{save}: this would overwrite the original; save to another name")
     frames, started = 0, time.monotonic()
     broken: PictureError | None = None
     with ExitStack() as stack:

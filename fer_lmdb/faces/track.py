@@ -12,6 +12,9 @@ from scipy.optimize import linear_sum_assignment
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.base import Detector, Face, Image
 
+PATIENCE = 10
+"""Frames that a face goes on without being found, at least."""
+
 State = NDArray[np.float64]
 """(4 + 2 K,) x, y, width, height of the box, then x, y of every landmark."""
 
@@ -49,10 +52,11 @@ class Tracker:
     Args:
         smoothing: 0 takes every detection as it is; towards 1 positions follow more slowly.
         smallest_overlap: intersection over union below which a detection is another face.
-        patience: frames that a track goes on without a detection before it ends.
+        patience: frames that a track goes on without a detection before it ends, those in which the detector was not
+            asked among them.
     """
 
-    def __init__(self, smoothing: float = 0.4, smallest_overlap: float = 0.3, patience: int = 10) -> None:
+    def __init__(self, smoothing: float = 0.4, smallest_overlap: float = 0.3, patience: int = PATIENCE) -> None:
         if not 0 <= smoothing < 1:
             raise DetectorError(f"smoothing is {smoothing}; expected at least 0 and less than 1")
         self.smoothing = smoothing
@@ -110,7 +114,7 @@ class VideoFaces:
     Args:
         detector: what finds the faces.
         every: the detector is asked in every so-many-th frame.
-        tracker: what joins its finds; None for one with default settings.
+        tracker: what joins its finds; None for one that waits for two askings at least.
     """
 
     def __init__(self, detector: Detector, every: int = 3, tracker: Tracker | None = None) -> None:
@@ -118,7 +122,7 @@ class VideoFaces:
             raise DetectorError(f"the detector is to run every {every} frames; expected 1 or more")
         self.detector = detector
         self.every = every
-        self.tracker = tracker or Tracker()
+        self.tracker = tracker or Tracker(patience=max(PATIENCE, 2 * every))
         self._frame = 0
 
     def update(self, frame: Image) -> list[TrackedFace]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.ahead import read_ahead
 from fer_lmdb.errors import PictureError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.track import TrackedFace, VideoFaces
-from fer_lmdb.predict.ahead import read_ahead
 from fer_lmdb.predict.pictures import json_path
 from fer_lmdb.predictions import FacePrediction, FramePrediction
 from fer_lmdb.recognizer import Recognizer

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fer_lmdb.annotate import annotate
 from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import WRITABLE_SUFFIXES, printable, write_picture
+from fer_lmdb.predict.originals import Originals
 from fer_lmdb.predict.paths import Found
 from fer_lmdb.predict.pictures import Seen
 from fer_lmdb.predictions import FacePrediction, FramePrediction, PicturePrediction
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from fer_lmdb.video import VideoWriter
 
 CROP_MARGIN = 0.2
+NO_ORIGINALS = Originals()
 
 
 class Names:
@@ -28,10 +30,11 @@ class Names:
 
     Args:
         folder: where the results go.
+        originals: what must not be written over.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, originals: Originals = NO_ORIGINALS) -> None:
+        self.folder, self._originals = folder, originals
         self._used: set[Path] = set()
 
     def choose(self, found: Found, ending: str = "", suffix: str | None = None) -> Path:
@@ -41,6 +44,8 @@ class Names:
             found: the file that was looked at.
             ending: what is added to the stem.
             suffix: another suffix than the file's own.
+        Raises:
+            PictureError: a file to look at has it.
         """
         wanted = self.folder / found.inside
         stem = wanted.stem + ending
@@ -51,7 +56,7 @@ class Names:
             path = wanted.with_name(f"{stem}-{number}{suffix}")
             number += 1
         self._used.add(path)
-        return path
+        return self._originals.spare(path, found)
 
 
 class AnnotatedCopies:
@@ -60,11 +65,12 @@ class AnnotatedCopies:
     Args:
         target: a file (for one picture or video), or a folder.
         one_file: whether `target` is that file.
+        originals: what must not be written over.
     """
 
-    def __init__(self, target: Path, one_file: bool) -> None:
-        self.target, self.one_file = target, one_file
-        self._names = Names(target)
+    def __init__(self, target: Path, one_file: bool, originals: Originals = NO_ORIGINALS) -> None:
+        self.target, self.one_file, self._originals = target, one_file, originals
+        self._names = Names(target, originals)
 
     def add(self, seen: Seen) -> None:
         """Write one picture; nothing where it could not be read."""
@@ -80,10 +86,9 @@ class AnnotatedCopies:
 
     def _choose(self, found: Found, writable: Collection[str], otherwise: str) -> Path:
         suffix = found.path.suffix if found.path.suffix.lower() in writable else otherwise
-        path = self.target if self.one_file else self._names.choose(found, suffix=suffix)
-        if path.exists() and path.samefile(found.path):
-            raise PictureError(f"{printable(path)}: this would overwrite the original; save to another name or folder")
-        return path
+        if self.one_file:
+            return self._originals.spare(self.target, found)
+        return self._names.choose(found, suffix=suffix)
 
 
 class Crops:
@@ -92,10 +97,11 @@ class Crops:
     Args:
         folder: where to; `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the first person in
             frame 20 of `clip.mp4`.
+        originals: what must not be written over.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._names = Names(folder)
+    def __init__(self, folder: Path, originals: Originals = NO_ORIGINALS) -> None:
+        self._names = Names(folder, originals)
 
     def add(self, found: Found, image: NDArray[np.uint8], faces: Sequence[FacePrediction], mark: str = "") -> None:
         """Write the faces of one picture or frame."""

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.ahead import read_ahead
 from fer_lmdb.engines import Engine, Local
 from fer_lmdb.errors import FerLmdbError, PictureError
 from fer_lmdb.pictures import printable, read_picture
-from fer_lmdb.predict.ahead import read_ahead
 from fer_lmdb.predict.paths import Found
 from fer_lmdb.predictions import FacePrediction, PicturePrediction
 from fer_lmdb.recognizer import Recognizer

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from fer_lmdb.ahead import InBackground
 from fer_lmdb.annotate import annotate
-from fer_lmdb.predict.ahead import InBackground
-from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Names, Table
+from fer_lmdb.predict.originals import Originals
+from fer_lmdb.predict.outputs import NO_ORIGINALS, AnnotatedCopies, Crops, Names, Table
 from fer_lmdb.predict.paths import Found
 from fer_lmdb.predict.pictures import Seen
 
@@ -30,6 +31,10 @@ class Results:
         crops: a folder for faces.
         table: a csv file.
         plot: expressions over time of videos: a picture file or a folder.
+        originals: what must not be written over.
+
+    Raises:
+        PictureError: the table cannot be written, or would take the place of a file to look at.
     """
 
     def __init__(
@@ -41,13 +46,13 @@ class Results:
         crops: Path | None = None,
         table: Path | None = None,
         plot: Path | None = None,
+        originals: Originals = NO_ORIGINALS,
     ) -> None:
-        self.classes, self.plot, self.one_file = classes, plot, one_file
-        self.folders = [folder for folder in (save, crops) if folder]
-        self._copies = AnnotatedCopies(save, one_file and _names_file(save)) if save else None
-        self._crops = Crops(crops) if crops else None
-        self._plots = Names(plot) if plot else None
-        self._table = Table(table, classes) if table else None
+        self.classes, self.plot, self.one_file, self._originals = classes, plot, one_file, originals
+        self._copies = AnnotatedCopies(save, one_file and _names_file(save), originals) if save else None
+        self._crops = Crops(crops, originals) if crops else None
+        self._plots = Names(plot, originals) if plot else None
+        self._table = Table(originals.spare(table), classes) if table else None
 
     def add(self, seen: Seen) -> None:
         """Take one picture."""
@@ -70,7 +75,8 @@ class Results:
             yield VideoResults(found, timeline, writer, behind, self._crops, self._table)
         if self.plot and self._plots:
             one = self.one_file and _names_file(self.plot)
-            timeline.draw(self.plot if one else self._plots.choose(found, suffix=".png"), found.path.name)
+            path = self._originals.spare(self.plot, found) if one else self._plots.choose(found, suffix=".png")
+            timeline.draw(path, found.path.name)
 
     def __enter__(self) -> Results:
         return self

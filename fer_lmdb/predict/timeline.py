@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fer_lmdb.errors import PictureError
 from fer_lmdb.palette import colour_of, hex_of
 from fer_lmdb.pictures import printable
-from fer_lmdb.predictions import FramePrediction
+from fer_lmdb.predictions import FacePrediction, FramePrediction
+from fer_lmdb.whole import replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +35,11 @@ class _Person:
     @property
     def frames(self) -> int:
         return sum(self.counts.values())
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Least for who is forgotten first."""
+        return self.frames, self.last_s
 
 
 class Timeline:
@@ -58,13 +64,18 @@ class Timeline:
             self._join_bins()
         at = int(prediction.time_s / self.bin_s)
         for face in prediction.faces:
-            person = self.people.setdefault(face.id or 0, _Person(prediction.time_s, prediction.time_s))
+            person = self.people.setdefault(_number(face), _Person(prediction.time_s, prediction.time_s))
             row = np.fromiter(face.probabilities.values(), np.float64, len(self.classes))
             person.sums[at] = person.sums.get(at, 0.0) + row
             person.counts[at] = person.counts.get(at, 0) + 1
             person.last_s = prediction.time_s
-        if len(self.people) > MOST_PEOPLE_KEPT:
-            del self.people[min(self.people, key=lambda number: self.people[number].frames)]
+        self._forget({_number(face) for face in prediction.faces})
+
+    def _forget(self, here: set[int]) -> None:
+        """Drop who was seen least, and of these who is gone longest, while there are too many; nobody who is here."""
+        gone = sorted(self.people.keys() - here, key=lambda number: self.people[number].rank)
+        for number in gone[: max(0, len(self.people) - MOST_PEOPLE_KEPT)]:
+            del self.people[number]
 
     def mean(self, number: int) -> dict[str, float]:
         """Return a person's mean probabilities over the whole video."""
@@ -98,7 +109,8 @@ class Timeline:
         figure.suptitle(title)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, dpi=120)
+            with replaced(path) as partial:  # a link that lies there is replaced, not what it leads to
+                figure.savefig(partial, dpi=120, format=path.suffix[1:])
         except (OSError, ValueError) as error:
             raise PictureError(f"{printable(path)}: cannot be written: {error}") from error
 
@@ -133,3 +145,8 @@ class Timeline:
                 sums[at // 2] = sums.get(at // 2, 0.0) + row
                 counts[at // 2] = counts.get(at // 2, 0) + person.counts[at]
             person.sums, person.counts = sums, counts
+
+
+def _number(face: FacePrediction) -> int:
+    """Return the number of a person; 0 stands for the one who has none."""
+    return face.id or 0

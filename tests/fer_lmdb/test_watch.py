@@ -15,8 +15,8 @@ import pytest
 
 from fer_lmdb import Recognizer
 from fer_lmdb import watch as module
+from fer_lmdb.ahead import newest_only
 from fer_lmdb.errors import PictureError
-from fer_lmdb.predict.ahead import newest_only
 from fer_lmdb.video import VideoWriter
 from fer_lmdb.watch import Camera, FrameRate, Window, known_cameras, watch
 

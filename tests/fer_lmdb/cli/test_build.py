@@ -37,6 +37,11 @@ def test_table_on_stdout_and_next_command_on_stderr(csv: Path, tmp_path: Path, c
     assert f"Next: fer-lmdb train --epochs 150 --data {tmp_path}/data" in err
 
 
+def test_the_next_command_can_be_typed_where_the_path_has_spaces(csv: Path, tmp_path: Path, capsys) -> None:
+    err = run([csv, "--detector", "none", "--out", tmp_path / "meine Daten"], capsys)[2]
+    assert f"--data '{tmp_path}/meine Daten'\n" in err
+
+
 def test_json(csv: Path, tmp_path: Path, capsys) -> None:
     code, out, _ = run([csv, "--detector", "none", "--out", tmp_path / "data", "--json", "--seed", "3"], capsys)
     document = json.loads(out)
@@ -147,8 +152,9 @@ def test_skip_bad(csv: Path, tmp_path: Path, capsys) -> None:
     code, _, err = run(arguments, capsys)
     assert code == 1
     assert f"{bad}:51: 3 pixels; expected 2304" in err
-    code, out, _ = run([*arguments, "--skip-bad"], capsys)
+    code, out, err = run([*arguments, "--skip-bad"], capsys)
     assert code == 0
+    assert f"1 left out; {tmp_path}/data/unreadable.jsonl says which, and why" in err
     assert "unreadable" in out
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from fer_lmdb.cli import cli
 from fer_lmdb.cli.bars import bar
@@ -75,6 +76,26 @@ def test_what_comes_next_can_be_typed_as_it_stands(predict, trained, album: Path
     said = predict(tmp_path / "my face.png", "--tta", 2, "--top", 3).stderr
     path, options = f"'{tmp_path}/my face.png'", f"--model {trained.run.path} --top 3 --tta 2 --device cpu"
     assert said == f"Next: fer-lmdb predict {path} {options} --save annotated.png\n"
+
+
+def test_what_comes_next_has_an_ending_that_can_be_written(predict, album: Path, tmp_path: Path) -> None:
+    Image.open(album / "one.png").save(tmp_path / "one.jp2")
+    assert predict(tmp_path / "one.jp2").stderr.endswith("--save annotated.png\n")
+
+
+def test_an_unknown_detector_is_told_of_once(predict, album: Path) -> None:
+    result = predict(album, "--detector", "eyes")
+    assert result.exit_code == 1
+    assert result.stderr.count("no detector is called") == 1
+
+
+def test_a_folder_of_models_says_which_they_are(trained, album: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copy(trained.run.best, tmp_path / f"{name}.safetensors")
+    words = ["predict", str(album / "one.png"), "--device", "cpu", "--json", "--model"]
+    said = CliRunner().invoke(cli, [*words, str(tmp_path)]).stderr
+    assert said == f"2 models answer together: {tmp_path}/a.safetensors, {tmp_path}/b.safetensors\n"
+    assert CliRunner().invoke(cli, [*words, str(trained.run.path)]).stderr == ""
 
 
 def test_top_and_threshold(predict, album: Path) -> None:
@@ -148,6 +169,47 @@ def test_the_original_is_kept(predict, album: Path) -> None:
     assert read_picture(album / "one.png").shape == (200, 200, 3)
 
 
+@pytest.mark.parametrize("by_stdin", [False, True])
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_no_picture_is_replaced_by_what_comes_of_another(
+    predict, album: Path, tmp_path: Path, order: tuple[str, str], by_stdin: bool
+) -> None:
+    for folder in order:
+        write_picture(tmp_path / folder / "x.png", read_picture(album / "empty.png"))
+    names = [tmp_path / folder / "x.png" for folder in order]
+    words, stdin = (["-"], "\n".join(map(str, names)).encode()) if by_stdin else (names, None)
+    result = predict(*words, "--save", tmp_path / "b", "--detector", "none", stdin=stdin)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/b/x.png: this would overwrite the original" in result.stderr
+    assert [read_picture(name).shape for name in names] == [(120, 100, 3)] * 2
+
+
+@pytest.mark.parametrize(("option", "target"), [("--crops", "b"), ("--csv", "b/x-1.png")])
+def test_no_picture_is_replaced_by_faces_or_a_table(
+    predict, album: Path, tmp_path: Path, option: str, target: str
+) -> None:
+    for name in ("a/x.png", "b/x-1.png"):
+        write_picture(tmp_path / name, read_picture(album / "empty.png"))
+    words = [tmp_path / "a" / "x.png", tmp_path / "b" / "x-1.png", "--detector", "none"]
+    result = predict(*words, option, tmp_path / target)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/b/x-1.png: this would overwrite the original" in result.stderr
+    assert read_picture(tmp_path / "b" / "x-1.png").shape == (120, 100, 3)
+
+
+def test_results_of_an_earlier_run_are_replaced(predict, album: Path, tmp_path: Path) -> None:
+    words = ["--save", tmp_path / "out", "--crops", tmp_path / "crops", "--csv", tmp_path / "faces.csv"]
+    for _ in range(2):
+        assert predict("-", *words, stdin=os.fsencode(album / "one.png")).exit_code == 0
+        written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
+        assert written == ["crops/one-1.png", "faces.csv", "out/one.png"]
+        (tmp_path / "out" / "one.png").write_bytes(b"old")
+        (tmp_path / "faces.csv").write_bytes(b"old")
+    assert predict("-", *words, stdin=os.fsencode(album / "one.png")).exit_code == 0
+    assert read_picture(tmp_path / "out" / "one.png").shape[0] >= 200
+    assert (tmp_path / "faces.csv").read_bytes()[:4] == b"path"
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from skimage import data
@@ -196,6 +258,15 @@ def test_pictures_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp
     assert names == ["a.png", *["b.mp4"] * 10, "c.png"]
     written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("[op]*/**/*.*"))
     assert written == ["out/deep/a.png", "out/deep/b.mp4", "out/deep/c.png", "plots/deep/b.png"]
+
+
+def test_a_plot_takes_no_pictures_place(predict, album: Path, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    write_picture(tmp_path / "clip.png", read_picture(album / "empty.png"))
+    result = predict(tmp_path / "clip.mp4", tmp_path / "clip.png", "--plot", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path}/clip.png: this would overwrite the original" in result.stderr
+    assert read_picture(tmp_path / "clip.png").shape == (120, 100, 3)
 
 
 def test_a_broken_video_is_an_error(predict, tmp_path: Path) -> None:

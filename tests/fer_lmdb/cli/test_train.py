@@ -37,7 +37,7 @@ def test_training_prints_its_result_on_stdout_and_the_next_command_on_stderr(opt
     code, out, err = run(["train", *flags(options), "--epochs", "1", "--run", str(tmp_path / "r"), "--json"], capsys)
     assert code == 0
     assert json.loads(out)["finished"] is True
-    assert f"Next: fer-lmdb evaluate {tmp_path / 'r'}" in err
+    assert f"Next: fer-lmdb evaluate {tmp_path / 'r'} --data {options.data}\n" in err
     assert "epoch   1" in err
 
 
@@ -82,3 +82,10 @@ def test_resuming_nothing_is_one_clear_line(tmp_path, monkeypatch, capsys):
     code, _, err = run(["train", "--resume"], capsys)
     assert (code, err.count("\n")) == (1, 1)
     assert "fer-lmdb train" in err
+
+
+def test_a_number_that_makes_no_sense_is_wrong_usage(options, tmp_path, capsys):
+    code, _, err = run(["train", *flags(options), "--epochs", "0", "--run", str(tmp_path / "r")], capsys)
+    assert code == 2
+    assert "--epochs 0: must be above 0" in err
+    assert not (tmp_path / "r").exists()

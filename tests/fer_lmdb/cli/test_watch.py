@@ -43,6 +43,14 @@ def test_without_a_window_into_a_file(run, clip: Path, tmp_path: Path) -> None:
         assert len(list(video)) == 15
 
 
+def test_the_original_is_not_written_over(run, clip: Path) -> None:
+    before = clip.read_bytes()
+    result = run(clip, "--no-window", "--save", clip)
+    assert result.exit_code == 1
+    assert "this would overwrite the original" in result.stderr
+    assert clip.read_bytes() == before
+
+
 def test_json_lines(run, clip: Path) -> None:
     documents = [json.loads(line) for line in run(clip, "--no-window", "--json").stdout.splitlines()]
     assert [document["frame"] for document in documents] == list(range(15))

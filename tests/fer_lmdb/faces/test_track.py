@@ -105,6 +105,17 @@ def test_the_detector_runs_every_third_frame() -> None:
     assert [[item.id for item in frame] for frame in frames] == [[1]] * 7
 
 
+@pytest.mark.parametrize("every", [1, 11, 12, 25])
+def test_a_face_is_kept_between_two_askings_however_far_apart(every: int) -> None:
+    class Still:
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+            return [[face(10)] for _ in images]
+
+    video = VideoFaces(Still(), every)
+    frames = [video.update(np.zeros((100, 100, 3), np.uint8)) for _ in range(51)]
+    assert [[item.id for item in frame] for frame in frames] == [[1]] * 51
+
+
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(DetectorError, match="smoothing is 1"):
         Tracker(smoothing=1)

@@ -77,6 +77,13 @@ def test_without_a_detector_every_frame_is_one_face(trained) -> None:
         assert face.id == 1
 
 
+@pytest.mark.parametrize("every", [12, 25])
+def test_a_still_picture_is_one_person_in_all_frames(trained, every: int) -> None:
+    frames = FrameRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), every)
+    seen = [frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25) for index in range(51)]
+    assert [[face.id for face in faces] for faces in seen] == [[1]] * 51
+
+
 def test_who_is_gone_is_not_classified_and_soon_left_out(trained) -> None:
     """Three looks at a portrait, then an empty picture, then the portrait again."""
     frames = FrameRecognizer(Recognizer(trained.run.path, device="cpu"), every=2)

@@ -53,6 +53,25 @@ def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.people[1].frames == 60
 
 
+def test_who_comes_late_and_stays_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PEOPLE_KEPT", 3)
+    line = Timeline(("happy", "sad"))
+    for index, number in enumerate((1, 1, 1, 2, 2, 3, 3, *[4] * 50)):
+        line.add(frame(index, index / 25, {number: 0.5}))
+    assert set(line.people) == {1, 3, 4}  # 2 and 3 were seen as often, 3 later
+    assert line.people[4].frames == 50
+    assert line.longest_seen(1) == [4]
+
+
+def test_a_crowd_that_comes_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_PEOPLE_KEPT", 5)
+    line = Timeline(("happy", "sad"))
+    for index in range(20):
+        line.add(frame(index, index / 25, dict.fromkeys(range(100 + 3 * index, 103 + 3 * index), 0.5)))
+    assert len(line.people) == 5
+    assert {157, 158, 159} <= set(line.people)
+
+
 def test_absence_is_a_gap() -> None:
     line = Timeline(("happy", "sad"))
     for index in (*range(25), *range(100, 125)):
@@ -83,3 +102,13 @@ def test_the_plot(tmp_path: Path, people: int) -> None:
 def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"plot\.xyz: cannot be written"):
         Timeline(("happy",)).draw(tmp_path / "plot.xyz")
+
+
+def test_a_plot_is_written_whole_and_replaces_a_link_alone(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"photograph")
+    (tmp_path / "plot.png").symlink_to(tmp_path / "photo.png")
+    Timeline(("happy",)).draw(tmp_path / "plot.png")
+    assert (tmp_path / "photo.png").read_bytes() == b"photograph"
+    with pytest.raises(PictureError, match=r"plot\.xyz: cannot be written"):
+        Timeline(("happy",)).draw(tmp_path / "plot.xyz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "plot.png"]

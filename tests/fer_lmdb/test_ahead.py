@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fer_lmdb.predict.ahead import InBackground, read_ahead
+from fer_lmdb.ahead import InBackground, read_ahead
 
 
 def test_items_keep_their_order() -> None:
