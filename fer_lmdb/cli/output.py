@@ -33,9 +33,10 @@ def out_console() -> Console:
 
 
 def print_whole(table: Table) -> None:
-    """Print a table on stdout as wide as it is: in a narrow terminal its lines go on below, and no number is lost."""
+    """Print a table on stdout, as wide as its words even in a narrower terminal: nothing of it is lost."""
     console = out_console()
-    console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    least = console.measure(table, options=console.options.update(width=1000)).minimum
+    console.width = max(console.width, least)
     console.print(table)
 
 
