@@ -97,8 +97,10 @@ def evaluate(
             on the test split.
     """
     _check_splits(split, fit_on)
-    names, others_names = ensemble.expand(names), ensemble.expand(against) if against else []
-    members, rivals = ensemble.load(names), ensemble.load(others_names) if against else []
+    names = ensemble.expand(names)
+    members = ensemble.load(names)
+    others_names = ensemble.expand(against) if against else []
+    rivals = ensemble.load(others_names) if against else []
     sets = Preparations.open([data] if isinstance(data, str | Path) else data)
     dataset, view = sets.first, View(tta, device, precision)
     check_labels(names, members, dataset)

@@ -49,6 +49,10 @@ class Recognizer:
         precision: what the nets compute in: "float32", "bfloat16", or "auto" for bfloat16 where the processor is fast
             at it.
 
+    Attributes:
+        models: the names or paths of the models that answer, a folder's one by one.
+        classes: what they tell apart, in the order of their scores.
+
     Raises:
         ModelError: a model is missing or damaged, or the models know different classes.
         DetectorError: the detector is unknown, or its package or weights are missing.
@@ -65,8 +69,8 @@ class Recognizer:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        self._names = ensemble.expand([model] if isinstance(model, str | Path) else list(model))
-        members = ensemble.load(self._names)
+        self.models = ensemble.expand([model] if isinstance(model, str | Path) else list(model))
+        members = ensemble.load(self.models)
         self.classes = members[0].scheme.classes
         self.threshold, self.tta, self.min_face = threshold, tta, min_face
         self.device = str(choose_device(device))
@@ -153,7 +157,7 @@ class Recognizer:
         """
         total = np.zeros((sum(map(len, found)), len(self.classes)), np.float64)
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
-        for name, cutting, classifier in zip(self._names, self._cutting, self._classifiers, strict=True):
+        for name, cutting, classifier in zip(self.models, self._cutting, self._classifiers, strict=True):
             if len(total):
                 if cutting not in crops:
                     crops[cutting] = _cut(pictures, found, cutting)

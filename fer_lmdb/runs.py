@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -293,26 +292,29 @@ def new_folder(name_or_path: str | Path | None, net_name: str) -> RunFolder:
     """Make the folder of a run that starts now: as named, or the net's name with the next free number.
 
     Raises:
-        RunError: the folder holds a run already, or files that the run would replace.
+        RunError: the folder holds a run already, or files that the run would replace, or a file is in its place.
     """
     if name_or_path is None:
         return _next_folder(net_name)
     folder = folder_of(name_or_path)
-    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunError(f"{folder.path}: a file is where a run's folder has to be; choose another --run name") from error
     folder.check_free()
     return folder
 
 
 def _next_folder(net_name: str) -> RunFolder:
     """Make the folder of the first number that nobody has, or takes at this moment."""
-    for number in itertools.count(1):
-        folder = RUNS / f"{net_name}-{number:03d}"
+    number = 1
+    while True:
+        folder = RunFolder(RUNS / f"{net_name}-{number:03d}")
         try:
-            folder.mkdir(parents=True)
+            folder.path.mkdir(parents=True)
+            return folder
         except FileExistsError:
-            continue
-        return RunFolder(folder)
-    raise AssertionError("numbers do not end")
+            number += 1
 
 
 def latest_folder() -> RunFolder:

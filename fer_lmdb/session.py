@@ -145,8 +145,10 @@ class Session:
         self.iteration += 1
         self.loss_sum += mean
         self.loss_count += 1
-        if self.team.leads and cycles.is_kept(self.plan.solver, self.iteration):
-            cycles.keep(self.model(f"kept after iteration {self.iteration}"), self.folder, self.iteration)
+        if cycles.is_kept(self.plan.solver, self.iteration):
+            self.check_weights()
+            if self.team.leads:
+                cycles.keep(self.model(f"kept after iteration {self.iteration}"), self.folder, self.iteration)
         return faces, mean
 
     def _forward(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:

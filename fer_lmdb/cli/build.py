@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, next_command, note, out_console, progress_bar
+from fer_lmdb.cli.output import emit, json_option, next_command, note, out_console, print_whole, progress_bar
 from fer_lmdb.cli.types import A_PATH, DETECTOR, DEVICE
 from fer_lmdb.labels import SCHEMES
 from fer_lmdb.manifest import UNREADABLE_NAME
@@ -188,7 +188,7 @@ def report(document: dict[str, Any], where: Path | None, seconds: float, as_json
         emit({"images" if only_images else "data": str(where), "seconds": round(seconds, 2), **document})
         return
     console = out_console()
-    console.print(counts_table(document))
+    print_whole(counts_table(document), console)
     rows = document["source"]["rows"]
     console.print(f"{rows:,} pictures in {seconds:.1f} s, {rows / seconds:,.0f} a second: {where}", highlight=False)
     if where and (where / UNREADABLE_NAME).is_file():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fer_lmdb.cli.output import print_whole
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,7 +49,7 @@ def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[obje
         sheet.add_column(name, justify="left" if number < left else "right")
     for row in rows:
         sheet.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
-    console.print(sheet)
+    print_whole(sheet, console)
 
 
 def show_data_set(document: dict[str, Any], console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,12 +32,16 @@ def out_console() -> Console:
     return Console()
 
 
-def print_whole(table: Table) -> None:
-    """Print a table on stdout, as wide as its words even in a narrower terminal: nothing of it is lost."""
-    console = out_console()
-    least = console.measure(table, options=console.options.update(width=1000)).minimum
-    console.width = max(console.width, least)
+def print_whole(table: Table, console: Console | None = None) -> None:
+    """Print a table, on stdout unless told otherwise, as wide as its words even in a narrower terminal.
+
+    rich would leave out columns and ends of words.
+    """
+    console = console or out_console()
+    width, least = console.width, console.measure(table, options=console.options.update(width=1000)).minimum
+    console.width = max(width, least)
     console.print(table)
+    console.width = width
 
 
 def emit(document: Any, indent: int | None = 2) -> None:
@@ -69,6 +73,12 @@ def note(text: str) -> None:
     """Say something on stderr that is no warning: --quiet leaves it out."""
     if not is_quiet():
         click.echo(text, err=True)
+
+
+def note_ensemble(members: Sequence[str], named: int) -> None:
+    """Say which models answer where a folder stands for several."""
+    if len(members) > max(1, named):
+        note(f"{len(members)} models answer together: {', '.join(members)}")
 
 
 def progress_bar(unit: str) -> Progress:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command, options_given
-from fer_lmdb.cli.output import emit, next_command, note, out_console, progress_bar
+from fer_lmdb.cli.output import emit, next_command, note, note_ensemble, out_console, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
@@ -103,10 +103,11 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     one_file = _names_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
+    from fer_lmdb.models import DEFAULT_MODEL
     from fer_lmdb.recognizer import Recognizer
 
     recognizer = Recognizer(
-        _members(models),
+        models or DEFAULT_MODEL,
         detector=options["detector"],
         min_face=options["min_face"],
         threshold=options["threshold"],
@@ -114,6 +115,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         device=options["device"],
         precision=options["precision"],
     )
+    note_ensemble(recognizer.models, len(models))
     files, failed = _predict(recognizer, paths, one_file, options)
     if not files:
         note("No path came on stdin; nothing was looked at.")
@@ -124,27 +126,15 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         next_command("predict", paths[0], *options_given(context), "--save", _annotated(Path(paths[0])))
 
 
-def _members(models: tuple[str, ...]) -> list[str]:
-    """Return the models that answer; where a folder stands for several, say which."""
-    from fer_lmdb import ensemble
-    from fer_lmdb.models import DEFAULT_MODEL
-
-    members = ensemble.expand(models or [DEFAULT_MODEL])
-    if len(members) > max(1, len(models)):
-        note(f"{len(members)} models answer together: {', '.join(members)}")
-    return members
-
-
 def _annotated(path: Path) -> str:
     """Return a name for an annotated copy that can be written: not every format that is read can be."""
     from fer_lmdb.pictures import WRITABLE_SUFFIXES
     from fer_lmdb.predict.paths import VIDEO_SUFFIXES
-    from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES
 
     suffix = path.suffix.lower()
-    if suffix not in WRITABLE_SUFFIXES | WRITABLE_VIDEO_SUFFIXES:
-        suffix = ".mp4" if suffix in VIDEO_SUFFIXES else ".png"
-    return f"annotated{suffix}"
+    if suffix in VIDEO_SUFFIXES:
+        return "annotated.mp4"
+    return f"annotated{suffix if suffix in WRITABLE_SUFFIXES else '.png'}"
 
 
 def _predict(

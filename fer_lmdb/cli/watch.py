@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, err_console, next_step
+from fer_lmdb.cli.output import emit, err_console, next_step, note_ensemble
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         threshold=options["threshold"],
         device=options["device"],
     )
+    note_ensemble(recognizer.models, len(models))
     frames, seconds = _watch(source, recognizer, options)
     rate = f", {frames / seconds:.1f} a second" if seconds else ""
     err_console().print(f"{frames} frames{rate}", highlight=False)

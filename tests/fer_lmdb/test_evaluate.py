@@ -126,6 +126,14 @@ def test_a_narrow_terminal_loses_no_number(trained, stripes_data, capsys, monkey
     assert len(row) == len(heading)
 
 
+def test_no_command_cuts_a_table_off(stripes_data, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    with pytest.raises(SystemExit):
+        main(["inspect", str(stripes_data)])
+    heading = next(line for line in capsys.readouterr().out.splitlines() if "train" in line and "┃" in line)
+    assert [cell.strip() for cell in heading.strip("┃").split("┃")] == ["", "train", "val", "test"]
+
+
 def test_a_mistyped_model_is_told_of_before_a_missing_data_set(tmp_path):
     with pytest.raises(ModelError, match='no model "fer_mimi"'):
         evaluate(["fer_mimi"], tmp_path / "nowhere")

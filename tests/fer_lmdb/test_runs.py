@@ -85,7 +85,14 @@ def test_a_folder_with_files_that_a_run_would_replace_is_refused(tmp_path, name)
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_a_number_that_is_taken_at_this_moment_is_left(folder, monkeypatch):
+@pytest.mark.parametrize("name", ["a.txt", "a.txt/run"])
+def test_a_file_in_the_place_of_a_run_is_told_of(tmp_path, name):
+    (tmp_path / "a.txt").write_text("mine")
+    with pytest.raises(RunError, match="a file is where a run's folder has to be; choose another --run name"):
+        runs.new_folder(tmp_path / name, "net")
+
+
+def test_a_number_that_is_taken_at_this_moment_is_left(folder):
     """Another process has made the folder, and not yet written its run.json."""
     (runs.RUNS / "net-002").mkdir()
     assert runs.new_folder(None, "net").name == "net-003"

@@ -287,6 +287,20 @@ def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monke
     assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
 
 
+def test_a_diverged_model_is_not_kept(options, tmp_path, monkeypatch):
+    update = pl.Solver.step
+
+    def step_too_far(solver, loss):
+        result = update(solver, loss)
+        solver.net.params["conv1"][0].data.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(pl.Solver, "step", step_too_far)
+    with pytest.raises(RunError, match="conv1/0 became nan at iteration 5"):
+        train.train(replace(options, keep_every=0.5), tmp_path / "run")
+    assert not list(tmp_path.glob("run/kept/*"))
+
+
 def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
     options = replace(options, policy="cosine", cycles=3, min_lr=0.0)
     result = train.train(options, tmp_path / "run")
