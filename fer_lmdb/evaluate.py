@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_lmdb import ensemble, models, votes
+from fer_lmdb import ensemble, lineage, models, votes
 from fer_lmdb.dataset import SPLITS, DataSet
 from fer_lmdb.device import choose_device
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.labels import FERPLUS, difference
 from fer_lmdb.mcnemar import compare
 from fer_lmdb.measures import measure
@@ -87,12 +87,14 @@ def evaluate(
     Returns:
         the figures of `measures.measure` with models, iterations (after which each was taken from its training, None
         where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's faces in the
-        first data set), other_data where more were named; weights and fitted_on of an ensemble;
+        first data set), other_data where more were named; weights and fitted_on of an ensemble; learnt_from_them, the
+        models that know the split's faces from their training, so that the figures flatter them, where there are any;
         prepared_otherwise where models looked at another kind of face than they know; protocols where the faces
         carry FER+'s votes; comparison and readings where they are asked for.
         Every run that took part has them appended to its figures.jsonl.
     Raises:
-        ModelError: a model is missing, the models' labels differ, or the weights are none.
+        ModelError: a model is missing, the models' labels differ, the weights are none, or some of the models learnt
+            from the faces that weights would be fitted on.
         DataSetError: the split is missing, its labels or face size are not the model's, or weights would be fitted
             on the test split.
     """
@@ -108,6 +110,7 @@ def evaluate(
     faces = sets.read(split)
     each = view.probabilities(members, faces)
     if fit_on is not None:
+        _check_fair(names, members, dataset, fit_on)
         weights = _fitted_weights(members, sets, view, fit_on, each if fit_on == split else None)
     figures, right = figures_of(names, members, ensemble.combine(each, weights), faces, view, classes)
     if len(names) > 1:
@@ -161,11 +164,27 @@ def figures_of(
     }
     if others := faces.preparations.sets[1:]:
         figures["other_data"] = [str(other.folder) for other in others]
+    if known := _learnt_from_them(names, members, dataset, split):
+        figures["learnt_from_them"] = known
     if classes is not None:
         figures["counted_as"] = classes
     if votes.has_votes(dataset, split) and difference(scheme, FERPLUS) is None:
         figures["protocols"] = votes.figures(probabilities, labels, votes.read(dataset, split))
     return figures, probabilities.argmax(axis=1) == labels
+
+
+def _learnt_from_them(names: Sequence[str], members: Sequence[Model], dataset: DataSet, split: str) -> list[str]:
+    return [name for name, member in zip(names, members, strict=True) if lineage.knows(member.facts, dataset, split)]
+
+
+def _check_fair(names: Sequence[str], members: Sequence[Model], dataset: DataSet, fit_on: str) -> None:
+    """Refuse to fit weights where they would go to who knows the faces by heart."""
+    known = _learnt_from_them(names, members, dataset, fit_on)
+    if known and len(known) < len(names):
+        raise ModelError(
+            f"{', '.join(known)} learnt from {fit_on}: weights fitted on it would prefer them for that; "
+            "leave them out, or choose --weights"
+        )
 
 
 def _fitted_weights(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
 import prototxt_like as pl
-from fer_lmdb import models, widening
+from fer_lmdb import lineage, models, widening
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import LabelScheme, difference
 
@@ -22,11 +22,13 @@ class Initial:
         source: the model that was named.
         loaded: layers that took their weights from it.
         fresh: layers that keep their filling, because the model has none of that name and shape.
+        learnt_from: what the model learnt from, see `lineage.learnt_from`.
     """
 
     source: str
     loaded: list[str]
     fresh: list[str]
+    learnt_from: dict[str, list[str]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for run.json."""
@@ -58,6 +60,7 @@ def load_into(
     last = {layer.name for layer in pl.zoo.classifiers(net.parameter_message)} if fresh_classifier else set()
     if widen:
         widening.check(net)
+    known: dict[str, list[str]] = {}
     if Path(name_or_path).suffix == ".caffemodel":
         if widen:
             raise RunError(f"--init {name_or_path} --widen: a caffemodel's layers have to have the net's own shapes")
@@ -73,9 +76,10 @@ def load_into(
         if widen:
             widening.check_places(model.classifier().whole_net, net)
         loaded = _copy(model.weights, net, last, widen=widen)
+        known = lineage.learnt_from(model.facts)
     if not loaded:
         raise RunError(f"--init {name_or_path}: none of its layers has the name and shape of a layer of this net")
-    return Initial(str(name_or_path), loaded, [name for name in net.params if name not in loaded])
+    return Initial(str(name_or_path), loaded, [name for name in net.params if name not in loaded], known)
 
 
 def _load_caffemodel(net: pl.Net, path: str, left_out: set[str]) -> list[str]:

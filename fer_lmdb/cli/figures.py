@@ -39,6 +39,9 @@ def _print_headline(figures: dict[str, Any]) -> None:
     for name, fields in figures.get("prepared_otherwise", {}).items():
         told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
         click.echo(f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure.")
+    if known := figures.get("learnt_from_them"):
+        what = "it" if len(known) == 1 else "them"
+        click.echo(f"{named(known)} learnt from these very faces: the figures flatter {what}.")
     low, high = figures["ci95"]
     click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
     click.echo(

@@ -132,10 +132,15 @@ class RunMaterial:
         names = self.config["options"].get("train_on", "train").split("+")
         return [self.train if name == "train" else self.data_set.read(name) for name in names]
 
+    @property
+    def has_validation(self) -> bool:
+        """Whether the validation split was kept apart."""
+        return "val" not in self.config["options"].get("train_on", "train")
+
     @cached_property
     def validation(self) -> Validation:
         """The model's answers on the validation split, which it must not have been trained on."""
-        if "val" in self.config["options"].get("train_on", "train"):
+        if not self.has_validation:
             raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
         if not self.data_set.count("val"):
             raise DataSetError("the data set has no validation split")

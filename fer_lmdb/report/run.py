@@ -60,7 +60,7 @@ def curves(run: RunMaterial) -> list[Part]:
         title, draw = CURVES[name]
         if name == "accuracy" and not any("val_accuracy" in record for record in run.log):
             raise RunError("this run did not validate")
-        val = run.config["data"].get("counts", {}).get("val", 0)
+        val = run.config["data"].get("counts", {}).get("val", 0) if run.has_validation else 0
         rests_on = f"train N = {run.config['epoch_size']:,}, validation N = {val:,}, seed {run.seed}"
         return Chart(name, title, single_figure(draw, run.log), f"{len(run.log)} epochs; {rests_on}.")
 

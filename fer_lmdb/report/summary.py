@@ -37,7 +37,7 @@ def find_figures(run: RunMaterial) -> tuple[dict[str, Any] | None, Sequence[str]
         reason = str(error)
     else:
         return {"split": "val", "tta": 1, **found.figures}, run.model.scheme.classes, "measured for this report"
-    recorded = attempt_recorded(run, "val")
+    recorded = attempt_recorded(run, "val") if run.has_validation else None
     if recorded is None:
         return None, (), reason
     return recorded, recorded["classes"], f"as fer-lmdb evaluate recorded it on {recorded['data']}"
@@ -109,7 +109,8 @@ def setting(run: RunMaterial) -> list[Fact]:
     facts.append(
         Fact("Trained on", f"{run.config['epoch_size']:,} faces", f"split {run.config['options'].get('train_on')}")
     )
-    facts.append(Fact("Validated on", f"{counts.get('val', 0):,} faces", "split val"))
+    if run.has_validation:
+        facts.append(Fact("Validated on", f"{counts.get('val', 0):,} faces", "split val"))
     if versions:
         note = ", ".join(f"{name} {value}" for name, value in versions.items() if name != "fer-lmdb")
         facts.append(Fact("Made with", f"fer-lmdb {versions.get('fer-lmdb', '?')}", note))

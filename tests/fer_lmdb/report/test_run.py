@@ -167,9 +167,14 @@ def test_a_run_that_moved_with_its_data_set_finds_it(copied, stripes_data, tmp_p
 
 
 def test_a_run_that_trained_on_validation_is_not_measured_on_it(copied) -> None:
-    found = report.report(copied(train_on="train+val").path, device="cpu")
+    folder = copied(train_on="train+val")
+    folder.add_figures(evaluate([folder.path], RunMaterial(folder).data_set.folder, "val"))
+    found = report.report(folder.path, device="cpu")
     (reason,) = found.missing()
     assert "trained on the validation split as well" in reason
+    assert fact(found, "Accuracy on validation").value == "not measured"
+    with pytest.raises(StopIteration):
+        fact(found, "Validated on")
 
 
 def test_a_run_without_a_finished_epoch_shows_its_data_and_recipe(copied) -> None:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fer_lmdb import lineage, models, train
+from fer_lmdb.build.join import join
+from fer_lmdb.cli import main
+from fer_lmdb.dataset import DataSet
+from fer_lmdb.errors import ModelError
+from fer_lmdb.evaluate import evaluate
+
+
+@pytest.fixture(scope="module")
+def knowing(options, tmp_path_factory):
+    """A run that learnt from the validation split as well."""
+    both = replace(options, train_on="train+val", epochs=1)
+    return train.train(both, tmp_path_factory.mktemp("runs") / "both").run.path
+
+
+def test_figures_on_faces_that_a_model_learnt_from_say_so(knowing, trained, stripes_data, capsys):
+    names = [str(trained.run.path), str(knowing)]
+    assert evaluate(names, stripes_data, "val")["learnt_from_them"] == [str(knowing)]
+    assert evaluate(names, stripes_data, "train")["learnt_from_them"] == names
+    assert "learnt_from_them" not in evaluate(names, stripes_data, "test")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(knowing), "--data", str(stripes_data)])
+    assert f"{knowing} learnt from these very faces: the figures flatter it." in capsys.readouterr().out
+
+
+def test_who_begins_as_a_model_knows_what_it_knew(knowing, options, stripes_data, tmp_path):
+    tuned = train.train(replace(options, init=str(knowing), epochs=1), tmp_path / "tuned").run.path
+    assert evaluate([tuned], stripes_data, "val")["learnt_from_them"] == [str(tuned)]
+
+
+def test_weights_are_not_fitted_on_what_only_some_of_the_models_know(knowing, trained, stripes_data):
+    with pytest.raises(ModelError, match=r"both learnt from val: weights fitted on it would prefer them"):
+        evaluate([trained.run.path, knowing], stripes_data, "test", fit_on="val")
+    assert evaluate([trained.run.path, trained.run.last], stripes_data, "test", fit_on="train")["fitted_on"] == "train"
+
+
+def test_a_model_knows_the_faces_in_whatever_company_they_come(trained, stripes_data, negative_data, tmp_path):
+    join([stripes_data, negative_data], tmp_path / "joined")
+    joined, alone = DataSet.open(tmp_path / "joined"), models.load(trained.run.path).facts
+    together = {"data": joined.facts(), "recipe": {"options": {"train_on": "train"}}}
+    assert lineage.knows(alone, joined, "train")
+    assert lineage.knows(together, DataSet.open(stripes_data), "train")
+    assert not lineage.knows({"data": {"source": {"sha256": "another"}}}, joined, "train")
+    assert not lineage.knows(together, joined, "val")
+
+
+@pytest.mark.parametrize("facts", [{}, {"data": None, "init": "x", "recipe": []}, {"data": {"source": {}}}])
+def test_a_model_that_does_not_say_knows_nothing(facts, stripes_data):
+    assert lineage.learnt_from(facts) == {}
+    assert not lineage.knows(facts, DataSet.open(stripes_data), "train")
