@@ -117,8 +117,8 @@ def table(options: argparse.Namespace) -> str:
     }
     lines = [
         f"FaceEmotionNet in float32 on {options.device}: the net that `prototxt_like` makes of the prototxt, and the "
-        f"same written by hand in PyTorch; {machine(options.threads)}. Processor time, median of {options.rounds} "
-        f"turns beside each other; the aim is {AIM - 1:+.0%} or less.",
+        f"same written by hand in PyTorch; {machine(options.threads)}. Processor time, medians of {options.rounds} "
+        f"turns beside each other, the last column that of the turns' ratios; the aim is {AIM - 1:+.0%} or less.",
         "",
         "| what | `pl.Net` | by hand | more time |",
         "|---|--:|--:|--:|",

@@ -63,7 +63,8 @@ INTRODUCTION = """# Nets and models
 A shipped model is used by its name: `fer-lmdb predict --model NAME`. Every net is a folder of the zoo with its
 prototxts, its origin and its recipe: `fer-lmdb train --model NAME`; the number of classes follows the data set
 (`fer-lmdb build --classes merged` gives six). Figures were measured by this project with `fer-lmdb evaluate`: "val" is
-PublicTest and "test" PrivateTest of FER2013, of eight classes with FER+'s labels; in brackets 95 % intervals.
+PublicTest and "test" PrivateTest of FER2013; a model of eight classes is measured by FER+'s labels. In brackets
+95 % intervals.
 
 ## Shipped models
 

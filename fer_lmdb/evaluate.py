@@ -25,6 +25,9 @@ from fer_lmdb.preparations import Faces, Look, Preparations
 from fer_lmdb.readings import readings
 from fer_lmdb.runs import RunFolder, iteration_of
 
+WARNINGS = ("prepared_otherwise", "learnt_from_them")
+"""What figures say where they are not a model's own, or flatter it."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -122,8 +125,6 @@ def evaluate(
         figures["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | compare(
             right, other_right
         )
-    if odd := _prepared_otherwise(names, members, sets):
-        figures["prepared_otherwise"] = odd
     record(figures)
     return figures | ({"readings": readings(right)} if explain else {})
 
@@ -164,6 +165,8 @@ def figures_of(
     }
     if others := faces.preparations.sets[1:]:
         figures["other_data"] = [str(other.folder) for other in others]
+    if odd := _prepared_otherwise(names, members, faces.preparations):
+        figures["prepared_otherwise"] = odd
     if known := _learnt_from_them(names, members, dataset, split):
         figures["learnt_from_them"] = known
     if classes is not None:

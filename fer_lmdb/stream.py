@@ -4,8 +4,8 @@
 
 The order is the very one of a split in memory: a shuffle of the whole split, not of a window. So both give the same
 batches for the same seed. Each face is one look-up in the database's tree; the batch's faces are looked up in the
-order in which they lie on the disk. In memory are the labels and targets, one shuffle (8 bytes a face, in the
-training's process alone), and the few batches that the workers are ahead.
+order in which they lie on the disk. In memory are the labels and targets, two shuffles (24 bytes a face together, in
+the training's process alone), and the few batches that the workers are ahead.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ fer-lmdb build data/fer2013.csv --detector none --out data/plain
 # your own pictures: a folder per expression
 fer-lmdb build photos/ --out data/mine --skip-bad
 # FER+'s eight classes and votes
-fer-lmdb build data/fer2013.csv --ferplus data/fer2013new.csv --classes ferplus
+fer-lmdb build --ferplus fer2013new.csv --classes ferplus --out data/ferplus
 """
 
 

@@ -46,8 +46,8 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 def command(model: str, form: str, out: Path, int8: bool, data: str, as_json: bool) -> None:
     """Write MODEL (shipped name, model file or run folder) in another form.
 
-    caffe: deploy.prototxt, a .caffemodel and mean.binaryproto, which Caffe itself
-    and OpenCV 4 read. onnx: one file with labels, mean and preprocessing inside,
+    caffe: deploy.prototxt, a .caffemodel and, where the net subtracts one,
+    mean.binaryproto, which Caffe itself and OpenCV 4 read. onnx: one file with labels, mean and preprocessing inside,
     compared with the model after it is written. safetensors: one file with large
     blobs in half precision and the figures that evaluate measured.
     """

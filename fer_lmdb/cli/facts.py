@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fer_lmdb.cli.figures import warnings
 from fer_lmdb.cli.output import print_whole
 
 if TYPE_CHECKING:
@@ -192,6 +193,8 @@ def show_duplicates(document: dict[str, Any], console: Console) -> None:
             for key, words in (("all", "all"), ("with_twin", "with a twin in train"), ("without_twin", "without"))
         ]
         console.print(f"{explains['model']} on {explains['split']}:", highlight=False)
+        for line in warnings(explains):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         table(console, ["faces", "n", "accuracy"], rows)
 
 

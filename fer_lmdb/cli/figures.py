@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -36,12 +36,8 @@ def _print_headline(figures: dict[str, Any]) -> None:
         click.echo(f"counted by the {len(figures['classes'])} classes of the scheme {figures['counted_as']}")
     if "weights" in figures:
         _print_weights(figures)
-    for name, fields in figures.get("prepared_otherwise", {}).items():
-        told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
-        click.echo(f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure.")
-    if known := figures.get("learnt_from_them"):
-        what = "it" if len(known) == 1 else "them"
-        click.echo(f"{named(known)} learnt from these very faces: the figures flatter {what}.")
+    for line in warnings(figures):
+        click.echo(line)
     low, high = figures["ci95"]
     click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
     click.echo(
@@ -49,6 +45,15 @@ def _print_headline(figures: dict[str, Any]) -> None:
         f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
         f"calibration error {figures['ece']:.3f}"
     )
+
+
+def warnings(figures: dict[str, Any]) -> Iterator[str]:
+    """Say where figures are not a model's own, or flatter it."""
+    for name, fields in figures.get("prepared_otherwise", {}).items():
+        told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
+        yield f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure."
+    if known := figures.get("learnt_from_them"):
+        yield f"{named(known)} learnt from these very faces: the figures flatter {'it' if len(known) == 1 else 'them'}."
 
 
 def named(models: Sequence[str]) -> str:

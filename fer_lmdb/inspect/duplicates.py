@@ -240,7 +240,7 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
     The model is checked, measured and recorded as `evaluate` does it: readers of a run see which splits were opened.
 
     Returns:
-        ``n`` and ``accuracy`` of "all", "with_twin" and "without_twin".
+        ``n`` and ``accuracy`` of "all", "with_twin" and "without_twin"; what `evaluate` warns of, where it does.
     Raises:
         DataSetError: the split is missing, or its pictures, labels or face size are others.
         ModelError: there is no such model.
@@ -260,7 +260,8 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
     stage.record({**figures, "by": "duplicates audit"})
     twin = np.array([twins[name] for name in names])
     masks = {"all": twin | ~twin, "with_twin": twin, "without_twin": ~twin}
-    return {"model": model, "split": split, **{name: figure(right[mask]) for name, mask in masks.items()}}
+    warnings = {key: figures[key] for key in stage.WARNINGS if key in figures}
+    return {"model": model, "split": split, **{name: figure(right[mask]) for name, mask in masks.items()}, **warnings}
 
 
 def names_with_twin(near: Numbers, faces: Collection, split: str) -> dict[str, bool]:

@@ -21,6 +21,7 @@ class Clip(Neuron):
     """
 
     parameter_field = "clip_param"
+    origin = "Caffe after 1.0"
     restrictions = ("`min` and `max` are both needed, and `min` must not be above `max`.",)
 
     def setup(self, parameter: LayerParameter) -> None:

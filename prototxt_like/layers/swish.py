@@ -23,6 +23,7 @@ class Swish(Neuron):
     """
 
     parameter_field = "swish_param"
+    origin = "Caffe after 1.0"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read beta."""

@@ -13,6 +13,7 @@ import pytest
 
 from fer_lmdb import models
 from fer_lmdb.build import Options, build
+from fer_lmdb.cli import main
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.inspect.duplicates import audit, correlation, group
@@ -121,6 +122,15 @@ def test_a_model_on_faces_with_and_without_a_twin(stripes_data: Path, trained) -
     document = audit(stripes_data, model=str(trained.run.path))["explains"]
     assert document["split"] == "val"
     assert document["all"]["n"] == document["with_twin"]["n"] + document["without_twin"]["n"] == 40
+
+
+def test_an_audit_warns_as_evaluate_does(trained, stripes_data, tmp_path, capsys):
+    own = models.load(trained.run.path)
+    replace(own, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
+    with pytest.raises(SystemExit):
+        main(["inspect", str(stripes_data), "--duplicates", "--model", str(tmp_path / "m.safetensors")])
+    assert "m.safetensors was trained on faces prepared otherwise" in capsys.readouterr().out
+    assert not audit(stripes_data, model=str(trained.run.path))["explains"].keys() & {"prepared_otherwise"}
 
 
 def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trained) -> None:
