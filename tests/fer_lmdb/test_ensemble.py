@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fer_lmdb import ensemble, models
+from fer_lmdb import ensemble, lineage, models
 from fer_lmdb.errors import ModelError
 from fer_lmdb.labels import MERGED, WITHOUT_DISGUST, LabelScheme
 
@@ -82,3 +83,19 @@ def test_members_of_other_schemes_are_refused_with_the_reason(trained, tmp_path,
         first = tmp_path / "first.safetensors"
     with pytest.raises(ModelError, match="cannot be averaged"):
         ensemble.load([first, tmp_path / "other.safetensors"])
+
+
+def test_the_nets_beside_the_package_answer_with_its_own():
+    """The ensemble whose figure the README gives; two of its nets learnt from validation, and say so."""
+    folder = Path(__file__).parents[2] / "data" / "models" / "fer_ensemble"
+    names = ensemble.expand(["face_emotion_net", "fer_conv12_wide", folder])
+    members = ensemble.load(names)
+    face = np.full((1, 1, 48, 48), 128, np.uint8)
+    votes = np.stack([member.classifier().probabilities(face) for member in members])
+    assert ensemble.combine(votes, [1, 2, 2, 2, 2, 2, 1]).sum() == pytest.approx(1)
+    knowing = [
+        Path(name).stem
+        for name, member in zip(names, members, strict=True)
+        if any("val" in splits for splits in lineage.learnt_from(member.facts).values())
+    ]
+    assert knowing == ["fer_conv12_wide-41", "fer_conv12_wide-42"]
