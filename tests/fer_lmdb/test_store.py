@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ from fer_lmdb import store
 from fer_lmdb.build.write import write_mean
 from fer_lmdb.errors import StoreError
 from prototxt_like.schema.caffe_schema_pb2 import Datum
+from tests.archives import unpack
 
 
 def faces(count: int, height: int = 5, width: int = 7, seed: int = 0) -> np.ndarray:
@@ -39,8 +39,7 @@ def write(path: Path, images: np.ndarray, encode: store.Encoding = "raw", **opti
 def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("golden")
     for archive in (shared / "golden" / "caffe").glob("img_*_lmdb.tar.xz"):
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        unpack(archive, folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 import prototxt_like as pl
+from tests.archives import unpack
 
 DEPLOY = pl.zoo.path("face_emotion_net") / "deploy.prototxt"
 
@@ -25,8 +25,7 @@ def first_batch(caffe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """The first 64 faces of the training data base minus the mean, as Caffe's Data layer gives them."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
-    with tarfile.open(caffe / "img_train_lmdb.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(caffe / "img_train_lmdb.tar.xz", folder)
     with lmdb.open(str(folder / "img_train_lmdb"), readonly=True, lock=False) as base, base.begin() as transaction:
         records = [pl.Datum.FromString(value) for (_, value), _ in zip(transaction.cursor(), range(64), strict=False)]
     faces = np.stack([np.frombuffer(record.data, np.uint8).reshape(1, 48, 48) for record in records])

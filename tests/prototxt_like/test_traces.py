@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import lzma
 import os
-import tarfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +27,7 @@ import torch
 from google.protobuf import text_format
 
 import prototxt_like as pl
+from tests.archives import unpack
 
 FULL = os.environ.get("FER_LMDB_FULL_TRACES") == "1"
 WINDOWS = [10, 20, 50, 100, 150, 200]
@@ -61,8 +61,7 @@ def faces(caffe: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.
     """The 2,000 training faces minus the mean, and their labels, in the order of the data base."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
-    with tarfile.open(caffe / "img_train_lmdb.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(caffe / "img_train_lmdb.tar.xz", folder)
     with lmdb.open(str(folder / "img_train_lmdb"), readonly=True, lock=False) as base, base.begin() as transaction:
         records = [pl.Datum.FromString(value) for _, value in transaction.cursor()]
     pixels = np.stack([np.frombuffer(record.data, np.uint8).reshape(1, 48, 48) for record in records])

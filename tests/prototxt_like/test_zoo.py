@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 import prototxt_like as pl
 from prototxt_like.errors import FileError, NetError
 from prototxt_like.state import filter_net, state_of
+from tests.archives import unpack
 
 NAMES = pl.zoo.names()
 # Systems that the zoo rebuilds, and six nets of our own.
@@ -83,8 +83,7 @@ def faces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch
     """Sixteen faces of FER2013, uint8, and their labels."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
-    with tarfile.open(shared / "golden/caffe/img_train_lmdb.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(shared / "golden/caffe/img_train_lmdb.tar.xz", folder)
     with lmdb.open(str(folder / "img_train_lmdb"), readonly=True, lock=False) as base, base.begin() as transaction:
         records = [pl.Datum.FromString(value) for (_, value), _ in zip(transaction.cursor(), range(16), strict=False)]
     images = np.stack([np.frombuffer(record.data, np.uint8).reshape(1, 48, 48) for record in records])

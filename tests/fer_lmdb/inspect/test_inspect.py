@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
-import tarfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,6 +27,7 @@ from fer_lmdb.sources import Sample
 from fer_lmdb.sources.ferplus import VoteRow, WithVotes
 from prototxt_like import zoo
 from prototxt_like.errors import PrototxtLikeError
+from tests.archives import unpack
 
 NET = zoo.path("face_emotion_net")
 
@@ -162,8 +162,7 @@ def test_detections_are_checked(tmp_path: Path, monkeypatch, damage: str) -> Non
 
 def test_databases_of_caffe(shared: Path, tmp_path: Path) -> None:
     for name in ("img_test_lmdb", "img_test_png_lmdb"):
-        with tarfile.open(shared / "golden" / "caffe" / f"{name}.tar.xz") as tar:
-            tar.extractall(tmp_path, filter="data")
+        unpack(shared / "golden" / "caffe" / f"{name}.tar.xz", tmp_path)
     raw, png = (inspect(tmp_path / name, verify=True) for name in ("img_test_lmdb", "img_test_png_lmdb"))
     assert raw["records"] == png["records"] == 700
     assert raw["per_label"] == png["per_label"]
