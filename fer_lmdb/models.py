@@ -163,9 +163,8 @@ def find(name_or_path: str | Path) -> Path:
     Raises:
         ModelError: none of the three.
     """
-    shipped = SHIPPED_FOLDER / f"{name_or_path}.safetensors"
-    if shipped.is_file():
-        return shipped
+    if str(name_or_path) in shipped_names():  # an absolute path would leave the folder of shipped models
+        return SHIPPED_FOLDER / f"{name_or_path}.safetensors"
     path = Path(name_or_path)
     if path.is_dir():
         return _best_of_run(path)

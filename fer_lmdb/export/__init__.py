@@ -55,6 +55,8 @@ def export(name: str | Path, form: str, out: Path, int8_data: str | Path | None 
         from fer_lmdb.export.caffe import write_caffe
 
         return Exported(write_caffe(model, out))
+    if out.exists() and out.samefile(models.find(name)):
+        raise ModelError(f"{out}: this would overwrite the model itself; give --out another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     if form == "safetensors":
         model.halved().save(out)

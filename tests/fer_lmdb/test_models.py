@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from dataclasses import replace
 
@@ -160,3 +161,9 @@ def test_a_name_that_is_nothing_lists_what_there_is(tmp_path, monkeypatch):
         models.load("nothing")
     with pytest.raises(ModelError, match=r"no best\.safetensors"):
         models.load(tmp_path)
+
+
+def test_an_absolute_path_is_not_a_file_of_that_name_beside_it(trained, model, tmp_path):
+    shutil.copytree(trained.run.path, tmp_path / "mine")
+    model.save(tmp_path / "mine.safetensors")
+    assert models.find(tmp_path / "mine") == tmp_path / "mine" / "best.safetensors"
