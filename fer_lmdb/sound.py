@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import av
 from av.error import FFmpegError
+
+from fer_lmdb.container import open_input
 
 _PLAYED = {
     ".webm": frozenset({"opus", "vorbis"}),
@@ -29,7 +30,7 @@ class Sound:
 
     def __init__(self, source: Path, output: Any, suffix: str) -> None:
         self._output = output
-        self._input: Any = av.open(str(source), metadata_errors="replace")
+        self._input: Any = open_input(source)
         self._track: Any = next(iter(self._input.streams.audio), None)
         self.missing: str | None = None
         if self._track is not None and self._track.codec_context is None:

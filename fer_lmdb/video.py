@@ -22,6 +22,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from fer_lmdb.container import open_input
 from fer_lmdb.errors import PictureError
 from fer_lmdb.pictures import MAX_PIXELS, printable
 from fer_lmdb.sound import Sound
@@ -71,12 +72,12 @@ class VideoReader:
         self._input = self._open(source)
         self._stream = self._choose_stream()
         self._stream.thread_type = "AUTO"
-        self.rate = self._stream.average_rate or _USUAL_RATE
+        self.rate = Fraction(self._stream.average_rate or _USUAL_RATE)  # PyAV 19 has a type of its own
         self.expected = self._stream.frames or None
 
     def _open(self, source: str | os.PathLike[str]) -> Any:
         try:
-            return av.open(os.fspath(source), metadata_errors="replace", timeout=_PATIENCE_S, options=_STREAMING)
+            return open_input(source, timeout=_PATIENCE_S, options=_STREAMING)
         except (FFmpegError, ValueError) as error:
             raise PictureError(f"{self.name}: cannot be read as a video: {_reason(error)}") from error
 

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from fer_lmdb.container import open_input
 from fer_lmdb.video import VideoReader, VideoWriter
 
 RATE = 48_000
@@ -22,6 +23,7 @@ def video_with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
         picture = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
         track = file.add_stream(codec, rate=RATE, layout="mono")
+        file.metadata["title"] = track.metadata["title"] = track.metadata["handler_name"] = "<title>"
         for index in range(int(seconds * 25)):
             shade = np.full((48, 64, 3), 200 if index / 25 >= BEEP_S else 20, np.uint8)
             file.mux(picture.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
@@ -85,6 +87,16 @@ def test_sound_that_browsers_play_is_copied_not_encoded(tmp_path: Path) -> None:
             packets.append([bytes(packet) for packet in file.demux(audio=0) if packet.size])
     assert set(packets[1]) <= set(packets[0])
     assert len(packets[1]) >= len(packets[0]) - 1  # the first may be what an encoder needs to begin
+
+
+@pytest.mark.parametrize(("source", "target"), [("clip.mp4", "copy.mp4"), ("clip.mkv", "copy.mkv")])
+def test_sound_whose_metadata_are_not_utf8(tmp_path: Path, source: str, target: str) -> None:
+    path = video_with_sound(tmp_path / source, "aac")
+    data = path.read_bytes()
+    assert data.count(b"<title>") >= 2  # the container's and the track's
+    path.write_bytes(data.replace(b"<title>", b"\xc3\x28\xff\xe9\x80xx"))
+    with open_input(copy(path, tmp_path / target)) as file:
+        assert sum(frame.samples for frame in file.decode(audio=0)) == pytest.approx(RATE, rel=0.1)
 
 
 def test_without_sound_there_is_none(tmp_path: Path) -> None:

@@ -91,6 +91,21 @@ def test_a_video_whose_size_changes_is_read(tmp_path: Path) -> None:
     assert heights[-1] == 64
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_metadata_that_are_not_utf8(tmp_path: Path, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        file.metadata["title"] = stream.metadata["title"] = stream.metadata["handler_name"] = "<title>"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(picture(100), format="rgb24")))
+        file.mux(stream.encode())
+    data = (tmp_path / name).read_bytes()
+    assert data.count(b"<title>") >= 2  # the container's and the stream's
+    (tmp_path / name).write_bytes(data.replace(b"<title>", b"\xc3\x28\xff\xe9\x80xx"))
+    with VideoReader(tmp_path / name) as video:
+        assert len(list(video)) == 1
+
+
 def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     """Write the rotation of a phone into an mp4's track header (ISO 14496-12, 8.3.2)."""
     data = bytearray(path.read_bytes())
@@ -212,6 +227,7 @@ def test_odd_rates_are_kept(tmp_path: Path) -> None:
         for index in range(60):
             writer.add(picture(100), index * 1001 / 30000)
     with VideoReader(tmp_path / "clip.mp4") as reader:
+        assert isinstance(reader.rate, Fraction)
         assert float(reader.rate) == pytest.approx(29.97, abs=0.01)
         assert len(list(reader)) == 60
 
