@@ -72,7 +72,8 @@ class VideoReader:
         self._input = self._open(source)
         self._stream = self._choose_stream()
         self._stream.thread_type = "AUTO"
-        self.rate = Fraction(self._stream.average_rate or _USUAL_RATE)  # PyAV 19 has a type of its own
+        rate = self._stream.average_rate or _USUAL_RATE
+        self.rate = Fraction(rate.numerator, rate.denominator)  # PyAV 19 has a type of its own
         self.expected = self._stream.frames or None
 
     def _open(self, source: str | os.PathLike[str]) -> Any:
