@@ -138,10 +138,12 @@ class TeamSolver(pl.Solver):
     def update(self) -> None:
         """Average gradients and statistics over the team, then update."""
         if self.team.size > 1:
-            for entry in self.net.learning:
+            for entry in self.net.learnable_params:
                 if entry.lr_mult != 0 and entry.parameter.grad is None:
                     entry.parameter.grad = torch.zeros_like(entry.parameter)
-            self.team.average([entry.parameter.grad for entry in self.net.learning if entry.parameter.grad is not None])
+            self.team.average(
+                [entry.parameter.grad for entry in self.net.learnable_params if entry.parameter.grad is not None]
+            )
             self.team.average_exactly([blob for blob in self.net.buffers() if blob.is_floating_point()])
         super().update()
 

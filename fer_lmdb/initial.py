@@ -57,7 +57,7 @@ def load_into(
         WeightsError: a layer of a caffemodel has the name but not the shape of one of the net (Caffe's rule).
         ModelError, FileError: there is no such model, or it is damaged.
     """
-    last = {layer.name for layer in pl.zoo.classifiers(net.parameter_message)} if fresh_classifier else set()
+    last = {layer.name for layer in pl.zoo.classifiers(net.proto)} if fresh_classifier else set()
     if widen:
         widening.check(net)
     known: dict[str, list[str]] = {}
@@ -96,7 +96,7 @@ def _load_caffemodel(net: pl.Net, path: str, left_out: set[str]) -> list[str]:
 @torch.no_grad()
 def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net, left_out: set[str], *, widen: bool) -> list[str]:
     """Copy the blobs of layers that fit as a whole."""
-    types = {layer.name: layer.type for layer in net.parameter_message.layer}
+    types = {layer.name: layer.type for layer in net.proto.layer}
     loaded = []
     for layer, blobs in net.params.items():
         sources = [weights[f"{layer}/{i}"] for i in range(len(blobs)) if f"{layer}/{i}" in weights]

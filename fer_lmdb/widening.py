@@ -44,7 +44,7 @@ def check(net: pl.Net) -> None:
     Raises:
         RunError: a layer that moves or mixes channels, other than convolutions and inner products.
     """
-    for layer in net.parameter_message.layer:
+    for layer in net.proto.layer:
         plain = {
             "Convolution": layer.convolution_param.group == 1,
             "InnerProduct": not layer.inner_product_param.transpose,
@@ -74,7 +74,7 @@ def check_places(narrow: pl.Net, wide: pl.Net) -> None:
 
 def _places(net: pl.Net) -> dict[str, tuple[int, ...]]:
     """Return height and width of what each inner product reads."""
-    inner = [layer for layer in net.parameter_message.layer if layer.type == "InnerProduct"]
+    inner = [layer for layer in net.proto.layer if layer.type == "InnerProduct"]
     return {layer.name: net.shapes[layer.bottom[0]][2:] for layer in inner}
 
 

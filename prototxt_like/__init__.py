@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from prototxt_like.weights import LoadReport as LoadReport
     from prototxt_like.weights import load_weights as load_weights
     from prototxt_like.weights import save_weights as save_weights
-    from prototxt_like.weights import weights_message as weights_message
+    from prototxt_like.weights import to_proto as to_proto
 
 # Where each public name lives.
 _HOMES = {
@@ -104,7 +104,7 @@ _HOMES = {
     "solver": ["Solver"],
     "summarize": ["LayerRow", "summary"],
     "transform": ["Transform"],
-    "weights": ["LoadReport", "load_weights", "save_weights", "weights_message"],
+    "weights": ["LoadReport", "load_weights", "save_weights", "to_proto"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -28,15 +28,15 @@ def fuse(steps: Sequence[Step], layers: Mapping[str, Layer]) -> list[Step]:
     for step in steps:
         if fused and _fits(fused[-1], step, layers):
             before = fused.pop()
-            step = before._replace(tops=step.tops, dead=before.dead + step.dead, scale=step.key)
+            step = before._replace(tops=step.tops, free_after=before.free_after + step.free_after, fused_scale=step.key)
         fused.append(step)
     return fused
 
 
 def _fits(before: Step, step: Step, layers: Mapping[str, Layer]) -> bool:
     norm, scale = layers[before.key], layers[step.key]
-    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or before.scale is not None:
+    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or before.fused_scale is not None:
         return False
-    unseen = step.tops == before.tops or before.tops[0] in step.dead
+    unseen = step.tops == before.tops or before.tops[0] in step.free_after
     by_channel = len(scale.bottom_shapes) == 1 and scale.blob_axis == 1 and len(scale.blob_shape) == 1
-    return step.bottoms == before.tops and not step.cut and unseen and by_channel
+    return step.bottoms == before.tops and not step.detach and unseen and by_channel

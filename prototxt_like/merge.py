@@ -40,7 +40,7 @@ def merge_batch_norm(net: Net) -> Net:
     Returns:
         The smaller net in evaluation mode (but for layers that have a phase of their own, and still follow it in
         ``net``), or ``net`` itself where nothing can be merged. ``save_weights`` and
-        ``write_text(net.parameter_message, ...)`` make Caffe files of it.
+        ``write_text(net.proto, ...)`` make Caffe files of it.
 
     Raises:
         NetError: the net is one for training.
@@ -50,11 +50,11 @@ def merge_batch_norm(net: Net) -> Net:
     merges = list(_merges(net))
     if not merges:
         return net
-    shorter = _shorter(net.parameter_message, merges)
+    shorter = _shorter(net.proto, merges)
     merged = Net(shorter, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
     _take_over_modes(merged, net, merges)
     merged.to(next(iter(net.params.values()))[0].device)
-    layers = net.parameter_message.layer
+    layers = net.proto.layer
     own, theirs = merged.params, net.params
     with torch.no_grad():
         for name, blobs in own.items():
@@ -71,7 +71,7 @@ def merge_batch_norm(net: Net) -> Net:
 
 def _take_over_modes(merged: Net, net: Net, merges: list[Merge]) -> None:
     """A layer with ``phase: TRAIN`` is built for training; in ``net`` it may be so no longer."""
-    layers = net.parameter_message.layer
+    layers = net.proto.layer
     gone = {layers[index].name for merge in merges for index in (merge.norm, merge.scale) if index >= 0}
     left = [layer for layer in net.caffe_layers if layer.name not in gone or not layer.blob_names]
     for layer, source in zip(merged.caffe_layers, left, strict=True):
@@ -79,7 +79,7 @@ def _take_over_modes(merged: Net, net: Net, merges: list[Merge]) -> None:
 
 
 def _merges(net: Net) -> Iterator[Merge]:
-    layers = net.parameter_message.layer
+    layers = net.proto.layer
     readers = _readers(net)
     for index, layer in enumerate(layers):
         norm = _only(readers[index])
@@ -93,7 +93,7 @@ def _readers(net: Net) -> dict[int, list[int]]:
     """Who reads the value that a layer makes: positions; -1 is the caller of the net."""
     makers: dict[str, int] = {}
     readers: dict[int, list[int]] = defaultdict(list)
-    for index, layer in enumerate(net.parameter_message.layer):
+    for index, layer in enumerate(net.proto.layer):
         for bottom in layer.bottom:
             readers[makers[bottom]].append(index)
         makers.update((top, index) for top in layer.top)
@@ -151,7 +151,7 @@ def _options(layer: LayerParameter) -> Any:
 
 def _factor_and_summand(net: Net, merge: Merge) -> tuple[Tensor, Tensor]:
     """What BatchNorm and Scale do to a channel: (C,) each, in double precision."""
-    layers = net.parameter_message.layer
+    layers = net.proto.layer
     mean, variance, count = (blob.double() for blob in net.params[layers[merge.norm].name])
     divisor = torch.where(count == 0, 0.0, 1 / count)
     factor = (variance * divisor + layers[merge.norm].batch_norm_param.eps).rsqrt()

@@ -17,14 +17,14 @@ from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
 from prototxt_like.layers.base import format_shape
 from prototxt_like.nearest import did_you_mean
-from prototxt_like.reshaping import Reshaping
+from prototxt_like.reshaping import ReshapeCheck
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.state import filter_net, state_of
 from prototxt_like.upgrade import upgraded
-from prototxt_like.wiring import Step, wire
+from prototxt_like.wiring import Step, build_graph
 
 
-class Learning(NamedTuple):
+class LearnableParam(NamedTuple):
     """One learnable parameter and how a solver treats it."""
 
     parameter: nn.Parameter
@@ -72,30 +72,30 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         message = _message(net)
-        self.parameter_message: NetParameter = filter_net(message, state_of(message, phase, level, stages))
+        self.proto: NetParameter = filter_net(message, state_of(message, phase, level, stages))
         self.name: str = message.name
         self.max_values = max_values
         self.phase = phase
         trained = None if weights is None else _message(weights)
         if trained is None and any(layer.blobs for layer in message.layer):
             trained = message  # a caffemodel is a net and its weights in one
-        for layer in self.parameter_message.layer:
+        for layer in self.proto.layer:
             layer.ClearField("blobs")
         with limits.value_budget(max_values):
-            wiring = wire(self.parameter_message, phase, input_shapes or {}, trained)
-        self.layers = nn.ModuleDict(wiring.layers)
+            graph = build_graph(self.proto, phase, input_shapes or {}, trained)
+        self.layers = nn.ModuleDict(graph.layers)
         self.training = phase == "TRAIN"
-        self.inputs: list[str] = list(wiring.input_shapes)
-        self.input_shapes: dict[str, Shape] = wiring.input_shapes
-        self.shapes: dict[str, Shape] = wiring.shapes
-        self.loss_weights: dict[str, float] = wiring.loss_weights
-        self.outputs: list[str] = wiring.outputs
-        self._steps: list[Step] = wiring.steps
-        self._fused_steps: list[Step] = fuse(wiring.steps, wiring.layers)
-        self._slots: dict[str, int] = wiring.slots
-        self._required = wiring.required
-        self._learning = wiring.learning
-        self._reshaping = Reshaping(self.parameter_message, phase, wiring)
+        self.inputs: list[str] = list(graph.input_shapes)
+        self.input_shapes: dict[str, Shape] = graph.input_shapes
+        self.shapes: dict[str, Shape] = graph.shapes
+        self.loss_weights: dict[str, float] = graph.loss_weights
+        self.outputs: list[str] = graph.outputs
+        self._steps: list[Step] = graph.steps
+        self._fused_steps: list[Step] = fuse(graph.steps, graph.layers)
+        self._slots: dict[str, int] = graph.slots
+        self._required = graph.required
+        self._learnable_params = graph.learnable_params
+        self._reshape_check = ReshapeCheck(self.proto, phase, graph)
         if trained is not None:
             from prototxt_like.weights import load_weights  # it needs Net's type; importing it above would be a cycle
 
@@ -124,7 +124,7 @@ class Net(nn.Module):
 
         A blob that in-place layers change holds its last value. Args and Raises are those of ``forward``.
         """
-        values = self._run(self._fill_slots(positional, inputs), [step._replace(dead=()) for step in self._steps])
+        values = self._run(self._fill_slots(positional, inputs), [step._replace(free_after=()) for step in self._steps])
         return {name: value for name, slot in self._slots.items() if (value := values[slot]) is not None}
 
     def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
@@ -147,11 +147,11 @@ class Net(nn.Module):
         return {layer.name: layer.blobs for layer in self.caffe_layers if layer.blob_names}
 
     @property
-    def learning(self) -> list[Learning]:
+    def learnable_params(self) -> list[LearnableParam]:
         """Learnable parameters in the order of the net, each once, with its multipliers."""
         return [
-            Learning(getattr(self.layers[spec.key], spec.blob), spec.lr_mult, spec.decay_mult)
-            for spec in self._learning
+            LearnableParam(getattr(self.layers[spec.key], spec.blob), spec.lr_mult, spec.decay_mult)
+            for spec in self._learnable_params
         ]
 
     @property
@@ -179,13 +179,13 @@ class Net(nn.Module):
 
     def _check_shapes(self, shapes: tuple[Shape, ...]) -> None:
         """Refuse inputs for which a layer was not built, alone or together; shapes in the order of the inputs."""
-        if not torch.compiler.is_compiling() and self._reshaping.knows(shapes):
+        if not torch.compiler.is_compiling() and self._reshape_check.is_known(shapes):
             return
         for (name, built), shape in zip(self.input_shapes.items(), shapes, strict=True):
             if len(shape) != len(built) or shape[1:] != built[1:]:
                 self._refuse_input(name, shape)
         if not _is_traced(shapes):
-            self._reshaping.check(shapes)
+            self._reshape_check.check(shapes)
 
     def _by_name(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         if len(positional) > len(self.inputs):
@@ -206,19 +206,19 @@ class Net(nn.Module):
     def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
         """One forward pass; a flat loop, because a small net feels every call that Python makes."""
         modules = self.layers._modules
-        for key, bottoms, tops, cut, dead, scale in steps:
+        for key, bottoms, tops, detach, free_after, fused_scale in steps:
             taken: list[Any] = [values[slot] for slot in bottoms]
-            for index in cut:
+            for index in detach:
                 taken[index] = taken[index].detach()
-            if scale is not None:
-                taken.append(modules[scale])
+            if fused_scale is not None:
+                taken.append(modules[fused_scale])
             made = modules[key](*taken)
             if len(tops) == 1:
                 values[tops[0]] = made
             else:
                 for slot, top in zip(tops, made or (), strict=True):
                     values[slot] = top
-            for slot in dead:
+            for slot in free_after:
                 values[slot] = None
         return values
 

@@ -32,7 +32,7 @@ def is_pure_caffe(message: Any) -> bool:
 
 def extensions(message: Any) -> list[str]:
     """Everything in a message that only this package understands, in words; see ``is_pure_caffe``."""
-    found = _extensions(getattr(message, "parameter_message", message), "")
+    found = _extensions(getattr(message, "proto", message), "")
     return list(dict.fromkeys(found))
 
 
@@ -42,7 +42,7 @@ def to_pure_caffe(net: NetParameter) -> NetParameter:
     Such layers do nothing in TEST, so the net computes the same.
 
     Args:
-        net: a net as ``pl.Net(...).parameter_message`` or a deploy.prototxt holds it.
+        net: a net as ``pl.Net(...).proto`` or a deploy.prototxt holds it.
 
     Returns:
         The net as a deploy.prototxt for Caffe and for OpenCV 4.

@@ -7,10 +7,10 @@ from prototxt_like.inputs import Shape
 from prototxt_like.layers.base import format_shape
 from prototxt_like.limits import CAFFE_VALUES, value_budget
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
-from prototxt_like.wiring import Wiring, wire
+from prototxt_like.wiring import NetGraph, build_graph
 
 
-class Reshaping:
+class ReshapeCheck:
     """The input shapes with which a net can run.
 
     Caffe lets every layer infer and check its shapes anew before every forward pass. Here the same is done when
@@ -19,18 +19,18 @@ class Reshaping:
     Args:
         net: with the layers of one state; it is kept, not copied.
         phase: "TRAIN" or "TEST".
-        wiring: what the net was built as.
+        graph: what the net was built as.
 
     Source: BVLC/caffe include/caffe/layer.hpp, Layer::Forward
     """
 
-    def __init__(self, net: NetParameter, phase: str, wiring: Wiring) -> None:
+    def __init__(self, net: NetParameter, phase: str, graph: NetGraph) -> None:
         self._net, self._phase = net, phase
-        self._names = list(wiring.input_shapes)
-        self._blobs = _blob_shapes(wiring)
-        self._known: set[tuple[Shape, ...]] = {tuple(wiring.input_shapes.values())}
+        self._names = list(graph.input_shapes)
+        self._blobs = _blob_shapes(graph)
+        self._known: set[tuple[Shape, ...]] = {tuple(graph.input_shapes.values())}
 
-    def knows(self, shapes: tuple[Shape, ...]) -> bool:
+    def is_known(self, shapes: tuple[Shape, ...]) -> bool:
         """Whether these input shapes, in the order of the net, have passed before."""
         try:
             return shapes in self._known
@@ -46,18 +46,18 @@ class Reshaping:
         """
         given = dict(zip(self._names, shapes, strict=True))
         with dry_run(), value_budget(CAFFE_VALUES):  # a batch is the caller's, and no hostile file's
-            self._check_blobs(wire(self._net, self._phase, given, None))
+            self._check_blobs(build_graph(self._net, self._phase, given, None))
         self._known.add(tuple(tuple(shape) for shape in shapes))
 
-    def _check_blobs(self, wiring: Wiring) -> None:
-        for key, needed in _blob_shapes(wiring).items():
+    def _check_blobs(self, graph: NetGraph) -> None:
+        for key, needed in _blob_shapes(graph).items():
             for index, (ours, theirs) in enumerate(zip(self._blobs[key], needed, strict=True)):
                 if ours != theirs:
-                    wiring.layers[key].refuse_shape(
+                    graph.layers[key].refuse_shape(
                         f"for inputs of these sizes its blob {index} would be {format_shape(theirs)}, "
                         f"but the net was built with {format_shape(ours)}; build the net with these input_shapes"
                     )
 
 
-def _blob_shapes(wiring: Wiring) -> dict[str, list[Shape]]:
-    return {key: [tuple(blob.shape) for blob in layer.blobs] for key, layer in wiring.layers.items()}
+def _blob_shapes(graph: NetGraph) -> dict[str, list[Shape]]:
+    return {key: [tuple(blob.shape) for blob in layer.blobs] for key, layer in graph.layers.items()}

@@ -36,10 +36,10 @@ class ParameterSpec:
 class _Owner:
     layer: Layer
     blob: str
-    spec_index: int | None  # in `learning`; None for a blob that no solver touches
+    spec_index: int | None  # in `learnable_params`; None for a blob that no solver touches
 
 
-class Sharing:
+class ParamSharing:
     """Collects the parameters of one layer after the other.
 
     Args:
@@ -49,7 +49,7 @@ class Sharing:
     """
 
     def __init__(self, *, force_backward: bool) -> None:
-        self.learning: list[ParameterSpec] = []
+        self.learnable_params: list[ParameterSpec] = []
         self._force_backward = force_backward
         self._owners: dict[str, _Owner] = {}
 
@@ -76,9 +76,9 @@ class Sharing:
         tensor = getattr(layer, blob)
         spec_index = None
         if isinstance(tensor, nn.Parameter):
-            spec_index = len(self.learning)
+            spec_index = len(self.learnable_params)
             explicit = frozenset(name for name in ("lr_mult", "decay_mult") if written.HasField(name))
-            self.learning.append(ParameterSpec(key, blob, written.lr_mult, written.decay_mult, explicit))
+            self.learnable_params.append(ParameterSpec(key, blob, written.lr_mult, written.decay_mult, explicit))
             self._freeze_or_not(tensor, written.lr_mult)
         if written.name:
             self._owners[written.name] = _Owner(layer, blob, spec_index)
@@ -89,11 +89,11 @@ class Sharing:
         _check_shapes(written, layer, tuple(ours.shape), owner.layer, tuple(theirs.shape))
         if owner.spec_index is not None:
             self._merge_multipliers(written, owner.spec_index)
-            self._freeze_or_not(theirs, self.learning[owner.spec_index].lr_mult)
+            self._freeze_or_not(theirs, self.learnable_params[owner.spec_index].lr_mult)
         if isinstance(theirs, nn.Parameter) and theirs.shape == ours.shape:
             setattr(layer, blob, theirs)
         else:
-            _borrow(layer, blob, owner, tuple(ours.shape))
+            _alias(layer, blob, owner, tuple(ours.shape))
 
     def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
         if not is_dry_run():  # torch.func allows no such change, and nobody trains a blob of a dry run
@@ -101,7 +101,7 @@ class Sharing:
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:
         """A multiplier may be given in one place or in several, but only with one value."""
-        spec = self.learning[index]
+        spec = self.learnable_params[index]
         for name in ("lr_mult", "decay_mult"):
             if not written.HasField(name):
                 continue
@@ -110,7 +110,7 @@ class Sharing:
                 raise NetError(f'shared param "{written.name}" has {name} {getattr(spec, name):g} and {value:g}')
             changes: dict[str, float] = {name: value}
             spec = replace(spec, explicit=spec.explicit | {name}, **changes)  # type: ignore[arg-type]
-        self.learning[index] = spec
+        self.learnable_params[index] = spec
 
 
 def _check_shapes(
@@ -127,22 +127,22 @@ def _check_shapes(
 
 def own_blobs(layer: Layer) -> list[Tensor]:
     """A layer's blobs in Caffe's order, but for those that are views of another layer's."""
-    borrowed = layer.__dict__.get("_borrowed", {})
-    return [getattr(layer, name) for name in layer.blob_names if name not in borrowed]
+    aliases = layer.__dict__.get("_aliases", {})
+    return [getattr(layer, name) for name in layer.blob_names if name not in aliases]
 
 
-def _borrow(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> None:
+def _alias(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> None:
     """Make an attribute a view of another layer's blob, looked up anew each time.
 
     A second reference to a buffer would come apart when the net moves to another device, and a view of another
     shape is no parameter of its own.
     """
     # In the instance, not in the property, so that a copy of the net looks into the copy.
-    layer.__dict__.setdefault("_borrowed", {})[blob] = (owner.layer, owner.blob, shape)
+    layer.__dict__.setdefault("_aliases", {})[blob] = (owner.layer, owner.blob, shape)
 
-    def borrowed(self: Layer) -> Tensor:
-        owning_layer, owning_blob, seen_shape = self.__dict__["_borrowed"][blob]
+    def aliased(self: Layer) -> Tensor:
+        owning_layer, owning_blob, seen_shape = self.__dict__["_aliases"][blob]
         return getattr(owning_layer, owning_blob).view(seen_shape)
 
     delattr(layer, blob)
-    layer.__class__ = type(type(layer).__name__, (type(layer),), {blob: property(borrowed)})
+    layer.__class__ = type(type(layer).__name__, (type(layer),), {blob: property(aliased)})

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from prototxt_like.errors import SolverError
 from prototxt_like.files import read_solver
 from prototxt_like.nearest import did_you_mean
-from prototxt_like.net import Learning, Net
+from prototxt_like.net import LearnableParam, Net
 from prototxt_like.optimizers import OPTIMIZERS, CaffeOptimizer
 from prototxt_like.policies import learning_rate
 from prototxt_like.schema.caffe_schema_pb2 import SolverParameter
@@ -60,8 +60,8 @@ class Solver:
         self.iteration = 0
         #: How often the policy "plateau" has lowered the rate; the caller counts, because it sees the tests.
         self.plateaus = 0
-        self.optimizer = make_optimizer(self.parameter, net.learning, fused=fused)
-        self._trained = [entry.parameter for entry in net.learning if entry.lr_mult != 0]
+        self.optimizer = make_optimizer(self.parameter, net.learnable_params, fused=fused)
+        self._trained = [entry.parameter for entry in net.learnable_params if entry.lr_mult != 0]
         self._losses: deque[Tensor] = deque(maxlen=self.parameter.average_loss)
         self._summed_loss: Tensor | None = None
         self._summed = 0
@@ -197,13 +197,13 @@ def check_solver(parameter: SolverParameter) -> None:
 
 
 def make_optimizer(
-    parameter: SolverParameter, learning: Sequence[Learning], *, fused: bool | None = None
+    parameter: SolverParameter, learnable_params: Sequence[LearnableParam], *, fused: bool | None = None
 ) -> CaffeOptimizer:
     """The update rule of a solver, with one group for each pair of lr_mult and decay_mult.
 
     Args:
         parameter: type, momentum, weight_decay and whatever else the rule reads.
-        learning: ``net.learning``; those with lr_mult 0 are frozen.
+        learnable_params: ``net.learnable_params``; those with lr_mult 0 are frozen.
         fused: as in ``Solver``.
 
     Raises:
@@ -213,7 +213,7 @@ def make_optimizer(
     if name not in OPTIMIZERS:
         raise SolverError(f'unknown solver type "{name}"{did_you_mean(name, OPTIMIZERS)}')
     return OPTIMIZERS[name](
-        _groups(learning),
+        _groups(learnable_params),
         parameter.base_lr,
         weight_decay=parameter.weight_decay,
         regularization_type=parameter.regularization_type,
@@ -243,10 +243,10 @@ def complete_snapshot_prefix(parameter: SolverParameter, path: str | os.PathLike
     return parameter
 
 
-def _groups(learning: Sequence[Learning]) -> list[dict[str, Any]]:
+def _groups(learnable_params: Sequence[LearnableParam]) -> list[dict[str, Any]]:
     """Parameters by their multipliers; frozen ones stop asking for a gradient."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter, lr_mult, decay_mult in learning:
+    for parameter, lr_mult, decay_mult in learnable_params:
         parameter.requires_grad_(lr_mult != 0)
         if lr_mult != 0:
             groups.setdefault((lr_mult, decay_mult), []).append(parameter)

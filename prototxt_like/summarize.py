@@ -55,7 +55,7 @@ def summary(net: Net) -> list[LayerRow]:
     counted: set[int] = set()  # parameters that an earlier layer has
     return [
         _input_row(net, message) if is_input(message) else _layer_row(message, next(layers), counted)
-        for message in net.parameter_message.layer
+        for message in net.proto.layer
     ]
 
 

@@ -67,15 +67,15 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
     return report
 
 
-def weights_message(net: Net) -> NetParameter:
+def to_proto(net: Net) -> NetParameter:
     """The net's layers with their blobs, as Caffe writes them into a caffemodel."""
     message = NetParameter(name=net.name)
     blobs = net.params
-    for layer in net.parameter_message.layer:
+    for layer in net.proto.layer:
         written = message.layer.add()
         written.CopyFrom(layer)
         if not written.HasField("phase"):
-            written.phase = net.parameter_message.state.phase
+            written.phase = net.proto.state.phase
         for tensor in blobs.get(layer.name, ()):
             written.blobs.append(array_to_blob(tensor.detach().float().cpu().numpy()))
     return message
@@ -88,7 +88,7 @@ def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
         net: the net.
         path: the file; it is replaced whole or not at all.
     """
-    write_binary(weights_message(net), path)
+    write_binary(to_proto(net), path)
 
 
 def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, BlobProto]]:

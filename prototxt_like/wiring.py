@@ -14,7 +14,7 @@ from prototxt_like.layers import Layer, get_layer_class
 from prototxt_like.limits import check_numbers, check_shape
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
-from prototxt_like.sharing import ParameterSpec, Sharing
+from prototxt_like.sharing import ParameterSpec, ParamSharing
 
 
 class Step(NamedTuple):
@@ -24,15 +24,15 @@ class Step(NamedTuple):
     bottoms: tuple[int, ...]
     tops: tuple[int, ...]
     #: Positions of the bottoms through which no gradient goes back.
-    cut: tuple[int, ...]
+    detach: tuple[int, ...]
     #: Slots that nobody reads after this step.
-    dead: tuple[int, ...]
+    free_after: tuple[int, ...]
     #: A Scale layer that runs within this step, see prototxt_like.fusion.
-    scale: str | None = None
+    fused_scale: str | None = None
 
 
 @dataclass
-class Wiring:
+class NetGraph:
     """What a net consists of.
 
     Args:
@@ -44,7 +44,7 @@ class Wiring:
         required: the inputs that some layer reads.
         outputs: the blobs that nobody consumes, and those with a loss weight.
         loss_weights: of the blobs that are part of the objective.
-        learning: the learnable parameters, each once.
+        learnable_params: the learnable parameters, each once.
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
@@ -55,10 +55,12 @@ class Wiring:
     required: frozenset[str] = frozenset()
     outputs: list[str] = field(default_factory=list)
     loss_weights: dict[str, float] = field(default_factory=dict)
-    learning: list[ParameterSpec] = field(default_factory=list)
+    learnable_params: list[ParameterSpec] = field(default_factory=list)
 
 
-def wire(net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None) -> Wiring:
+def build_graph(
+    net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None
+) -> NetGraph:
     """Build every layer of a filtered net.
 
     Args:
@@ -70,23 +72,26 @@ def wire(net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weig
     Raises:
         NetError: the net cannot be built; the message names the layer.
     """
-    return _Builder(net, phase, given, weights).build()
+    return GraphBuilder(net, phase, given, weights).build()
 
 
-class _Builder:
+class GraphBuilder:
+    """Builds one net; its arguments are those of ``build_graph``."""
+
     def __init__(
         self, net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None
     ) -> None:
         self.net, self.phase, self.given, self.weights = net, phase, given, weights
-        self.wiring = Wiring()
+        self.graph = NetGraph()
         self.makers: dict[str, str] = {}  # blob -> the layer that made it
         self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
         self.uses: dict[str, list[str]] = {}  # blob -> the uses of its present value, in words
-        self.sharing = Sharing(force_backward=net.force_backward)
+        self.sharing = ParamSharing(force_backward=net.force_backward)
         self.parts: list[tuple[str, LayerParameter]] = []
         self.holders: set[str] = set()  # names of layers with parameters
 
-    def build(self) -> Wiring:
+    def build(self) -> NetGraph:
+        """Build every layer in the order of the file; to be called once."""
         self._check_names()
         for index, layer in enumerate(self.net.layer):
             if is_input(layer):
@@ -94,12 +99,12 @@ class _Builder:
             else:
                 self._add_layer(index, layer)
         self._check_given()
-        wiring = self.wiring
-        wiring.outputs = list(self.unread) + [name for name in wiring.loss_weights if name not in self.unread]
-        wiring.required = frozenset(bottom for _, part in self.parts for bottom in part.bottom)
-        wiring.learning = self.sharing.learning
-        wiring.steps = self._steps()
-        return wiring
+        graph = self.graph
+        graph.outputs = list(self.unread) + [name for name in graph.loss_weights if name not in self.unread]
+        graph.required = frozenset(bottom for _, part in self.parts for bottom in part.bottom)
+        graph.learnable_params = self.sharing.learnable_params
+        graph.steps = self._steps()
+        return graph
 
     def _check_names(self) -> None:
         if not self.net.layer:
@@ -112,7 +117,7 @@ class _Builder:
         for top, shape in zip(layer.top, input_shapes(layer, self.given, self.weights, self.net), strict=True):
             check_shape(shape, f'input "{top}"')
             self._make_blob(top, layer, shape)
-            self.wiring.input_shapes[top] = shape
+            self.graph.input_shapes[top] = shape
 
     def _add_layer(self, index: int, written: LayerParameter) -> None:
         parameter = LayerParameter()
@@ -139,12 +144,12 @@ class _Builder:
         self.parts.append((key, parameter))
 
     def _bottom_shape(self, layer: LayerParameter, bottom: str) -> Shape:
-        if bottom in self.wiring.shapes:
-            return self.wiring.shapes[bottom]
+        if bottom in self.graph.shapes:
+            return self.graph.shapes[bottom]
         maker = next((other for other in self.net.layer if bottom in other.top), None)
         title = f'layer "{layer.name}" ({layer.type}) reads "{bottom}", which'
         if maker is None:
-            raise NetError(f"{title} no layer makes{did_you_mean(bottom, self.wiring.shapes)}")
+            raise NetError(f"{title} no layer makes{did_you_mean(bottom, self.graph.shapes)}")
         if maker.name == layer.name:
             raise NetError(f"{title} it makes itself; nothing makes it before")
         raise NetError(f'{title} layer "{maker.name}" makes only later; layers run in the order of the file')
@@ -158,8 +163,8 @@ class _Builder:
         self.makers[name] = layer.name
         self.unread[name] = None
         self.uses[name] = []
-        self.wiring.shapes[name] = shape
-        self.wiring.slots.setdefault(name, len(self.wiring.slots))
+        self.graph.shapes[name] = shape
+        self.graph.slots.setdefault(name, len(self.graph.slots))
 
     def _check_in_place(self, name: str, layer: LayerParameter) -> None:
         """Caffe hands copies to several users of a blob, and changing a copy would not change the blob.
@@ -190,9 +195,9 @@ class _Builder:
         if layer.blob_names:
             self.holders.add(layer.name)
         key = (layer.name or f"{layer.type_name}_{index}").replace(".", "_")
-        while key in self.wiring.layers or hasattr(nn.ModuleDict, key):
+        while key in self.graph.layers or hasattr(nn.ModuleDict, key):
             key += "_"
-        self.wiring.layers[key] = layer
+        self.graph.layers[key] = layer
         return key
 
     def _add_loss_weights(self, parameter: LayerParameter, cls: type[Layer]) -> None:
@@ -206,27 +211,27 @@ class _Builder:
             weights = [cls.default_loss_weight]
         for top, weight in zip(parameter.top, weights, strict=False):
             if weight:
-                self.wiring.loss_weights[top] = weight
+                self.graph.loss_weights[top] = weight
             if weight and parameter.loss_weight:
                 self.uses[top].append("has a loss_weight")
 
     def _check_given(self) -> None:
         for name in self.given:
-            if name not in self.wiring.input_shapes:
-                hint = did_you_mean(name, self.wiring.input_shapes)
+            if name not in self.graph.input_shapes:
+                hint = did_you_mean(name, self.graph.input_shapes)
                 raise NetError(f'input_shapes names "{name}", which is no input of the net{hint}')
 
     def _steps(self) -> list[Step]:
         """The forward pass; a blob is let go after the last step that reads or writes it."""
-        slots, steps = self.wiring.slots, []
-        kept = {slots[name] for name in self.wiring.outputs}
+        slots, steps = self.graph.slots, []
+        kept = {slots[name] for name in self.graph.outputs}
         for key, part in reversed(self.parts):
             bottoms = tuple(slots[name] for name in part.bottom)
             tops = tuple(slots[name] for name in part.top)
-            cut = tuple(index for index, goes_on in enumerate(part.propagate_down) if not goes_on)
-            dead = tuple(sorted({*bottoms, *tops} - kept))
+            detach = tuple(index for index, goes_on in enumerate(part.propagate_down) if not goes_on)
+            free_after = tuple(sorted({*bottoms, *tops} - kept))
             kept |= {*bottoms, *tops}
-            steps.append(Step(key, bottoms, tops, cut, dead))
+            steps.append(Step(key, bottoms, tops, detach, free_after))
         return steps[::-1]
 
 

@@ -24,7 +24,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
         ModelError: the net needs more than Caffe has.
     """
     net = model.classifier().whole_net
-    deploy = pl.to_pure_caffe(net.parameter_message)
+    deploy = pl.to_pure_caffe(net.proto)
     beyond = pl.extensions(deploy)
     if beyond:
         raise ModelError(
@@ -33,7 +33,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "deploy.prototxt", folder / f"{model.name}.caffemodel"]
     files[0].write_text(_input_comment(model) + pl.to_text(deploy), encoding="utf-8")
-    pl.save_weights(pl.Net(deploy, pl.weights_message(net)), files[1])
+    pl.save_weights(pl.Net(deploy, pl.to_proto(net)), files[1])
     if model.mean is not None:
         files.append(folder / "mean.binaryproto")
         pl.write_mean(model.mean, files[2])

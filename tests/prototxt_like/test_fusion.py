@@ -35,7 +35,7 @@ def build(*layers: str, phase: str = "TRAIN", shape: tuple[int, ...] = (4, 3, 5,
 
 
 def fused_names(net: pl.Net) -> list[str]:
-    return [step.scale for step in net._fused_steps if step.scale is not None]
+    return [step.fused_scale for step in net._fused_steps if step.fused_scale is not None]
 
 
 @pytest.mark.parametrize("scale", [SCALE, IN_PLACE, NO_BIAS])
@@ -106,4 +106,4 @@ def test_bfloat16_stays_bfloat16() -> None:
 def test_blobs_are_let_go_as_before() -> None:
     net = build(NORM, SCALE, 'layer { name: "relu" type: "ReLU" bottom: "scaled" top: "relu" }')
     slots = net._slots
-    assert fuse(net._steps, net.layers)[0].dead == (slots["data"], slots["norm"])  # type: ignore[arg-type]
+    assert fuse(net._steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]

@@ -192,7 +192,7 @@ class TestGradients:
         )
         assert [blob.requires_grad for blob in net(ip).params["ip"]] == [False, True]
         assert [blob.requires_grad for blob in net("force_backward: true " + ip).params["ip"]] == [True, True]
-        assert [spec[1:] for spec in net(ip).learning] == [(0.0, 1.0), (1.0, 1.0)]
+        assert [spec[1:] for spec in net(ip).learnable_params] == [(0.0, 1.0), (1.0, 1.0)]
 
     def test_a_blob_with_several_readers_sums_gradients(self) -> None:
         it = net(

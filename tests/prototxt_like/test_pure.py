@@ -65,11 +65,11 @@ def test_the_types_are_those_of_the_catalogue() -> None:
 
 def test_layers_of_our_own_are_left_out_of_a_pure_net() -> None:
     net = pl.Net(pl.parse_net(NOISY))
-    pure = pl.to_pure_caffe(net.parameter_message)
+    pure = pl.to_pure_caffe(net.proto)
     assert pl.is_pure_caffe(pure)
     assert [layer.name for layer in pure.layer] == ["data", "ip", "tanh"]
     assert pure.layer[1].bottom == ["data"]
     assert not pure.layer[1].include and not pure.layer[2].HasField("phase") and not pure.HasField("state")
-    again = pl.Net(pure, pl.weights_message(net))
+    again = pl.Net(pure, pl.to_proto(net))
     x = torch.randn(2, 3)
     torch.testing.assert_close(again(data=x)["tanh"], net(data=x)["tanh"])

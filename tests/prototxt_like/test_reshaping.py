@@ -79,14 +79,14 @@ def test_an_input_that_nobody_reads_may_be_left_out_or_have_any_batch() -> None:
 
 def test_layers_are_asked_once_for_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(reshaping, "wire", lambda *args: asked.append(args[2]) or wire(*args))
+    monkeypatch.setattr(reshaping, "build_graph", lambda *args: asked.append(args[2]) or build_graph(*args))
     it = net(X, layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 }"))
     for size in (4, 9, 4, 9, 1, 1):
         assert it(torch.zeros(size, 3))["a"].shape == (size, 2)
     assert asked == [{"x": (9, 3)}, {"x": (1, 3)}]
 
 
-wire = reshaping.wire
+build_graph = reshaping.build_graph
 
 
 def test_asking_draws_no_random_number_and_reads_no_file(tmp_path: Path) -> None:

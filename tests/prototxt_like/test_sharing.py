@@ -29,7 +29,7 @@ def test_the_second_layer_uses_the_first_ones_parameter() -> None:
     it = net(inner("a", 'param { name: "w" }') + inner("b", 'param { name: "w" }'))
     assert it.params["a"][0] is it.params["b"][0]
     assert it.params["a"][1] is not it.params["b"][1]
-    assert [tuple(spec.parameter.shape) for spec in it.learning] == [(4, 6), (4,), (4,)]
+    assert [tuple(spec.parameter.shape) for spec in it.learnable_params] == [(4, 6), (4,), (4,)]
     assert sum(1 for _ in it.parameters()) == 3
 
 
@@ -72,7 +72,7 @@ def test_strict_sharing_needs_equal_shapes() -> None:
 
 def test_multipliers_may_be_given_once_or_alike() -> None:
     it = net(inner("a", 'param { name: "w" lr_mult: 3 }') + inner("b", 'param { name: "w" lr_mult: 3 decay_mult: 5 }'))
-    assert it.learning[0][1:] == (3, 5)
+    assert it.learnable_params[0][1:] == (3, 5)
     with pytest.raises(pl.NetError, match='shared param "w" has lr_mult 3 and 4'):
         net(inner("a", 'param { name: "w" lr_mult: 3 }') + inner("b", 'param { name: "w" lr_mult: 4 }'))
 
@@ -80,7 +80,7 @@ def test_multipliers_may_be_given_once_or_alike() -> None:
 @pytest.mark.parametrize(("first", "second"), [("lr_mult: 0", ""), ("", "lr_mult: 0")])
 def test_freezing_from_either_place(first: str, second: str) -> None:
     it = net(inner("a", f'param {{ name: "w" {first} }}') + inner("b", f'param {{ name: "w" {second} }}'))
-    assert it.learning[0].lr_mult == 0
+    assert it.learnable_params[0].lr_mult == 0
     assert not it.params["a"][0].requires_grad
 
 

@@ -28,7 +28,7 @@ def trained(*layers: tuple[str, int]) -> pl.NetParameter:
         for blobs in it.params.values():
             for blob in blobs:
                 blob.normal_()
-    return pl.weights_message(it)
+    return pl.to_proto(it)
 
 
 def test_loaded_missing_unused() -> None:
@@ -104,12 +104,12 @@ def test_saved_weights_carry_the_net(tmp_path: Path) -> None:
     x = torch.randn(2, 3, 5, 7)
     for name, value in it(x=x).items():
         assert torch.equal(again(x=x)[name], value)
-    assert not any(layer.blobs for layer in again.parameter_message.layer), "numbers are kept once"
+    assert not any(layer.blobs for layer in again.proto.layer), "numbers are kept once"
 
 
 def test_half_precision_is_saved_in_full() -> None:
     it = net(("a", 4)).to(torch.bfloat16)
-    blob = pl.weights_message(it).layer[1].blobs[0]
+    blob = pl.to_proto(it).layer[1].blobs[0]
     np.testing.assert_array_equal(np.array(blob.data, np.float32), it.params["a"][0].detach().float().numpy().ravel())
 
 

@@ -182,7 +182,7 @@ def test_it_trains_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name:
     net = training_net(name, count)
     solver = pl.Solver(pl.zoo.path(name) / "solver.prototxt", net)
     transform = pl.Transform(transform_of(pl.zoo.load(name), "TRAIN"), "TRAIN")
-    before = [entry.parameter.detach().clone() for entry in net.learning]
+    before = [entry.parameter.detach().clone() for entry in net.learnable_params]
     losses = []
     for seed in range(24 if name in BEGINS_AS_NOTHING else 12 if name in QUICK else 1):
         data = transform(images, generator=torch.Generator().manual_seed(seed))
@@ -190,7 +190,7 @@ def test_it_trains_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name:
         losses.append(loss.item())
         solver.step(loss)
     assert np.isfinite(losses).all()
-    for old, (parameter, lr_mult, _) in zip(before, net.learning, strict=True):
+    for old, (parameter, lr_mult, _) in zip(before, net.learnable_params, strict=True):
         assert torch.equal(old, parameter) is (lr_mult == 0)
     if name in QUICK:
         assert min(losses[-3:]) < losses[0]
