@@ -6,19 +6,19 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 
-_dry: ContextVar[bool] = ContextVar("prototxt_like_dry_run", default=False)
+_shape_only: ContextVar[bool] = ContextVar("prototxt_like_shape_only", default=False)
 
 
 @contextlib.contextmanager
-def dry_run() -> Iterator[None]:
+def shape_only() -> Iterator[None]:
     """While this lasts, layers are built to be asked for their shapes and then forgotten; a batch may be empty."""
-    before = _dry.set(True)
+    before = _shape_only.set(True)
     try:
         yield
     finally:
-        _dry.reset(before)
+        _shape_only.reset(before)
 
 
-def is_dry_run() -> bool:
+def is_shape_only() -> bool:
     """Whether layers are built for their shapes alone."""
-    return _dry.get()
+    return _shape_only.get()

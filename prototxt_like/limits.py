@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from prototxt_like.dry import is_dry_run
+from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _left: ContextVar[int | None] = ContextVar("prototxt_like_parameters_left", defa
 
 
 @contextlib.contextmanager
-def value_budget(values: int) -> Iterator[None]:
+def size_limit(values: int) -> Iterator[None]:
     """While this lasts, a blob and all claims together are limited to a number of values."""
     most, left = _most.set(values), _left.set(values)
     try:
@@ -41,7 +41,7 @@ def value_budget(values: int) -> Iterator[None]:
         _most.reset(most)
 
 
-def claim(shape: Sequence[int], what: str) -> None:
+def reserve(shape: Sequence[int], what: str) -> None:
     """Ask for the memory of a parameter blob before taking it.
 
     Args:
@@ -70,7 +70,7 @@ def check_shape(shape: Sequence[int], what: str) -> None:
     Raises:
         NetError: an axis below 1, too many axes, or too many values.
     """
-    least = 0 if is_dry_run() else 1  # a net is built for a picture at least, and may be asked about none
+    least = 0 if is_shape_only() else 1  # a net is built for a picture at least, and may be asked about none
     if any(size < least for size in shape):
         raise NetError(f"{what}: a blob of {_sizes(shape)} has an axis below {least}")
     if len(shape) > MAX_AXES:

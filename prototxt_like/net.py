@@ -81,7 +81,7 @@ class Net(nn.Module):
             trained = message  # a caffemodel is a net and its weights in one
         for layer in self.proto.layer:
             layer.ClearField("blobs")
-        with limits.value_budget(max_values):
+        with limits.size_limit(max_values):
             graph = build_graph(self.proto, phase, input_shapes or {}, trained)
         self.layers = nn.ModuleDict(graph.layers)
         self.training = phase == "TRAIN"
@@ -183,7 +183,7 @@ class Net(nn.Module):
             return
         for (name, built), shape in zip(self.input_shapes.items(), shapes, strict=True):
             if len(shape) != len(built) or shape[1:] != built[1:]:
-                self._refuse_input(name, shape)
+                self._fail_input(name, shape)
         if not _is_traced(shapes):
             self._reshape_check.check(shapes)
 
@@ -196,7 +196,7 @@ class Net(nn.Module):
             raise NetError(f'input "{twice[0]}" is given twice, by position and by name')
         return {**named, **inputs}
 
-    def _refuse_input(self, name: str, shape: Shape) -> None:
+    def _fail_input(self, name: str, shape: Shape) -> None:
         expected = " x ".join(["N", *map(str, self.input_shapes[name][1:])]) if self.input_shapes[name] else "()"
         raise ShapeMismatch(
             f'input "{name}" has the shape {format_shape(shape)}, expected {expected}; '

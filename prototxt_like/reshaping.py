@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from prototxt_like.dry import dry_run
+from prototxt_like.dry import shape_only
 from prototxt_like.inputs import Shape
 from prototxt_like.layers.base import format_shape
-from prototxt_like.limits import CAFFE_VALUES, value_budget
+from prototxt_like.limits import CAFFE_VALUES, size_limit
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.wiring import NetGraph, build_graph
 
@@ -45,7 +45,7 @@ class ReshapeCheck:
             ShapeMismatch: a layer does not take these shapes, or would need parameters of another shape.
         """
         given = dict(zip(self._names, shapes, strict=True))
-        with dry_run(), value_budget(CAFFE_VALUES):  # a batch is the caller's, and no hostile file's
+        with shape_only(), size_limit(CAFFE_VALUES):  # a batch is the caller's, and no hostile file's
             self._check_blobs(build_graph(self._net, self._phase, given, None))
         self._known.add(tuple(tuple(shape) for shape in shapes))
 
@@ -53,7 +53,7 @@ class ReshapeCheck:
         for key, needed in _blob_shapes(graph).items():
             for index, (ours, theirs) in enumerate(zip(self._blobs[key], needed, strict=True)):
                 if ours != theirs:
-                    graph.layers[key].refuse_shape(
+                    graph.layers[key].fail_shape(
                         f"for inputs of these sizes its blob {index} would be {format_shape(theirs)}, "
                         f"but the net was built with {format_shape(ours)}; build the net with these input_shapes"
                     )

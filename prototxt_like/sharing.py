@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from prototxt_like.dry import is_dry_run
+from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.layers import Layer
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, ParamSpec
@@ -96,7 +96,7 @@ class ParamSharing:
             _alias(layer, blob, owner, tuple(ours.shape))
 
     def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
-        if not is_dry_run():  # torch.func allows no such change, and nobody trains a blob of a dry run
+        if not is_shape_only():  # torch.func allows no such change, and nobody trains a blob of a dry run
             parameter.requires_grad_(lr_mult != 0 or self._force_backward)
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:

@@ -95,16 +95,16 @@ def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, Blo
     tensors = layer.blobs
     if len(tensors) != len(blobs):
         raise WeightsError(
-            f"{layer.title} has {len(tensors)} blobs, the weights have {len(blobs)} for it; "
+            f"{layer.display_name} has {len(tensors)} blobs, the weights have {len(blobs)} for it; "
             "rename the layer to train it from scratch"
         )
     for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True)):
         if not shape_equals(tuple(tensor.shape), blob):
             raise WeightsError(
-                f"{layer.title}: blob {index} is {_sizes(tensor.shape)}, the weights have {_sizes(blob_shape(blob))}; "
-                "rename the layer to train it from scratch"
+                f"{layer.display_name}: blob {index} is {_sizes(tensor.shape)}, "
+                f"the weights have {_sizes(blob_shape(blob))}; rename the layer to train it from scratch"
             )
-        check_blob(blob, f"{layer.title}: blob {index} of the weights")
+        check_blob(blob, f"{layer.display_name}: blob {index} of the weights")
     return list(zip(tensors, blobs, strict=True))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, count
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import check_label_count
 from prototxt_like.layers.registry import register
 
@@ -37,23 +37,23 @@ class Accuracy(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis, k and what to ignore."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         scores, labels = self.bottom_shapes
-        self.label_axis = self.axis(options.axis, len(scores))
+        self.label_axis = self.canonical_axis(options.axis, len(scores))
         classes = scores[self.label_axis]
         check_label_count(self, scores, labels, self.label_axis)
         self.top_k: int = options.top_k
         if not 1 <= self.top_k <= classes:
-            self.refuse(f"top_k is {self.top_k}; there are {classes} classes, so use 1 to {classes}")
+            self.fail(f"top_k is {self.top_k}; there are {classes} classes, so use 1 to {classes}")
         self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
         self.top_shapes = [(), (classes,)][: self.top_count]
 
     @torch.no_grad()
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The share, and the share for every class where the net has a top for it."""
-        self._refuse_nan(scores)
+        self._reject_nan(scores)
         classes = scores.shape[self.label_axis]
-        flat_labels = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
+        flat_labels = checked_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
         flat_scores = scores.movedim(self.label_axis, -1).reshape(-1, classes)  # (..., C, ...) -> (positions, C)
         valid = torch.ones_like(flat_labels, dtype=torch.bool)
         if self.ignore_label is not None:
@@ -70,8 +70,8 @@ class Accuracy(Layer):
         count_per_class = zeros.scatter_add(0, index, valid.float())
         return share, right_per_class / count_per_class.clamp(min=1)
 
-    def _refuse_nan(self, scores: Tensor) -> None:
+    def _reject_nan(self, scores: Tensor) -> None:
         if torch.compiler.is_compiling() or scores.device.type != "cpu":
             return
         if torch.isnan(scores).any():
-            raise NetError(f"{self.title}: some of its {count(scores.shape)} scores are not numbers (NaN)")
+            raise NetError(f"{self.display_name}: some of its {count(scores.shape)} scores are not numbers (NaN)")

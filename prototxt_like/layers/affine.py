@@ -27,13 +27,13 @@ class Affine(Layer):
         bottom = self.bottom_shapes[0]
         if len(self.bottom_shapes) == 2:
             self.blob_shape = self.bottom_shapes[1]
-            self.blob_axis = 0 if self.blob_shape == () else self.axis(axis, len(bottom))
+            self.blob_axis = 0 if self.blob_shape == () else self.canonical_axis(axis, len(bottom))
             self._check_second_bottom()
             return
-        self.blob_axis = self.axis(axis, len(bottom))
+        self.blob_axis = self.canonical_axis(axis, len(bottom))
         stop = len(bottom) if num_axes == -1 else self.blob_axis + num_axes
         if num_axes < -1 or stop > len(bottom):
-            self.refuse_shape(
+            self.fail_shape(
                 f"num_axes is {num_axes} from axis {self.blob_axis} of the bottom {format_shape(bottom)}; "
                 f"use 0 to {len(bottom) - self.blob_axis}, or -1 for all"
             )
@@ -42,7 +42,7 @@ class Affine(Layer):
     def _check_second_bottom(self) -> None:
         bottom, stop = self.bottom_shapes[0], self.blob_axis + len(self.blob_shape)
         if bottom[self.blob_axis : stop] != self.blob_shape:
-            self.refuse_shape(
+            self.fail_shape(
                 f"bottom 1 is {format_shape(self.blob_shape)}, which is not what bottom 0 {format_shape(bottom)} "
                 f"has from axis {self.blob_axis} on"
             )

@@ -29,16 +29,16 @@ class ArgMax(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis and k."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.out_max_val: bool = options.out_max_val
         self.top_k: int = options.top_k
-        self.max_axis = self.axis(options.axis, len(shape)) if options.HasField("axis") else None
+        self.max_axis = self.canonical_axis(options.axis, len(shape)) if options.HasField("axis") else None
         if not shape:
-            self.refuse_shape("the bottom is a scalar; it needs at least one axis")
+            self.fail_shape("the bottom is a scalar; it needs at least one axis")
         size = count(shape, 1) if self.max_axis is None else shape[self.max_axis]
         if not 1 <= self.top_k <= size:
-            self.refuse(f"top_k is {self.top_k}, but there are {size} values to choose from; use 1 to {size}")
+            self.fail(f"top_k is {self.top_k}, but there are {size} values to choose from; use 1 to {size}")
         self.top_shapes = [self._top_shape(shape)]
 
     def _top_shape(self, shape: Shape) -> Shape:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prototxt_like import fillers, limits
-from prototxt_like.dry import is_dry_run
+from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError, ShapeMismatch
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ class Layer(nn.Module):
         self._check_counts()
         in_place = sorted(set(parameter.bottom) & set(parameter.top))
         if in_place and not self.allows_in_place:
-            self.refuse(f'it cannot work in place; give its top another name than "{in_place[0]}"')
+            self.fail(f'it cannot work in place; give its top another name than "{in_place[0]}"')
         self.setup(parameter)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the parameter, create the blobs and infer ``top_shapes``."""
         raise NotImplementedError
 
-    def options(self, parameter: LayerParameter) -> Any:
+    def layer_param(self, parameter: LayerParameter) -> Any:
         """This type's own message inside the layer's parameter, with Caffe's defaults where it is absent."""
         return getattr(parameter, self.parameter_field)
 
@@ -101,39 +101,39 @@ class Layer(nn.Module):
             filler: Caffe's FillerParameter.
         """
         if any(size <= 0 for size in shape):
-            self.refuse_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
-        limits.claim(shape, self.title)
+            self.fail_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
+        limits.reserve(shape, self.display_name)
         tensor = torch.empty(shape)
-        if not is_dry_run():
+        if not is_shape_only():
             try:
                 fillers.fill(tensor, filler)
             except NetError as error:
-                raise NetError(f"{self.title}: {error}") from None
+                raise NetError(f"{self.display_name}: {error}") from None
         self.register_parameter(name, nn.Parameter(tensor))
         self.blob_names.append(name)
 
-    def add_statistic(self, name: str, shape: Shape) -> None:
+    def add_buffer(self, name: str, shape: Shape) -> None:
         """Create a blob that is computed, not learned; it starts at zero."""
-        limits.claim(shape, self.title)
+        limits.reserve(shape, self.display_name)
         self.register_buffer(name, torch.zeros(shape))
         self.blob_names.append(name)
 
     # Refusals --------------------------------------------------------------------------------------------------
 
-    def refuse(self, message: str) -> NoReturn:
+    def fail(self, message: str) -> NoReturn:
         """Raise NetError naming this layer."""
-        raise NetError(f"{self.title}: {message}")
+        raise NetError(f"{self.display_name}: {message}")
 
-    def refuse_shape(self, message: str) -> NoReturn:
+    def fail_shape(self, message: str) -> NoReturn:
         """Raise ShapeMismatch naming this layer."""
-        raise ShapeMismatch(f"{self.title}: {message}")
+        raise ShapeMismatch(f"{self.display_name}: {message}")
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """How messages call this layer."""
         return f'layer "{self.name}" ({self.type_name})'
 
-    def axis(self, axis: int, axes: int, field: str = "axis") -> int:
+    def canonical_axis(self, axis: int, axes: int, field: str = "axis") -> int:
         """Count a possibly negative axis from the front.
 
         Args:
@@ -145,7 +145,7 @@ class Layer(nn.Module):
             0 <= axis < axes.
         """
         if not -axes <= axis < axes:
-            self.refuse_shape(f"{field} is {axis}, but the bottom has {axes} axes; use {-axes} to {axes - 1}")
+            self.fail_shape(f"{field} is {axis}, but the bottom has {axes} axes; use {-axes} to {axes - 1}")
         return axis % axes
 
     def same_shapes(self, *, why: str = "all bottoms must have the same shape") -> None:
@@ -153,14 +153,14 @@ class Layer(nn.Module):
         first = self.bottom_shapes[0]
         for index, shape in enumerate(self.bottom_shapes[1:], start=1):
             if shape != first:
-                self.refuse_shape(f"{why}; bottom 0 is {format_shape(first)}, bottom {index} is {format_shape(shape)}")
+                self.fail_shape(f"{why}; bottom 0 is {format_shape(first)}, bottom {index} is {format_shape(shape)}")
 
     def _check_counts(self) -> None:
         bottoms, tops = len(self.bottom_shapes), self.top_count
         self._check_count("bottom", bottoms, self.min_bottoms, self.max_bottoms)
         self._check_count("top", tops, self.min_tops, self.max_tops)
         if self.top_per_bottom and bottoms != tops:
-            self.refuse(f"it has {bottoms} bottoms and {tops} tops; it needs one top for every bottom")
+            self.fail(f"it has {bottoms} bottoms and {tops} tops; it needs one top for every bottom")
 
     def _check_count(self, what: str, count: int, least: int, most: int | None) -> None:
         if count >= least and (most is None or count <= most):
@@ -171,7 +171,7 @@ class Layer(nn.Module):
             expected = f"exactly {least}" if least else "none"
         else:
             expected = f"{least} to {most}"
-        self.refuse(f"it has {count} {what}{'' if count == 1 else 's'}, expected {expected}")
+        self.fail(f"it has {count} {what}{'' if count == 1 else 's'}, expected {expected}")
 
 
 def format_shape(shape: Sequence[int]) -> str:
@@ -184,6 +184,6 @@ def count(shape: Sequence[int], start: int = 0, stop: int | None = None) -> int:
     return math.prod(shape[start:stop])
 
 
-def at_least_float32(x: Tensor) -> Tensor:
+def upcast(x: Tensor) -> Tensor:
     """The tensor in float32 where it came in half precision; sums and logarithms need it."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -39,18 +39,18 @@ class BatchNorm(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the running sums at zero."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) < 2:
-            self.refuse_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
+            self.fail_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
         if any(spec.lr_mult != 0 for spec in parameter.param):
-            self.refuse("its blobs are statistics and cannot be learned; every param needs lr_mult: 0")
+            self.fail("its blobs are statistics and cannot be learned; every param needs lr_mult: 0")
         self.fraction: float = options.moving_average_fraction
         self.eps: float = options.eps
         self.use_global_stats: bool | None = options.use_global_stats if options.HasField("use_global_stats") else None
-        self.add_statistic("mean_sum", (shape[1],))
-        self.add_statistic("variance_sum", (shape[1],))
-        self.add_statistic("scale_sum", (1,))
+        self.add_buffer("mean_sum", (shape[1],))
+        self.add_buffer("variance_sum", (shape[1],))
+        self.add_buffer("scale_sum", (1,))
         self.top_shapes = [shape]
 
     def forward(self, x: Tensor, scale: Scale | None = None) -> Tensor:

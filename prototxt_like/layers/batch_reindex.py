@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, format_shape
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class BatchReindex(Layer):
         """Check the bottoms."""
         data, index = self.bottom_shapes
         if not data:
-            self.refuse_shape("bottom 0 is a scalar; it needs a batch axis")
+            self.fail_shape("bottom 0 is a scalar; it needs a batch axis")
         if len(index) != 1:
-            self.refuse_shape(f"bottom 1 must have one axis (the indices), found {format_shape(index)}")
+            self.fail_shape(f"bottom 1 must have one axis (the indices), found {format_shape(index)}")
         self.top_shapes = [(index[0], *data[1:])]
 
     def forward(self, x: Tensor, index: Tensor) -> Tensor:
         """Gather the items."""
-        return x.index_select(0, integer_index(self, index, x.shape[0], "item"))
+        return x.index_select(0, checked_index(self, index, x.shape[0], "item"))

@@ -27,7 +27,7 @@ class Bias(Affine):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the summand."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.place(options.axis, options.num_axes)
         if len(self.bottom_shapes) == 1:
             self.add_blob("bias", self.blob_shape, options.filler)

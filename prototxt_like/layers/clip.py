@@ -27,13 +27,13 @@ class Clip(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the bounds."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         if not (options.HasField("min") and options.HasField("max")):
-            self.refuse("clip_param needs both min and max")
+            self.fail("clip_param needs both min and max")
         self.lowest: float = options.min
         self.highest: float = options.max
         if self.lowest > self.highest:
-            self.refuse(f"min {self.lowest:g} is above max {self.highest:g}")
+            self.fail(f"min {self.lowest:g} is above max {self.highest:g}")
 
     def forward(self, x: Tensor) -> Tensor:
         """Clip."""

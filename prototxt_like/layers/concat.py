@@ -27,10 +27,10 @@ class Concat(Layer):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis and check that everything else is equal."""
         first = self.bottom_shapes[0]
-        self.concat_axis = one_axis(self, self.options(parameter), "concat_dim")
+        self.concat_axis = one_axis(self, self.layer_param(parameter), "concat_dim")
         for index, shape in enumerate(self.bottom_shapes[1:], start=1):
             if len(shape) != len(first) or self._others(shape) != self._others(first):
-                self.refuse_shape(
+                self.fail_shape(
                     f"the bottoms may differ in axis {self.concat_axis} only; "
                     f"bottom 0 is {format_shape(first)}, bottom {index} is {format_shape(shape)}"
                 )
@@ -54,7 +54,7 @@ def one_axis(layer: Layer, options: Any, older_field: str) -> int:
         older_field: ``concat_dim`` or ``slice_dim``, which cannot be negative.
     """
     if not options.HasField(older_field):
-        return layer.axis(options.axis, len(layer.bottom_shapes[0]))
+        return layer.canonical_axis(options.axis, len(layer.bottom_shapes[0]))
     if options.HasField("axis"):
-        layer.refuse(f"axis and {older_field} are both given; use axis alone")
-    return layer.axis(getattr(options, older_field), len(layer.bottom_shapes[0]), older_field)
+        layer.fail(f"axis and {older_field} are both given; use axis alone")
+    return layer.canonical_axis(getattr(options, older_field), len(layer.bottom_shapes[0]), older_field)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.base import count, format_shape, upcast
 from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 
@@ -34,23 +34,21 @@ class ContrastiveLoss(Loss):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the margin and check the bottoms."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         first, second, similar = self.bottom_shapes
         if first[:2] != second[:2] or len(first) < 2 or count(first, 2) != 1 or count(second, 2) != 1:
-            self.refuse_shape(
+            self.fail_shape(
                 "bottoms 0 and 1 must both be N x C (or N x C x 1 x 1), "
                 f"found {format_shape(first)} and {format_shape(second)}"
             )
         if not similar or similar[0] != first[0] or count(similar, 1) != 1:
-            self.refuse_shape(
-                f"bottom 2 must hold one value for each of {first[0]} pairs, found {format_shape(similar)}"
-            )
+            self.fail_shape(f"bottom 2 must hold one value for each of {first[0]} pairs, found {format_shape(similar)}")
         self.margin: float = options.margin
         self.legacy: bool = options.legacy_version
 
     def forward(self, first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
         """The loss."""
-        difference = at_least_float32(first.flatten(1)) - at_least_float32(second.flatten(1))
+        difference = upcast(first.flatten(1)) - upcast(second.flatten(1))
         squared = (difference * difference).sum(1)
         is_similar = similar.reshape(-1).to(torch.int64) != 0
         distance = squared.detach() if self.legacy else squared.detach().sqrt()

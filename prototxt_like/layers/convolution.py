@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prototxt_like.layers.base import Shape
 from prototxt_like.layers.convolution_base import ConvolutionBase
 from prototxt_like.layers.registry import register
-from prototxt_like.layers.window import Windows
+from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -27,6 +27,6 @@ class Convolution(ConvolutionBase):
         super().setup(parameter)
         self.add_filters((self.num_output, self.channels // self.group, *self.kernel), parameter)
 
-    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
+    def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
         """Sizes of the spatial axes of the top."""
-        return windows.positions(self, sizes)
+        return geometry.positions(self, sizes)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prototxt_like.layers.base import Layer, Shape, count, format_shape
-from prototxt_like.layers.window import Windows
+from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -35,40 +35,40 @@ class ConvolutionBase(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the windows and check the bottoms."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.same_shapes()
         bottom = self.bottom_shapes[0]
-        self.channel_axis = self.axis(options.axis, len(bottom))
+        self.channel_axis = self.canonical_axis(options.axis, len(bottom))
         sizes = bottom[self.channel_axis + 1 :]
         if len(sizes) > 3:
-            self.refuse_shape(f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes; 3 is the most")
-        windows = Windows.read(self, options, len(sizes))
+            self.fail_shape(f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes; 3 is the most")
+        geometry = KernelGeometry.read(self, options, len(sizes))
         self.kernel, self.stride, self.pad, self.dilation = (
-            windows.kernel,
-            windows.stride,
-            windows.pad,
-            windows.dilation,
+            geometry.kernel,
+            geometry.stride,
+            geometry.pad,
+            geometry.dilation,
         )
         self._read_channels(bottom[self.channel_axis], options.num_output, options.group)
-        spatial = self.spatial_size(windows, sizes)
+        spatial = self.spatial_size(geometry, sizes)
         if any(size <= 0 for size in spatial):
-            self.refuse_shape(f"the top would be empty: {format_shape(spatial)} from the bottom {format_shape(bottom)}")
+            self.fail_shape(f"the top would be empty: {format_shape(spatial)} from the bottom {format_shape(bottom)}")
         self.top_shapes = [(*bottom[: self.channel_axis], self.num_output, *spatial)] * len(self.bottom_shapes)
 
-    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
+    def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
         """Sizes of the spatial axes of the top."""
         raise NotImplementedError
 
     def _read_channels(self, channels: int, num_output: int, group: int) -> None:
         self.channels, self.num_output, self.group = channels, num_output, group
         if num_output <= 0:
-            self.refuse("num_output must be positive")
+            self.fail("num_output must be positive")
         if group <= 0 or channels % group or num_output % group:
-            self.refuse_shape(f"group {group} must divide both the {channels} channels and num_output {num_output}")
+            self.fail_shape(f"group {group} must divide both the {channels} channels and num_output {num_output}")
 
     def add_filters(self, weight_shape: Shape, parameter: LayerParameter) -> None:
         """Create and fill the filters and, unless the net says otherwise, the bias."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.add_blob("weight", weight_shape, options.weight_filler)
         if options.bias_term:
             self.add_blob("bias", (self.num_output,), options.bias_filler)

@@ -26,19 +26,19 @@ class Crop(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the offsets and check that the crop lies inside."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         data, size = self.bottom_shapes
-        self.start = self.axis(options.axis, len(data))
+        self.start = self.canonical_axis(options.axis, len(data))
         axes = len(data) - self.start
         offsets = list(options.offset) or [0]
         if len(offsets) not in (1, axes):
-            self.refuse(f"offset is given {len(offsets)} times for {axes} axes from axis {self.start} on")
+            self.fail(f"offset is given {len(offsets)} times for {axes} axes from axis {self.start} on")
         self.offsets = offsets * axes if len(offsets) == 1 else offsets
         if len(size) < len(data):
-            self.refuse_shape(f"bottom 1 {format_shape(size)} has fewer axes than bottom 0 {format_shape(data)}")
+            self.fail_shape(f"bottom 1 {format_shape(size)} has fewer axes than bottom 0 {format_shape(data)}")
         for axis, offset in enumerate(self.offsets, start=self.start):
             if offset + size[axis] > data[axis]:
-                self.refuse_shape(
+                self.fail_shape(
                     f"axis {axis} of bottom 0 has {data[axis]} values; {size[axis]} from offset {offset} on do not fit"
                 )
         self.top_shapes = [(*data[: self.start], *size[self.start : len(data)])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prototxt_like.layers.base import Shape
 from prototxt_like.layers.convolution_base import ConvolutionBase
 from prototxt_like.layers.registry import register
-from prototxt_like.layers.window import Windows
+from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -29,7 +29,7 @@ class Deconvolution(ConvolutionBase):
         super().setup(parameter)
         self.add_filters((self.channels, self.num_output // self.group, *self.kernel), parameter)
 
-    def spatial_size(self, windows: Windows, sizes: Shape) -> Shape:
+    def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
         """Sizes of the spatial axes of the top."""
-        axes = zip(sizes, windows.stride, windows.pad, strict=True)
-        return tuple(s * (size - 1) + windows.extent(axis) - 2 * p for axis, (size, s, p) in enumerate(axes))
+        axes = zip(sizes, geometry.stride, geometry.pad, strict=True)
+        return tuple(s * (size - 1) + geometry.extent(axis) - 2 * p for axis, (size, s, p) in enumerate(axes))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, at_least_float32, count, format_shape
+from prototxt_like.layers.base import Layer, count, format_shape, upcast
 from prototxt_like.layers.boxes import decode, suppress
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import (
@@ -42,9 +42,9 @@ class DetectionOutput(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read thresholds and check the sizes."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         if options.save_output_param.output_directory or options.visualize:
-            self.refuse("save_output_param and visualize write files; remove them and use the top")
+            self.fail("save_output_param and visualize write files; remove them and use the top")
         self.classes: int = options.num_classes
         self.background: int = options.background_label_id
         self.share_location: bool = options.share_location
@@ -61,21 +61,21 @@ class DetectionOutput(Layer):
         self.eta: float = options.eta
         self.top_k: int = options.top_k if options.HasField("top_k") else -1
         if self.overlap < 0:
-            self.refuse(f"nms_threshold is {self.overlap:g}; it must not be negative")
+            self.fail(f"nms_threshold is {self.overlap:g}; it must not be negative")
         if not 0 < self.eta <= 1:
-            self.refuse(f"eta is {self.eta:g}; it must be above 0 and at most 1")
+            self.fail(f"eta is {self.eta:g}; it must be above 0 and at most 1")
 
     def _check_sizes(self) -> None:
         offsets, scores, priors = self.bottom_shapes[:3]
         if self.classes < 1:
-            self.refuse("num_classes must be given and positive")
+            self.fail("num_classes must be given and positive")
         if len(priors) != 3 or priors[:2] != (1, 2) or priors[2] % 4:
-            self.refuse_shape(f"bottom 2 (priors) must be 1 x 2 x 4 * priors, found {format_shape(priors)}")
+            self.fail_shape(f"bottom 2 (priors) must be 1 x 2 x 4 * priors, found {format_shape(priors)}")
         self.priors = priors[2] // 4
         sets = 1 if self.share_location else self.classes
         for index, shape, expected in ((0, offsets, self.priors * sets * 4), (1, scores, self.priors * self.classes)):
             if not shape or count(shape, 1) != expected or shape[0] != offsets[0]:
-                self.refuse_shape(
+                self.fail_shape(
                     f"bottom {index} must be {offsets[0] if offsets else 'N'} x {expected} for {self.priors} priors "
                     f"and {self.classes} classes, found {format_shape(shape)}"
                 )
@@ -84,11 +84,11 @@ class DetectionOutput(Layer):
     def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, picture: Tensor | None = None) -> Tensor:
         """List the detections."""
         number = offsets.shape[0]
-        boxes_of, variances = at_least_float32(priors).reshape(2, -1, 4)
+        boxes_of, variances = upcast(priors).reshape(2, -1, 4)
         # (N, priors * sets * 4) -> (N, sets, priors, 4)
-        codes = at_least_float32(offsets).reshape(number, self.priors, -1, 4).transpose(1, 2)
+        codes = upcast(offsets).reshape(number, self.priors, -1, 4).transpose(1, 2)
         boxes = decode(codes, boxes_of, None if self.variance_in_target else variances, self.code_type)
-        by_class = at_least_float32(scores).reshape(number, self.priors, self.classes).transpose(1, 2)
+        by_class = upcast(scores).reshape(number, self.priors, self.classes).transpose(1, 2)
         rows = [self._detect(image, boxes[image], by_class[image]) for image in range(number)]
         top = torch.cat(rows)
         if not len(top):

@@ -28,9 +28,9 @@ class Dropout(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the ratio."""
         super().setup(parameter)
-        self.ratio: float = self.options(parameter).dropout_ratio
+        self.ratio: float = self.layer_param(parameter).dropout_ratio
         if not 0 <= self.ratio < 1:
-            self.refuse(f"dropout_ratio is {self.ratio:g}; it must be at least 0 and less than 1")
+            self.fail(f"dropout_ratio is {self.ratio:g}; it must be at least 0 and less than 1")
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop in TRAIN, pass in TEST."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from prototxt_like import fillers
-from prototxt_like.dry import is_dry_run
+from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, Shape, format_shape
 from prototxt_like.layers.registry import register
-from prototxt_like.limits import claim
+from prototxt_like.limits import reserve
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ class DummyData(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read shapes and fillers, and fill once."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.top_shapes = self._shapes(options)
         self.fillers = self._one_for_each_top("data_filler", list(options.data_filler) or [FillerParameter()])
         for index, (shape, filler) in enumerate(zip(self.top_shapes, self.fillers, strict=True)):
             if any(size <= 0 for size in shape):
-                self.refuse_shape(f"top {index} would be empty: shape {format_shape(shape)}")
-            claim(shape, self.title)
+                self.fail_shape(f"top {index} would be empty: shape {format_shape(shape)}")
+            reserve(shape, self.display_name)
             data = torch.empty(shape)
             # not saved: Caffe's weight files do not hold it either
             self.register_buffer(
-                f"data_{index}", data if is_dry_run() else self._filled(data, filler), persistent=False
+                f"data_{index}", data if is_shape_only() else self._filled(data, filler), persistent=False
             )
 
     def _shapes(self, options: Any) -> list[Shape]:
@@ -54,7 +54,7 @@ class DummyData(Layer):
         if not any(older.values()):
             return [tuple(shape.dim) for shape in self._one_for_each_top("shape", list(options.shape))]
         if len(options.shape):
-            self.refuse("shape and num/channels/height/width are both given; use shape alone")
+            self.fail("shape and num/channels/height/width are both given; use shape alone")
         sizes = (self._one_for_each_top(field, values) for field, values in older.items())
         return list(zip(*sizes, strict=True))
 
@@ -62,14 +62,14 @@ class DummyData(Layer):
         if len(values) == 1:
             return values * self.top_count
         if len(values) != self.top_count:
-            self.refuse(f"{field} is given {len(values)} times for {self.top_count} tops; give it once, or once a top")
+            self.fail(f"{field} is given {len(values)} times for {self.top_count} tops; give it once, or once a top")
         return values
 
     def _filled(self, tensor: Tensor, filler: FillerParameter) -> Tensor:
         try:
             fillers.fill(tensor, filler)
         except NetError as error:
-            self.refuse(str(error))
+            self.fail(str(error))
         return tensor
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:

@@ -31,16 +31,16 @@ class Eltwise(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the operation."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.same_shapes()
         self.operation = EltwiseParameter.EltwiseOp.Name(options.operation)
         self.coefficients = list(options.coeff)
         if self.coefficients and len(self.coefficients) != len(self.bottom_shapes):
-            self.refuse(
+            self.fail(
                 f"{len(self.coefficients)} coeff for {len(self.bottom_shapes)} bottoms; give one for each, or none"
             )
         if self.coefficients and self.operation == "PROD":
-            self.refuse("coeff goes with SUM, not with PROD")
+            self.fail("coeff goes with SUM, not with PROD")
         self.top_shapes = [self.bottom_shapes[0]]
 
     def forward(self, *bottoms: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class ELU(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read alpha."""
         super().setup(parameter)
-        self.alpha: float = self.options(parameter).alpha
+        self.alpha: float = self.layer_param(parameter).alpha
 
     def forward(self, x: Tensor) -> Tensor:
         """Bend the negative half."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from prototxt_like.layers.base import Layer
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Embed(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the rows."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         if options.num_output <= 0 or options.input_dim <= 0:
-            self.refuse("num_output and input_dim must both be positive")
+            self.fail("num_output and input_dim must both be positive")
         self.add_blob("weight", (options.input_dim, options.num_output), options.weight_filler)
         self.bias_term: bool = options.bias_term
         if self.bias_term:
@@ -42,5 +42,5 @@ class Embed(Layer):
 
     def forward(self, index: Tensor) -> Tensor:
         """(...) indices -> (..., num_output)."""
-        rows = F.embedding(integer_index(self, index, self.weight.shape[0], "index"), self.weight)
+        rows = F.embedding(checked_index(self, index, self.weight.shape[0], "index"), self.weight)
         return rows + self.bias if self.bias_term else rows

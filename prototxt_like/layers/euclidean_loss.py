@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.base import count, format_shape, upcast
 from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 
@@ -28,12 +28,12 @@ class EuclideanLoss(Loss):
         super().setup(parameter)
         first, second = self.bottom_shapes
         if count(first, 1) != count(second, 1):
-            self.refuse_shape(
+            self.fail_shape(
                 "both bottoms need as many values for an item; "
                 f"bottom 0 is {format_shape(first)}, bottom 1 is {format_shape(second)}"
             )
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """The loss."""
-        difference = at_least_float32(first.reshape(-1)) - at_least_float32(second.reshape(-1))
+        difference = upcast(first.reshape(-1)) - upcast(second.reshape(-1))
         return (difference * difference).sum() / (2 * at_least_one(first.shape[0]))

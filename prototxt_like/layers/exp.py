@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, at_least_float32
+from prototxt_like.layers.base import Layer, upcast
 from prototxt_like.layers.neuron import Neuron
 from prototxt_like.layers.registry import register
 
@@ -28,17 +28,17 @@ class Exp(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read base, scale and shift."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         log_base = natural_log_of_base(self, options.base)
         self.inner_scale = log_base * options.scale
         try:
             self.outer_scale = math.exp(log_base * options.shift)
         except OverflowError:
-            self.refuse(f"base {options.base:g} to the power of its shift {options.shift:g} is beyond every number")
+            self.fail(f"base {options.base:g} to the power of its shift {options.shift:g} is beyond every number")
 
     def forward(self, x: Tensor) -> Tensor:
         """Raise the base to the power of every value."""
-        return torch.exp(self.inner_scale * at_least_float32(x)) * self.outer_scale
+        return torch.exp(self.inner_scale * upcast(x)) * self.outer_scale
 
 
 def natural_log_of_base(layer: Layer, base: float) -> float:
@@ -50,5 +50,5 @@ def natural_log_of_base(layer: Layer, base: float) -> float:
     if base == -1:
         return 1.0
     if not 0 < base < math.inf:
-        layer.refuse(f"base is {base:g}; it must be positive, or -1 for e")
+        layer.fail(f"base is {base:g}; it must be positive, or -1 for e")
     return math.log(base)

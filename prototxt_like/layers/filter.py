@@ -31,12 +31,12 @@ class Filter(Layer):
         """Check the batch axes."""
         *data, selector = self.bottom_shapes
         if self.top_count != len(data):
-            self.refuse(f"it needs one top for every bottom but the selector: {len(data)}, found {self.top_count}")
+            self.fail(f"it needs one top for every bottom but the selector: {len(data)}, found {self.top_count}")
         if not selector or count(selector, 1) != 1:
-            self.refuse_shape(f"the selector (last bottom) must be N x 1 x ..., found {format_shape(selector)}")
+            self.fail_shape(f"the selector (last bottom) must be N x 1 x ..., found {format_shape(selector)}")
         for index, shape in enumerate(data):
             if not shape or shape[0] != selector[0]:
-                self.refuse_shape(
+                self.fail_shape(
                     f"bottom {index} is {format_shape(shape)}, the selector {format_shape(selector)}; "
                     "both need the same first axis"
                 )

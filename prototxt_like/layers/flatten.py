@@ -27,12 +27,12 @@ class Flatten(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axes."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
-        self.start = self.axis(options.axis, len(shape))
-        self.end = self.axis(options.end_axis, len(shape), "end_axis")
+        self.start = self.canonical_axis(options.axis, len(shape))
+        self.end = self.canonical_axis(options.end_axis, len(shape), "end_axis")
         if self.end < self.start - 1:
-            self.refuse_shape(f"end_axis {self.end} lies before axis {self.start}")
+            self.fail_shape(f"end_axis {self.end} lies before axis {self.start}")
         joined = count(shape, self.start, self.end + 1)
         self.top_shapes = [(*shape[: self.start], joined, *shape[self.end + 1 :])]
 

@@ -25,9 +25,9 @@ class GaussianNoise(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the standard deviation."""
         super().setup(parameter)
-        self.std: float = self.options(parameter).std
+        self.std: float = self.layer_param(parameter).std
         if not 0 <= self.std < math.inf:
-            self.refuse(f"std is {self.std:g}; it must not be negative")
+            self.fail(f"std is {self.std:g}; it must not be negative")
 
     def forward(self, x: Tensor) -> Tensor:
         """Add noise in TRAIN, pass in TEST."""

@@ -24,4 +24,4 @@ class HDF5Output(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Refuse."""
-        self.refuse("a net file may not name files to write; remove the layer and save the blobs that net() returns")
+        self.fail("a net file may not name files to write; remove the layer and save the blobs that net() returns")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.base import count, format_shape, upcast
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import (
@@ -36,14 +36,14 @@ class HingeLoss(Loss):
         """Read the norm and check that there is a label for every item."""
         super().setup(parameter)
         labels = self.bottom_shapes[1]
-        self.squared: bool = self.options(parameter).norm == HingeLossParameter.L2
+        self.squared: bool = self.layer_param(parameter).norm == HingeLossParameter.L2
         if count(labels) != labels[0]:
-            self.refuse_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+            self.fail_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
         """The loss."""
-        rows = at_least_float32(scores.flatten(1)) if scores.dim() > 1 else at_least_float32(scores)[:, None]
-        index = integer_index(self, labels.reshape(-1), rows.shape[1], "label")
+        rows = upcast(scores.flatten(1)) if scores.dim() > 1 else upcast(scores)[:, None]
+        index = checked_index(self, labels.reshape(-1), rows.shape[1], "label")
         sign = torch.ones_like(rows).scatter(1, index[:, None], -1.0)
         missing = F.relu(1 + sign * rows)
         return (missing * missing if self.squared else missing).sum() / at_least_one(scores.shape[0])

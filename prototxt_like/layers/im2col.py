@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from prototxt_like.layers.base import Layer, format_shape
 from prototxt_like.layers.registry import register
-from prototxt_like.layers.window import Windows
+from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -27,16 +27,16 @@ class Im2col(Layer):
     restrictions = ("Reads only the windows and `axis` of `convolution_param`.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the windows."""
-        options = self.options(parameter)
+        """Read the geometry."""
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
-        self.channel_axis = self.axis(options.axis, len(shape))
+        self.channel_axis = self.canonical_axis(options.axis, len(shape))
         axes = len(shape) - self.channel_axis - 1
         if axes < 1:
-            self.refuse_shape(f"the bottom {format_shape(shape)} has no axis after the channels")
-        self.windows = Windows.read(self, options, axes)
-        spatial = self.windows.positions(self, shape[self.channel_axis + 1 :])
-        channels = shape[self.channel_axis] * math.prod(self.windows.kernel)
+            self.fail_shape(f"the bottom {format_shape(shape)} has no axis after the channels")
+        self.geometry = KernelGeometry.read(self, options, axes)
+        spatial = self.geometry.positions(self, shape[self.channel_axis + 1 :])
+        channels = shape[self.channel_axis] * math.prod(self.geometry.kernel)
         self.top_shapes = [(*shape[: self.channel_axis], channels, *spatial)]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,11 +44,11 @@ class Im2col(Layer):
         leading = x.shape[: self.channel_axis]
         # (..., C, *size) -> (N, C, *size)
         views = x.reshape(-1, *x.shape[self.channel_axis :])
-        views = F.pad(views, [side for pad in reversed(self.windows.pad) for side in (pad, pad)])
-        axes = len(self.windows.kernel)
+        views = F.pad(views, [side for pad in reversed(self.geometry.pad) for side in (pad, pad)])
+        axes = len(self.geometry.kernel)
         for axis in range(axes):
-            extent = self.windows.extent(axis)
-            views = views.unfold(2 + axis, extent, self.windows.stride[axis])[..., :: self.windows.dilation[axis]]
+            extent = self.geometry.extent(axis)
+            views = views.unfold(2 + axis, extent, self.geometry.stride[axis])[..., :: self.geometry.dilation[axis]]
         # (N, C, *positions, *kernel) -> (N, C, *kernel, *positions)
         order = (0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes))
         columns = views.permute(order).flatten(1, 1 + axes)

@@ -9,7 +9,7 @@ from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer
 
 
-def integer_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int | None = None) -> Tensor:
+def checked_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int | None = None) -> Tensor:
     """Indices or labels as integers, checked where checking costs nothing.
 
     Args:
@@ -33,5 +33,5 @@ def integer_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int
     if but is not None:
         outside &= whole != but
     if outside.any():
-        raise NetError(f"{layer.title}: {what} {int(whole[outside][0])} is outside 0 to {size - 1}")
+        raise NetError(f"{layer.display_name}: {what} {int(whole[outside][0])} is outside 0 to {size - 1}")
     return whole

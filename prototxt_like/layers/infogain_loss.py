@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.dry import is_dry_run
+from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import FileError
 from prototxt_like.files import read_blob
-from prototxt_like.layers.base import Shape, at_least_float32, count, format_shape
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.base import Shape, count, format_shape, upcast
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss
 from prototxt_like.layers.registry import register
 
@@ -46,10 +46,10 @@ class InfogainLoss(ClassLoss):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis, H and how to normalise."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.read_axis(options.axis)
         if parameter.loss_param.HasField("normalize"):
-            self.refuse("normalize is too old for this layer; use normalization")
+            self.fail("normalize is too old for this layer; use normalization")
         self.read_normalization(parameter)
         if len(self.bottom_shapes) == 3:
             self._check_size(self.bottom_shapes[2])
@@ -60,29 +60,29 @@ class InfogainLoss(ClassLoss):
 
     def _read(self, options: Any) -> Tensor:
         if not options.HasField("source"):
-            self.refuse("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
-        if is_dry_run():
+            self.fail("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
+        if is_shape_only():
             return torch.empty(self.classes, self.classes)
         try:
             matrix = torch.from_numpy(read_blob(options.source))
         except FileError as error:
-            self.refuse(str(error))
+            self.fail(str(error))
         self._check_size(tuple(matrix.shape))
         return matrix.reshape(self.classes, self.classes)
 
     def _check_size(self, shape: Shape) -> None:
         if count(shape) != self.classes**2:
-            self.refuse_shape(f"H must have {self.classes} x {self.classes} values, found {format_shape(shape)}")
+            self.fail_shape(f"H must have {self.classes} x {self.classes} values, found {format_shape(shape)}")
 
     def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The loss, and the probabilities where the net has a top for them."""
         classes = scores.shape[self.label_axis]
         given = (self.matrix if matrix is None else matrix).detach().reshape(classes, classes)
-        flat_labels = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
+        flat_labels = checked_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
         valid = None if self.ignore_label is None else flat_labels != self.ignore_label
         index = flat_labels if valid is None else torch.where(valid, flat_labels, 0)
         # (..., C, ...) -> (positions, C)
-        logs = F.log_softmax(at_least_float32(scores).movedim(self.label_axis, -1).reshape(-1, classes), 1)
+        logs = F.log_softmax(upcast(scores).movedim(self.label_axis, -1).reshape(-1, classes), 1)
         floored = logs.clamp(min=math.log(LEAST_PROBABILITY)).detach() + (logs - logs.detach())
         each = -(given.index_select(0, index) * floored).sum(1)
         if valid is not None:
@@ -91,4 +91,4 @@ class InfogainLoss(ClassLoss):
         loss = self.normalize(each.sum(), outer, inner, valid)
         if self.top_count == 1:
             return loss
-        return loss, F.softmax(at_least_float32(scores.detach()), self.label_axis)
+        return loss, F.softmax(upcast(scores.detach()), self.label_axis)

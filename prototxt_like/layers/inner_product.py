@@ -30,13 +30,13 @@ class InnerProduct(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the matrix and the bias."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
-        self.start_axis = self.axis(options.axis, len(shape))
+        self.start_axis = self.canonical_axis(options.axis, len(shape))
         inputs = count(shape, self.start_axis)
         self.transpose: bool = options.transpose
         if options.num_output <= 0:
-            self.refuse("num_output must be positive")
+            self.fail("num_output must be positive")
         weight_shape = (inputs, options.num_output) if self.transpose else (options.num_output, inputs)
         self.add_blob("weight", weight_shape, options.weight_filler)
         if options.bias_term:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import at_least_float32
+from prototxt_like.layers.base import upcast
 from prototxt_like.layers.exp import natural_log_of_base
 from prototxt_like.layers.neuron import Neuron
 from prototxt_like.layers.registry import register
@@ -28,14 +28,14 @@ class Log(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read base, scale and shift."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         log_base = natural_log_of_base(self, options.base)
         if log_base == 0:
-            self.refuse("base 1 has no logarithm")
+            self.fail("base 1 has no logarithm")
         self.base_scale = 1 / log_base
         self.scale: float = options.scale
         self.shift: float = options.shift
 
     def forward(self, x: Tensor) -> Tensor:
         """Take the logarithm of every value."""
-        return torch.log(self.scale * at_least_float32(x) + self.shift) * self.base_scale
+        return torch.log(self.scale * upcast(x) + self.shift) * self.base_scale

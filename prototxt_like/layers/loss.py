@@ -31,7 +31,7 @@ class Loss(Layer):
         """Check the batch axes and give the loss its scalar shape."""
         first, second = self.bottom_shapes[0], self.bottom_shapes[1]
         if not first or not second or first[0] != second[0]:
-            self.refuse_shape(
+            self.fail_shape(
                 "both bottoms need the same first axis (the batch); "
                 f"bottom 0 is {format_shape(first)}, bottom 1 is {format_shape(second)}"
             )
@@ -77,7 +77,7 @@ class ClassLoss(NormalizedLoss):
     def read_axis(self, axis: int, *, soft: bool = False) -> None:
         """Find the axis of the classes and check that there is one label (or distribution) for every position."""
         scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
-        self.label_axis = self.axis(axis, len(scores))
+        self.label_axis = self.canonical_axis(axis, len(scores))
         self.classes = scores[self.label_axis]
         if soft:
             self.same_shapes(why="with soft_label the labels have the shape of the scores")
@@ -94,7 +94,7 @@ def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, 
     """Refuse labels that are not one for every position of the scores."""
     positions = count(scores, 0, axis) * count(scores, axis + 1)
     if count(labels) != positions:
-        layer.refuse_shape(
+        layer.fail_shape(
             f"scores {format_shape(scores)} with the classes on axis {axis} need {positions} labels, "
             f"found {count(labels)} in {format_shape(labels)}"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import Layer, at_least_float32, format_shape
+from prototxt_like.layers.base import Layer, format_shape, upcast
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import (
     LRNParameter,
@@ -35,13 +35,13 @@ class LRN(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the region and the constants."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) != 4:
-            self.refuse_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+            self.fail_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.size: int = options.local_size
         if self.size % 2 == 0:
-            self.refuse(f"local_size is {self.size}; it must be odd")
+            self.fail(f"local_size is {self.size}; it must be odd")
         self.across_channels: bool = options.norm_region == LRNParameter.ACROSS_CHANNELS
         self.alpha: float = options.alpha
         self.beta: float = options.beta
@@ -50,7 +50,7 @@ class LRN(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise."""
-        values = at_least_float32(x)
+        values = upcast(x)
         squares, near = values * values, self.size // 2
         if self.across_channels:
             # (N, C, H, W) -> (N, 1, C, H * W), so that the channels are an axis to pool over

@@ -34,12 +34,12 @@ class LSTMUnit(Layer):
         """Check the bottoms."""
         cell, gates, cont = self.bottom_shapes
         if len(cell) != 3 or cell[0] != 1:
-            self.refuse_shape(f"bottom 0 (the cell) must be 1 x N x D, found {format_shape(cell)}")
+            self.fail_shape(f"bottom 0 (the cell) must be 1 x N x D, found {format_shape(cell)}")
         if gates != (1, cell[1], 4 * cell[2]):
             expected = format_shape((1, cell[1], 4 * cell[2]))
-            self.refuse_shape(f"bottom 1 (the gates) must be {expected}, found {format_shape(gates)}")
+            self.fail_shape(f"bottom 1 (the gates) must be {expected}, found {format_shape(gates)}")
         if cont != (1, cell[1]):
-            self.refuse_shape(f"bottom 2 (cont) must be {format_shape((1, cell[1]))}, found {format_shape(cont)}")
+            self.fail_shape(f"bottom 2 (cont) must be {format_shape((1, cell[1]))}, found {format_shape(cont)}")
         self.top_shapes = [cell, cell]
 
     def forward(self, cell: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prototxt_like.layers.base import at_least_float32, count, format_shape
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.base import count, format_shape, upcast
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, at_least_one
 from prototxt_like.layers.registry import register
 
@@ -34,13 +34,13 @@ class MultinomialLogisticLoss(Loss):
         super().setup(parameter)
         labels = self.bottom_shapes[1]
         if count(labels, 1) != 1:
-            self.refuse_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+            self.fail_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """The loss."""
         classes = count(probabilities.shape, 1)
-        index = integer_index(self, labels.reshape(-1), classes, "label")
-        rows = at_least_float32(probabilities).reshape(-1, classes)
+        index = checked_index(self, labels.reshape(-1), classes, "label")
+        rows = upcast(probabilities).reshape(-1, classes)
         true = rows.gather(1, index[:, None]).squeeze(1)
         floor = true.detach().clamp(min=LEAST_PROBABILITY)
         each = -floor.log() - (true - true.detach()) / floor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, at_least_float32, format_shape
+from prototxt_like.layers.base import Layer, format_shape, upcast
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class MVN(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read what to normalise."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) > 4:
-            self.refuse_shape(f"the bottom may have 4 axes (N, C, height, width) at most, found {format_shape(shape)}")
+            self.fail_shape(f"the bottom may have 4 axes (N, C, height, width) at most, found {format_shape(shape)}")
         self.axes = (1, 2, 3) if options.across_channels else (2, 3)
         self.normalize_variance: bool = options.normalize_variance
         self.eps: float = options.eps
@@ -43,7 +43,7 @@ class MVN(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise; fewer than 4 axes get axes of size 1."""
-        picture = at_least_float32(x.reshape(*x.shape, *(1,) * self.missing_axes))
+        picture = upcast(x.reshape(*x.shape, *(1,) * self.missing_axes))
         centred = picture - picture.mean(self.axes, keepdim=True)
         if not self.normalize_variance:
             return centred.to(x.dtype)

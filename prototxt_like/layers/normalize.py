@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from prototxt_like.layers.base import Layer, at_least_float32, format_shape
+from prototxt_like.layers.base import Layer, format_shape, upcast
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import (
     FillerParameter,
@@ -33,10 +33,10 @@ class Normalize(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the scale."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) < 2:
-            self.refuse_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
+            self.fail_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
         self.across_spatial: bool = options.across_spatial
         self.eps: float = options.eps
         filler = options.scale_filler if options.HasField("scale_filler") else FillerParameter(type="constant", value=1)
@@ -45,7 +45,7 @@ class Normalize(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise and rescale."""
-        values = at_least_float32(x)
+        values = upcast(x)
         axes = list(range(1, x.dim())) if self.across_spatial else [1]
         length = ((values * values).sum(axes, keepdim=True) + self.eps).sqrt()
         scale = self.scale.reshape(-1, *(1,) * (x.dim() - 2))  # (C) -> (C, 1, 1)

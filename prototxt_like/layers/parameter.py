@@ -30,7 +30,7 @@ class ParameterLayer(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the blob."""
-        shape = tuple(self.options(parameter).shape.dim)
+        shape = tuple(self.layer_param(parameter).shape.dim)
         self.add_blob("value", shape, FillerParameter(type="constant", value=0))
         self.top_shapes = [shape]
 

@@ -26,9 +26,9 @@ class Permute(Layer):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the order."""
         shape = self.bottom_shapes[0]
-        order = list(self.options(parameter).order)
+        order = list(self.layer_param(parameter).order)
         if len(set(order)) != len(order) or any(axis >= len(shape) for axis in order):
-            self.refuse(f"order {order} must name axes 0 to {len(shape) - 1}, each once at most")
+            self.fail(f"order {order} must name axes 0 to {len(shape) - 1}, each once at most")
         self.order = order + [axis for axis in range(len(shape)) if axis not in order]
         self.top_shapes = [tuple(shape[axis] for axis in self.order)]
 

@@ -18,7 +18,7 @@ _LOWEST_FLOAT32 = torch.finfo(torch.float32).min  # what Caffe's maximum starts 
 
 
 @dataclass(frozen=True)
-class Window:
+class PoolingWindow:
     """A pooling window and the plane it slides over; pairs are (height, width)."""
 
     size: tuple[int, ...]
@@ -61,7 +61,7 @@ class Window:
         return sides[0], sides[1], sides[2], sides[3]
 
 
-def _fit(x: Tensor, window: Window, value: float) -> Tensor:
+def _fit(x: Tensor, window: PoolingWindow, value: float) -> Tensor:
     """Pad, and cut what no window reaches."""
     rows, columns = ((p - 1) * s + k for p, s, k in zip(window.pooled, window.stride, window.kernel, strict=True))
     return F.pad(x, window.padding, value=value)[:, :, :rows, :columns]
@@ -81,7 +81,7 @@ def _quick(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def maximum(x: Tensor, window: Window) -> Tensor:
+def maximum(x: Tensor, window: PoolingWindow) -> Tensor:
     """The largest value of every window; the lowest float32 for a window without any."""
     quick = _quick(x)
     if window.as_torch:
@@ -92,7 +92,7 @@ def maximum(x: Tensor, window: Window) -> Tensor:
     return top if quick is x else top.contiguous()
 
 
-def maximum_and_index(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+def maximum_and_index(x: Tensor, window: PoolingWindow) -> tuple[Tensor, Tensor]:
     """The largest value of every window and where it lies: row * width + column, -1 in a window without values."""
     if window.as_torch:
         top, index = F.max_pool2d(
@@ -107,7 +107,7 @@ def maximum_and_index(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     return top, torch.where(inside, row * x.shape[3] + column, -1)
 
 
-def average(x: Tensor, window: Window) -> Tensor:
+def average(x: Tensor, window: PoolingWindow) -> Tensor:
     """The sum of every window over its area, which is clipped at size + pad; 0 for a window without values."""
     if window.as_torch:
         return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
@@ -116,21 +116,21 @@ def average(x: Tensor, window: Window) -> Tensor:
     return sums / (height[:, None] * width[None, :]).clamp(min=1)
 
 
-def _clipped(window: Window, axis: int, x: Tensor) -> Tensor:
+def _clipped(window: PoolingWindow, axis: int, x: Tensor) -> Tensor:
     """Length of every window along an axis, clipped at size + pad."""
     start = torch.arange(window.pooled[axis], device=x.device) * window.stride[axis] - window.pad[axis]
     stop = (start + window.kernel[axis]).clamp(max=window.size[axis] + window.pad[axis])
     return (stop - start).clamp(min=0)
 
 
-def _windows(x: Tensor, window: Window) -> Tensor:
+def _windows(x: Tensor, window: PoolingWindow) -> Tensor:
     """Every window's values: (N, C, H, W) -> (N, C, H', W', kernel height * kernel width), 0 outside the picture."""
     fitted = _fit(x, window, 0.0)
     views = fitted.unfold(2, window.kernel[0], window.stride[0]).unfold(3, window.kernel[1], window.stride[1])
     return views.flatten(4)
 
 
-def draw(x: Tensor, window: Window) -> Tensor:
+def draw(x: Tensor, window: PoolingWindow) -> Tensor:
     """One value of every window, drawn with a probability proportional to it."""
     values = _windows(x, window)
     running = values.detach().cumsum(-1)
@@ -139,7 +139,7 @@ def draw(x: Tensor, window: Window) -> Tensor:
     return values.gather(-1, index).squeeze(-1)
 
 
-def weigh(x: Tensor, window: Window) -> Tensor:
+def weigh(x: Tensor, window: PoolingWindow) -> Tensor:
     """The mean of every window, weighted by the values themselves; 0 where they sum to 0."""
     values = _windows(x, window)
     total = values.sum(-1)

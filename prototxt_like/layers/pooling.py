@@ -43,9 +43,9 @@ class Pooling(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the window and infer the top."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         if len(self.bottom_shapes[0]) != 4:
-            self.refuse_shape(
+            self.fail_shape(
                 f"the bottom must have 4 axes (N, C, height, width), found {format_shape(self.bottom_shapes[0])}"
             )
         self.method = _OPTIONS.PoolMethod.Name(options.pool)
@@ -53,7 +53,7 @@ class Pooling(Layer):
         self.global_pooling = options.global_pooling
         self._read_window(options)
         if self.top_count == 2 and self.method != "MAX":
-            self.refuse(f"a second top (the mask) goes with MAX pooling only, not with {self.method}")
+            self.fail(f"a second top (the mask) goes with MAX pooling only, not with {self.method}")
         self.top_shapes = [self._top_shape(self.bottom_shapes[0])] * self.top_count
 
     def _read_window(self, options: Any) -> None:
@@ -61,50 +61,50 @@ class Pooling(Layer):
         self.stride = self._pair(options, "stride")
         self.pad = self._pair(options, "pad")
         if self.global_pooling and (self.pad, self.stride) != ((0, 0), (1, 1)):
-            self.refuse("global_pooling goes with pad 0 and stride 1 only")
+            self.fail("global_pooling goes with pad 0 and stride 1 only")
         if min(self.stride) <= 0:
-            self.refuse("stride must be positive")
+            self.fail("stride must be positive")
         if self.pad != (0, 0):
             if self.method == "STOCHASTIC":
-                self.refuse("pad goes with MAX and AVE pooling only")
+                self.fail("pad goes with MAX and AVE pooling only")
             if self.pad[0] >= self.kernel[0] or self.pad[1] >= self.kernel[1]:
-                self.refuse(f"pad {format_shape(self.pad)} must be smaller than the kernel {format_shape(self.kernel)}")
+                self.fail(f"pad {format_shape(self.pad)} must be smaller than the kernel {format_shape(self.kernel)}")
 
     def _read_kernel(self, options: Any) -> tuple[int, int]:
         square = options.HasField("kernel_size")
         height, width = options.HasField("kernel_h"), options.HasField("kernel_w")
         if self.global_pooling:
             if square or height or width:
-                self.refuse("global_pooling takes the size of the bottom; remove kernel_size, kernel_h and kernel_w")
+                self.fail("global_pooling takes the size of the bottom; remove kernel_size, kernel_h and kernel_w")
             return self.bottom_shapes[0][2], self.bottom_shapes[0][3]
         if square == (height and width) or height != width:
-            self.refuse("give either kernel_size, or both kernel_h and kernel_w")
+            self.fail("give either kernel_size, or both kernel_h and kernel_w")
         kernel = (options.kernel_size,) * 2 if square else (options.kernel_h, options.kernel_w)
         if min(kernel) <= 0:
-            self.refuse("the kernel must be at least 1 x 1")
+            self.fail("the kernel must be at least 1 x 1")
         return kernel
 
     def _pair(self, options: Any, field: str) -> tuple[int, int]:
         height, width = options.HasField(f"{field}_h"), options.HasField(f"{field}_w")
         if height != width or (height and options.HasField(field)):
-            self.refuse(f"give either {field}, or both {field}_h and {field}_w")
+            self.fail(f"give either {field}, or both {field}_h and {field}_w")
         if height:
             return getattr(options, f"{field}_h"), getattr(options, f"{field}_w")
         return getattr(options, field), getattr(options, field)
 
-    def _window(self, shape: Shape) -> pool.Window:
+    def _window(self, shape: Shape) -> pool.PoolingWindow:
         kernel = (shape[2], shape[3]) if self.global_pooling else self.kernel
-        return pool.Window(tuple(shape[2:]), kernel, self.stride, self.pad, self.ceil)
+        return pool.PoolingWindow(tuple(shape[2:]), kernel, self.stride, self.pad, self.ceil)
 
     def _top_shape(self, shape: Shape) -> Shape:
         pooled = self._window(shape).pooled
         if min(pooled) <= 0:
-            self.refuse_shape(
+            self.fail_shape(
                 f"its kernel {format_shape(self.kernel)} does not fit into the bottom {format_shape(shape)}"
             )
         # An odd window may begin behind the picture, which is then padded up to it.
         reach = ((p - 1) * s + k for p, s, k in zip(pooled, self.stride, self.kernel, strict=True))
-        check_shape((*shape[:2], *reach), self.title)
+        check_shape((*shape[:2], *reach), self.display_name)
         return (shape[0], shape[1], *pooled)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ class Power(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read power, scale and shift."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.power: float = options.power
         self.scale: float = options.scale
         self.shift: float = options.shift
@@ -42,9 +42,9 @@ class Power(Neuron):
         if self.scale != 0:
             return None
         if self.shift == 0 and self.power < 0:
-            self.refuse("scale and shift are 0 and power is negative; that is a division by 0")
+            self.fail("scale and shift are 0 and power is negative; that is a division by 0")
         if self.shift < 0 and math.isfinite(self.power) and not self.power.is_integer():
-            self.refuse(f"scale is 0 and shift {self.shift:g} has no power {self.power:g}")
+            self.fail(f"scale is 0 and shift {self.shift:g} has no power {self.power:g}")
         # torch's power is C's: what is too large for a float32 is infinite
         return (torch.tensor(self.shift, dtype=torch.float64) ** self.power).float().item()
 

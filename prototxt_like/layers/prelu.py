@@ -31,10 +31,10 @@ class PReLU(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Create the slopes."""
         super().setup(parameter)
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) < 2:
-            self.refuse_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
+            self.fail_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
         filler = options.filler if options.HasField("filler") else FillerParameter(type="constant", value=0.25)
         self.add_blob("slope", () if options.channel_shared else (shape[1],), filler)
 

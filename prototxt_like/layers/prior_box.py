@@ -35,10 +35,10 @@ class PriorBox(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read sizes, ratios and variances."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         for what, shape in zip(("bottom 0", "bottom 1"), self.bottom_shapes, strict=True):
             if len(shape) != 4:
-                self.refuse_shape(f"{what} must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+                self.fail_shape(f"{what} must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.box_sizes = self._box_sizes(options)
         self.variances = self._variances(list(options.variance))
         self.picture = self._pair(options, "img", "img_size")
@@ -52,11 +52,11 @@ class PriorBox(Layer):
         """Width and height of every box of a cell, in pixels."""
         smallest, largest = list(options.min_size), list(options.max_size)
         if not smallest or not all(_is_size(size) for size in smallest):
-            self.refuse(f"min_size must be given, positive and finite, found {smallest}")
+            self.fail(f"min_size must be given, positive and finite, found {smallest}")
         if largest and len(largest) != len(smallest):
-            self.refuse(f"{len(largest)} max_size for {len(smallest)} min_size; give as many, or none")
+            self.fail(f"{len(largest)} max_size for {len(smallest)} min_size; give as many, or none")
         if any(not (_is_size(high) and high > low) for low, high in zip(smallest, largest, strict=False)):
-            self.refuse(f"every max_size must be greater than its min_size and finite, found {largest}")
+            self.fail(f"every max_size must be greater than its min_size and finite, found {largest}")
         ratios = self._ratios(list(options.aspect_ratio), options.flip)
         sizes = []
         for index, size in enumerate(smallest):
@@ -73,14 +73,14 @@ class PriorBox(Layer):
         ratios = [1.0]
         for ratio in given:
             if not _is_size(ratio):
-                self.refuse(f"aspect_ratio is {ratio:g}; it must be positive and finite")
+                self.fail(f"aspect_ratio is {ratio:g}; it must be positive and finite")
             if all(abs(ratio - other) >= 1e-6 for other in ratios):
                 ratios += [ratio, 1 / ratio] if flip else [ratio]
         return ratios[1:]
 
     def _variances(self, given: list[float]) -> list[float]:
         if len(given) not in (0, 1, 4) or not all(_is_size(value) for value in given):
-            self.refuse(f"variance {given} must be one positive number, or four")
+            self.fail(f"variance {given} must be one positive number, or four")
         return given if len(given) == 4 else (given or [0.1]) * 4
 
     def _pair(self, options: Any, stem: str, single: str) -> tuple[float, float] | None:
@@ -88,14 +88,14 @@ class PriorBox(Layer):
         names = [f"{stem}_h", f"{stem}_w"]
         both = [options.HasField(name) for name in names]
         if any(both) and options.HasField(single):
-            self.refuse(f"{single} and {names[0]}/{names[1]} are both given; use one of them")
+            self.fail(f"{single} and {names[0]}/{names[1]} are both given; use one of them")
         if not any(both) and not options.HasField(single):
             return None
         if any(both) and not all(both):
-            self.refuse(f"{names[0]} and {names[1]} are needed together")
+            self.fail(f"{names[0]} and {names[1]} are needed together")
         values = [getattr(options, name) for name in (names if any(both) else [single] * 2)]
         if not all(_is_size(value) for value in values):
-            self.refuse(f"the values of {single} or {names[0]}/{names[1]} must be positive")
+            self.fail(f"the values of {single} or {names[0]}/{names[1]} must be positive")
         return values[0], values[1]
 
     def forward(self, features: Tensor, picture: Tensor) -> Tensor:

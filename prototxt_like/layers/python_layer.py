@@ -24,8 +24,8 @@ class PythonLayer(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Refuse."""
-        options = self.options(parameter)
-        self.refuse(
+        options = self.layer_param(parameter)
+        self.fail(
             f'it would run "{options.layer}" of the Python module "{options.module}", and a net file may not name '
             "code; use a built-in type, or register a layer class of your own"
         )

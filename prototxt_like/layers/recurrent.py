@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, count, format_shape
-from prototxt_like.limits import claim
+from prototxt_like.limits import reserve
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -38,11 +38,11 @@ class Recurrent(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Check bottoms and tops, create the blobs."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.num_output: int = options.num_output
         self.expose_hidden: bool = options.expose_hidden
         if self.num_output <= 0:
-            self.refuse("num_output must be positive")
+            self.fail("num_output must be positive")
         exposed = len(self.states) if self.expose_hidden else 0
         self._check_count("bottom", len(self.bottom_shapes), 2 + exposed, 3 + exposed)
         self._check_count("top", self.top_count, 1 + exposed, 1 + exposed)
@@ -53,25 +53,23 @@ class Recurrent(Layer):
         state = (1, streams, self.num_output)
         self.top_shapes = [(steps, streams, self.num_output)] + [state] * exposed
         for name in self.states:
-            claim(state, self.title)
+            reserve(state, self.display_name)
             self.register_buffer(name, torch.zeros(state), persistent=False)
 
     def _check_bottoms(self, exposed: int) -> None:
         x, cont = self.bottom_shapes[:2]
         if len(x) < 2 or cont != x[:2]:
-            self.refuse_shape(
+            self.fail_shape(
                 f"bottom 0 must be T x N x ... and bottom 1 T x N, found {format_shape(x)} and {format_shape(cont)}"
             )
         if len(x) < 3:
-            self.refuse_shape(f"bottom 0 needs features after time and stream, found {format_shape(x)}")
+            self.fail_shape(f"bottom 0 needs features after time and stream, found {format_shape(x)}")
         if self.has_static and (len(self.bottom_shapes[2]) < 2 or self.bottom_shapes[2][0] != x[1]):
-            self.refuse_shape(
-                f"the static input must be {x[1]} x features, found {format_shape(self.bottom_shapes[2])}"
-            )
+            self.fail_shape(f"the static input must be {x[1]} x features, found {format_shape(self.bottom_shapes[2])}")
         state = (1, x[1], self.num_output)
         for shape in self.bottom_shapes[len(self.bottom_shapes) - exposed :]:
             if exposed and shape != state:
-                self.refuse_shape(f"the states must be {format_shape(state)}, found {format_shape(shape)}")
+                self.fail_shape(f"the states must be {format_shape(state)}, found {format_shape(shape)}")
 
     def add_matrix(self, name: str, rows: int, columns: int, options: Any) -> None:
         """Create a weight matrix."""

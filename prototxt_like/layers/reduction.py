@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, at_least_float32
+from prototxt_like.layers.base import Layer, upcast
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import ReductionParameter
 
@@ -25,16 +25,16 @@ class Reduction(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the operation."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.operation = ReductionParameter.ReductionOp.Name(options.operation)
         self.coefficient: float = options.coeff
-        self.start = self.axis(options.axis, len(shape))
+        self.start = self.canonical_axis(options.axis, len(shape))
         self.top_shapes = [shape[: self.start]]
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce."""
-        rows = at_least_float32(x.flatten(self.start))
+        rows = upcast(x.flatten(self.start))
         if self.operation == "ASUM":
             rows = rows.abs()
         elif self.operation == "SUMSQ":

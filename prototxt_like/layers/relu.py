@@ -27,7 +27,7 @@ class ReLU(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the slope."""
         super().setup(parameter)
-        self.negative_slope: float = self.options(parameter).negative_slope
+        self.negative_slope: float = self.layer_param(parameter).negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
         """Rectify, never in place: another layer or the caller may hold the bottom, and it saves no time here."""

@@ -28,17 +28,17 @@ class Reshape(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the shape and try it on the bottom."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.sizes = list(options.shape.dim)
         self.start = options.axis if options.axis >= 0 else len(shape) + options.axis + 1
         self.end = len(shape) if options.num_axes == -1 else self.start + options.num_axes
         if options.num_axes < -1 or not 0 <= self.start <= self.end <= len(shape):
-            self.refuse_shape(
+            self.fail_shape(
                 f"axis {options.axis}, num_axes {options.num_axes} do not lie inside the bottom {format_shape(shape)}"
             )
         if self.sizes.count(-1) > 1 or min(self.sizes, default=0) < -1:
-            self.refuse(f"shape {self.sizes} may hold one -1, and nothing below it")
+            self.fail(f"shape {self.sizes} may hold one -1, and nothing below it")
         self.top_shapes = [self._infer(shape)]
 
     def _infer(self, shape: Shape) -> Shape:
@@ -47,9 +47,7 @@ class Reshape(Layer):
         total = count(shape)
         fits = known and total % known == 0 if -1 in sizes else known == total
         if not fits:
-            self.refuse_shape(
-                f"the bottom {format_shape(shape)} has {total} values, which do not fit the shape {sizes}"
-            )
+            self.fail_shape(f"the bottom {format_shape(shape)} has {total} values, which do not fit the shape {sizes}")
         return tuple(total // known if size == -1 else size for size in sizes)
 
     def _sizes(self, shape: Shape) -> list[int]:
@@ -57,7 +55,7 @@ class Reshape(Layer):
         for index, size in enumerate(new):
             if size == 0:
                 if self.start + index >= len(shape):
-                    self.refuse_shape(f"shape {self.sizes} copies axis {self.start + index}, which the bottom lacks")
+                    self.fail_shape(f"shape {self.sizes} copies axis {self.start + index}, which the bottom lacks")
                 new[index] = shape[self.start + index]
         return [*shape[: self.start], *new, *shape[self.end :]]
 

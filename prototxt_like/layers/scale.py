@@ -30,7 +30,7 @@ class Scale(Affine):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the factor and the bias."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         self.place(options.axis, options.num_axes)
         if len(self.bottom_shapes) == 1:
             one = FillerParameter(type="constant", value=1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import at_least_float32, count, format_shape
+from prototxt_like.layers.base import count, format_shape, upcast
 from prototxt_like.layers.loss import NormalizedLoss
 from prototxt_like.layers.registry import register
 
@@ -33,14 +33,14 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
         super().setup(parameter)
         scores, targets = self.bottom_shapes
         if count(scores) != count(targets):
-            self.refuse_shape(
+            self.fail_shape(
                 f"both bottoms need as many values; found {format_shape(scores)} and {format_shape(targets)}"
             )
         self.read_normalization(parameter, default="BATCH_SIZE")
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         """The loss."""
-        rows = at_least_float32(scores.reshape(-1))
+        rows = upcast(scores.reshape(-1))
         wanted = targets.detach().reshape(-1).to(rows.dtype)
         each = F.binary_cross_entropy_with_logits(rows, wanted, reduction="none")
         valid = None

@@ -27,12 +27,12 @@ class Slice(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis and the points."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.slice_axis = one_axis(self, options, "slice_dim")
         self.points = list(options.slice_point)
         if self.points and len(self.points) != self.top_count - 1:
-            self.refuse(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(self.points)}")
+            self.fail(f"{self.top_count} tops need {self.top_count - 1} slice points, found {len(self.points)}")
         before, after = shape[: self.slice_axis], shape[self.slice_axis + 1 :]
         self.top_shapes = [(*before, size, *after) for size in self._sizes(shape[self.slice_axis])]
 
@@ -40,13 +40,11 @@ class Slice(Layer):
         """Sizes of the tops along the axis; behind the last point lies the rest."""
         if not self.points:
             if size % self.top_count:
-                self.refuse_shape(
-                    f"axis {self.slice_axis} of size {size} cannot be cut into {self.top_count} equal tops"
-                )
+                self.fail_shape(f"axis {self.slice_axis} of size {size} cannot be cut into {self.top_count} equal tops")
             return [size // self.top_count] * self.top_count
         sizes = [stop - start for start, stop in itertools.pairwise([0, *self.points, size])]
         if min(sizes) <= 0:
-            self.refuse_shape(
+            self.fail_shape(
                 f"slice points {self.points} must rise and lie inside axis {self.slice_axis} of size {size}"
             )
         return sizes

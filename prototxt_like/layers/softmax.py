@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import at_least_float32
+from prototxt_like.layers.base import upcast
 from prototxt_like.layers.neuron import Neuron
 from prototxt_like.layers.registry import register
 
@@ -28,8 +28,8 @@ class Softmax(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis."""
         super().setup(parameter)
-        self.softmax_axis = self.axis(self.options(parameter).axis, len(self.bottom_shapes[0]))
+        self.softmax_axis = self.canonical_axis(self.layer_param(parameter).axis, len(self.bottom_shapes[0]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Probabilities along the axis."""
-        return F.softmax(at_least_float32(x), self.softmax_axis)
+        return F.softmax(upcast(x), self.softmax_axis)

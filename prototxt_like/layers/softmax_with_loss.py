@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import at_least_float32, count
-from prototxt_like.layers.index import integer_index
+from prototxt_like.layers.base import count, upcast
+from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LARGEST_LOG_LOSS, ClassLoss
 from prototxt_like.layers.registry import register
 
@@ -42,16 +42,16 @@ class SoftmaxWithLoss(ClassLoss):
         """Read the axis, what to ignore and how to normalise."""
         super().setup(parameter)
         self.soft: bool = parameter.loss_param.soft_label
-        self.read_axis(self.options(parameter).axis, soft=self.soft)
+        self.read_axis(self.layer_param(parameter).axis, soft=self.soft)
         self.read_normalization(parameter)
         if self.soft and self.ignore_label is not None:
-            self.refuse("soft_label and ignore_label are both given; a distribution has no label to ignore")
+            self.fail("soft_label and ignore_label are both given; a distribution has no label to ignore")
         if self.top_count == 2:
             self.top_shapes.append(self.bottom_shapes[0])
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """The loss, and the probabilities where the net has a top for them."""
-        scores = at_least_float32(scores)
+        scores = upcast(scores)
         outer, inner = count(scores.shape, 0, self.label_axis), count(scores.shape, self.label_axis + 1)
         total, valid = self._soft_loss(scores, labels) if self.soft else self._hard_loss(scores, labels)
         loss = self.normalize(total, outer, inner, valid)
@@ -65,7 +65,7 @@ class SoftmaxWithLoss(ClassLoss):
 
     def _hard_loss(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         classes = scores.shape[self.label_axis]
-        index = integer_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
+        index = checked_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
         ignored = _NOTHING_IGNORED if self.ignore_label is None else self.ignore_label
         each = F.cross_entropy(self._rows(scores), index, ignore_index=ignored, reduction="none")
         each = each.clamp(max=LARGEST_LOG_LOSS).detach() + (each - each.detach())

@@ -36,13 +36,13 @@ class SPP(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the pyramid."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) != 4:
-            self.refuse_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
+            self.fail_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.height: int = options.pyramid_height
         if not 1 <= self.height <= 16:
-            self.refuse(f"pyramid_height is {self.height}; use 1 to 16")
+            self.fail(f"pyramid_height is {self.height}; use 1 to 16")
         self.method = SPPParameter.PoolMethod.Name(options.pool)
         windows = [self._window(level, shape) for level in range(self.height)]
         for level, window in enumerate(windows):
@@ -51,20 +51,20 @@ class SPP(Layer):
         features = sum(shape[1] * rows * columns for rows, columns in pooled)
         self.top_shapes = [(*shape[:2], *pooled[0]) if self.height == 1 else (shape[0], features)]
 
-    def _window(self, level: int, shape: Shape) -> pool.Window:
+    def _window(self, level: int, shape: Shape) -> pool.PoolingWindow:
         bins = 2**level
         kernel = (-(-shape[2] // bins), -(-shape[3] // bins))
         pad = ((kernel[0] * bins - shape[2] + 1) // 2, (kernel[1] * bins - shape[3] + 1) // 2)
-        return pool.Window((shape[2], shape[3]), kernel, kernel, pad, ceil=True)
+        return pool.PoolingWindow((shape[2], shape[3]), kernel, kernel, pad, ceil=True)
 
-    def _check(self, level: int, window: pool.Window) -> None:
+    def _check(self, level: int, window: pool.PoolingWindow) -> None:
         if any(pad >= size for pad, size in zip(window.pad, window.kernel, strict=True)):
-            self.refuse_shape(
+            self.fail_shape(
                 f"the picture {format_shape(window.size)} is too small for {2**level} x {2**level} windows; "
                 "use a lower pyramid_height"
             )
         if self.method == "STOCHASTIC" and any(window.pad):
-            self.refuse_shape(
+            self.fail_shape(
                 f"the picture {format_shape(window.size)} is no multiple of {2**level} windows, "
                 "and STOCHASTIC takes no padding"
             )
@@ -76,7 +76,7 @@ class SPP(Layer):
             return levels[0]
         return torch.cat([level.flatten(1) for level in levels], 1)
 
-    def _pool(self, x: Tensor, window: pool.Window) -> Tensor:
+    def _pool(self, x: Tensor, window: pool.PoolingWindow) -> Tensor:
         if self.method == "STOCHASTIC":
             return pool.draw(x, window) if self.training else pool.weigh(x, window)
         return pool.maximum(x, window) if self.method == "MAX" else pool.average(x, window)

@@ -28,7 +28,7 @@ class Swish(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read beta."""
         super().setup(parameter)
-        self.beta: float = self.options(parameter).beta
+        self.beta: float = self.layer_param(parameter).beta
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate every value by itself."""

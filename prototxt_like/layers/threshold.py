@@ -25,7 +25,7 @@ class Threshold(Neuron):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the threshold."""
         super().setup(parameter)
-        self.threshold: float = self.options(parameter).threshold
+        self.threshold: float = self.layer_param(parameter).threshold
 
     def forward(self, x: Tensor) -> Tensor:
         """Compare."""

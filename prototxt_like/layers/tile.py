@@ -25,12 +25,12 @@ class Tile(Layer):
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read axis and count."""
-        options = self.options(parameter)
+        options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
-        self.tile_axis = self.axis(options.axis, len(shape))
+        self.tile_axis = self.canonical_axis(options.axis, len(shape))
         self.tiles: int = options.tiles
         if self.tiles <= 0:
-            self.refuse(f"tiles is {self.tiles}; it must be given and positive")
+            self.fail(f"tiles is {self.tiles}; it must be given and positive")
         size = shape[self.tile_axis] * self.tiles
         self.top_shapes = [(*shape[: self.tile_axis], size, *shape[self.tile_axis + 1 :])]
 

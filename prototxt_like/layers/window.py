@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Windows:
+class KernelGeometry:
     """Kernel, stride, padding and dilation, one value per spatial axis each."""
 
     kernel: tuple[int, ...]
@@ -22,7 +22,7 @@ class Windows:
     dilation: tuple[int, ...]
 
     @classmethod
-    def read(cls, layer: Layer, options: ConvolutionParameter, axes: int) -> Windows:
+    def read(cls, layer: Layer, options: ConvolutionParameter, axes: int) -> KernelGeometry:
         """Read and check them.
 
         Args:
@@ -33,16 +33,16 @@ class Windows:
         Raises:
             NetError: a field is missing, given too often, given in two ways, or 0 where it must not be.
         """
-        windows = cls(
+        geometry = cls(
             kernel=_per_axis(layer, options, "kernel_size", axes, default=None),
             stride=_per_axis(layer, options, "stride", axes, default=1),
             pad=_per_axis(layer, options, "pad", axes, default=0),
             dilation=_per_axis(layer, options, "dilation", axes, default=1),
         )
-        _require_positive(layer, "kernel_size", windows.kernel)
-        _require_positive(layer, "stride", windows.stride)
-        _require_positive(layer, "dilation", windows.dilation)
-        return windows
+        _require_positive(layer, "kernel_size", geometry.kernel)
+        _require_positive(layer, "stride", geometry.stride)
+        _require_positive(layer, "dilation", geometry.dilation)
+        return geometry
 
     def extent(self, axis: int) -> int:
         """Length of the kernel along an axis, gaps of the dilation included."""
@@ -62,7 +62,7 @@ class Windows:
             size + 2 * pad - self.extent(axis) for axis, (size, pad) in enumerate(zip(sizes, self.pad, strict=True))
         ]
         if any(steps < 0 for steps in room):
-            layer.refuse_shape(
+            layer.fail_shape(
                 f"its kernel {format_shape(self.kernel)} does not fit into {format_shape(sizes)} "
                 f"with pad {format_shape(self.pad)} and dilation {format_shape(self.dilation)}"
             )
@@ -82,18 +82,18 @@ def _per_axis(
     if len(values) == 1:
         return (values[0],) * axes
     if len(values) != axes:
-        layer.refuse(f"{field} is given {len(values)} times for {axes} spatial axes; give it once, or once per axis")
+        layer.fail(f"{field} is given {len(values)} times for {axes} spatial axes; give it once, or once per axis")
     return tuple(values)
 
 
 def _height_and_width(layer: Layer, options: ConvolutionParameter, field: str, stem: str, axes: int) -> tuple[int, int]:
     if axes != 2:
-        layer.refuse(f"{stem}_h and {stem}_w need 2 spatial axes, the bottom has {axes}; use {field}")
+        layer.fail(f"{stem}_h and {stem}_w need 2 spatial axes, the bottom has {axes}; use {field}")
     if len(getattr(options, field)):
-        layer.refuse(f"{field} and {stem}_h/{stem}_w are both given; use one of them")
+        layer.fail(f"{field} and {stem}_h/{stem}_w are both given; use one of them")
     return getattr(options, f"{stem}_h"), getattr(options, f"{stem}_w")
 
 
 def _require_positive(layer: Layer, field: str, values: Sequence[int]) -> None:
     if any(value <= 0 for value in values):
-        layer.refuse(f"{field} is {format_shape(values)}; every value must be positive")
+        layer.fail(f"{field} is {format_shape(values)}; every value must be positive")
