@@ -63,13 +63,13 @@ def of(faces: Tensor, transform: pl.Transform, count: int, reach: Reach) -> list
     if count == 1:
         return [transform(faces)]
     if count == 10:
-        crops = [transform.at(faces, top, left) for top, left in _corners_and_middle(faces, transform)]
+        crops = [transform.crop_at(faces, top, left) for top, left in _corners_and_middle(faces, transform)]
         return crops + [crop.flip(-1) for crop in crops]
     return [_moved(faces, transform, *move) for move in reach.moves(count)]
 
 
 def _moved(faces: Tensor, transform: pl.Transform, zoom: float, degrees: float, mirrored: bool) -> Tensor:
-    moved = transform(faces) if (zoom, degrees) == (1, 0) else transform.moved(faces, zoom=zoom, degrees=degrees)
+    moved = transform(faces) if (zoom, degrees) == (1, 0) else transform.affine(faces, zoom=zoom, degrees=degrees)
     return moved.flip(-1) if mirrored else moved
 
 

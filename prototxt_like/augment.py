@@ -1,4 +1,4 @@
-"""Augmentation of whole batches; every function does one thing, and all randomness comes from a `Draw`."""
+"""Augmentation of whole batches; every function does one thing, and all randomness comes from a `BatchRandom`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERASED_ASPECT = (0.3, 1 / 0.3)
 
 
 @dataclass(frozen=True)
-class Draw:
+class BatchRandom:
     """Random numbers, one for each picture of a batch.
 
     Args:
@@ -34,7 +34,7 @@ class Draw:
         """(N,) float32 in [low, high)."""
         return torch.rand(self.count, device=self.device, generator=self.generator) * (high - low) + low
 
-    def around(self, middle: float, reach: float) -> Tensor:
+    def symmetric(self, middle: float, reach: float) -> Tensor:
         """(N,) float32 in [middle - reach, middle + reach)."""
         return self.uniform(middle - reach, middle + reach)
 
@@ -42,13 +42,13 @@ class Draw:
         """(N,) int64 in [0, count)."""
         return torch.randint(count, (self.count,), device=self.device, generator=self.generator)
 
-    def chance(self, probability: float) -> Tensor:
+    def bernoulli(self, probability: float) -> Tensor:
         """(N,) bool, True with this probability."""
         return self.uniform() < probability
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """Where each picture is cut.
 
     Args:
@@ -66,28 +66,30 @@ class Window:
     mirrored: Tensor | None
 
 
-def draw_window(draw: Draw, size: Sequence[int], crop: tuple[int, int], *, mirror: bool) -> Window:
+def random_crop_window(
+    random: BatchRandom, size: Sequence[int], crop_size: tuple[int, int], *, mirror: bool
+) -> CropWindow:
     """Choose a crop anywhere in each picture, and flip half of them if `mirror` is set.
 
     Args:
-        draw: random numbers.
+        random: random numbers.
         size: height and width of the pictures.
-        crop: height and width of the cut.
+        crop_size: height and width of the cut.
         mirror: whether to flip.
     """
-    top, left = draw.integer(size[0] - crop[0] + 1), draw.integer(size[1] - crop[1] + 1)
-    return Window(top, left, *crop, draw.chance(0.5) if mirror else None)
+    top, left = random.integer(size[0] - crop_size[0] + 1), random.integer(size[1] - crop_size[1] + 1)
+    return CropWindow(top, left, *crop_size, random.bernoulli(0.5) if mirror else None)
 
 
-def centre_window(values: Tensor, height: int, width: int) -> Window:
+def center_crop_window(values: Tensor, height: int, width: int) -> CropWindow:
     """The middle of all pictures of a batch; one window for all of them, nothing mirrored."""
     top, left = (values.shape[-2] - height) // 2, (values.shape[-1] - width) // 2
-    return Window(
+    return CropWindow(
         torch.tensor([top], device=values.device), torch.tensor([left], device=values.device), height, width, None
     )
 
 
-def cut(values: Tensor, window: Window) -> Tensor:
+def crop(values: Tensor, window: CropWindow) -> Tensor:
     """Cut a window out of each picture.
 
     Args:
@@ -97,22 +99,22 @@ def cut(values: Tensor, window: Window) -> Tensor:
     Returns:
         (N, C, height, width) float32; every pixel is one of the picture's.
     """
-    count, channels, _, picture_width = values.shape
+    count, channels, _, image_width = values.shape
     across = torch.arange(window.width, device=values.device)
     if window.mirrored is not None:
         across = torch.where(window.mirrored[:, None], window.width - 1 - across, across)
     rows = window.top[:, None] + torch.arange(window.height, device=values.device)  # (N, height)
     columns = window.left[:, None] + across  # (N, width)
-    index = (rows[:, :, None] * picture_width + columns[:, None, :]).reshape(count, 1, -1)
+    index = (rows[:, :, None] * image_width + columns[:, None, :]).reshape(count, 1, -1)
     pixels = values.flatten(2).gather(2, index.expand(count, channels, -1))
     return pixels.reshape(count, channels, window.height, window.width)
 
 
-def draw_affine(draw: Draw, rotation: float, zoom: float, shift: float, shear: float) -> Tensor:
+def random_affine(random: BatchRandom, rotation: float, zoom: float, shift: float, shear: float) -> Tensor:
     """Draw a linear map and a shift for each picture.
 
     Args:
-        draw: random numbers.
+        random: random numbers.
         rotation: largest angle in degrees, either way.
         zoom: largest relative change of size; the factor is 1 - zoom to 1 + zoom.
         shift: largest shift as a fraction of the picture's side.
@@ -122,18 +124,18 @@ def draw_affine(draw: Draw, rotation: float, zoom: float, shift: float, shear: f
         (N, 2, 3) float32: from an offset to the window's centre, in pixels of the result, to the same in pixels of
         the picture; the third column is a fraction of the picture's sides.
     """
-    angle = draw.around(0.0, math.radians(rotation))
-    slant = torch.tan(draw.around(0.0, math.radians(shear)))
-    size = draw.around(1.0, zoom)
+    angle = random.symmetric(0.0, math.radians(rotation))
+    slant = torch.tan(random.symmetric(0.0, math.radians(shear)))
+    size = random.symmetric(1.0, zoom)
     cosine, sine = torch.cos(angle) / size, torch.sin(angle) / size
-    across, down = draw.around(0.0, shift), draw.around(0.0, shift)
+    across, down = random.symmetric(0.0, shift), random.symmetric(0.0, shift)
     first = torch.stack([cosine, slant * cosine - sine, across], dim=1)
     second = torch.stack([sine, slant * sine + cosine, down], dim=1)
     return torch.stack([first, second], dim=1)
 
 
-def turn_and_zoom(degrees: float, zoom: float, device: torch.device) -> Tensor:
-    """The affine map that turns and zooms all pictures of a batch alike, as `draw_affine` writes it.
+def rotate_and_scale(degrees: float, zoom: float, device: torch.device) -> Tensor:
+    """The affine map that turns and zooms all pictures of a batch alike, as `random_affine` writes it.
 
     Args:
         degrees: angle; clockwise if positive.
@@ -147,39 +149,39 @@ def turn_and_zoom(degrees: float, zoom: float, device: torch.device) -> Tensor:
     return torch.tensor([[[cosine, sine, 0.0], [-sine, cosine, 0.0]]], device=device)
 
 
-def warp(values: Tensor, window: Window, affine: Tensor) -> Tensor:
+def warp(values: Tensor, window: CropWindow, affine: Tensor) -> Tensor:
     """Cut a window out of each picture through an affine map, in one interpolation.
 
     Args:
         values: (N, C, H, W) float32.
         window: where, before the map turns it about its centre.
-        affine: (N, 2, 3), what `draw_affine` gave; with a window for all pictures (1, 2, 3).
+        affine: (N, 2, 3), what `random_affine` gave; with a window for all pictures (1, 2, 3).
 
     Returns:
         (N, C, height, width) float32, bilinear; beyond the picture its border goes on.
     """
-    count, channels, picture_height, picture_width = values.shape
-    picture = values.new_tensor([picture_width, picture_height])
+    count, channels, image_height, image_width = values.shape
+    image = values.new_tensor([image_width, image_height])
     result = values.new_tensor([window.width, window.height])
     if window.mirrored is not None:
         flip = torch.where(window.mirrored, -1.0, 1.0)
         affine = torch.cat([affine[:, :, :1] * flip[:, None, None], affine[:, :, 1:]], dim=2)
     corner = torch.stack([window.left, window.top], dim=1)  # (N, 2) x, y
     # torch's coordinates run from -1 to 1 between the outer edges of the first and the last pixel.
-    linear = affine[:, :, :2] * result / picture[:, None]
-    centre = (2 * corner + result) / picture - 1 + 2 * affine[:, :, 2]
-    theta = torch.cat([linear, centre[:, :, None]], dim=2)
+    linear = affine[:, :, :2] * result / image[:, None]
+    center = (2 * corner + result) / image - 1 + 2 * affine[:, :, 2]
+    theta = torch.cat([linear, center[:, :, None]], dim=2)
     grid = F.affine_grid(theta, [len(theta), channels, window.height, window.width], align_corners=False)
     grid = grid.expand(count, -1, -1, -1)
     return F.grid_sample(values, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def change_light(values: Tensor, draw: Draw, brightness: float, contrast: float) -> Tensor:
+def color_jitter(values: Tensor, random: BatchRandom, brightness: float, contrast: float) -> Tensor:
     """Multiply each picture's values, and stretch them about its own mean; then clip to 0 to 255.
 
     Args:
         values: (N, C, H, W) float32, 0 to 255; changed in place.
-        draw: random numbers.
+        random: random numbers.
         brightness: the factor is 1 - brightness to 1 + brightness.
         contrast: the factor on the distance to the mean is 1 - contrast to 1 + contrast.
 
@@ -187,16 +189,16 @@ def change_light(values: Tensor, draw: Draw, brightness: float, contrast: float)
         (N, C, H, W) float32, 0 to 255.
     """
     if brightness:
-        values *= _per_picture(draw.around(1.0, brightness))
+        values *= _per_image(random.symmetric(1.0, brightness))
     if contrast:
         mean = values.mean(dim=(1, 2, 3), keepdim=True)
         values -= mean
-        values *= _per_picture(draw.around(1.0, contrast))
+        values *= _per_image(random.symmetric(1.0, contrast))
         values += mean
     return values.clamp_(0, 255)
 
 
-def normalize(values: Tensor) -> Tensor:
+def standardize(values: Tensor) -> Tensor:
     """Bring each picture to mean 0 and standard deviation 1 by its own values; a flat picture becomes 0.
 
     Args:
@@ -206,24 +208,24 @@ def normalize(values: Tensor) -> Tensor:
     return (values - mean) * torch.rsqrt(variance + 1e-8) * (variance > 1e-6)
 
 
-def erase(values: Tensor, draw: Draw, probability: float) -> Tensor:
+def random_erasing(values: Tensor, random: BatchRandom, probability: float) -> Tensor:
     """Fill a rectangle of random size and place with the picture's mean, with a given chance.
 
     Args:
         values: (N, C, H, W) float32.
-        draw: random numbers.
+        random: random numbers.
         probability: chance for each picture.
     """
     height, width = values.shape[-2:]
-    area = draw.uniform(*ERASED_AREA) * height * width
-    aspect = torch.exp(draw.uniform(*map(math.log, ERASED_ASPECT)))
+    area = random.uniform(*ERASED_AREA) * height * width
+    aspect = torch.exp(random.uniform(*map(math.log, ERASED_ASPECT)))
     rows = torch.sqrt(area * aspect).round().clamp(max=height)
     columns = torch.sqrt(area / aspect).round().clamp(max=width)
-    top = (draw.uniform() * (height - rows + 1)).floor()
-    left = (draw.uniform() * (width - columns + 1)).floor()
+    top = (random.uniform() * (height - rows + 1)).floor()
+    left = (random.uniform() * (width - columns + 1)).floor()
     inside_rows = _between(height, top, rows)[:, None, :, None]
     inside_columns = _between(width, left, columns)[:, None, None, :]
-    erased = inside_rows & inside_columns & _per_picture(draw.chance(probability))
+    erased = inside_rows & inside_columns & _per_image(random.bernoulli(probability))
     return torch.where(erased, values.mean(dim=(1, 2, 3), keepdim=True), values)
 
 
@@ -233,5 +235,5 @@ def _between(count: int, first: Tensor, length: Tensor) -> Tensor:
     return (position >= first[:, None]) & (position < (first + length)[:, None])
 
 
-def _per_picture(numbers: Tensor) -> Tensor:
+def _per_image(numbers: Tensor) -> Tensor:
     return numbers.reshape(-1, 1, 1, 1)

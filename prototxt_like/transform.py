@@ -18,7 +18,7 @@ from prototxt_like.files import read_mean
 from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter
 
 # Weights of blue, green and red in a grey picture (ITU-R BT.601), in Caffe's channel order.
-_GREY_WEIGHTS = (0.114, 0.587, 0.299)
+_GRAY_WEIGHTS = (0.114, 0.587, 0.299)
 _SSD_FIELDS = ("resize_param", "noise_param", "emit_constraint", "distort_param", "expand_param")
 _AFFINE_FIELDS = ("rotation", "zoom", "shift", "shear")
 
@@ -69,11 +69,11 @@ class Transform:
         """
         height, width = self._crop_of(images)
         if self.phase == "TRAIN":
-            return self._train(images, height, width, generator)
+            return self._apply_train(images, height, width, generator)
         top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
-        return self.at(images, top, left)
+        return self.crop_at(images, top, left)
 
-    def at(self, images: Tensor, top: int, left: int) -> Tensor:
+    def crop_at(self, images: Tensor, top: int, left: int) -> Tensor:
         """Transform without anything random, with the crop at a given place.
 
         Args:
@@ -94,13 +94,13 @@ class Transform:
                 f"leaves pictures of {images.shape[-2]} x {images.shape[-1]}"
             )
         rows, columns = slice(top, top + height), slice(left, left + width)
-        values = self._floats(images[..., rows, columns])
+        values = self._to_float(images[..., rows, columns])
         mean = self._mean_for(images)
         if mean is not None:
             values -= mean[..., rows, columns] if mean.shape[-2:] == images.shape[-2:] else mean
         return self._finish(values)
 
-    def moved(self, images: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
+    def affine(self, images: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
         """Transform without anything random, with the pictures turned and zoomed about the centre of the crop.
 
         Args:
@@ -115,36 +115,36 @@ class Transform:
             ShapeMismatch: pictures smaller than the crop, or of another size than the mean.
         """
         height, width = self._crop_of(images)
-        values = self._floats(images)
+        values = self._to_float(images)
         mean = self._mean_for(images)
         if mean is not None:
             values -= mean
-        window = augment.centre_window(images, height, width)
-        return self._finish(augment.warp(values, window, augment.turn_and_zoom(degrees, zoom, images.device)))
+        window = augment.center_crop_window(images, height, width)
+        return self._finish(augment.warp(values, window, augment.rotate_and_scale(degrees, zoom, images.device)))
 
-    def _train(self, images: Tensor, height: int, width: int, generator: torch.Generator | None) -> Tensor:
+    def _apply_train(self, images: Tensor, height: int, width: int, generator: torch.Generator | None) -> Tensor:
         parameter = self.parameter
-        values = self._floats(images)
-        draw = augment.Draw(len(images), images.device, generator)
+        values = self._to_float(images)
+        random = augment.BatchRandom(len(images), images.device, generator)
         if parameter.brightness or parameter.contrast:
-            values = augment.change_light(values, draw, parameter.brightness, parameter.contrast)
+            values = augment.color_jitter(values, random, parameter.brightness, parameter.contrast)
         mean = self._mean_for(images)
         if mean is not None:
             values -= mean
-        window = augment.draw_window(draw, images.shape[-2:], (height, width), mirror=parameter.mirror)
+        window = augment.random_crop_window(random, images.shape[-2:], (height, width), mirror=parameter.mirror)
         if self._is_affine:
-            turn = augment.draw_affine(draw, parameter.rotation, parameter.zoom, parameter.shift, parameter.shear)
+            turn = augment.random_affine(random, parameter.rotation, parameter.zoom, parameter.shift, parameter.shear)
             values = augment.warp(values, window, turn)
         else:
-            values = augment.cut(values, window)
+            values = augment.crop(values, window)
         values = self._finish(values)
-        return augment.erase(values, draw, parameter.erasing) if parameter.erasing else values
+        return augment.random_erasing(values, random, parameter.erasing) if parameter.erasing else values
 
-    def _floats(self, images: Tensor) -> Tensor:
+    def _to_float(self, images: Tensor) -> Tensor:
         """A float32 copy, made grey or colour where the parameter forces it."""
         values = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         if self.parameter.force_gray and values.shape[1] == 3:
-            weights = values.new_tensor(_GREY_WEIGHTS).reshape(1, 3, 1, 1)
+            weights = values.new_tensor(_GRAY_WEIGHTS).reshape(1, 3, 1, 1)
             return (values * weights).sum(1, keepdim=True).round_()
         if self.parameter.force_color and values.shape[1] == 1:
             return values.repeat(1, 3, 1, 1)
@@ -153,7 +153,7 @@ class Transform:
     def _finish(self, values: Tensor) -> Tensor:
         if self.parameter.scale != 1:
             values *= self.parameter.scale
-        return augment.normalize(values) if self.parameter.per_picture_normalization else values
+        return augment.standardize(values) if self.parameter.per_picture_normalization else values
 
     def _crop_of(self, images: Tensor) -> tuple[int, int]:
         if images.ndim != 4:
@@ -169,10 +169,10 @@ class Transform:
         if self.mean is None:
             return None
         channels = 1 if self.parameter.force_gray else 3 if self.parameter.force_color else images.shape[1]
-        is_picture = self.mean.shape[-2:] != (1, 1)
-        if self.mean.shape[0] not in ((channels,) if is_picture else (1, channels)):
+        is_image = self.mean.shape[-2:] != (1, 1)
+        if self.mean.shape[0] not in ((channels,) if is_image else (1, channels)):
             raise ShapeMismatch(f"the mean has {self.mean.shape[0]} channels, the pictures have {channels}")
-        if is_picture and self.mean.shape[-2:] != images.shape[-2:]:
+        if is_image and self.mean.shape[-2:] != images.shape[-2:]:
             raise ShapeMismatch(
                 f"the mean is {self.mean.shape[-2]} x {self.mean.shape[-1]}, the pictures are "
                 f"{images.shape[-2]} x {images.shape[-1]}; a mean has the pictures' size before the crop"

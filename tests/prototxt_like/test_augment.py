@@ -11,22 +11,22 @@ from skimage.transform import warp as skimage_warp
 
 from prototxt_like.augment import (
     ERASED_AREA,
-    Draw,
-    Window,
-    change_light,
-    cut,
-    draw_affine,
-    draw_window,
-    erase,
-    normalize,
+    BatchRandom,
+    CropWindow,
+    color_jitter,
+    crop,
+    random_affine,
+    random_crop_window,
+    random_erasing,
+    standardize,
     warp,
 )
 
 COUNT = 2000
 
 
-def draw(count: int = COUNT, seed: int = 7) -> Draw:
-    return Draw(count, torch.device("cpu"), torch.Generator().manual_seed(seed))
+def batch_random(count: int = COUNT, seed: int = 7) -> BatchRandom:
+    return BatchRandom(count, torch.device("cpu"), torch.Generator().manual_seed(seed))
 
 
 def smooth(count: int = 4, height: int = 15, width: int = 17) -> torch.Tensor:
@@ -45,25 +45,25 @@ IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
 
 def test_warp_without_a_turn_is_the_cut() -> None:
     pictures = smooth(50)
-    window = draw_window(draw(50), (15, 17), (9, 11), mirror=True)
+    window = random_crop_window(batch_random(50), (15, 17), (9, 11), mirror=True)
     assert window.mirrored is not None and 10 < window.mirrored.sum() < 40
-    torch.testing.assert_close(warp(pictures, window, affine(50, IDENTITY)), cut(pictures, window), atol=1e-3, rtol=0)
+    torch.testing.assert_close(warp(pictures, window, affine(50, IDENTITY)), crop(pictures, window), atol=1e-3, rtol=0)
 
 
 def test_warp_equals_scikit_image() -> None:
     angle, slant, size, shift = math.radians(20), math.tan(math.radians(8)), 0.8, (0.1, -0.05)
-    picture = smooth(1)
-    window = Window(torch.tensor([3]), torch.tensor([2]), 9, 11, None)
+    image = smooth(1)
+    window = CropWindow(torch.tensor([3]), torch.tensor([2]), 9, 11, None)
     linear = [
         [math.cos(angle) / size, (slant * math.cos(angle) - math.sin(angle)) / size],
         [math.sin(angle) / size, (slant * math.sin(angle) + math.cos(angle)) / size],
     ]
-    found = warp(picture, window, affine(1, linear, shift))[0, 0]
-    centre = torch.tensor([2 + 5.0, 3 + 4.0])  # x, y of the window's middle pixel
+    found = warp(image, window, affine(1, linear, shift))[0, 0]
+    center = torch.tensor([2 + 5.0, 3 + 4.0])  # x, y of the window's middle pixel
     matrix = torch.eye(3)
     matrix[:2, :2] = torch.tensor(linear)
-    matrix[:2, 2] = centre + torch.tensor([0.1 * 17, -0.05 * 15]) - matrix[:2, :2] @ torch.tensor([5.0, 4.0])
-    source = picture[0, 0].double().numpy()
+    matrix[:2, 2] = center + torch.tensor([0.1 * 17, -0.05 * 15]) - matrix[:2, :2] @ torch.tensor([5.0, 4.0])
+    source = image[0, 0].double().numpy()
     expected = skimage_warp(
         source, AffineTransform(matrix.double().numpy()), output_shape=(9, 11), order=1, mode="edge"
     )
@@ -71,7 +71,7 @@ def test_warp_equals_scikit_image() -> None:
 
 
 def test_rotation_turns_without_stretching() -> None:
-    maps = draw_affine(draw(), rotation=12, zoom=0, shift=0, shear=0)
+    maps = random_affine(batch_random(), rotation=12, zoom=0, shift=0, shear=0)
     torch.testing.assert_close(maps[:, :, :2] @ maps[:, :, :2].mT, torch.eye(2).expand(COUNT, 2, 2))
     angles = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
     assert -12 <= angles.min() < -11.5 and 11.5 < angles.max() <= 12
@@ -79,7 +79,7 @@ def test_rotation_turns_without_stretching() -> None:
 
 
 def test_zoom_enlarges_and_shrinks() -> None:
-    maps = draw_affine(draw(), rotation=0, zoom=0.25, shift=0, shear=0)
+    maps = random_affine(batch_random(), rotation=0, zoom=0.25, shift=0, shear=0)
     sizes = 1 / maps[:, 0, 0]
     assert torch.equal(maps[:, 0, 0], maps[:, 1, 1])
     assert 0.75 <= sizes.min() < 0.76 and 1.24 < sizes.max() <= 1.25
@@ -87,14 +87,14 @@ def test_zoom_enlarges_and_shrinks() -> None:
 
 
 def test_enlarging_makes_things_larger() -> None:
-    picture = torch.zeros(1, 1, 21, 21)
-    picture[..., 8:13, 8:13] = 1
-    window = Window(torch.tensor([0]), torch.tensor([0]), 21, 21, None)
-    assert warp(picture, window, affine(1, [[0.5, 0], [0, 0.5]])).sum() == pytest.approx(4 * 25, rel=0.05)
+    image = torch.zeros(1, 1, 21, 21)
+    image[..., 8:13, 8:13] = 1
+    window = CropWindow(torch.tensor([0]), torch.tensor([0]), 21, 21, None)
+    assert warp(image, window, affine(1, [[0.5, 0], [0, 0.5]])).sum() == pytest.approx(4 * 25, rel=0.05)
 
 
 def test_shift_moves_by_a_fraction_of_the_sides() -> None:
-    maps = draw_affine(draw(), rotation=0, zoom=0, shift=0.2, shear=0)
+    maps = random_affine(batch_random(), rotation=0, zoom=0, shift=0.2, shear=0)
     assert torch.equal(maps[:, :, :2], torch.eye(2).expand(COUNT, 2, 2))
     for move in (maps[:, 0, 2], maps[:, 1, 2]):
         assert -0.2 <= move.min() < -0.19 and 0.19 < move.max() <= 0.2
@@ -102,7 +102,7 @@ def test_shift_moves_by_a_fraction_of_the_sides() -> None:
 
 
 def test_shear_slants_the_columns_and_keeps_the_area() -> None:
-    maps = draw_affine(draw(), rotation=0, zoom=0, shift=0, shear=10)
+    maps = random_affine(batch_random(), rotation=0, zoom=0, shift=0, shear=10)
     torch.testing.assert_close(torch.linalg.det(maps[:, :, :2]), torch.ones(COUNT))
     slants = torch.rad2deg(torch.atan(maps[:, 0, 1]))
     assert -10 <= slants.min() < -9.5 and 9.5 < slants.max() <= 10
@@ -111,21 +111,21 @@ def test_shear_slants_the_columns_and_keeps_the_area() -> None:
 
 def test_brightness_multiplies_and_stays_in_range() -> None:
     flat = torch.full((COUNT, 1, 2, 3), 200.0)
-    found = change_light(flat.clone(), draw(), brightness=0.4, contrast=0)
+    found = color_jitter(flat.clone(), batch_random(), brightness=0.4, contrast=0)
     assert found.max() == 255 and 120 <= found.min() < 122
     assert torch.equal(found[:, :, :1, :1].expand_as(found), found)
 
 
 def test_contrast_keeps_the_mean_and_scales_the_spread() -> None:
     pictures = smooth(1).expand(COUNT, 1, 15, 17).clone()
-    found = change_light(pictures.clone(), draw(), brightness=0, contrast=0.3)
+    found = color_jitter(pictures.clone(), batch_random(), brightness=0, contrast=0.3)
     torch.testing.assert_close(found.mean((1, 2, 3)), pictures.mean((1, 2, 3)), rtol=1e-4, atol=1e-3)
     factors = found.std((1, 2, 3)) / pictures.std((1, 2, 3))
     assert factors.min() + 1e-4 >= 0.7 and factors.min() < 0.71 and 1.29 < factors.max() < 1.3001
 
 
 def test_normalized_pictures_have_mean_0_and_deviation_1() -> None:
-    found = normalize(torch.cat([smooth(3), torch.full((1, 1, 15, 17), 77.0)]))
+    found = standardize(torch.cat([smooth(3), torch.full((1, 1, 15, 17), 77.0)]))
     torch.testing.assert_close(found[:3].mean((1, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(found[:3].std((1, 2, 3), correction=0), torch.ones(3))
     assert torch.equal(found[3], torch.zeros(1, 15, 17))
@@ -133,7 +133,7 @@ def test_normalized_pictures_have_mean_0_and_deviation_1() -> None:
 
 def test_erasing_fills_one_rectangle_with_the_mean() -> None:
     pictures = torch.rand(COUNT, 2, 24, 20, generator=torch.Generator().manual_seed(1))
-    found = erase(pictures, draw(), 0.4)
+    found = random_erasing(pictures, batch_random(), 0.4)
     changed = (found != pictures).any(dim=1)
     erased = changed.flatten(1).any(dim=1)
     assert erased.float().mean().item() == pytest.approx(0.4, abs=0.05)
@@ -148,5 +148,5 @@ def test_erasing_fills_one_rectangle_with_the_mean() -> None:
 
 def test_erasing_reaches_every_pixel() -> None:
     pictures = torch.rand(COUNT, 1, 8, 10, generator=torch.Generator().manual_seed(1))
-    hits = (erase(pictures, draw(), 1.0) != pictures).float().mean(dim=(0, 1))
+    hits = (random_erasing(pictures, batch_random(), 1.0) != pictures).float().mean(dim=(0, 1))
     assert hits.min() > 0.03

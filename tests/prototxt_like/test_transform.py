@@ -74,7 +74,7 @@ def test_test_phase_takes_the_centre_and_the_means_own_position() -> None:
     transform = pl.Transform(parameter("crop_size: 8 mirror: true"), "TEST", mean=mean)
     expected = images[..., 1:9, 2:10].float() - mean[:, 1:9, 2:10]
     assert torch.equal(transform(images), expected)
-    assert torch.equal(transform.at(images, 3, 5), images[..., 3:, 5:].float() - mean[:, 3:, 5:])
+    assert torch.equal(transform.crop_at(images, 3, 5), images[..., 3:, 5:].float() - mean[:, 3:, 5:])
 
 
 def test_centre_crop_equals_caffes_deploy_input(shared: Path) -> None:
@@ -93,14 +93,14 @@ def test_moved_pictures_are_turned_clockwise_and_zoomed_about_the_crops_centre()
     mean = torch.rand(1, 12, 12, generator=torch.Generator().manual_seed(2)) * 255
     transform = pl.Transform(pl.parse_transform("crop_size: 8 scale: 0.5"), "TEST", mean=mean)
     straight = transform(pictures)
-    assert torch.allclose(transform.moved(pictures), straight, atol=1e-4)
-    assert torch.allclose(transform.moved(pictures, degrees=90), straight.rot90(-1, (2, 3)), atol=1e-3)
-    assert torch.allclose(transform.moved(pictures, degrees=-180), straight.rot90(2, (2, 3)), atol=1e-3)
+    assert torch.allclose(transform.affine(pictures), straight, atol=1e-4)
+    assert torch.allclose(transform.affine(pictures, degrees=90), straight.rot90(-1, (2, 3)), atol=1e-3)
+    assert torch.allclose(transform.affine(pictures, degrees=-180), straight.rot90(2, (2, 3)), atol=1e-3)
     # Three times as near: every third pixel is one of the original, the middle ones of the crop.
-    near = pl.Transform(pl.parse_transform("crop_size: 6 scale: 0.5"), "TEST", mean=mean).moved(pictures, zoom=3)
+    near = pl.Transform(pl.parse_transform("crop_size: 6 scale: 0.5"), "TEST", mean=mean).affine(pictures, zoom=3)
     assert torch.allclose(near[..., 1::3, 1::3], straight[..., 3:5, 3:5], atol=1e-3)
     with pytest.raises(pl.ShapeMismatch, match="does not fit"):
-        transform.moved(pictures[..., :7], degrees=6)
+        transform.affine(pictures[..., :7], degrees=6)
 
 
 def test_mean_file_mean_values_and_scale(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_pictures_that_do_not_fit_are_refused(
 
 def test_a_crop_beside_the_picture_is_refused() -> None:
     with pytest.raises(ShapeMismatch, match="a crop of 9 x 9 at row 3, column 0 leaves pictures of 11 x 13"):
-        pl.Transform(parameter("crop_size: 9"), "TEST").at(pictures(), 3, 0)
+        pl.Transform(parameter("crop_size: 9"), "TEST").crop_at(pictures(), 3, 0)
 
 
 def test_a_missing_mean_file_is_named() -> None:
