@@ -27,15 +27,15 @@ def learning_rate(parameter: SolverParameter, iteration: int, plateaus: int = 0)
     """
     name = parameter.lr_policy
     if name == "plateau":
-        rate = _plateau(parameter, plateaus)
+        lr = _plateau(parameter, plateaus)
     elif name in POLICIES:
         try:
-            rate = POLICIES[name](parameter, iteration)
+            lr = POLICIES[name](parameter, iteration)
         except (OverflowError, ZeroDivisionError) as error:
             raise SolverError(f'lr_policy "{name}" gives no finite rate at iteration {iteration}') from error
     else:
         raise SolverError(f'unknown lr_policy "{name}"; expected one of {", ".join(policy_names())}')
-    return rate * warmup_factor(iteration, parameter.warmup_iter)
+    return lr * warmup_factor(iteration, parameter.warmup_iter)
 
 
 def policy_names() -> list[str]:

@@ -93,9 +93,9 @@ class Solver:
         """Apply the gradients that lie in the parameters, as the sum of ``iter_size`` backward passes."""
         gradients = _gradients(self._trained)
         _scale(gradients, self.parameter.clip_gradients, self.parameter.iter_size)
-        rate = self.lr()
+        lr = self.lr()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         self.optimizer.step()
         self.zero_grad()
         self.iteration += 1

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_share
+from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_decay
 from prototxt_like.optimizers.steps import average, subtract
 
 
@@ -29,10 +29,10 @@ class AdaDelta(CaffeOptimizer):
     def __init__(
         self, params: Iterable[Any], lr: float, *, momentum: float = 0.95, delta: float = 1e-8, **common: Any
     ) -> None:
-        check_share("momentum", momentum)
+        check_decay("momentum", momentum)
         super().__init__(params, lr, momentum=momentum, delta=delta, **common)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Update the mean of g^2, scale the gradient, update the mean of d^2."""
         momentum, delta = group["momentum"], group["delta"]
         squares, updates = self.state_lists(params)
@@ -41,4 +41,4 @@ class AdaDelta(CaffeOptimizer):
         torch._foreach_sqrt_(ratios)
         torch._foreach_mul_(grads, ratios)
         average(updates, torch._foreach_mul(grads, grads), momentum)
-        subtract(params, grads, rate)
+        subtract(params, grads, lr)

@@ -26,14 +26,14 @@ class AdaGrad(CaffeOptimizer):
     def __init__(self, params: Iterable[Any], lr: float, *, delta: float = 1e-8, **common: Any) -> None:
         super().__init__(params, lr, delta=delta, **common)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Sum the squares, then divide by their root."""
         (sums,) = self.state_lists(params)
         torch._foreach_add_(sums, torch._foreach_mul(grads, grads))
         divide_by_root(grads, sums, group["delta"])
-        subtract(params, grads, rate)
+        subtract(params, grads, lr)
 
-    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Update with torch's kernel without its own decay of the rate."""
         (sums,) = self.state_lists(params)
         adagrad(
@@ -43,7 +43,7 @@ class AdaGrad(CaffeOptimizer):
             self.step_counters(params),
             fused=True,
             foreach=False,
-            lr=rate,
+            lr=lr,
             weight_decay=decay,
             lr_decay=0.0,
             eps=group["delta"],

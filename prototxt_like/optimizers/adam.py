@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_share
+from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_decay
 from prototxt_like.optimizers.steps import average, divide_by_root, subtract
 
 
@@ -37,11 +37,11 @@ class Adam(CaffeOptimizer):
         delta: float = 1e-8,
         **common: Any,
     ) -> None:
-        check_share("momentum", momentum)
-        check_share("momentum2", momentum2)
+        check_decay("momentum", momentum)
+        check_decay("momentum2", momentum2)
         super().__init__(params, lr, momentum=momentum, momentum2=momentum2, delta=delta, **common)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Update both means, then divide one by the root of the other."""
         momentum, momentum2, updates = group["momentum"], group["momentum2"], self.updates_of(params)
         means, squares = self.state_lists(params)
@@ -50,9 +50,9 @@ class Adam(CaffeOptimizer):
         correction = math.sqrt(1 - momentum2**updates) / (1 - momentum**updates)
         quotients = [mean.clone() for mean in means]
         divide_by_root(quotients, squares, group["delta"])
-        subtract(params, quotients, rate * correction)
+        subtract(params, quotients, lr * correction)
 
-    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Update with torch's kernel; its eps is Caffe's delta carried over the bias correction."""
         means, squares = self.state_lists(params)
         adam(
@@ -67,7 +67,7 @@ class Adam(CaffeOptimizer):
             amsgrad=False,
             beta1=group["momentum"],
             beta2=group["momentum2"],
-            lr=rate,
+            lr=lr,
             weight_decay=decay,
             eps=group["delta"] / math.sqrt(1 - group["momentum2"] ** self.updates_of(params)),
             maximize=False,
@@ -83,7 +83,7 @@ class AdamW(Adam):
 
     decoupled_weight_decay = True
 
-    def regularize(self, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def regularize(self, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Shrink the weights themselves."""
         if decay:
-            torch._foreach_mul_(params, 1 - rate * decay)
+            torch._foreach_mul_(params, 1 - lr * decay)

@@ -86,7 +86,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
         return loss
 
     def _step_group(self, group: Group, params: list[Tensor]) -> None:
-        rate, decay = group["lr"] * group["lr_mult"], group["weight_decay"] * group["decay_mult"]
+        lr, decay = group["lr"] * group["lr_mult"], group["weight_decay"] * group["decay_mult"]
         grads = [_aligned(p.grad, p) for p in params if p.grad is not None]
         if decay and group["regularization_type"] == "L1":
             torch._foreach_add_(grads, torch._foreach_sign(params), alpha=decay)
@@ -95,28 +95,28 @@ class CaffeOptimizer(torch.optim.Optimizer):
             state = self.state[parameter]
             state["updates"] = state.get("updates", 0) + 1
         if group["fused"]:
-            self.fused_update(group, params, grads, rate, decay)
+            self.fused_update(group, params, grads, lr, decay)
             return
-        self.regularize(params, grads, rate, decay)
-        self.caffe_update(group, params, grads, rate)
+        self.regularize(params, grads, lr, decay)
+        self.caffe_update(group, params, grads, lr)
 
-    def regularize(self, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def regularize(self, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Add L2 decay to the gradients, in place."""
         if decay:
             torch._foreach_add_(grads, params, alpha=decay)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Apply the rule in Caffe's order of operations.
 
         Args:
             group: the options of the rule.
             params: tensors to change in place.
             grads: their gradients with decay; used up.
-            rate: learning rate, `lr_mult` included.
+            lr: learning rate, `lr_mult` included.
         """
         raise NotImplementedError
 
-    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Apply the rule with torch's fused kernel; `decay` is L2 decay that the gradients do not have yet."""
         raise NotImplementedError
 
@@ -170,7 +170,7 @@ def _aligned(gradient: Tensor, parameter: Tensor) -> Tensor:
     return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)
 
 
-def check_share(name: str, value: float) -> None:
+def check_decay(name: str, value: float) -> None:
     """Refuse a momentum or decay of an average that is no part of 1.
 
     Raises:

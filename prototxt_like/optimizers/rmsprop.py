@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_share
+from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_decay
 from prototxt_like.optimizers.steps import average, divide_by_root, subtract
 
 
@@ -27,12 +27,12 @@ class RMSProp(CaffeOptimizer):
     def __init__(
         self, params: Iterable[Any], lr: float, *, rms_decay: float = 0.99, delta: float = 1e-8, **common: Any
     ) -> None:
-        check_share("rms_decay", rms_decay)
+        check_decay("rms_decay", rms_decay)
         super().__init__(params, lr, rms_decay=rms_decay, delta=delta, **common)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Update the mean square, then divide by its root."""
         (squares,) = self.state_lists(params)
         average(squares, torch._foreach_mul(grads, grads), group["rms_decay"])
         divide_by_root(grads, squares, group["delta"])
-        subtract(params, grads, rate)
+        subtract(params, grads, lr)

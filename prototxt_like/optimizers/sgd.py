@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_share
+from prototxt_like.optimizers.base import CaffeOptimizer, Group, check_decay
 
 
 class SGD(CaffeOptimizer):
@@ -27,22 +27,22 @@ class SGD(CaffeOptimizer):
     nesterov: ClassVar[bool] = False
 
     def __init__(self, params: Iterable[Any], lr: float, *, momentum: float = 0.0, **common: Any) -> None:
-        check_share("momentum", momentum)
+        check_decay("momentum", momentum)
         super().__init__(params, lr, momentum=momentum, **common)
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Update v, then subtract it."""
         (velocities,) = self.state_lists(params)
         torch._foreach_mul_(velocities, group["momentum"])
-        torch._foreach_add_(velocities, grads, alpha=rate)
+        torch._foreach_add_(velocities, grads, alpha=lr)
         torch._foreach_sub_(params, velocities)
 
-    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float, decay: float) -> None:
+    def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
         """Update with torch's kernel at rate 1, for which rates inside and outside are the same thing."""
         momentum = group["momentum"]
         if not momentum:  # the kernel would leave v as it is
-            self.regularize(params, grads, rate, decay)
-            self.caffe_update(group, params, grads, rate)
+            self.regularize(params, grads, lr, decay)
+            self.caffe_update(group, params, grads, lr)
             return
         (velocities,) = self.state_lists(params)
         sgd(
@@ -51,8 +51,8 @@ class SGD(CaffeOptimizer):
             list(velocities),
             fused=True,
             foreach=False,
-            grad_scale=torch.tensor(1.0 / rate if rate else math.inf, device=params[0].device),
-            weight_decay=rate * decay,
+            grad_scale=torch.tensor(1.0 / lr if lr else math.inf, device=params[0].device),
+            weight_decay=lr * decay,
             momentum=momentum,
             lr=1.0,
             dampening=0.0,
@@ -69,12 +69,12 @@ class Nesterov(SGD):
 
     nesterov = True
 
-    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], rate: float) -> None:
+    def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
         """Update v, then step back and over."""
         momentum = group["momentum"]
         (velocities,) = self.state_lists(params)
         updates = torch._foreach_mul(velocities, -momentum)
         torch._foreach_mul_(velocities, momentum)
-        torch._foreach_add_(velocities, grads, alpha=rate)
+        torch._foreach_add_(velocities, grads, alpha=lr)
         torch._foreach_add_(updates, velocities, alpha=1 + momentum)
         torch._foreach_sub_(params, updates)

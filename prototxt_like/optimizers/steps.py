@@ -19,7 +19,7 @@ def divide_by_root(values: list[Tensor], squares: list[Tensor], delta: float) ->
     torch._foreach_div_(values, roots)
 
 
-def subtract(params: list[Tensor], values: list[Tensor], rate: float) -> None:
-    """param -= rate * value, in place, rounded after each operation as in Caffe."""
-    torch._foreach_mul_(values, rate)
+def subtract(params: list[Tensor], values: list[Tensor], lr: float) -> None:
+    """param -= lr * value, in place, rounded after each operation as in Caffe."""
+    torch._foreach_mul_(values, lr)
     torch._foreach_sub_(params, values)
