@@ -68,7 +68,7 @@ class Classifier:
                 if blob.shape != weights[key].shape:
                     raise ModelError(f"{key}: found {tuple(weights[key].shape)}, expected {tuple(blob.shape)}")
                 blob.copy_(weights[key])
-        self.net = pl.merge_batch_norm(self.whole_net)
+        self.net = pl.fold_batch_norm(self.whole_net)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb.errors import DataSetError
-from prototxt_like.nearest import nearest
+from prototxt_like.nearest import closest_match
 
 FORMAT = "fer-lmdb data set 1"
 FILE_NAME = "manifest.json"
@@ -89,7 +89,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = Path(folder) / FILE_NAME
     if not path.is_file():
-        beside = nearest(Path(folder).name, (file.parent.name for file in Path(folder).parent.glob(f"*/{FILE_NAME}")))
+        beside = closest_match(
+            Path(folder).name, (file.parent.name for file in Path(folder).parent.glob(f"*/{FILE_NAME}"))
+        )
         hint = f'did you mean "{Path(folder).parent / beside}"?' if beside else "make one with: fer-lmdb build"
         raise DataSetError(f"{folder} is no data set (it has no {FILE_NAME}); {hint}")
     try:

@@ -124,7 +124,9 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     wishes.work_into(options, solver, layer.transform_param, epoch_iterations)
     wishes.set_length(solver, options, epoch_iterations)
     solver.random_seed = options.seed
-    return Recipe(options, pl.zoo.set_classes(net, classes), pl.zoo.set_classes(deploy, classes), solver, epoch_size)
+    return Recipe(
+        options, pl.zoo.set_num_classes(net, classes), pl.zoo.set_num_classes(deploy, classes), solver, epoch_size
+    )
 
 
 def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.SolverParameter]:

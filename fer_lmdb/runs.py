@@ -31,7 +31,7 @@ from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
 from fer_lmdb.whole import append_whole, replaced, write_whole
-from prototxt_like.nearest import nearest
+from prototxt_like.nearest import closest_match
 
 RUNS = Path("runs")
 TAUGHT = "taught.safetensors"
@@ -108,7 +108,7 @@ class RunFolder:
             _check_objects(config, "options", "data")
             _check_objects(config.get("data", {}), "counts", "sha256")
         except FileNotFoundError:
-            beside = nearest(self.name, (file.parent.name for file in self.path.parent.glob("*/run.json")))
+            beside = closest_match(self.name, (file.parent.name for file in self.path.parent.glob("*/run.json")))
             meant = (
                 f'did you mean "{self.path.parent / beside}"' if beside else "is it a folder written by fer-lmdb train"
             )

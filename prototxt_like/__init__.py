@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prototxt_like import zoo as zoo
     from prototxt_like.blob import array_to_blob as array_to_blob
     from prototxt_like.blob import blob_to_array as blob_to_array
-    from prototxt_like.drawing import draw as draw
+    from prototxt_like.drawing import draw_net as draw_net
     from prototxt_like.errors import FileError as FileError
     from prototxt_like.errors import NetError as NetError
     from prototxt_like.errors import ParseError as ParseError
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from prototxt_like.files import write_binary as write_binary
     from prototxt_like.files import write_mean as write_mean
     from prototxt_like.files import write_text as write_text
-    from prototxt_like.merge import merge_batch_norm as merge_batch_norm
+    from prototxt_like.merge import fold_batch_norm as fold_batch_norm
     from prototxt_like.net import Net as Net
     from prototxt_like.policies import learning_rate as learning_rate
     from prototxt_like.pure import extensions as extensions
     from prototxt_like.pure import is_pure_caffe as is_pure_caffe
-    from prototxt_like.pure import to_pure_caffe as to_pure_caffe
+    from prototxt_like.pure import strip_extensions as strip_extensions
     from prototxt_like.schema.caffe_schema_pb2 import BlobProto as BlobProto
     from prototxt_like.schema.caffe_schema_pb2 import Datum as Datum
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter as LayerParameter
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from prototxt_like.snapshots import restore_snapshot as restore_snapshot
     from prototxt_like.snapshots import write_snapshot as write_snapshot
     from prototxt_like.solver import Solver as Solver
-    from prototxt_like.summarize import LayerRow as LayerRow
+    from prototxt_like.summarize import LayerSummary as LayerSummary
     from prototxt_like.summarize import summary as summary
     from prototxt_like.transform import Transform as Transform
     from prototxt_like.weights import LoadReport as LoadReport
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 # Where each public name lives.
 _HOMES = {
     "blob": ["array_to_blob", "blob_to_array"],
-    "drawing": ["draw"],
+    "drawing": ["draw_net"],
     "errors": [
         "FileError",
         "NetError",
@@ -86,7 +86,7 @@ _HOMES = {
         "write_mean",
         "write_text",
     ],
-    "merge": ["merge_batch_norm"],
+    "merge": ["fold_batch_norm"],
     "net": ["Net"],
     "schema.caffe_schema_pb2": [
         "BlobProto",
@@ -99,10 +99,10 @@ _HOMES = {
         "TransformationParameter",
     ],
     "policies": ["learning_rate"],
-    "pure": ["extensions", "is_pure_caffe", "to_pure_caffe"],
+    "pure": ["extensions", "is_pure_caffe", "strip_extensions"],
     "snapshots": ["restore_snapshot", "write_snapshot"],
     "solver": ["Solver"],
-    "summarize": ["LayerRow", "summary"],
+    "summarize": ["LayerSummary", "summary"],
     "transform": ["Transform"],
     "weights": ["LoadReport", "load_weights", "save_weights", "to_proto"],
 }

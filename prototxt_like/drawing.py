@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from prototxt_like.inputs import DATA_TYPES
-from prototxt_like.summarize import LayerRow
+from prototxt_like.summarize import LayerSummary
 
 LINE = 16  # height of a line of text, in pixels
 CHARACTER = 6.9  # mean width of a character of 12 px
@@ -24,7 +24,7 @@ _STYLE = (
     ".box{stroke:#57606a;stroke-width:1}.edge{fill:none;stroke:#57606a;stroke-width:1.2}"
 )
 #: Fill colours by what a layer does.
-_COLOURS = {"input": "#ddf4ff", "learned": "#fff1c2", "pooling": "#e7dcff", "loss": "#ffd8d3", "other": "#f2f4f6"}
+_COLORS = {"input": "#ddf4ff", "learned": "#fff1c2", "pooling": "#e7dcff", "loss": "#ffd8d3", "other": "#f2f4f6"}
 _POOLING = frozenset({"Pooling", "SPP"})
 
 
@@ -32,7 +32,7 @@ _POOLING = frozenset({"Pooling", "SPP"})
 class _Box:
     """A layer with the in-place layers behind it, or (without rows) a bend of a long arrow."""
 
-    rows: list[LayerRow] = field(default_factory=list)
+    rows: list[LayerSummary] = field(default_factory=list)
     sources: list[int] = field(default_factory=list)  # the boxes that make the bottoms
     rank: int = 0
     height: float = 0.0
@@ -50,7 +50,7 @@ class _Box:
         return max(map(len, self.lines), default=0) * CHARACTER + 20 if self.rows else 4
 
 
-def draw(rows: Iterable[LayerRow]) -> str:
+def draw_net(rows: Iterable[LayerSummary]) -> str:
     """Draw a net.
 
     Args:
@@ -80,7 +80,7 @@ def draw(rows: Iterable[LayerRow]) -> str:
     )
 
 
-def _group(rows: Iterable[LayerRow]) -> list[_Box]:
+def _group(rows: Iterable[LayerSummary]) -> list[_Box]:
     """One box for each layer that makes a new blob; in-place layers join the box of theirs."""
     boxes: list[_Box] = []
     makers: dict[str, int] = {}
@@ -115,18 +115,18 @@ def _order(boxes: list[_Box], ways: list[list[int]]) -> list[list[int]]:
     ranks: list[list[int]] = [[] for _ in range(max(box.rank for box in boxes) + 1)]
     for number, box in enumerate(boxes):
         ranks[box.rank].append(number)
-    above, below = _neighbours(boxes, ways)
+    above, below = _neighbors(boxes, ways)
     place = {number: float(index) for rank in ranks for index, number in enumerate(rank)}
     for sweep in range(SWEEPS):
-        neighbours = above if sweep % 2 == 0 else below
+        neighbors = above if sweep % 2 == 0 else below
         for rank in ranks if sweep % 2 == 0 else reversed(ranks):
-            wanted = {number: _mean([place[other] for other in neighbours[number]], place[number]) for number in rank}
+            wanted = {number: _mean([place[other] for other in neighbors[number]], place[number]) for number in rank}
             rank.sort(key=wanted.__getitem__)
             place.update({number: float(index) for index, number in enumerate(rank)})
     return ranks
 
 
-def _neighbours(boxes: list[_Box], ways: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
+def _neighbors(boxes: list[_Box], ways: list[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
     above: list[list[int]] = [[] for _ in boxes]
     below: list[list[int]] = [[] for _ in boxes]
     for way in ways:
@@ -149,11 +149,11 @@ def _place(ranks: list[list[int]], ways: list[list[int]], boxes: list[_Box]) -> 
             boxes[number].y = y + (tallest - boxes[number].height) / 2
         y += tallest + GAP_Y
         _spread(boxes, rank, [0.0] * len(rank))
-    above, below = _neighbours(boxes, ways)
+    above, below = _neighbors(boxes, ways)
     for sweep in range(SWEEPS):
-        neighbours = above if sweep % 2 == 0 else below
+        neighbors = above if sweep % 2 == 0 else below
         for rank in ranks if sweep % 2 == 0 else reversed(ranks):
-            wanted = [_mean([boxes[other].x for other in neighbours[number]], boxes[number].x) for number in rank]
+            wanted = [_mean([boxes[other].x for other in neighbors[number]], boxes[number].x) for number in rank]
             _spread(boxes, rank, wanted)
     left = min(box.x - box.width / 2 for box in boxes)
     for box in boxes:
@@ -202,11 +202,11 @@ def _box(box: _Box) -> str:
         texts += f'<text{style} x="{box.x:.1f}" y="{baseline:.1f}" text-anchor="middle">{escape(line)}</text>'
     return (
         f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" rx="5" '
-        f'fill="{_COLOURS[_kind(box.rows[0])]}"/>{texts}'
+        f'fill="{_COLORS[_kind(box.rows[0])]}"/>{texts}'
     )
 
 
-def _shapes(row: LayerRow) -> str:
+def _shapes(row: LayerSummary) -> str:
     """The shapes of a layer's tops without the batch; with their names where there are several."""
     shapes = [" × ".join(map(str, shape[1:])) or "1" for shape in row.top_shapes]
     if len(shapes) == 1:
@@ -214,7 +214,7 @@ def _shapes(row: LayerRow) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in zip(row.tops, shapes, strict=False))
 
 
-def _kind(row: LayerRow) -> str:
+def _kind(row: LayerSummary) -> str:
     if row.type == "Input" or row.type in DATA_TYPES:
         return "input"
     if row.type.endswith("Loss"):

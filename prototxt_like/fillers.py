@@ -98,8 +98,8 @@ def _bilinear(tensor: Tensor, filler: FillerParameter) -> None:
         raise NetError(f"the bilinear filler needs a square 4-axis blob, not {tuple(tensor.shape)}")
     side = tensor.shape[3]
     factor = math.ceil(side / 2)
-    centre = (side - 1) / (2.0 * factor)
-    line = 1 - (torch.arange(side, dtype=torch.float32, device=tensor.device) / factor - centre).abs()
+    center = (side - 1) / (2.0 * factor)
+    line = 1 - (torch.arange(side, dtype=torch.float32, device=tensor.device) / factor - center).abs()
     tensor.copy_(torch.outer(line, line).expand_as(tensor))
 
 

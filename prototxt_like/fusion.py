@@ -10,7 +10,7 @@ from prototxt_like.layers.scale import Scale
 from prototxt_like.wiring import Step
 
 
-def fuse(steps: Sequence[Step], layers: Mapping[str, Layer]) -> list[Step]:
+def fuse_batch_norm_scale(steps: Sequence[Step], layers: Mapping[str, Layer]) -> list[Step]:
     """Let every BatchNorm run the Scale behind it in its own pass.
 
     Caffe's normalisation is two layers, torch's is one: together they read and write a blob once, and the gradient

@@ -56,9 +56,9 @@ def _declared(layer: LayerParameter, index: int, weights: NetParameter | None, n
     if index == 1:
         return (batch,)
     if index == 0:
-        picture = _picture_shape(layer, weights, net)
-        if picture is not None:
-            return (batch, *picture)
+        image = _image_shape(layer, weights, net)
+        if image is not None:
+            return (batch, *image)
     raise NetError(
         f'the shape of "{layer.top[index]}" is unknown: layer "{layer.name}" ({layer.type}) does not say it; '
         f'pass it: input_shapes={{"{layer.top[index]}": (batch, channels, height, width)}}'
@@ -88,18 +88,18 @@ def _batch_size(layer: LayerParameter) -> int:
     return message.batch_size or 1
 
 
-def _picture_shape(layer: LayerParameter, weights: NetParameter | None, net: NetParameter) -> Shape | None:
+def _image_shape(layer: LayerParameter, weights: NetParameter | None, net: NetParameter) -> Shape | None:
     if layer.type == "MemoryData":
         sizes = layer.memory_data_param
         return (sizes.channels, sizes.height, sizes.width)
-    size = _picture_size(layer)
+    size = _image_size(layer)
     channels = _channels(layer, weights, net)
     if size is None or channels is None:
         return None
     return (channels, *size)
 
 
-def _picture_size(layer: LayerParameter) -> tuple[int, int] | None:
+def _image_size(layer: LayerParameter) -> tuple[int, int] | None:
     transform = layer.transform_param
     if transform.crop_size:
         return (transform.crop_size, transform.crop_size)

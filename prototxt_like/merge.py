@@ -19,7 +19,7 @@ from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, 
 LINEAR = frozenset({"Convolution", "InnerProduct"})
 
 
-class Merge(NamedTuple):
+class FoldPlan(NamedTuple):
     """A linear layer and what follows it: positions in the net's list of layers; -1 = no Scale."""
 
     linear: int
@@ -27,7 +27,7 @@ class Merge(NamedTuple):
     scale: int
 
 
-def merge_batch_norm(net: Net) -> Net:
+def fold_batch_norm(net: Net) -> Net:
     """A net that computes the same in TEST, without the BatchNorm and Scale layers that can be spared.
 
     In TEST a BatchNorm multiplies every channel with one number and adds another, and so does a Scale; the filters
@@ -47,38 +47,38 @@ def merge_batch_norm(net: Net) -> Net:
     """
     if net.phase != "TEST":
         raise NetError(f'net "{net.name}" was built for phase {net.phase}; layers are merged for use, in phase TEST')
-    merges = list(_merges(net))
-    if not merges:
+    plans = list(_fold_plans(net))
+    if not plans:
         return net
-    shorter = _shorter(net.proto, merges)
-    merged = Net(shorter, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
-    _take_over_modes(merged, net, merges)
-    merged.to(next(iter(net.params.values()))[0].device)
+    shorter = _shorter(net.proto, plans)
+    folded = Net(shorter, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
+    _take_over_modes(folded, net, plans)
+    folded.to(next(iter(net.params.values()))[0].device)
     layers = net.proto.layer
-    own, theirs = merged.params, net.params
+    own, theirs = folded.params, net.params
     with torch.no_grad():
         for name, blobs in own.items():
             for blob, source in zip(blobs, theirs[name], strict=False):  # a linear layer may have got a bias
                 blob.copy_(source)
-        for merge in merges:
-            factor, summand = _factor_and_summand(net, merge)
-            filters, bias = own[layers[merge.linear].name]
-            had_bias = len(theirs[layers[merge.linear].name]) == 2
+        for plan in plans:
+            factor, summand = _factor_and_summand(net, plan)
+            filters, bias = own[layers[plan.linear].name]
+            had_bias = len(theirs[layers[plan.linear].name]) == 2
             bias.copy_((bias.double() * factor if had_bias else 0) + summand)
             filters.copy_(filters.double() * factor.reshape(-1, *(1,) * (filters.dim() - 1)))
-    return merged
+    return folded
 
 
-def _take_over_modes(merged: Net, net: Net, merges: list[Merge]) -> None:
+def _take_over_modes(folded: Net, net: Net, plans: list[FoldPlan]) -> None:
     """A layer with ``phase: TRAIN`` is built for training; in ``net`` it may be so no longer."""
     layers = net.proto.layer
-    gone = {layers[index].name for merge in merges for index in (merge.norm, merge.scale) if index >= 0}
+    gone = {layers[index].name for plan in plans for index in (plan.norm, plan.scale) if index >= 0}
     left = [layer for layer in net.caffe_layers if layer.name not in gone or not layer.blob_names]
-    for layer, source in zip(merged.caffe_layers, left, strict=True):
+    for layer, source in zip(folded.caffe_layers, left, strict=True):
         layer.train(layer.training and source.training)
 
 
-def _merges(net: Net) -> Iterator[Merge]:
+def _fold_plans(net: Net) -> Iterator[FoldPlan]:
     layers = net.proto.layer
     readers = _readers(net)
     for index, layer in enumerate(layers):
@@ -86,7 +86,7 @@ def _merges(net: Net) -> Iterator[Merge]:
         if not _is_linear(layer) or norm is None or not _is_norm(layers[norm]):
             continue
         scale = _only(readers[norm])
-        yield Merge(index, norm, scale if scale is not None and _is_scale(net, layers[scale]) else -1)
+        yield FoldPlan(index, norm, scale if scale is not None and _is_scale(net, layers[scale]) else -1)
 
 
 def _readers(net: Net) -> dict[int, list[int]]:
@@ -110,7 +110,7 @@ def _is_linear(layer: LayerParameter) -> bool:
     if layer.type not in LINEAR or any(spec.name for spec in layer.param):
         return False
     transposed = layer.type == "InnerProduct" and layer.inner_product_param.transpose
-    return _options(layer).axis == 1 and not transposed
+    return _layer_param(layer).axis == 1 and not transposed
 
 
 def _is_norm(layer: LayerParameter) -> bool:
@@ -127,10 +127,10 @@ def _is_scale(net: Net, layer: LayerParameter) -> bool:
     return scale.blob_axis == 1 and len(scale.blob_shape) == 1
 
 
-def _shorter(message: NetParameter, merges: list[Merge]) -> NetParameter:
+def _shorter(message: NetParameter, plans: list[FoldPlan]) -> NetParameter:
     """The net without the merged layers; the linear layers make their tops."""
-    gone = {index for merge in merges for index in (merge.norm, merge.scale)}
-    tops = {merge.linear: message.layer[max(merge.norm, merge.scale)].top[0] for merge in merges}
+    gone = {index for plan in plans for index in (plan.norm, plan.scale)}
+    tops = {plan.linear: message.layer[max(plan.norm, plan.scale)].top[0] for plan in plans}
     shorter = NetParameter()
     shorter.CopyFrom(message)
     shorter.ClearField("layer")
@@ -141,23 +141,23 @@ def _shorter(message: NetParameter, merges: list[Merge]) -> NetParameter:
         written.CopyFrom(layer)
         if index in tops:
             written.top[:] = [tops[index]]
-            _options(written).bias_term = True
+            _layer_param(written).bias_term = True
     return shorter
 
 
-def _options(layer: LayerParameter) -> Any:
+def _layer_param(layer: LayerParameter) -> Any:
     return layer.inner_product_param if layer.type == "InnerProduct" else layer.convolution_param
 
 
-def _factor_and_summand(net: Net, merge: Merge) -> tuple[Tensor, Tensor]:
+def _factor_and_summand(net: Net, plan: FoldPlan) -> tuple[Tensor, Tensor]:
     """What BatchNorm and Scale do to a channel: (C,) each, in double precision."""
     layers = net.proto.layer
-    mean, variance, count = (blob.double() for blob in net.params[layers[merge.norm].name])
+    mean, variance, count = (blob.double() for blob in net.params[layers[plan.norm].name])
     divisor = torch.where(count == 0, 0.0, 1 / count)
-    factor = (variance * divisor + layers[merge.norm].batch_norm_param.eps).rsqrt()
+    factor = (variance * divisor + layers[plan.norm].batch_norm_param.eps).rsqrt()
     summand = -mean * divisor * factor
-    if merge.scale < 0:
+    if plan.scale < 0:
         return factor, summand
-    scale = next(own for own in net.caffe_layers if own.name == layers[merge.scale].name and isinstance(own, Scale))
+    scale = next(own for own in net.caffe_layers if own.name == layers[plan.scale].name and isinstance(own, Scale))
     factor, summand = factor * scale.factor.double(), summand * scale.factor.double()
     return factor, summand + scale.bias.double() if scale.bias_term else summand

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from prototxt_like import limits
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.files import read_net
-from prototxt_like.fusion import fuse
+from prototxt_like.fusion import fuse_batch_norm_scale
 from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
 from prototxt_like.layers.base import format_shape
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.reshaping import ReshapeCheck
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
-from prototxt_like.state import filter_net, state_of
+from prototxt_like.state import filter_net, make_net_state
 from prototxt_like.upgrade import upgraded
 from prototxt_like.wiring import Step, build_graph
 
@@ -72,7 +72,7 @@ class Net(nn.Module):
     ) -> None:
         super().__init__()
         message = _message(net)
-        self.proto: NetParameter = filter_net(message, state_of(message, phase, level, stages))
+        self.proto: NetParameter = filter_net(message, make_net_state(message, phase, level, stages))
         self.name: str = message.name
         self.max_values = max_values
         self.phase = phase
@@ -91,7 +91,7 @@ class Net(nn.Module):
         self.loss_weights: dict[str, float] = graph.loss_weights
         self.outputs: list[str] = graph.outputs
         self._steps: list[Step] = graph.steps
-        self._fused_steps: list[Step] = fuse(graph.steps, graph.layers)
+        self._fused_steps: list[Step] = fuse_batch_norm_scale(graph.steps, graph.layers)
         self._slots: dict[str, int] = graph.slots
         self._required = graph.required
         self._learnable_params = graph.learnable_params

@@ -36,7 +36,7 @@ def extensions(message: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def to_pure_caffe(net: NetParameter) -> NetParameter:
+def strip_extensions(net: NetParameter) -> NetParameter:
     """A copy of a TEST net without the layers that only this package knows, and without the rules of phase.
 
     Such layers do nothing in TEST, so the net computes the same.

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from prototxt_like.errors import NetError
 from prototxt_like.nearest import did_you_mean
-from prototxt_like.schema.caffe_schema_pb2 import NetParameter, NetState, Phase
+from prototxt_like.schema import caffe_schema_pb2
+from prototxt_like.schema.caffe_schema_pb2 import NetParameter, Phase
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetStateRule
 
 
 @dataclass(frozen=True)
-class State:
+class NetState:
     """What a net is built for.
 
     Args:
@@ -32,26 +33,27 @@ class State:
         if self.phase not in dict(Phase.items()):
             raise NetError(f'unknown phase "{self.phase}"{did_you_mean(str(self.phase), Phase.keys())}')
 
-    def meets(self, rule: NetStateRule) -> bool:
-        """Whether everything that the rule sets holds.
 
-        Source: BVLC/caffe src/caffe/net.cpp, Net::StateMeetsRule
-        """
-        return (
-            (not rule.HasField("phase") or Phase.Name(rule.phase) == self.phase)
-            and (not rule.HasField("min_level") or self.level >= rule.min_level)
-            and (not rule.HasField("max_level") or self.level <= rule.max_level)
-            and all(stage in self.stages for stage in rule.stage)
-            and not any(stage in self.stages for stage in rule.not_stage)
-        )
+def state_meets_rule(state: NetState, rule: NetStateRule) -> bool:
+    """Whether everything that the rule sets holds.
+
+    Source: BVLC/caffe src/caffe/net.cpp, Net::StateMeetsRule
+    """
+    return (
+        (not rule.HasField("phase") or Phase.Name(rule.phase) == state.phase)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and all(stage in state.stages for stage in rule.stage)
+        and not any(stage in state.stages for stage in rule.not_stage)
+    )
 
 
-def state_of(net: NetParameter, phase: str, level: int | None = None, stages: Sequence[str] = ()) -> State:
+def make_net_state(net: NetParameter, phase: str, level: int | None = None, stages: Sequence[str] = ()) -> NetState:
     """The wanted state, with the stages and (where none is wanted) the level that the net itself names."""
-    return State(phase, net.state.level if level is None else level, frozenset([*net.state.stage, *stages]))
+    return NetState(phase, net.state.level if level is None else level, frozenset([*net.state.stage, *stages]))
 
 
-def filter_net(net: NetParameter, state: State) -> NetParameter:
+def filter_net(net: NetParameter, state: NetState) -> NetParameter:
     """A copy of the net with the layers of one state.
 
     Raises:
@@ -61,11 +63,11 @@ def filter_net(net: NetParameter, state: State) -> NetParameter:
     filtered.CopyFrom(net)
     filtered.ClearField("layer")
     filtered.layer.extend(layer for layer in net.layer if is_included(layer, state))
-    filtered.state.CopyFrom(NetState(phase=state.phase, level=state.level, stage=sorted(state.stages)))
+    filtered.state.CopyFrom(caffe_schema_pb2.NetState(phase=state.phase, level=state.level, stage=sorted(state.stages)))
     return filtered
 
 
-def is_included(layer: LayerParameter, state: State) -> bool:
+def is_included(layer: LayerParameter, state: NetState) -> bool:
     """Whether a layer is in the net of this state.
 
     Raises:
@@ -74,5 +76,5 @@ def is_included(layer: LayerParameter, state: State) -> bool:
     if layer.include and layer.exclude:
         raise NetError(f'layer "{layer.name}" has both include and exclude rules; keep one kind')
     if layer.include:
-        return any(state.meets(rule) for rule in layer.include)
-    return not any(state.meets(rule) for rule in layer.exclude)
+        return any(state_meets_rule(state, rule) for rule in layer.include)
+    return not any(state_meets_rule(state, rule) for rule in layer.exclude)

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class LayerRow:
+class LayerSummary:
     """One layer of a net; its figures are those of one picture.
 
     Args:
@@ -43,7 +43,7 @@ class LayerRow:
     memory: int
 
 
-def summary(net: Net) -> list[LayerRow]:
+def summary(net: Net) -> list[LayerSummary]:
     """The layers of a net in the order in which they run, the inputs first among them.
 
     Only shapes are looked at: ``with torch.device("meta"): net = pl.Net(...)`` builds any net without its memory.
@@ -59,17 +59,17 @@ def summary(net: Net) -> list[LayerRow]:
     ]
 
 
-def _input_row(net: Net, message: LayerParameter) -> LayerRow:
+def _input_row(net: Net, message: LayerParameter) -> LayerSummary:
     shapes = [net.input_shapes[top] for top in message.top]
     memory = BYTES * sum(_of_one(shape) for shape in shapes)
-    return LayerRow(message.name, message.type, (), tuple(message.top), tuple(shapes), 0, 0, 0, memory)
+    return LayerSummary(message.name, message.type, (), tuple(message.top), tuple(shapes), 0, 0, 0, memory)
 
 
-def _layer_row(message: LayerParameter, layer: Layer, counted: set[int]) -> LayerRow:
+def _layer_row(message: LayerParameter, layer: Layer, counted: set[int]) -> LayerSummary:
     in_place = set(message.bottom) & set(message.top)
     own = [blob for blob in layer.blobs if blob._base is None and id(blob) not in counted]
     counted.update(id(blob) for blob in own)
-    return LayerRow(
+    return LayerSummary(
         name=message.name,
         type=message.type,
         bottoms=tuple(message.bottom),

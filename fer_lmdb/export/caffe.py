@@ -24,7 +24,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
         ModelError: the net needs more than Caffe has.
     """
     net = model.classifier().whole_net
-    deploy = pl.to_pure_caffe(net.proto)
+    deploy = pl.strip_extensions(net.proto)
     beyond = pl.extensions(deploy)
     if beyond:
         raise ModelError(

@@ -73,7 +73,7 @@ def draw_net(path: Path) -> str:
         net = build_shapes(message, "TEST")
     except NetError:
         net = build_shapes(message, "TRAIN")
-    return pl.draw(pl.summary(net))
+    return pl.draw_net(pl.summary(net))
 
 
 def draw_mean(mean: NDArray[np.float32]) -> NDArray[np.uint8]:

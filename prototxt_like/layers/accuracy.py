@@ -62,13 +62,13 @@ class Accuracy(Layer):
         true_scores = flat_scores.gather(1, index[:, None])
         better = (~(flat_scores < true_scores)).sum(1) - 1  # the true class itself is not below itself
         right = ((better < self.top_k) & valid).float()
-        share = right.sum() / valid.sum().clamp(min=1)
+        accuracy = right.sum() / valid.sum().clamp(min=1)
         if self.top_count == 1:
-            return share
+            return accuracy
         zeros = right.new_zeros(classes)
         right_per_class = zeros.scatter_add(0, index, right)
         count_per_class = zeros.scatter_add(0, index, valid.float())
-        return share, right_per_class / count_per_class.clamp(min=1)
+        return accuracy, right_per_class / count_per_class.clamp(min=1)
 
     def _reject_nan(self, scores: Tensor) -> None:
         if torch.compiler.is_compiling() or scores.device.type != "cpu":

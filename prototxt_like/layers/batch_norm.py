@@ -57,10 +57,10 @@ class BatchNorm(Layer):
         """Normalise the channels (axis 1), and run a Scale layer of theirs in the same pass."""
         use_global_stats = not self.training if self.use_global_stats is None else self.use_global_stats
         if use_global_stats:
-            return self._normalise(x, scale, *self._mean_and_variance(), by_batch=False)
+            return self._normalize(x, scale, *self._mean_and_variance(), by_batch=False)
         return self._by_batch(x, scale)
 
-    def _normalise(self, x: Tensor, scale: Scale | None, mean: Tensor, variance: Tensor, *, by_batch: bool) -> Tensor:
+    def _normalize(self, x: Tensor, scale: Scale | None, mean: Tensor, variance: Tensor, *, by_batch: bool) -> Tensor:
         factor = None if scale is None else scale.factor
         bias = scale.bias if scale is not None and scale.bias_term else None
         # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance behind.
@@ -79,7 +79,7 @@ class BatchNorm(Layer):
             self._add_to_sums(x.detach().flatten(), torch.zeros_like(self.variance_sum))
             return x * 0 if scale is None else scale(x * 0)
         mean, variance = torch.zeros_like(self.mean_sum), torch.zeros_like(self.variance_sum)
-        top = self._normalise(x, scale, mean, variance, by_batch=True)
+        top = self._normalize(x, scale, mean, variance, by_batch=True)
         self._add_to_sums(mean, variance)
         return top
 

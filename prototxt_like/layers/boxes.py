@@ -24,9 +24,9 @@ def decode(codes: Tensor, priors: Tensor, variances: Tensor | None, code_type: s
     size = priors[:, 2:] - priors[:, :2]
     if code_type == "CORNER_SIZE":
         return priors + scaled * torch.cat([size, size], -1)
-    centre = (priors[:, :2] + priors[:, 2:]) / 2 + scaled[..., :2] * size
+    center = (priors[:, :2] + priors[:, 2:]) / 2 + scaled[..., :2] * size
     half = torch.exp(scaled[..., 2:]) * size / 2
-    return torch.cat([centre - half, centre + half], -1)
+    return torch.cat([center - half, center + half], -1)
 
 
 def overlaps(box: Tensor, others: Tensor) -> Tensor:

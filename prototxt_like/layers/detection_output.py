@@ -81,7 +81,7 @@ class DetectionOutput(Layer):
                 )
 
     @torch.no_grad()
-    def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, picture: Tensor | None = None) -> Tensor:
+    def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, image: Tensor | None = None) -> Tensor:
         """List the detections."""
         number = offsets.shape[0]
         boxes_of, variances = upcast(priors).reshape(2, -1, 4)
@@ -89,7 +89,7 @@ class DetectionOutput(Layer):
         codes = upcast(offsets).reshape(number, self.priors, -1, 4).transpose(1, 2)
         boxes = decode(codes, boxes_of, None if self.variance_in_target else variances, self.code_type)
         by_class = upcast(scores).reshape(number, self.priors, self.classes).transpose(1, 2)
-        rows = [self._detect(image, boxes[image], by_class[image]) for image in range(number)]
+        rows = [self._detect(index, boxes[index], by_class[index]) for index in range(number)]
         top = torch.cat(rows)
         if not len(top):
             top = boxes.new_full((number, 7), -1.0)

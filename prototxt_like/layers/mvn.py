@@ -43,12 +43,12 @@ class MVN(Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise; fewer than 4 axes get axes of size 1."""
-        picture = upcast(x.reshape(*x.shape, *(1,) * self.missing_axes))
-        centred = picture - picture.mean(self.axes, keepdim=True)
+        image = upcast(x.reshape(*x.shape, *(1,) * self.missing_axes))
+        centered = image - image.mean(self.axes, keepdim=True)
         if not self.normalize_variance:
-            return centred.to(x.dtype)
-        variance = (centred * centred).mean(self.axes, keepdim=True)
+            return centered.to(x.dtype)
+        variance = (centered * centered).mean(self.axes, keepdim=True)
         divisor = variance.detach().sqrt() + self.eps
         # Worth 0; its gradient is what the divisor's would be if its square were the variance.
         slope = (variance - variance.detach()) / (2 * divisor * divisor)
-        return (centred / divisor * (1 - slope)).to(x.dtype)
+        return (centered / divisor * (1 - slope)).to(x.dtype)

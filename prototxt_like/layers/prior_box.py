@@ -41,7 +41,7 @@ class PriorBox(Layer):
                 self.fail_shape(f"{what} must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.box_sizes = self._box_sizes(options)
         self.variances = self._variances(list(options.variance))
-        self.picture = self._pair(options, "img", "img_size")
+        self.image_size = self._pair(options, "img", "img_size")
         self.step = self._pair(options, "step", "step")
         self.offset: float = options.offset
         self.clip: bool = options.clip
@@ -98,19 +98,19 @@ class PriorBox(Layer):
             self.fail(f"the values of {single} or {names[0]}/{names[1]} must be positive")
         return values[0], values[1]
 
-    def forward(self, features: Tensor, picture: Tensor) -> Tensor:
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
         """The boxes; only the sizes of the bottoms matter."""
         height, width = features.shape[2], features.shape[3]
-        picture_height, picture_width = self.picture or (picture.shape[2], picture.shape[3])
-        step_y, step_x = self.step or (picture_height / height, picture_width / width)
+        image_height, image_width = self.image_size or (image.shape[2], image.shape[3])
+        step_y, step_x = self.step or (image_height / height, image_width / width)
         device, exact = features.device, torch.float32
         x = (torch.arange(width, device=device, dtype=exact) + self.offset) * step_x
         y = (torch.arange(height, device=device, dtype=exact) + self.offset) * step_y
         sizes = torch.tensor(self.box_sizes, device=device, dtype=exact)  # (boxes, 2): width, height
-        centre = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)  # (H, W, 2)
+        center = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], -1)  # (H, W, 2)
         # (H, W, 1, 2) and (boxes, 2) -> (H, W, boxes, 4)
-        corners = torch.cat([centre[:, :, None] - sizes / 2, centre[:, :, None] + sizes / 2], -1)
-        boxes = corners / torch.tensor([picture_width, picture_height] * 2, device=device, dtype=exact)
+        corners = torch.cat([center[:, :, None] - sizes / 2, center[:, :, None] + sizes / 2], -1)
+        boxes = corners / torch.tensor([image_width, image_height] * 2, device=device, dtype=exact)
         boxes = (boxes.clamp(0, 1) if self.clip else boxes).reshape(-1)
         variances = torch.tensor(self.variances, device=device, dtype=exact).repeat(boxes.numel() // 4)
         return torch.stack([boxes, variances]).unsqueeze(0)

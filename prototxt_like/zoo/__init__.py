@@ -41,10 +41,10 @@ def load(name: str, classes: int = 7, form: str = "train_val") -> NetParameter:
     Raises:
         FileError: no such net or form.
     """
-    return set_classes(read_net(path(name) / f"{form}.prototxt"), classes)
+    return set_num_classes(read_net(path(name) / f"{form}.prototxt"), classes)
 
 
-def set_classes(net: NetParameter, classes: int) -> NetParameter:
+def set_num_classes(net: NetParameter, classes: int) -> NetParameter:
     """A copy of a net that tells that many classes apart.
 
     Every InnerProduct that feeds a Softmax, a loss or an Accuracy is a classifier; a net without any of these has
@@ -63,7 +63,7 @@ def set_classes(net: NetParameter, classes: int) -> NetParameter:
 
 
 def classifiers(net: NetParameter) -> list[LayerParameter]:
-    """The layers of a net whose outputs are the classes, as `set_classes` finds them.
+    """The layers of a net whose outputs are the classes, as `set_num_classes` finds them.
 
     Raises:
         NetError: no InnerProduct layer.

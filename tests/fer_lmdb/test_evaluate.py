@@ -207,7 +207,7 @@ def test_votes_add_the_protocols_with_their_n(trained, voted_data, tmp_path):
     from dataclasses import replace
 
     eight = replace(models.load(trained.run.path), scheme=FERPLUS)
-    net = pl.zoo.set_classes(pl.parse_net(eight.net_text), 8)
+    net = pl.zoo.set_num_classes(pl.parse_net(eight.net_text), 8)
     weights = {
         key: torch.cat([blob, blob[:1]]) if key.startswith("fc3/") else blob for key, blob in eight.weights.items()
     }

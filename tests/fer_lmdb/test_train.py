@@ -136,7 +136,7 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
 
 
 def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
-    net = pl.Net(pl.zoo.set_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
+    net = pl.Net(pl.zoo.set_num_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
     filled = [blob.clone() for blob in net.params["fc3"]]
     initial = load_into(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), fresh_classifier=True)
     assert initial.fresh == ["fc3"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import prototxt_like as pl
-from prototxt_like.fusion import fuse
+from prototxt_like.fusion import fuse_batch_norm_scale
 
 NORM = 'layer { name: "norm" type: "BatchNorm" bottom: "data" top: "norm" }'
 SCALE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" scale_param { bias_term: true } }'
@@ -106,4 +106,4 @@ def test_bfloat16_stays_bfloat16() -> None:
 def test_blobs_are_let_go_as_before() -> None:
     net = build(NORM, SCALE, 'layer { name: "relu" type: "ReLU" bottom: "scaled" top: "relu" }')
     slots = net._slots
-    assert fuse(net._steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]
+    assert fuse_batch_norm_scale(net._steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]

@@ -64,7 +64,7 @@ def assert_same_outputs(net: pl.Net, merged: pl.Net) -> None:
 def test_the_merged_net_computes_the_same(linear: str, behind: list[str]) -> None:
     net = build(linear, *behind)
     before = {name: [blob.clone() for blob in blobs] for name, blobs in net.params.items()}
-    merged = pl.merge_batch_norm(net)
+    merged = pl.fold_batch_norm(net)
     assert not {"BatchNorm", "Scale"} & set(types(merged))
     assert_same_outputs(net, merged)
     for name, blobs in before.items():
@@ -94,12 +94,12 @@ TRANSPOSED = INNER_PRODUCT.replace("num_output: 6", "num_output: 6 transpose: tr
 )
 def test_a_net_that_cannot_be_merged_is_returned_itself(layers: list[str]) -> None:
     net = build(*layers)
-    assert pl.merge_batch_norm(net) is net
+    assert pl.fold_batch_norm(net) is net
 
 
 def test_a_scale_stays_where_the_normalised_value_is_read() -> None:
     net = build(CONVOLUTION, NORM, SCALE, READER.replace("{}", "norm"))
-    merged = pl.merge_batch_norm(net)
+    merged = pl.fold_batch_norm(net)
     assert types(merged) == ["Convolution", "Scale", "Power"]
     assert_same_outputs(net, merged)
 
@@ -108,7 +108,7 @@ def test_statistics_that_were_never_gathered_stand_for_zero() -> None:
     net = build(CONVOLUTION, NORM)
     for blob in net.params["norm"]:
         blob.zero_()
-    assert_same_outputs(net, pl.merge_batch_norm(net))
+    assert_same_outputs(net, pl.fold_batch_norm(net))
 
 
 @pytest.mark.parametrize("name", ["face_emotion_net", "fer_conv8", "fer_resnet", "resnet34"])
@@ -120,7 +120,7 @@ def test_nets_of_the_zoo(name: str) -> None:
             if layer.type_name == "BatchNorm":
                 for blob in layer.blobs:
                     blob.uniform_(0.5, 1.5, generator=generator)
-    merged = pl.merge_batch_norm(net)
+    merged = pl.fold_batch_norm(net)
     assert "BatchNorm" in types(net) and "BatchNorm" not in types(merged)
     x = torch.randn(2, *net.input_shapes[net.inputs[0]][1:], generator=generator)
     with torch.inference_mode():
@@ -130,7 +130,7 @@ def test_nets_of_the_zoo(name: str) -> None:
 
 def test_the_result_is_a_caffemodel_like_any_other(tmp_path: Path) -> None:
     net = build(WITH_BIAS, NORM, SCALE)
-    merged = pl.merge_batch_norm(net)
+    merged = pl.fold_batch_norm(net)
     pl.save_weights(merged, tmp_path / "merged.caffemodel")
     assert_same_outputs(net, pl.Net(tmp_path / "merged.caffemodel"))
 
@@ -138,18 +138,18 @@ def test_the_result_is_a_caffemodel_like_any_other(tmp_path: Path) -> None:
 def test_a_net_for_training_is_refused() -> None:
     net = pl.Net(pl.parse_net(f"{INPUT} {CONVOLUTION} {NORM}"), phase="TRAIN")
     with pytest.raises(pl.NetError, match="built for phase TRAIN"):
-        pl.merge_batch_norm(net)
+        pl.fold_batch_norm(net)
 
 
 def test_a_phase_of_its_own_stays_with_a_layer_that_stays() -> None:
     drop = 'layer { name: "drop" type: "Dropout" bottom: "norm" top: "y" phase: TRAIN }'
     net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM, drop])))
-    assert [layer.training for layer in pl.merge_batch_norm(net).caffe_layers] == [False, True]
-    assert [layer.training for layer in pl.merge_batch_norm(net.eval()).caffe_layers] == [False, False]
+    assert [layer.training for layer in pl.fold_batch_norm(net).caffe_layers] == [False, True]
+    assert [layer.training for layer in pl.fold_batch_norm(net.eval()).caffe_layers] == [False, False]
 
 
 def test_a_merged_net_takes_any_batch_and_as_many_values() -> None:
     net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM])), max_values=1234)
-    merged = pl.merge_batch_norm(net)
+    merged = pl.fold_batch_norm(net)
     assert merged.max_values == 1234
     assert merged(torch.zeros(3, 4, 6, 7))["norm"].shape == (3, 6, 4, 5)

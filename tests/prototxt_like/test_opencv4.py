@@ -21,7 +21,7 @@ def test_opencv_computes_the_same(tmp_path: Path) -> None:
         mean_sum.normal_(0, 0.2)
         variance_sum.uniform_(1, 9)
         scale.fill_(3)
-    pl.write_text(pl.to_pure_caffe(net.proto), tmp_path / "deploy.prototxt")
+    pl.write_text(pl.strip_extensions(net.proto), tmp_path / "deploy.prototxt")
     pl.save_weights(net, tmp_path / "net.caffemodel")
     faces = torch.randn(4, 1, 42, 42)
     theirs = cv2.dnn.readNetFromCaffe(str(tmp_path / "deploy.prototxt"), str(tmp_path / "net.caffemodel"))

@@ -65,7 +65,7 @@ def test_the_types_are_those_of_the_catalogue() -> None:
 
 def test_layers_of_our_own_are_left_out_of_a_pure_net() -> None:
     net = pl.Net(pl.parse_net(NOISY))
-    pure = pl.to_pure_caffe(net.proto)
+    pure = pl.strip_extensions(net.proto)
     assert pl.is_pure_caffe(pure)
     assert [layer.name for layer in pure.layer] == ["data", "ip", "tanh"]
     assert pure.layer[1].bottom == ["data"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 import prototxt_like as pl
-from prototxt_like.state import State, filter_net, is_included, state_of
+from prototxt_like.state import NetState, filter_net, is_included, make_net_state
 
 
 def included(rules: str, phase: str = "TEST", level: int = 0, stages: tuple[str, ...] = ()) -> bool:
-    return is_included(pl.parse_net(f"layer {{ {rules} }}").layer[0], State(phase, level, stages))
+    return is_included(pl.parse_net(f"layer {{ {rules} }}").layer[0], NetState(phase, level, stages))
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,20 @@ def test_both_kinds_are_refused() -> None:
 
 def test_unknown_phase() -> None:
     with pytest.raises(pl.NetError, match='unknown phase "train"; did you mean "TRAIN"'):
-        State("train")
+        NetState("train")
 
 
 def test_the_nets_own_state_counts() -> None:
     net = pl.parse_net(
         "state { level: 3 stage: 'a' } layer { name: 'x' include { min_level: 3 stage: 'a' stage: 'b' } }"
     )
-    assert not filter_net(net, state_of(net, "TEST")).layer
-    filtered = filter_net(net, state_of(net, "TEST", stages=["b"]))
+    assert not filter_net(net, make_net_state(net, "TEST")).layer
+    filtered = filter_net(net, make_net_state(net, "TEST", stages=["b"]))
     assert [layer.name for layer in filtered.layer] == ["x"]
     assert list(filtered.state.stage) == ["a", "b"]
     assert len(net.layer) == 1, "the net itself is left as it is"
-    assert not filter_net(net, state_of(net, "TEST", level=2, stages=["b"])).layer
-    assert not filter_net(net, state_of(net, "TEST", level=0, stages=["b"])).layer
+    assert not filter_net(net, make_net_state(net, "TEST", level=2, stages=["b"])).layer
+    assert not filter_net(net, make_net_state(net, "TEST", level=0, stages=["b"])).layer
 
 
 def test_level_0_of_the_caller_has_precedence() -> None:

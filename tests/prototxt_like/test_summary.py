@@ -27,7 +27,7 @@ layer { name: "cut<&>" type: "Slice" bottom: "ip" top: "p" top: "q" slice_param 
 """
 
 
-def rows() -> dict[str, pl.LayerRow]:
+def rows() -> dict[str, pl.LayerSummary]:
     return {row.name: row for row in pl.summary(pl.Net(pl.parse_net(TEXT)))}
 
 
@@ -75,7 +75,7 @@ def test_no_memory_is_needed() -> None:
 
 class TestDrawing:
     def svg(self) -> ElementTree.Element:
-        return ElementTree.fromstring(pl.draw(pl.summary(pl.Net(pl.parse_net(TEXT)))))
+        return ElementTree.fromstring(pl.draw_net(pl.summary(pl.Net(pl.parse_net(TEXT)))))
 
     def boxes(self) -> list[tuple[float, float, float, float]]:
         names = ("x", "y", "width", "height")

@@ -11,7 +11,7 @@ import torch
 
 import prototxt_like as pl
 from prototxt_like.errors import FileError, NetError
-from prototxt_like.state import filter_net, state_of
+from prototxt_like.state import filter_net, make_net_state
 from tests.archives import unpack
 
 NAMES = pl.zoo.names()
@@ -74,7 +74,7 @@ def training_net(name: str, batch: int, classes: int = 7) -> pl.Net:
 def body(net: pl.NetParameter) -> list[bytes]:
     """The layers between data and scores in TEST."""
     ends = {"Data", "Input", "Softmax", "SoftmaxWithLoss", "Accuracy"} | IN_TRAINING_ALONE
-    layers = filter_net(net, state_of(net, "TEST")).layer
+    layers = filter_net(net, make_net_state(net, "TEST")).layer
     return [layer.SerializeToString(deterministic=True) for layer in layers if layer.type not in ends]
 
 
@@ -162,7 +162,7 @@ def test_bad_wishes_are_refused() -> None:
         pl.zoo.load("vgg16", 1)
     net = pl.parse_net('layer { name: "a" type: "ReLU" bottom: "x" top: "y" }')
     with pytest.raises(NetError, match="no InnerProduct layer"):
-        pl.zoo.set_classes(net, 7)
+        pl.zoo.set_num_classes(net, 7)
 
 
 def test_without_scores_read_the_last_inner_product_is_the_classifier() -> None:
@@ -170,7 +170,7 @@ def test_without_scores_read_the_last_inner_product_is_the_classifier() -> None:
         'layer {{ name: "{0}" type: "InnerProduct" bottom: "{1}" top: "{0}" inner_product_param {{ num_output: 3 }} }}'
     )
     net = pl.parse_net(layer.format("a", "x") + layer.format("b", "a"))
-    assert [part.inner_product_param.num_output for part in pl.zoo.set_classes(net, 9).layer] == [3, 9]
+    assert [part.inner_product_param.num_output for part in pl.zoo.set_num_classes(net, 9).layer] == [3, 9]
 
 
 @pytest.mark.parametrize("name", NAMES)
