@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from prototxt_like.errors import FileError
-from prototxt_like.limits import MAX_AXES
+from prototxt_like.limits import MAX_AXES, format_shape
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto
 
 _DATA, _DOUBLE_DATA, _LENGTH_DELIMITED = 5, 8, 2
@@ -42,8 +42,7 @@ def check_blob(blob: BlobProto, name: str = "blob") -> None:
     shape = blob_shape(blob)
     count = len(blob.double_data) or len(blob.data)
     if math.prod(shape) != count:
-        sizes = " x ".join(map(str, shape)) or "()"
-        raise FileError(f"{name} has shape {sizes} = {math.prod(shape)} values, but holds {count}")
+        raise FileError(f"{name} has shape {format_shape(shape)} = {math.prod(shape)} values, but holds {count}")
 
 
 def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:

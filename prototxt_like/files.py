@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from prototxt_like import text
 from prototxt_like.blob import array_to_blob, blob_to_array
 from prototxt_like.errors import FileError
+from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (
     BlobProto,
     NetParameter,
@@ -116,7 +117,7 @@ def read_mean(path: PathLike) -> np.ndarray:
     if mean.ndim == 4 and mean.shape[0] == 1:
         mean = mean[0]
     if mean.ndim != 3 or mean.size == 0:
-        raise FileError(f"{path}: a mean image has the shape 1 x C x H x W, found {_sizes(mean.shape)}")
+        raise FileError(f"{path}: a mean image has the shape 1 x C x H x W, found {format_shape(mean.shape)}")
     return mean
 
 
@@ -144,7 +145,7 @@ def write_mean(mean: np.ndarray, path: PathLike) -> None:
     """
     mean = np.asarray(mean)
     if not (mean.ndim == 3 or (mean.ndim == 4 and mean.shape[0] == 1)):
-        raise FileError(f"a mean image has the shape C x H x W, found {_sizes(mean.shape)}")
+        raise FileError(f"a mean image has the shape C x H x W, found {format_shape(mean.shape)}")
     write_binary(array_to_blob(mean, legacy=True), path)
 
 
@@ -242,10 +243,6 @@ def _decode(content: bytes, path: PathLike) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")  # names in comments of old files
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "()"
 
 
 def _umask() -> int:

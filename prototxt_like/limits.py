@@ -58,7 +58,7 @@ def reserve(shape: Sequence[int], what: str) -> None:
     left -= math.prod(shape)
     if left < 0:
         raise NetError(
-            f"{what}: with its blob of {_sizes(shape)} the net has more than {_most.get()} parameters; "
+            f"{what}: with its blob of {format_shape(shape)} the net has more than {_most.get()} parameters; "
             "check the sizes in the net, or raise max_values"
         )
     _left.set(left)
@@ -72,15 +72,15 @@ def check_shape(shape: Sequence[int], what: str) -> None:
     """
     least = 0 if is_shape_only() else 1  # a net is built for a picture at least, and may be asked about none
     if any(size < least for size in shape):
-        raise NetError(f"{what}: a blob of {_sizes(shape)} has an axis below {least}")
+        raise NetError(f"{what}: a blob of {format_shape(shape)} has an axis below {least}")
     if len(shape) > MAX_AXES:
         raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
     count = math.prod(shape)
     if count > CAFFE_VALUES:
-        raise NetError(f"{what}: a blob of {_sizes(shape)} is larger than Caffe's limit of {CAFFE_VALUES} values")
+        raise NetError(f"{what}: a blob of {format_shape(shape)} is larger than Caffe's limit of {CAFFE_VALUES} values")
     if count > _most.get():
         raise NetError(
-            f"{what}: a blob of {_sizes(shape)} has more than {_most.get()} values; "
+            f"{what}: a blob of {format_shape(shape)} has more than {_most.get()} values; "
             "check the sizes in the net, or raise max_values"
         )
 
@@ -105,5 +105,6 @@ def check_numbers(message: Message, what: str) -> None:
                 raise NetError(f"{what}: {field.name} is {largest}, but Caffe counts to {CAFFE_VALUES}")
 
 
-def _sizes(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "()"
+def format_shape(shape: Sequence[int]) -> str:
+    """A shape as messages write it: ``2 x 3 x 5``; a scalar is ``()``."""
+    return " x ".join(str(size) for size in shape) or "()"

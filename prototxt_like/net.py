@@ -15,7 +15,7 @@ from prototxt_like.files import read_net
 from prototxt_like.fusion import fuse_batch_norm_scale
 from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
-from prototxt_like.layers.base import format_shape
+from prototxt_like.limits import format_shape
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.reshaping import ReshapeCheck
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from prototxt_like.dry import shape_only
 from prototxt_like.inputs import Shape
-from prototxt_like.layers.base import format_shape
-from prototxt_like.limits import CAFFE_VALUES, size_limit
+from prototxt_like.limits import CAFFE_VALUES, format_shape, size_limit
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.wiring import NetGraph, build_graph
 

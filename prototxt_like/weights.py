@@ -13,6 +13,7 @@ from prototxt_like.blob import array_to_blob, blob_shape, blob_to_array, check_b
 from prototxt_like.errors import WeightsError
 from prototxt_like.files import read_net, write_binary
 from prototxt_like.layers import Layer
+from prototxt_like.limits import format_shape
 from prototxt_like.net import Net
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter
 from prototxt_like.upgrade import upgraded
@@ -101,8 +102,8 @@ def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, Blo
     for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True)):
         if not shape_equals(tuple(tensor.shape), blob):
             raise WeightsError(
-                f"{layer.display_name}: blob {index} is {_sizes(tensor.shape)}, "
-                f"the weights have {_sizes(blob_shape(blob))}; rename the layer to train it from scratch"
+                f"{layer.display_name}: blob {index} is {format_shape(tensor.shape)}, "
+                f"the weights have {format_shape(blob_shape(blob))}; rename the layer to train it from scratch"
             )
         check_blob(blob, f"{layer.display_name}: blob {index} of the weights")
     return list(zip(tensors, blobs, strict=True))
@@ -122,7 +123,3 @@ def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
 @torch.no_grad()
 def _copy(tensor: Tensor, blob: BlobProto) -> None:
     tensor.copy_(torch.from_numpy(blob_to_array(blob)).view(tensor.shape))
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "()"

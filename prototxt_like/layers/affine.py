@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.base import Layer, Shape
+from prototxt_like.limits import format_shape
 
 
 class Affine(Layer):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from prototxt_like import fillers, limits
 from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError, ShapeMismatch
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema import caffe_schema_pb2
@@ -172,11 +173,6 @@ class Layer(nn.Module):
         else:
             expected = f"{least} to {most}"
         self.fail(f"it has {count} {what}{'' if count == 1 else 's'}, expected {expected}")
-
-
-def format_shape(shape: Sequence[int]) -> str:
-    """A shape as messages write it: ``2 x 3 x 5``; a scalar is ``()``."""
-    return " x ".join(str(size) for size in shape) or "()"
 
 
 def count(shape: Sequence[int], start: int = 0, stop: int | None = None) -> int:

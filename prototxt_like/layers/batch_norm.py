@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, format_shape
+from prototxt_like.layers.base import Layer
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.layers.scale import Scale

@@ -10,9 +10,9 @@ from torch import Tensor
 from prototxt_like import fillers
 from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError
-from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
-from prototxt_like.limits import reserve
+from prototxt_like.limits import format_shape, reserve
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import count, format_shape, upcast
+from prototxt_like.layers.base import count, upcast
 from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (
     HingeLossParameter,
 )

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import FileError
 from prototxt_like.files import read_blob
-from prototxt_like.layers.base import Shape, count, format_shape, upcast
+from prototxt_like.layers.base import Shape, count, upcast
 from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, count, format_shape
+from prototxt_like.layers.base import Layer, count
+from prototxt_like.limits import format_shape
 from prototxt_like.schema import caffe_schema_pb2
 
 if TYPE_CHECKING:

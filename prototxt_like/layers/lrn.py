@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.base import Layer, format_shape, upcast
+from prototxt_like.layers.base import Layer, upcast
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (
     LRNParameter,
 )

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from prototxt_like.layers.base import count, format_shape, upcast
+from prototxt_like.layers.base import count, upcast
 from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, at_least_one
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter

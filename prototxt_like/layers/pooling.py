@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prototxt_like.layers import pool
-from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
-from prototxt_like.limits import check_shape
+from prototxt_like.limits import check_shape, format_shape
 from prototxt_like.schema import caffe_schema_pb2
 
 if TYPE_CHECKING:

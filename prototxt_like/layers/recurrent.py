@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.base import Layer, count, format_shape
-from prototxt_like.limits import reserve
+from prototxt_like.layers.base import Layer, count
+from prototxt_like.limits import format_shape, reserve
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter

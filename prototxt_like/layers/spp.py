@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers import pool
-from prototxt_like.layers.base import Layer, Shape, format_shape
+from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
+from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (
     SPPParameter,
 )

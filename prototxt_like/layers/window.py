@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prototxt_like.layers.base import Layer, format_shape
+from prototxt_like.layers.base import Layer
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import ConvolutionParameter
