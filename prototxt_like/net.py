@@ -82,20 +82,11 @@ class Net(nn.Module):
         for layer in self.proto.layer:
             layer.ClearField("blobs")
         with limits.size_limit(max_values):
-            graph = build_graph(self.proto, phase, input_shapes or {}, trained)
-        self.layers = nn.ModuleDict(graph.layers)
+            self._graph = build_graph(self.proto, phase, input_shapes or {}, trained)
+        self.layers = nn.ModuleDict(self._graph.layers)
         self.training = phase == "TRAIN"
-        self.inputs: list[str] = list(graph.input_shapes)
-        self.input_shapes: dict[str, Shape] = graph.input_shapes
-        self.shapes: dict[str, Shape] = graph.shapes
-        self.loss_weights: dict[str, float] = graph.loss_weights
-        self.outputs: list[str] = graph.outputs
-        self._steps: list[Step] = graph.steps
-        self._fused_steps: list[Step] = fuse_batch_norm_scale(graph.steps, graph.layers)
-        self._slots: dict[str, int] = graph.slots
-        self._required = graph.required
-        self._learnable_params = graph.learnable_params
-        self._reshape_check = ReshapeCheck(self.proto, phase, graph)
+        self._fused_steps = fuse_batch_norm_scale(self._graph.steps, self._graph.layers)
+        self._reshape_check = ReshapeCheck(self.proto, phase, self._graph)
         if trained is not None:
             from prototxt_like.weights import load_weights  # it needs Net's type; importing it above would be a cycle
 
@@ -116,16 +107,18 @@ class Net(nn.Module):
             ShapeMismatch: an input's shape is not the one the net was built for, or the sizes of the inputs do not
                 fit one another.
         """
+        graph = self._graph
         values = self._run(self._fill_slots(positional, inputs), self._fused_steps)
-        return {name: value for name in self.outputs if (value := values[self._slots[name]]) is not None}
+        return {name: value for name in graph.outputs if (value := values[graph.slots[name]]) is not None}
 
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Run the net and return every named blob.
 
         A blob that in-place layers change holds its last value. Args and Raises are those of ``forward``.
         """
-        values = self._run(self._fill_slots(positional, inputs), [step._replace(free_after=()) for step in self._steps])
-        return {name: value for name, slot in self._slots.items() if (value := values[slot]) is not None}
+        graph = self._graph
+        values = self._run(self._fill_slots(positional, inputs), [step._replace(free_after=()) for step in graph.steps])
+        return {name: value for name, slot in graph.slots.items() if (value := values[slot]) is not None}
 
     def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
         """The objective: every loss times its weight, summed.
@@ -142,6 +135,31 @@ class Net(nn.Module):
         return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
     @property
+    def inputs(self) -> list[str]:
+        """Names of the inputs, in the order of the net."""
+        return list(self._graph.input_shapes)
+
+    @property
+    def input_shapes(self) -> dict[str, Shape]:
+        """Shapes of the inputs for which the net was built, by name."""
+        return self._graph.input_shapes
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that ``forward`` returns."""
+        return self._graph.outputs
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every named blob, at the batch size for which the net was built."""
+        return self._graph.shapes
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """Weights of the blobs that are part of the objective, by name."""
+        return self._graph.loss_weights
+
+    @property
     def params(self) -> dict[str, list[Tensor]]:
         """Parameter blobs by layer name, in Caffe's order; layers without any are left out."""
         return {layer.name: layer.blobs for layer in self.caffe_layers if layer.blob_names}
@@ -151,7 +169,7 @@ class Net(nn.Module):
         """Learnable parameters in the order of the net, each once, with its multipliers."""
         return [
             LearnableParam(getattr(self.layers[spec.key], spec.blob), spec.lr_mult, spec.decay_mult)
-            for spec in self._learnable_params
+            for spec in self._graph.learnable_params
         ]
 
     @property
@@ -162,16 +180,17 @@ class Net(nn.Module):
     def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor | None]:
         if positional:
             inputs = self._by_name(positional, inputs)
+        graph = self._graph
         for name in inputs:
-            if name not in self.input_shapes:
+            if name not in graph.input_shapes:
                 raise NetError(f'the net has no input "{name}"{did_you_mean(name, self.inputs)}')
-        values: list[Tensor | None] = [None] * len(self._slots)
+        values: list[Tensor | None] = [None] * len(graph.slots)
         shapes: list[Shape] = []
-        for name, built in self.input_shapes.items():
+        for name, built in graph.input_shapes.items():
             value = inputs.get(name)
             if value is not None:
-                values[self._slots[name]] = value
-            elif name in self._required:
+                values[graph.slots[name]] = value
+            elif name in graph.required:
                 raise NetError(f'input "{name}" is missing; the net\'s inputs are {", ".join(self.inputs)}')
             shapes.append(built if value is None else value.shape)  # nobody reads an input that may be left out
         self._check_shapes(tuple(shapes))

@@ -105,5 +105,5 @@ def test_bfloat16_stays_bfloat16() -> None:
 
 def test_blobs_are_let_go_as_before() -> None:
     net = build(NORM, SCALE, 'layer { name: "relu" type: "ReLU" bottom: "scaled" top: "relu" }')
-    slots = net._slots
-    assert fuse_batch_norm_scale(net._steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]
+    slots = net._graph.slots
+    assert fuse_batch_norm_scale(net._graph.steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]
