@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from prototxt_like.solver import Solver as Solver
     from prototxt_like.summarize import LayerSummary as LayerSummary
     from prototxt_like.summarize import summary as summary
+    from prototxt_like.trained_layers import LoadReport as LoadReport
     from prototxt_like.transform import Transform as Transform
-    from prototxt_like.weights import LoadReport as LoadReport
     from prototxt_like.weights import load_weights as load_weights
     from prototxt_like.weights import save_weights as save_weights
     from prototxt_like.weights import to_proto as to_proto
@@ -104,7 +104,8 @@ _HOMES = {
     "solver": ["Solver"],
     "summarize": ["LayerSummary", "summary"],
     "transform": ["Transform"],
-    "weights": ["LoadReport", "load_weights", "save_weights", "to_proto"],
+    "trained_layers": ["LoadReport"],
+    "weights": ["load_weights", "save_weights", "to_proto"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -20,6 +20,7 @@ from prototxt_like.nearest import did_you_mean
 from prototxt_like.reshaping import ReshapeCheck
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.state import filter_net, make_net_state
+from prototxt_like.trained_layers import copy_trained_layers
 from prototxt_like.upgrade import upgraded
 from prototxt_like.wiring import Step, build_graph
 
@@ -88,9 +89,7 @@ class Net(nn.Module):
         self._fused_steps = fuse_batch_norm_scale(self._graph.steps, self._graph.layers)
         self._reshape_check = ReshapeCheck(self.proto, phase, self._graph)
         if trained is not None:
-            from prototxt_like.weights import load_weights  # it needs Net's type; importing it above would be a cycle
-
-            load_weights(self, trained)
+            copy_trained_layers(self.caffe_layers, trained)
 
     def forward(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Run the net.

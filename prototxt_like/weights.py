@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
-
-from prototxt_like.blob import array_to_blob, blob_shape, blob_to_array, check_blob, is_legacy
-from prototxt_like.errors import WeightsError
+from prototxt_like.blob import array_to_blob
 from prototxt_like.files import read_net, write_binary
-from prototxt_like.layers import Layer
-from prototxt_like.limits import format_shape
 from prototxt_like.net import Net
-from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter
+from prototxt_like.schema.caffe_schema_pb2 import NetParameter
+from prototxt_like.trained_layers import LoadReport, copy_trained_layers
 from prototxt_like.upgrade import upgraded
-
-
-@dataclass
-class LoadReport:
-    """What became of the layers when weights were loaded.
-
-    Args:
-        loaded: layers that took their blobs from the file.
-        missing: layers of the net whose blobs the file does not have; they keep their filling.
-        unused: layers of the file, with blobs, that the net does not have.
-    """
-
-    loaded: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unused: list[str] = field(default_factory=list)
 
 
 def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> LoadReport:
@@ -52,20 +30,7 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
     message = upgraded(weights) if isinstance(weights, NetParameter) else read_net(weights)
-    targets = {layer.name: layer for layer in reversed(net.caffe_layers)}
-    report = LoadReport()
-    copies: list[tuple[Tensor, BlobProto]] = []
-    for source in message.layer:
-        target = targets.get(source.name)
-        if target is None or not (source.blobs or target.blob_names):
-            report.unused += [source.name] if source.blobs else []
-            continue
-        copies += _matched(target, source.blobs)
-        report.loaded.append(source.name)
-    for tensor, blob in copies:  # one after the other, so that the numbers are in memory once more, not twice
-        _copy(tensor, blob)
-    report.missing = [name for name in net.params if name not in report.loaded]
-    return report
+    return copy_trained_layers(net.caffe_layers, message)
 
 
 def to_proto(net: Net) -> NetParameter:
@@ -90,36 +55,3 @@ def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
         path: the file; it is replaced whole or not at all.
     """
     write_binary(to_proto(net), path)
-
-
-def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, BlobProto]]:
-    tensors = layer.blobs
-    if len(tensors) != len(blobs):
-        raise WeightsError(
-            f"{layer.display_name} has {len(tensors)} blobs, the weights have {len(blobs)} for it; "
-            "rename the layer to train it from scratch"
-        )
-    for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True)):
-        if not shape_equals(tuple(tensor.shape), blob):
-            raise WeightsError(
-                f"{layer.display_name}: blob {index} is {format_shape(tensor.shape)}, "
-                f"the weights have {format_shape(blob_shape(blob))}; rename the layer to train it from scratch"
-            )
-        check_blob(blob, f"{layer.display_name}: blob {index} of the weights")
-    return list(zip(tensors, blobs, strict=True))
-
-
-def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
-    """Caffe's rule: equal shapes, or, for a file with four legacy sizes, equal after 1s are put in front.
-
-    Source: BVLC/caffe src/caffe/blob.cpp, Blob::ShapeEquals
-    """
-    theirs = blob_shape(blob)
-    if is_legacy(blob):
-        return len(shape) <= 4 and (1,) * (4 - len(shape)) + shape == theirs
-    return shape == theirs
-
-
-@torch.no_grad()
-def _copy(tensor: Tensor, blob: BlobProto) -> None:
-    tensor.copy_(torch.from_numpy(blob_to_array(blob)).view(tensor.shape))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import prototxt_like as pl
-from prototxt_like.weights import shape_equals
+from prototxt_like.trained_layers import shape_equals
 
 INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } } } '
 CONV = (
