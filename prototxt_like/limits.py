@@ -7,13 +7,10 @@ Caffe nets have 0.15e9 parameters, and VGG16's largest blob for a batch of 64 ha
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError
 
 if TYPE_CHECKING:
@@ -26,63 +23,60 @@ MAX_VALUES = 2**29
 #: Axes of one blob, as in Caffe.
 MAX_AXES = 32
 
-_most: ContextVar[int] = ContextVar("prototxt_like_values_in_a_blob", default=MAX_VALUES)
-_left: ContextVar[int | None] = ContextVar("prototxt_like_parameters_left", default=None)
 
-
-@contextlib.contextmanager
-def size_limit(values: int) -> Iterator[None]:
-    """While this lasts, a blob and all claims together are limited to a number of values."""
-    most, left = _most.set(values), _left.set(values)
-    try:
-        yield
-    finally:
-        _left.reset(left)
-        _most.reset(most)
-
-
-def reserve(shape: Sequence[int], what: str) -> None:
-    """Ask for the memory of a parameter blob before taking it.
+class BuildContext:
+    """What the layers of one net have in common while they are built: the memory that is left, and what for.
 
     Args:
-        shape: of the blob.
-        what: what error messages call it.
-
-    Raises:
-        NetError: the blob, or with it the net, is too large.
+        max_values: values in one blob, and in all parameter blobs together.
+        shape_only: layers are built to be asked for their shapes and then forgotten: blobs are not filled, random
+            numbers not drawn, files not read, and a batch may be empty.
     """
-    check_shape(shape, what)
-    left = _left.get()
-    if left is None:
-        return
-    left -= math.prod(shape)
-    if left < 0:
-        raise NetError(
-            f"{what}: with its blob of {format_shape(shape)} the net has more than {_most.get()} parameters; "
-            "check the sizes in the net, or raise max_values"
-        )
-    _left.set(left)
 
+    def __init__(self, max_values: int = MAX_VALUES, *, shape_only: bool = False) -> None:
+        self.max_values = max_values
+        self.shape_only = shape_only
+        self._left = max_values
 
-def check_shape(shape: Sequence[int], what: str) -> None:
-    """Refuse a blob that nobody can have meant.
+    def reserve(self, shape: Sequence[int], what: str) -> None:
+        """Ask for the memory of a parameter blob before taking it.
 
-    Raises:
-        NetError: an axis below 1, too many axes, or too many values.
-    """
-    least = 0 if is_shape_only() else 1  # a net is built for a picture at least, and may be asked about none
-    if any(size < least for size in shape):
-        raise NetError(f"{what}: a blob of {format_shape(shape)} has an axis below {least}")
-    if len(shape) > MAX_AXES:
-        raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
-    count = math.prod(shape)
-    if count > CAFFE_VALUES:
-        raise NetError(f"{what}: a blob of {format_shape(shape)} is larger than Caffe's limit of {CAFFE_VALUES} values")
-    if count > _most.get():
-        raise NetError(
-            f"{what}: a blob of {format_shape(shape)} has more than {_most.get()} values; "
-            "check the sizes in the net, or raise max_values"
-        )
+        Args:
+            shape: of the blob.
+            what: what error messages call it.
+
+        Raises:
+            NetError: the blob, or with it the net, is too large.
+        """
+        self.check_shape(shape, what)
+        self._left -= math.prod(shape)
+        if self._left < 0:
+            raise NetError(
+                f"{what}: with its blob of {format_shape(shape)} the net has more than {self.max_values} parameters; "
+                "check the sizes in the net, or raise max_values"
+            )
+
+    def check_shape(self, shape: Sequence[int], what: str) -> None:
+        """Refuse a blob that nobody can have meant.
+
+        Raises:
+            NetError: an axis below 1, too many axes, or too many values.
+        """
+        least = 0 if self.shape_only else 1  # a net is built for a picture at least, and may be asked about none
+        if any(size < least for size in shape):
+            raise NetError(f"{what}: a blob of {format_shape(shape)} has an axis below {least}")
+        if len(shape) > MAX_AXES:
+            raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
+        count = math.prod(shape)
+        if count > CAFFE_VALUES:
+            raise NetError(
+                f"{what}: a blob of {format_shape(shape)} is larger than Caffe's limit of {CAFFE_VALUES} values"
+            )
+        if count > self.max_values:
+            raise NetError(
+                f"{what}: a blob of {format_shape(shape)} has more than {self.max_values} values; "
+                "check the sizes in the net, or raise max_values"
+            )
 
 
 def check_numbers(message: Message, what: str) -> None:

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prototxt_like import limits
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.files import read_net
 from prototxt_like.fusion import fuse_batch_norm_scale
 from prototxt_like.inputs import Shape
 from prototxt_like.layers import Layer
-from prototxt_like.limits import format_shape
+from prototxt_like.limits import MAX_VALUES, BuildContext, format_shape
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.reshaping import ReshapeCheck
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
@@ -69,7 +68,7 @@ class Net(nn.Module):
         stages: Sequence[str] = (),
         level: int | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
-        max_values: int = limits.MAX_VALUES,
+        max_values: int = MAX_VALUES,
     ) -> None:
         super().__init__()
         message = _message(net)
@@ -82,8 +81,7 @@ class Net(nn.Module):
             trained = message  # a caffemodel is a net and its weights in one
         for layer in self.proto.layer:
             layer.ClearField("blobs")
-        with limits.size_limit(max_values):
-            self._graph = build_graph(self.proto, phase, input_shapes or {}, trained)
+        self._graph = build_graph(self.proto, phase, input_shapes or {}, trained, BuildContext(max_values))
         self.layers = nn.ModuleDict(self._graph.layers)
         self.training = phase == "TRAIN"
         self._fused_steps = fuse_batch_norm_scale(self._graph.steps, self._graph.layers)

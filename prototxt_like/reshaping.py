@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from prototxt_like.dry import shape_only
 from prototxt_like.inputs import Shape
-from prototxt_like.limits import CAFFE_VALUES, format_shape, size_limit
+from prototxt_like.limits import CAFFE_VALUES, BuildContext, format_shape
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.wiring import NetGraph, build_graph
 
@@ -44,8 +43,8 @@ class ReshapeCheck:
             ShapeMismatch: a layer does not take these shapes, or would need parameters of another shape.
         """
         given = dict(zip(self._names, shapes, strict=True))
-        with shape_only(), size_limit(CAFFE_VALUES):  # a batch is the caller's, and no hostile file's
-            self._check_blobs(build_graph(self._net, self._phase, given, None))
+        context = BuildContext(CAFFE_VALUES, shape_only=True)  # a batch is the caller's, and no hostile file's
+        self._check_blobs(build_graph(self._net, self._phase, given, None, context))
         self._known.add(tuple(tuple(shape) for shape in shapes))
 
     def _check_blobs(self, graph: NetGraph) -> None:

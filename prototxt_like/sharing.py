@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError, ShapeMismatch
 from prototxt_like.layers import Layer
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, ParamSpec
@@ -44,13 +43,14 @@ class ParamSharing:
 
     Args:
         force_backward: gradients are computed for frozen parameters too.
+        shape_only: the layers are only asked for their shapes.
 
     Source: BVLC/caffe src/caffe/net.cpp, Net::AppendParam
     """
 
-    def __init__(self, *, force_backward: bool) -> None:
+    def __init__(self, *, force_backward: bool, shape_only: bool) -> None:
         self.learnable_params: list[ParameterSpec] = []
-        self._force_backward = force_backward
+        self._force_backward, self._shape_only = force_backward, shape_only
         self._owners: dict[str, _Owner] = {}
 
     def add(self, key: str, layer: Layer, parameter: LayerParameter) -> None:
@@ -96,7 +96,7 @@ class ParamSharing:
             _alias(layer, blob, owner, tuple(ours.shape))
 
     def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
-        if not is_shape_only():  # torch.func allows no such change, and nobody trains a blob of a dry run
+        if not self._shape_only:  # torch.func allows no such change, and nobody trains such a blob
             parameter.requires_grad_(lr_mult != 0 or self._force_backward)
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from prototxt_like.errors import NetError
 from prototxt_like.inputs import Shape, input_shapes, is_input
 from prototxt_like.layers import Layer, get_layer_class
-from prototxt_like.limits import check_numbers, check_shape
+from prototxt_like.limits import BuildContext, check_numbers
 from prototxt_like.nearest import did_you_mean
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
 from prototxt_like.sharing import ParameterSpec, ParamSharing
@@ -59,7 +59,11 @@ class NetGraph:
 
 
 def build_graph(
-    net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None
+    net: NetParameter,
+    phase: str,
+    given: Mapping[str, Sequence[int]],
+    weights: NetParameter | None,
+    context: BuildContext,
 ) -> NetGraph:
     """Build every layer of a filtered net.
 
@@ -68,25 +72,31 @@ def build_graph(
         phase: "TRAIN" or "TEST"; a layer's own phase has precedence.
         given: shapes of inputs, from the caller.
         weights: trained weights, where the shape of an input may be read from them.
+        context: what the layers are built with; for one net alone.
 
     Raises:
         NetError: the net cannot be built; the message names the layer.
     """
-    return GraphBuilder(net, phase, given, weights).build()
+    return GraphBuilder(net, phase, given, weights, context).build()
 
 
 class GraphBuilder:
     """Builds one net; its arguments are those of ``build_graph``."""
 
     def __init__(
-        self, net: NetParameter, phase: str, given: Mapping[str, Sequence[int]], weights: NetParameter | None
+        self,
+        net: NetParameter,
+        phase: str,
+        given: Mapping[str, Sequence[int]],
+        weights: NetParameter | None,
+        context: BuildContext,
     ) -> None:
-        self.net, self.phase, self.given, self.weights = net, phase, given, weights
+        self.net, self.phase, self.given, self.weights, self.context = net, phase, given, weights, context
         self.graph = NetGraph()
         self.makers: dict[str, str] = {}  # blob -> the layer that made it
         self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
         self.uses: dict[str, list[str]] = {}  # blob -> the uses of its present value, in words
-        self.sharing = ParamSharing(force_backward=net.force_backward)
+        self.sharing = ParamSharing(force_backward=net.force_backward, shape_only=context.shape_only)
         self.parts: list[tuple[str, LayerParameter]] = []
         self.holders: set[str] = set()  # names of layers with parameters
 
@@ -115,7 +125,7 @@ class GraphBuilder:
 
     def _add_input(self, layer: LayerParameter) -> None:
         for top, shape in zip(layer.top, input_shapes(layer, self.given, self.weights, self.net), strict=True):
-            check_shape(shape, f'input "{top}"')
+            self.context.check_shape(shape, f'input "{top}"')
             self._make_blob(top, layer, shape)
             self.graph.input_shapes[top] = shape
 
@@ -128,12 +138,12 @@ class GraphBuilder:
         shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
         _check_propagate_down(parameter)
         phase = Phase.Name(parameter.phase) if parameter.HasField("phase") else self.phase
-        layer = cls(parameter, shapes, phase)
+        layer = cls(parameter, shapes, phase, self.context)
         for bottom in parameter.bottom:
             self.unread.pop(bottom, None)
             self.uses[bottom].append(f'layer "{parameter.name}" reads too')
         for position, (top, shape) in enumerate(zip(parameter.top, layer.top_shapes, strict=True)):
-            check_shape(shape, f'layer "{parameter.name}", top "{top}"')
+            self.context.check_shape(shape, f'layer "{parameter.name}", top "{top}"')
             in_place = position < len(parameter.bottom) and parameter.bottom[position] == top
             if in_place:
                 self._check_in_place(top, parameter)

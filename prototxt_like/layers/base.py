@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import torch
 from torch import Tensor, nn
 
-from prototxt_like import fillers, limits
-from prototxt_like.dry import is_shape_only
+from prototxt_like import fillers
 from prototxt_like.errors import NetError, ShapeMismatch
-from prototxt_like.limits import format_shape
+from prototxt_like.limits import BuildContext, format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema import caffe_schema_pb2
@@ -37,6 +36,7 @@ class Layer(nn.Module):
         parameter: the ``LayerParameter`` message; it is not changed.
         bottom_shapes: one shape per bottom, batch axis included.
         phase: ``"TRAIN"`` or ``"TEST"``.
+        context: what the layers of a net are built with; a layer alone has one of its own.
 
     Raises:
         NetError: a field of the parameter that cannot be followed.
@@ -63,10 +63,17 @@ class Layer(nn.Module):
     allows_in_place: ClassVar[bool] = True
     type_name: ClassVar[str] = ""
 
-    def __init__(self, parameter: LayerParameter, bottom_shapes: Sequence[Shape], phase: str) -> None:
+    def __init__(
+        self,
+        parameter: LayerParameter,
+        bottom_shapes: Sequence[Shape],
+        phase: str,
+        context: BuildContext | None = None,
+    ) -> None:
         super().__init__()
         self.name: str = parameter.name
         self.phase = phase
+        self.context = BuildContext() if context is None else context
         self.training = phase == "TRAIN"
         self.bottom_shapes: list[Shape] = [tuple(shape) for shape in bottom_shapes]
         self.top_shapes: list[Shape] = []
@@ -103,9 +110,9 @@ class Layer(nn.Module):
         """
         if any(size <= 0 for size in shape):
             self.fail_shape(f"its blob {len(self.blob_names)} would be empty: shape {format_shape(shape)}")
-        limits.reserve(shape, self.display_name)
+        self.context.reserve(shape, self.display_name)
         tensor = torch.empty(shape)
-        if not is_shape_only():
+        if not self.context.shape_only:
             try:
                 fillers.fill(tensor, filler)
             except NetError as error:
@@ -115,7 +122,7 @@ class Layer(nn.Module):
 
     def add_buffer(self, name: str, shape: Shape) -> None:
         """Create a blob that is computed, not learned; it starts at zero."""
-        limits.reserve(shape, self.display_name)
+        self.context.reserve(shape, self.display_name)
         self.register_buffer(name, torch.zeros(shape))
         self.blob_names.append(name)
 

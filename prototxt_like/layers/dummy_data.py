@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from prototxt_like import fillers
-from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import NetError
 from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
-from prototxt_like.limits import format_shape, reserve
+from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
 if TYPE_CHECKING:
@@ -42,11 +41,11 @@ class DummyData(Layer):
         for index, (shape, filler) in enumerate(zip(self.top_shapes, self.fillers, strict=True)):
             if any(size <= 0 for size in shape):
                 self.fail_shape(f"top {index} would be empty: shape {format_shape(shape)}")
-            reserve(shape, self.display_name)
+            self.context.reserve(shape, self.display_name)
             data = torch.empty(shape)
             # not saved: Caffe's weight files do not hold it either
             self.register_buffer(
-                f"data_{index}", data if is_shape_only() else self._filled(data, filler), persistent=False
+                f"data_{index}", data if self.context.shape_only else self._filled(data, filler), persistent=False
             )
 
     def _shapes(self, options: Any) -> list[Shape]:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.dry import is_shape_only
 from prototxt_like.errors import FileError
 from prototxt_like.files import read_blob
 from prototxt_like.layers.base import Shape, count, upcast
@@ -62,7 +61,7 @@ class InfogainLoss(ClassLoss):
     def _read(self, options: Any) -> Tensor:
         if not options.HasField("source"):
             self.fail("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
-        if is_shape_only():
+        if self.context.shape_only:
             return torch.empty(self.classes, self.classes)
         try:
             matrix = torch.from_numpy(read_blob(options.source))

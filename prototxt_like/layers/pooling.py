@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from prototxt_like.layers import pool
 from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
-from prototxt_like.limits import check_shape, format_shape
+from prototxt_like.limits import format_shape
 from prototxt_like.schema import caffe_schema_pb2
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Pooling(Layer):
             )
         # An odd window may begin behind the picture, which is then padded up to it.
         reach = ((p - 1) * s + k for p, s, k in zip(pooled, self.stride, self.kernel, strict=True))
-        check_shape((*shape[:2], *reach), self.display_name)
+        self.context.check_shape((*shape[:2], *reach), self.display_name)
         return (shape[0], shape[1], *pooled)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, count
-from prototxt_like.limits import format_shape, reserve
+from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -53,7 +53,7 @@ class Recurrent(Layer):
         state = (1, streams, self.num_output)
         self.top_shapes = [(steps, streams, self.num_output)] + [state] * exposed
         for name in self.states:
-            reserve(state, self.display_name)
+            self.context.reserve(state, self.display_name)
             self.register_buffer(name, torch.zeros(state), persistent=False)
 
     def _check_bottoms(self, exposed: int) -> None:
