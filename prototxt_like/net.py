@@ -222,13 +222,11 @@ class Net(nn.Module):
     def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
         """One forward pass; a flat loop, because a small net feels every call that Python makes."""
         modules = self.layers._modules
-        for key, bottoms, tops, detach, free_after, fused_scale in steps:
+        for key, bottoms, tops, detach, free_after, fused in steps:
             taken: list[Any] = [values[slot] for slot in bottoms]
             for index in detach:
                 taken[index] = taken[index].detach()
-            if fused_scale is not None:
-                taken.append(modules[fused_scale])
-            made = modules[key](*taken)
+            made = modules[key](*taken) if fused is None else fused(modules, *taken)
             if len(tops) == 1:
                 values[tops[0]] = made
             else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -27,8 +27,8 @@ class Step(NamedTuple):
     detach: tuple[int, ...]
     #: Slots that nobody reads after this step.
     free_after: tuple[int, ...]
-    #: A Scale layer that runs within this step, see prototxt_like.fusion.
-    fused_scale: str | None = None
+    #: What runs instead of the layer alone, given all modules by key and the bottoms; see prototxt_like.fusion.
+    fused: Callable[..., Any] | None = None
 
 
 @dataclass

@@ -12,7 +12,6 @@ from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:
-    from prototxt_like.layers.scale import Scale
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
 
 
@@ -54,16 +53,29 @@ class BatchNorm(Layer):
         self.add_buffer("scale_sum", (1,))
         self.top_shapes = [shape]
 
-    def forward(self, x: Tensor, scale: Scale | None = None) -> Tensor:
-        """Normalise the channels (axis 1), and run a Scale layer of theirs in the same pass."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize the channels (axis 1)."""
+        return self.normalize(x, None, None)
+
+    def normalize(self, x: Tensor, factor: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalize the channels, and multiply and shift them in the same pass.
+
+        Args:
+            x: (N, C, ...).
+            factor: (C,), or None for 1.
+            bias: (C,), or None for 0.
+
+        Returns:
+            In the shape and precision of x.
+        """
         use_global_stats = not self.training if self.use_global_stats is None else self.use_global_stats
         if use_global_stats:
-            return self._normalize(x, scale, *self._mean_and_variance(), by_batch=False)
-        return self._by_batch(x, scale)
+            return self._one_pass(x, factor, bias, *self._mean_and_variance(), by_batch=False)
+        return self._by_batch(x, factor, bias)
 
-    def _normalize(self, x: Tensor, scale: Scale | None, mean: Tensor, variance: Tensor, *, by_batch: bool) -> Tensor:
-        factor = None if scale is None else scale.factor
-        bias = scale.bias if scale is not None and scale.bias_term else None
+    def _one_pass(
+        self, x: Tensor, factor: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *, by_batch: bool
+    ) -> Tensor:
         # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance behind.
         momentum = 1.0 if by_batch else 0.0
         return torch.batch_norm(
@@ -75,12 +87,13 @@ class BatchNorm(Layer):
         factor = torch.where(self.scale_sum == 0, 0.0, 1 / self.scale_sum)
         return self.mean_sum * factor, self.variance_sum * factor
 
-    def _by_batch(self, x: Tensor, scale: Scale | None) -> Tensor:
-        if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist
-            self._add_to_sums(x.detach().flatten(), torch.zeros_like(self.variance_sum))
-            return x * 0 if scale is None else scale(x * 0)
+    def _by_batch(self, x: Tensor, factor: Tensor | None, bias: Tensor | None) -> Tensor:
         mean, variance = torch.zeros_like(self.mean_sum), torch.zeros_like(self.variance_sum)
-        top = self._normalize(x, scale, mean, variance, by_batch=True)
+        if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist
+            self._add_to_sums(x.detach().flatten(), variance)
+            zeros = x * 0
+            return zeros if factor is None else self._one_pass(zeros, factor, bias, mean, variance + 1, by_batch=False)
+        top = self._one_pass(x, factor, bias, mean, variance, by_batch=True)
         self._add_to_sums(mean, variance)
         return top
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import prototxt_like as pl
-from prototxt_like.fusion import fuse_batch_norm_scale
+from prototxt_like.fusion import FusedBatchNormScale, fuse_batch_norm_scale
 
 NORM = 'layer { name: "norm" type: "BatchNorm" bottom: "data" top: "norm" }'
 SCALE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" scale_param { bias_term: true } }'
@@ -35,7 +35,7 @@ def build(*layers: str, phase: str = "TRAIN", shape: tuple[int, ...] = (4, 3, 5,
 
 
 def fused_names(net: pl.Net) -> list[str]:
-    return [step.fused_scale for step in net._fused_steps if step.fused_scale is not None]
+    return [step.fused.scale for step in net._fused_steps if isinstance(step.fused, FusedBatchNormScale)]
 
 
 @pytest.mark.parametrize("scale", [SCALE, IN_PLACE, NO_BIAS])
