@@ -232,7 +232,7 @@ def test_missing_folder_and_pipe(tmp_path: Path) -> None:
         read_picture(tmp_path / "gone.jpg")
     with pytest.raises(PictureError, match="is a folder"):
         read_picture(tmp_path)
-    with pytest.raises(PictureError, match="cannot be read: embedded null byte"):
+    with pytest.raises(PictureError, match=r"cannot be read: .*embedded null"):
         read_picture("a\0b.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     with pytest.raises(PictureError, match="is no ordinary file"):
