@@ -62,13 +62,13 @@ def frames(count: int) -> Iterator[np.ndarray]:
 def make_inputs(folder: Path, count: int) -> tuple[Path, Path]:
     """Write clip.mp4 and photo.jpg, its first frame."""
     sys.path.insert(0, str(REPOSITORY))
-    from fer_lmdb.pictures import write_picture
+    from fer_lmdb.pictures import write_image
     from fer_lmdb.video import VideoWriter
 
     with VideoWriter(folder / "clip.mp4", RATE) as video:
         for index, frame in enumerate(frames(count)):
             if index == 0:
-                write_picture(folder / "photo.jpg", frame)
+                write_image(folder / "photo.jpg", frame)
             video.add(frame, index / RATE)
     return folder / "clip.mp4", folder / "photo.jpg"
 
@@ -100,17 +100,19 @@ def ours(clip: Path, photo: Path, folder: Path) -> dict[str, Any]:
     """Measure this project: what `predict clip.mp4 --save out.mp4 --csv out.csv` does, its parts, and a photograph."""
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb import Recognizer
-    from fer_lmdb.predict import Found
+    from fer_lmdb.predict import InputFile
     from fer_lmdb.predict.frames import predict_video
-    from fer_lmdb.predict.results import Results
+    from fer_lmdb.predict.results import ResultWriters
 
     recognizer = Recognizer(device="cpu")
 
     def whole() -> int:
         count = 0
         with (
-            Results(recognizer.classes, one_file=True, save=folder / "out.mp4", table=folder / "out.csv") as results,
-            results.video(Found(clip, Path(clip.name))) as video,
+            ResultWriters(
+                recognizer.classes, one_file=True, save=folder / "out.mp4", table=folder / "out.csv"
+            ) as results,
+            results.video(InputFile(clip, Path(clip.name))) as video,
         ):
             for seen in predict_video(clip, recognizer):
                 video.add(seen)
@@ -129,7 +131,7 @@ def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, floa
     """Processor and clock milliseconds a frame of each part, one part after the other on one thread."""
     from fer_lmdb.annotate import annotate
     from fer_lmdb.faces.track import Tracker
-    from fer_lmdb.predict.frames import SMALLEST_FACE_SHARE
+    from fer_lmdb.predict.frames import MIN_FACE_FRACTION
     from fer_lmdb.video import VideoReader, VideoWriter
 
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in PARTS}
@@ -146,7 +148,7 @@ def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, floa
             image = frame.image
             faces = None
             if frame.index % 3 == 0:
-                faces = part("detect", lambda image=image: recognizer.find([image], SMALLEST_FACE_SHARE)[0])
+                faces = part("detect", lambda image=image: recognizer.find([image], MIN_FACE_FRACTION)[0])
             tracked = [one.face for one in part("track", lambda faces=faces: tracker.update(faces))]
             rows = part("classify", lambda image=image, tracked=tracked: recognizer.classify([image], [tracked]))
             found = [recognizer.describe(face, image, row, 1) for face, row in zip(tracked, rows, strict=True)]

@@ -15,9 +15,9 @@ from pathlib import Path
 from charts import bars
 from page import machine, write_section
 
-from fer_lmdb.memory import keep_freed_blocks
+from fer_lmdb.memory import tune_malloc
 
-keep_freed_blocks()  # before PyTorch is imported, as the command line does
+tune_malloc()  # before PyTorch is imported, as the command line does
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -61,7 +61,7 @@ class Speed:
 
 def open_all() -> list[Speed]:
     """Open every shipped model."""
-    loaded = {name: models.load(name) for name in models.shipped_names()}
+    loaded = {name: models.load_model(name) for name in models.list_pretrained()}
     return [
         Speed(
             name,

@@ -25,16 +25,16 @@ from page import machine, write_section
 
 from fer_lmdb import recipe
 from fer_lmdb.dataset import DataSet
-from fer_lmdb.loading import Loading
-from fer_lmdb.recipe import Options
+from fer_lmdb.loading import LoaderOptions
+from fer_lmdb.recipe import TrainOptions
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.session import Session
+from fer_lmdb.session import Trainer
 
 WAYS = {
-    "memory": Loading("memory"),
-    "stream, 0 workers": Loading("stream", 0),
-    "stream, 1 worker": Loading("stream", 1),
-    "stream, 2 workers": Loading("stream", 2),
+    "memory": LoaderOptions("memory"),
+    "stream, 0 workers": LoaderOptions("stream", 0),
+    "stream, 1 worker": LoaderOptions("stream", 1),
+    "stream, 2 workers": LoaderOptions("stream", 2),
 }
 
 
@@ -48,15 +48,15 @@ def own_megabytes() -> float:
     return total / 1024
 
 
-def open_session(data: str, folder: Path, way: str, batch: int) -> Session:
+def open_session(data: str, folder: Path, way: str, batch: int) -> Trainer:
     """Make a training ready."""
     opened = DataSet.open(data)
-    options = Options(data=data, batch_size=batch, precision="auto", device="cpu")
-    plan = recipe.make(options, opened.count("train"), len(opened.scheme))
-    return Session(plan, opened, RunFolder(folder), loading=WAYS[way])
+    options = TrainOptions(data=data, batch_size=batch, precision="auto", device="cpu")
+    plan = recipe.build_recipe(options, opened.count("train"), len(opened.scheme))
+    return Trainer(plan, opened, RunFolder(folder), loader_options=WAYS[way])
 
 
-def drain(session: Session, batches: int) -> float:
+def drain(session: Trainer, batches: int) -> float:
     """Take batches as fast as they come; return faces a second, the start of the workers left out."""
     session.batches.at(0)
     began = time.perf_counter()
@@ -85,7 +85,7 @@ def alone_in_a_process(arguments: argparse.Namespace, way: str) -> dict[str, flo
     return result
 
 
-def step_and_wait(session: Session, steps: int) -> tuple[float, float]:
+def step_and_wait(session: Trainer, steps: int) -> tuple[float, float]:
     """Train; return the seconds of a step, and how many of them it waited for its batch."""
     waited, at = 0.0, session.batches.at
 

@@ -19,9 +19,9 @@ from collections import Counter
 from pathlib import Path
 
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.drawn import write_synthetic_csv
 from fer_lmdb.sources.open import open_source
 from fer_lmdb.store import digest
 
@@ -30,7 +30,7 @@ PLAIN = Preprocessing(detector="none")
 
 def build_seed(csv: Path, target: Path, seed: int) -> None:
     """Build a data set that can be told by its seed."""
-    build(open_source(csv), target, Options(PLAIN, seed=seed), force=True)
+    build(open_source(csv), target, BuildOptions(PLAIN, seed=seed), force=True)
 
 
 def build_in_child(csv: Path, target: Path, seed: int) -> int:
@@ -47,9 +47,9 @@ def build_in_child(csv: Path, target: Path, seed: int) -> int:
 def seed_of_whole(target: Path) -> int:
     """Check every file of the data set and return its seed; any damage is an error."""
     manifest = manifests.read_manifest(target)
-    manifests.check_file(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
     for split, facts in manifest["splits"].items():
-        manifests.check_file(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
+        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
         if digest(manifests.database(target, split)) != facts["sha256"]:
             raise SystemExit(f"{split} of {target} is a mixture")
     return int(manifest["seed"])
@@ -58,7 +58,7 @@ def seed_of_whole(target: Path) -> int:
 def torture(folder: Path, kills: int, seed: int, faces: int) -> dict[str, object]:
     """Kill builds and count what stood there afterwards."""
     csv, target = folder / "drawn.csv", folder / "data"
-    write_drawn_csv(csv, train=faces, val=faces // 8, test=faces // 8)
+    write_synthetic_csv(csv, train=faces, val=faces // 8, test=faces // 8)
     started = time.perf_counter()
     build_seed(csv, target, 0)
     build_seed(csv, target, 0)

@@ -35,17 +35,17 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fer_lmdb import train
-from fer_lmdb.build import Options as BuildOptions
+from fer_lmdb.build import BuildOptions as BuildOptions
 from fer_lmdb.build import build
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.loading import Loading
+from fer_lmdb.loading import LoaderOptions
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.sources.drawn import DrawnFaces
+from fer_lmdb.sources.drawn import SyntheticFaces
 
 EPOCHS, BATCH, FACES, VALIDATION = 8, 24, 96, 24
-MEMORY = Loading("memory")
-LOADINGS = (MEMORY, Loading("stream", workers=0), Loading("stream", workers=1))
-Start = Callable[[train.Options, Path, Loading], int]
+MEMORY = LoaderOptions("memory")
+LOADINGS = (MEMORY, LoaderOptions("stream", workers=0), LoaderOptions("stream", workers=1))
+Start = Callable[[train.TrainOptions, Path, LoaderOptions], int]
 CURVES = ("train/loss", "train/lr", "val/loss", "val/accuracy")
 
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {phase} }}
@@ -79,10 +79,10 @@ def write_net(folder: Path) -> Path:
     return folder
 
 
-def prepare(folder: Path) -> train.Options:
+def prepare(folder: Path) -> train.TrainOptions:
     """Build the data set and the net; return the options of the training."""
-    build(DrawnFaces(FACES, VALIDATION, 7), folder / "data", BuildOptions(Preprocessing(detector="none")))
-    return train.Options(
+    build(SyntheticFaces(FACES, VALIDATION, 7), folder / "data", BuildOptions(Preprocessing(detector="none")))
+    return train.TrainOptions(
         model=str(write_net(folder / "net")),
         data=str(folder / "data"),
         epochs=EPOCHS,
@@ -95,15 +95,15 @@ def prepare(folder: Path) -> train.Options:
 # ---------------------------------------------------------------- starting and killing
 
 
-def go(options: train.Options, run: Path, loading: Loading = MEMORY) -> None:
+def go(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> None:
     """Start the training, or go on with it."""
     if (run / "run.json").exists():
-        train.resume(run, loading=loading)
+        train.resume(run, loader_options=loading)
     else:
-        train.train(options, run, loading=loading)
+        train.train(options, run, loader_options=loading)
 
 
-def start_fork(options: train.Options, run: Path, loading: Loading = MEMORY) -> int:
+def start_fork(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
     """Train in a fork of this process; return its number."""
     process = os.fork()
     if process == 0:
@@ -116,7 +116,7 @@ def start_fork(options: train.Options, run: Path, loading: Loading = MEMORY) -> 
     return process
 
 
-def start_program(options: train.Options, run: Path, loading: Loading = MEMORY) -> int:
+def start_program(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
     """Train as a user does; return the number of the process."""
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(run)]
     command += ["--loader", loading.loader, "--workers", str(loading.workers)]
@@ -129,7 +129,7 @@ def start_program(options: train.Options, run: Path, loading: Loading = MEMORY) 
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment).pid
 
 
-def wall_of(start: Start, options: train.Options, run: Path) -> float:
+def wall_of(start: Start, options: train.TrainOptions, run: Path) -> float:
     """Return the seconds that a training takes when nobody kills it."""
     began = time.perf_counter()
     if os.waitstatus_to_exitcode(os.waitpid(start(options, run, MEMORY), 0)[1]) != 0:
@@ -143,7 +143,7 @@ def wall_of(start: Start, options: train.Options, run: Path) -> float:
 def iteration_of(run: Path) -> int | None:
     """Return where the snapshot stands; a damaged one is an error. None where there is none yet."""
     snapshot = RunFolder(run).read_snapshot()
-    return None if snapshot is None else int(snapshot.facts["iteration"])
+    return None if snapshot is None else int(snapshot.metadata["iteration"])
 
 
 def curves_of(run: Path) -> dict[str, list[tuple[int, float]]]:

@@ -72,16 +72,16 @@ def ours(data: str, iterations: int, precision: str) -> float:
     """The product's own loop, without validation and snapshots. Faces a second."""
     from fer_lmdb import recipe
     from fer_lmdb.dataset import DataSet
-    from fer_lmdb.memory import keep_freed_blocks
+    from fer_lmdb.memory import tune_malloc
     from fer_lmdb.runs import RunFolder
-    from fer_lmdb.session import Session
+    from fer_lmdb.session import Trainer
 
-    keep_freed_blocks()
+    tune_malloc()
     opened = DataSet.open(data)
-    options = recipe.Options(data=data, precision=precision)
-    plan = recipe.make(options, opened.count("train"), len(opened.scheme))
+    options = recipe.TrainOptions(data=data, precision=precision)
+    plan = recipe.build_recipe(options, opened.count("train"), len(opened.scheme))
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(plan, opened, RunFolder(Path(folder)))
+        session = Trainer(plan, opened, RunFolder(Path(folder)))
         started = 0.0
         for done in range(WARM_UP + iterations):
             if done == WARM_UP:

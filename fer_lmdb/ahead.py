@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def read_ahead(items: Iterator[T]) -> Generator[T]:
+def prefetch(items: Iterator[T]) -> Generator[T]:
     """Yield the same items, each made in another thread while the one before is worked on."""
     end = object()
     with ThreadPoolExecutor(1, "read-ahead") as pool:
@@ -22,7 +22,7 @@ def read_ahead(items: Iterator[T]) -> Generator[T]:
             yield item  # type: ignore[misc]
 
 
-def newest_only(items: Iterator[T]) -> Generator[T]:
+def latest_only(items: Iterator[T]) -> Generator[T]:
     """Yield items as they come, skipping those that are outdated by the time that the caller asks for the next.
 
     For live pictures: who cannot keep up sees fewer of them, not older and older ones.
@@ -64,11 +64,11 @@ def newest_only(items: Iterator[T]) -> Generator[T]:
         raise ended[0]
 
 
-class InBackground:
+class BackgroundWorker:
     """Calls functions one after the other in another thread, a few calls behind; errors come out of a later call.
 
     Args:
-        waiting: how many calls may wait; then `call` waits, so that memory stays bounded.
+        waiting: how many calls may wait; then `submit` waits, so that memory stays bounded.
     """
 
     def __init__(self, waiting: int = 4) -> None:
@@ -76,13 +76,13 @@ class InBackground:
         self._calls: deque[Future[Any]] = deque()
         self._waiting = waiting
 
-    def call(self, function: Callable[..., object], *arguments: object) -> None:
+    def submit(self, function: Callable[..., object], *arguments: object) -> None:
         """Have the function called soon."""
         while len(self._calls) >= self._waiting:
             self._calls.popleft().result()
         self._calls.append(self._pool.submit(function, *arguments))
 
-    def __enter__(self) -> InBackground:
+    def __enter__(self) -> BackgroundWorker:
         return self
 
     def __exit__(

@@ -14,7 +14,7 @@ from torch import Tensor
 from fer_lmdb.errors import RunError
 
 
-class Average:
+class ModelEMA:
     """Follows weights: average = decay * average + (1 - decay) * weight after each update.
 
     BatchNorm's sums are averaged with them: all three blobs alike, so their quotients stay statistics.
@@ -39,7 +39,7 @@ class Average:
         torch._foreach_lerp_(list(self.blobs.values()), current, 1 - decay)
 
     @torch.no_grad()
-    def restore(self, blobs: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, blobs: Mapping[str, Tensor]) -> None:
         """Take over the averages of a snapshot."""
         for name, blob in self.blobs.items():
             blob.copy_(blobs[name])

@@ -11,7 +11,7 @@ import hashlib
 import torch
 
 
-class Order:
+class EpochSampler:
     """Which faces each batch holds; every epoch is a new shuffle of the whole split.
 
     A batch may straddle two epochs, as Caffe's database cursor does: no face is left out
@@ -32,7 +32,7 @@ class Order:
         self._part = slice(part[0] * size, (part[0] + 1) * size)
         self._shuffles: dict[int, torch.Tensor] = {}
 
-    def at(self, number: int) -> torch.Tensor:
+    def batch_indices(self, number: int) -> torch.Tensor:
         """Return the positions of one batch's faces in the split, (batch_size / n,) int64."""
         first, last = number * self.batch_size, (number + 1) * self.batch_size
         parts = []
@@ -45,7 +45,7 @@ class Order:
 
     def _shuffle(self, epoch: int) -> torch.Tensor:
         if epoch not in self._shuffles:
-            generator = torch.Generator().manual_seed(mixed_seed(self.seed, epoch, "shuffle"))
+            generator = torch.Generator().manual_seed(derive_seed(self.seed, epoch, "shuffle"))
             self._shuffles = {
                 known: shuffle for known, shuffle in self._shuffles.items() if known == epoch - 1
             }  # a straddling batch needs two epochs' shuffles, never more
@@ -53,7 +53,7 @@ class Order:
         return self._shuffles[epoch]
 
 
-class Batches:
+class InMemoryLoader:
     """An endless stream of batches over a split that lies in memory as a whole."""
 
     def __init__(
@@ -71,21 +71,21 @@ class Batches:
             targets: (N, ...) labels or rows of targets on the same device.
             batch_size: faces in a batch.
             seed: the run's seed.
-            part: see `Order`.
+            part: see `EpochSampler`.
         """
         self.images, self.targets = images, targets
-        self.order = Order(len(targets), batch_size, seed, part)
+        self.sampler = EpochSampler(len(targets), batch_size, seed, part)
 
     def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the faces and targets of one batch."""
-        positions = self.order.at(number).to(self.images.device)
+        positions = self.sampler.batch_indices(number).to(self.images.device)
         return self.images[positions], self.targets[positions]
 
     def close(self) -> None:
         """Let go of nothing: a split in memory has neither files nor processes."""
 
 
-def mixed_seed(seed: int, number: int, purpose: str) -> int:
+def derive_seed(seed: int, number: int, purpose: str) -> int:
     """Return a seed for one purpose at one step, so that no two draw the same random numbers."""
     text = f"{seed}/{purpose}/{number}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")

@@ -15,7 +15,7 @@ from fer_lmdb import models
 from fer_lmdb.labels import FER2013
 
 #: Nets that were trained by the zoo's recipe and are not shipped: by name, how they were trained, and their figures.
-MEASURED = Path(__file__).parent / "measured.json"
+ZOO_RESULTS = Path(__file__).parent / "measured.json"
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -26,14 +26,14 @@ def list_models() -> list[dict[str, Any]]:
         reported, with split, n, accuracy, ci95 and tta. No figure means: not trained yet. `trained` says
         how a net that is not shipped was trained; of a shipped one its card says so.
     """
-    shipped = [_shipped_row(name) for name in models.shipped_names()]
+    shipped = [_pretrained_row(name) for name in models.list_pretrained()]
     known = {row["net"] for row in shipped}
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    measured = json.loads(ZOO_RESULTS.read_text(encoding="utf-8"))
     return shipped + [_zoo_row(name, measured.get(name, {})) for name in pl.zoo.names() if name not in known]
 
 
-def _shipped_row(name: str) -> dict[str, Any]:
-    model = models.load(name)
+def _pretrained_row(name: str) -> dict[str, Any]:
+    model = models.load_model(name)
     return {
         "name": name,
         "net": model.name,
@@ -41,7 +41,7 @@ def _shipped_row(name: str) -> dict[str, Any]:
         "classes": list(model.scheme.classes),
         "parameters": model.parameters,
         "trained": None,
-        "figures": model.facts.get("figures", []),
+        "figures": model.metadata.get("figures", []),
     }
 
 
@@ -81,29 +81,29 @@ NETS = """
 
 def to_markdown(rows: list[dict[str, Any]]) -> str:
     """Return the documentation's tables of nets and models."""
-    shipped = [_shipped_line(row) for row in rows if row["shipped"]]
+    shipped = [_pretrained_line(row) for row in rows if row["shipped"]]
     return INTRODUCTION + "".join(shipped) + NETS + "".join(_net_line(row) for row in rows if not row["shipped"])
 
 
-def _shipped_line(row: dict[str, Any]) -> str:
+def _pretrained_line(row: dict[str, Any]) -> str:
     card = f"[{row['name']}](cards/{row['name']}.md)"
-    return f"| {card} | {_zoo(row)} | {len(row['classes'])} | {row['parameters']:,} | {_figures(row)} |\n"
+    return f"| {card} | {_zoo(row)} | {len(row['classes'])} | {row['parameters']:,} | {_results(row)} |\n"
 
 
 def _net_line(row: dict[str, Any]) -> str:
-    return f"| {_zoo(row)} | {row['parameters']:,} | {_figures(row)} |\n"
+    return f"| {_zoo(row)} | {row['parameters']:,} | {_results(row)} |\n"
 
 
 def _zoo(row: dict[str, Any]) -> str:
     return f"[{row['net']}](../prototxt_like/zoo/{row['net']}/README.md)"
 
 
-def _figures(row: dict[str, Any]) -> str:
-    lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
+def _results(row: dict[str, Any]) -> str:
+    lines = [_result(figure) for figure in row["figures"]] or ["not trained yet"]
     return "<br>".join([*lines, row["trained"]] if row["trained"] else lines)
 
 
-def _figure(figure: dict[str, Any]) -> str:
+def _result(figure: dict[str, Any]) -> str:
     low, high = (f"{100 * value:.2f}" for value in figure["ci95"])
     share = f"{100 * figure['accuracy']:.2f} % ({low} to {high} %)"
     views = "1 view" if figure["tta"] == 1 else f"{figure['tta']} views"

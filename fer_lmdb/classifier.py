@@ -15,8 +15,8 @@ from fer_lmdb.errors import ModelError
 if TYPE_CHECKING:
     from fer_lmdb.models import Model
 
-BATCH = 256
-SMALLEST_LIMIT = 1 << 26
+BATCH_SIZE = 256
+MIN_VALUE_BUDGET = 1 << 26
 """Values in a blob, and in all parameters of a net, that any model may ask for: 256 MB."""
 
 
@@ -29,7 +29,7 @@ class Classifier:
         precision: float32, or bfloat16 for convolutions and products; twice as fast on processors that compute in it.
 
     Attributes:
-        whole_net: the net as the model describes it.
+        net_unfused: the net as the model describes it.
         net: the same with BatchNorm merged into convolutions; this one runs.
     """
 
@@ -40,16 +40,16 @@ class Classifier:
         self.device = torch.device(device)
         self.precision = precision
         # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
-        most = max(model.parameters, SMALLEST_LIMIT)
-        self.whole_net = pl.Net(pl.parse_net(model.net_text), phase="TEST", max_values=most).eval()
-        if len(self.whole_net.inputs) != 1 or len(self.whole_net.outputs) != 1:
-            inputs, outputs = ", ".join(self.whole_net.inputs), ", ".join(self.whole_net.outputs)
+        most = max(model.parameters, MIN_VALUE_BUDGET)
+        self.net_unfused = pl.Net(pl.parse_net(model.deploy_prototxt), phase="TEST", max_values=most).eval()
+        if len(self.net_unfused.inputs) != 1 or len(self.net_unfused.outputs) != 1:
+            inputs, outputs = ", ".join(self.net_unfused.inputs), ", ".join(self.net_unfused.outputs)
             raise ModelError(f"the net takes ({inputs}) and gives ({outputs}); expected one blob of each")
         self.load_weights(model.weights)
-        parameter = pl.parse_transform(model.transform_text)
+        parameter = pl.parse_transform(model.transform_prototxt)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
-        self.reach = views.Reach.of(model.augmentation)
+        self.tta_range = views.TtaRange.of(model.augmentation)
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Copy blobs into the net, and merge into its convolutions what can be.
@@ -58,7 +58,7 @@ class Classifier:
             ModelError: a blob is missing, left over or of another shape.
         """
         wanted = {
-            f"{layer}/{i}": blob for layer, blobs in self.whole_net.params.items() for i, blob in enumerate(blobs)
+            f"{layer}/{i}": blob for layer, blobs in self.net_unfused.params.items() for i, blob in enumerate(blobs)
         }
         odd = sorted(wanted.keys() ^ weights.keys())
         if odd:
@@ -68,7 +68,7 @@ class Classifier:
                 if blob.shape != weights[key].shape:
                     raise ModelError(f"{key}: found {tuple(weights[key].shape)}, expected {tuple(blob.shape)}")
                 blob.copy_(weights[key])
-        self.net = pl.fold_batch_norm(self.whole_net)
+        self.net = pl.fold_batch_norm(self.net_unfused)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
@@ -86,16 +86,19 @@ class Classifier:
         if tta not in views.COUNTS:
             raise ModelError(f"{tta} views asked for; there are {', '.join(map(str, views.COUNTS))}")
         faces = torch.as_tensor(faces)
-        rows = [self._batch(faces[start : start + BATCH].to(self.device), tta) for start in range(0, len(faces), BATCH)]
+        rows = [
+            self._batch(faces[start : start + BATCH_SIZE].to(self.device), tta)
+            for start in range(0, len(faces), BATCH_SIZE)
+        ]
         if not rows:
             return np.zeros((0, len(self.scheme)), dtype=np.float32)
         return torch.cat(rows).cpu().numpy()
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
-        outputs = [self.outputs(view) for view in views.of(faces, self.transform, tta, self.reach)]
+        outputs = [self.forward(view) for view in views.make_views(faces, self.transform, tta, self.tta_range)]
         return torch.stack(outputs).mean(dim=0)
 
-    def outputs(self, data: torch.Tensor) -> torch.Tensor:
+    def forward(self, data: torch.Tensor) -> torch.Tensor:
         """Return the probabilities of faces that are transformed already.
 
         Args:

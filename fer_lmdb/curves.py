@@ -11,7 +11,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 
-class Curves:
+class TensorBoardLogger:
     """Writes TensorBoard's event files.
 
     A run that goes on from a snapshot tells TensorBoard to forget what was written after it,
@@ -26,21 +26,21 @@ class Curves:
             start: iterations done so far; what is known of later ones is forgotten.
         """
         if folder is not None:
-            _put_before(folder, int(time.time()))
-        self._writer = _Nothing() if folder is None else SummaryWriter(str(folder), purge_step=start + 1)
+            _rename_older_event_files(folder, int(time.time()))
+        self._writer = _NullWriter() if folder is None else SummaryWriter(str(folder), purge_step=start + 1)
 
-    def training(self, iteration: int, loss: float, rate: float, faces_per_second: float) -> None:
+    def log_training(self, iteration: int, loss: float, rate: float, faces_per_second: float) -> None:
         """Add a point of the training curves."""
         self._writer.add_scalar("train/loss", loss, iteration)
         self._writer.add_scalar("train/lr", rate, iteration)
         self._writer.add_scalar("train/faces_per_second", faces_per_second, iteration)
 
-    def validation(self, iteration: int, loss: float, accuracy: float) -> None:
+    def log_validation(self, iteration: int, loss: float, accuracy: float) -> None:
         """Add a point of the validation curves."""
         self._writer.add_scalar("val/loss", loss, iteration)
         self._writer.add_scalar("val/accuracy", accuracy, iteration)
 
-    def faces(self, iteration: int, faces: torch.Tensor) -> None:
+    def log_faces(self, iteration: int, faces: torch.Tensor) -> None:
         """Show up to 64 faces as the net sees them, each stretched to its own range.
 
         Args:
@@ -52,7 +52,7 @@ class Curves:
         faces = (faces - low) / (high - low).clamp(min=1e-6)
         self._writer.add_image("train/faces", _grid(faces), iteration)
 
-    def confusion(self, iteration: int, matrix: np.ndarray, classes: Sequence[str]) -> None:
+    def log_confusion(self, iteration: int, matrix: np.ndarray, classes: Sequence[str]) -> None:
         """Show a confusion matrix; rows are true classes, columns predictions."""
         from fer_lmdb.plots import confusion_figure
 
@@ -67,14 +67,14 @@ class Curves:
         self._writer.close()
 
 
-class _Nothing:
+class _NullWriter:
     """A writer that writes nothing."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_, **__: None
 
 
-def _put_before(folder: Path, second: int) -> None:
+def _rename_older_event_files(folder: Path, second: int) -> None:
     """Rename event files so that all come before one that begins now.
 
     TensorBoard reads them in the order of their names, which begin with the second of their making: two may share it,

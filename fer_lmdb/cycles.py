@@ -14,7 +14,7 @@ from fer_lmdb.runs import RunFolder
 FOLDER = "kept"
 
 
-def check(solver: pl.SolverParameter) -> None:
+def validate_cycles(solver: pl.SolverParameter) -> None:
     """Refuse cycles that cannot be.
 
     Raises:
@@ -28,7 +28,7 @@ def check(solver: pl.SolverParameter) -> None:
         raise RunError(f'{solver.cosine_cycles} cycles need lr_policy "cosine", found "{solver.lr_policy}"')
 
 
-def is_kept(solver: pl.SolverParameter, iteration: int) -> bool:
+def is_checkpoint_due(solver: pl.SolverParameter, iteration: int) -> bool:
     """Tell whether the model after so many iterations is one to keep."""
     if solver.keep_every and iteration % solver.keep_every == 0:
         return True
@@ -37,7 +37,7 @@ def is_kept(solver: pl.SolverParameter, iteration: int) -> bool:
     return cycles > 1 and iteration * cycles // length > (iteration - 1) * cycles // length
 
 
-def keep(model: Model, folder: RunFolder, iteration: int) -> None:
+def save_checkpoint(model: Model, folder: RunFolder, iteration: int) -> None:
     """Write the model after so many iterations into the run's folder."""
     kept = folder.path / FOLDER
     kept.mkdir(exist_ok=True)

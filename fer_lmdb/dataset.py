@@ -14,9 +14,9 @@ import prototxt_like as pl
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
-from fer_lmdb.manifest import MEAN_NAME, Part, check_file, parts, read_manifest
-from fer_lmdb.store import Split, read_labels, read_split
-from fer_lmdb.stream import StoredFaces
+from fer_lmdb.manifest import MEAN_NAME, Shard, read_manifest, shards, verify_sha256
+from fer_lmdb.store import SplitArrays, read_labels, read_split
+from fer_lmdb.stream import LmdbFaces
 
 SPLITS = ("train", "val", "test")
 
@@ -49,35 +49,35 @@ class DataSet:
         return Preprocessing.from_dict(self.manifest.get("preprocessing") or {"detector": "none"})
 
     @property
-    def is_mixed(self) -> bool:
+    def has_mixed_preprocessing(self) -> bool:
         """Tell whether it was joined from data sets whose faces were prepared in different ways."""
-        ways = _ways(self.manifest.get("source", {}))
-        return any(Preprocessing.from_dict(way).differences(self.preprocessing) for way in ways)
+        ways = _preprocessings(self.manifest.get("source", {}))
+        return any(Preprocessing.from_dict(way).diff(self.preprocessing) for way in ways)
 
     def count(self, split: str) -> int:
         """Return how many faces a split holds by the manifest."""
         return int(self.manifest["splits"].get(split, {}).get("count", 0))
 
-    def read(self, split: str) -> Split:
+    def read(self, split: str) -> SplitArrays:
         """Read a split whole, after its file has been compared with the manifest: a damaged one could kill the reader.
 
         Raises:
             DataSetError: the split is missing, damaged or does not hold what the manifest says.
         """
         found = []
-        for part in self._parts(split):
-            part.check()
+        for part in self._shards(split):
+            part.verify()
             found.append(read_split(part.path))
             _check_count(part, len(found[-1].labels))
         return _joined(found, self.folder)
 
-    def stored(self, splits: Sequence[str]) -> StoredFaces:
+    def lmdb_faces(self, splits: Sequence[str]) -> LmdbFaces:
         """Return the faces of splits, one after the other, to be read by their position; call `labels` before.
 
         Raises:
             DataSetError: a split is missing.
         """
-        return StoredFaces([(part.path, part.count) for split in splits for part in self._parts(split)])
+        return LmdbFaces([(part.path, part.count) for split in splits for part in self._shards(split)])
 
     def labels(self, splits: Sequence[str]) -> NDArray[np.int64]:
         """Return the labels of splits, after their files have been compared with the manifest.
@@ -87,22 +87,22 @@ class DataSet:
             StoreError: its faces cannot be found by their position.
         """
         labels = []
-        for part in (part for split in splits for part in self._parts(split)):
-            part.check()
+        for part in (part for split in splits for part in self._shards(split)):
+            part.verify()
             labels.append(read_labels(part.path))
             _check_count(part, len(labels[-1]))
         return np.concatenate(labels)
 
-    def _parts(self, split: str) -> list[Part]:
+    def _shards(self, split: str) -> list[Shard]:
         """Return the databases of a split, in order."""
         if not self._has(split):
             raise DataSetError(f"{self.folder}: this data set has no {split} split; it has {self._split_names()}")
-        return parts(self.folder, self.manifest, split)
+        return shards(self.folder, self.manifest, split)
 
     def _has(self, split: str) -> bool:
         if split not in self.manifest["splits"]:
             return False
-        return any(part.path.is_dir() for part in parts(self.folder, self.manifest, split))
+        return any(part.path.is_dir() for part in shards(self.folder, self.manifest, split))
 
     def _split_names(self) -> str:
         return ", ".join(name for name in SPLITS if self._has(name)) or "none"
@@ -113,10 +113,10 @@ class DataSet:
         Raises:
             DataSetError: it is missing or damaged.
         """
-        check_file(self.folder / MEAN_NAME, self.manifest["mean"].get("sha256", ""))
+        verify_sha256(self.folder / MEAN_NAME, self.manifest["mean"].get("sha256", ""))
         return pl.read_mean(self.folder / MEAN_NAME)
 
-    def facts(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what a model should remember of its data."""
         splits = self.manifest["splits"]
         return {
@@ -128,23 +128,25 @@ class DataSet:
         }
 
 
-def _ways(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _preprocessings(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield how the faces of joined data sets were prepared, also of those that were joined themselves."""
     for part in source.get("joined", []):
         yield part["preprocessing"]
-        yield from _ways(part.get("source", {}))
+        yield from _preprocessings(part.get("source", {}))
 
 
-def _joined(found: Sequence[Split], folder: Path) -> Split:
+def _joined(found: Sequence[SplitArrays], folder: Path) -> SplitArrays:
     """Return the faces of databases as those of a single one."""
     if len(found) == 1:
         return found[0]
     if len({part.images.shape[1:] for part in found}) > 1:
         raise DataSetError(f"{folder}: the shards of a split hold faces of different sizes; build the data set again")
     keys = [key for part in found for key in part.keys]
-    return Split(keys, np.concatenate([part.images for part in found]), np.concatenate([part.labels for part in found]))
+    return SplitArrays(
+        keys, np.concatenate([part.images for part in found]), np.concatenate([part.labels for part in found])
+    )
 
 
-def _check_count(part: Part, found: int) -> None:
+def _check_count(part: Shard, found: int) -> None:
     if found != part.count:
         raise DataSetError(f"{part.path}: holds {found} faces, the manifest says {part.count}; build it again")

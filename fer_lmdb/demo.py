@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fer_lmdb import models
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import FER2013
-from fer_lmdb.pictures import write_picture
+from fer_lmdb.pictures import write_image
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.sources.drawn import DrawnFaces, write_drawn_csv
+from fer_lmdb.sources.drawn import SyntheticFaces, write_synthetic_csv
 
 TRAIN_FACES, VAL_FACES, TEST_FACES = 2100, 420, 420
 
@@ -87,7 +87,7 @@ class Demo:
 
     def predict(self) -> list[str]:
         """Return the arguments of the prediction: with the shipped model, which has seen real faces."""
-        model = [] if models.DEFAULT_MODEL in models.shipped_names() else ["--model", str(self.run)]
+        model = [] if models.DEFAULT_MODEL in models.list_pretrained() else ["--model", str(self.run)]
         return ["predict", str(self.photograph), *model, "--save", str(self.annotated)]
 
     def prepare_folder(self) -> None:
@@ -104,14 +104,14 @@ class Demo:
 
     def draw_faces(self) -> None:
         """Write the csv of drawn faces, equally many of each class, and a picture of the first ones."""
-        write_drawn_csv(self.csv, TRAIN_FACES, VAL_FACES, TEST_FACES, self.seed)
-        write_picture(self.sheet, contact_sheet(self.seed))
+        write_synthetic_csv(self.csv, TRAIN_FACES, VAL_FACES, TEST_FACES, self.seed)
+        write_image(self.sheet, contact_sheet(self.seed))
 
     def write_photograph(self) -> None:
         """Write scikit-image's sample photograph as a file."""
         from skimage import data
 
-        write_picture(self.photograph, data.astronaut())
+        write_image(self.photograph, data.astronaut())
 
     def draw_curves(self) -> None:
         """Draw the training's curves."""
@@ -123,5 +123,5 @@ class Demo:
 
 def contact_sheet(seed: int, columns: int = 14) -> NDArray[np.uint8]:
     """Return the first drawn faces of a seed side by side, (H, W) uint8 grey, a row for each class in label order."""
-    faces = [sample.image for sample in DrawnFaces(columns * len(FER2013), 0, 0, seed)]
+    faces = [sample.image for sample in SyntheticFaces(columns * len(FER2013), 0, 0, seed)]
     return np.vstack([np.hstack(faces[label :: len(FER2013)]) for label in range(len(FER2013))])

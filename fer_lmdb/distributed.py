@@ -20,108 +20,110 @@ import torch.distributed as dist
 from torch import Tensor
 
 import prototxt_like as pl
-from fer_lmdb.batches import mixed_seed
+from fer_lmdb.batches import derive_seed
 from fer_lmdb.errors import FerLmdbError, RunError
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of a training.
 
     Attributes:
         rank: which of them this is, from 0; the first one writes the run folder and shows the progress.
-        size: how many there are.
+        world_size: how many there are.
         local_rank: which of those on this machine this is; it takes the GPU of that number.
     """
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Tell whether this process is the one that writes."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
         """Return this process's own device where "auto" or "cuda" names any of several GPUs."""
         wants_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-        return f"cuda:{self.local_rank}" if wants_gpu and self.size > 1 else name
+        return f"cuda:{self.local_rank}" if wants_gpu and self.world_size > 1 else name
 
-    def part_of(self, batch_size: int) -> int:
+    def local_batch_size(self, batch_size: int) -> int:
         """Return this process's faces of a batch.
 
         Raises:
             RunError: the batch cannot be cut into equal parts.
         """
-        if batch_size % self.size:
-            raise RunError(f"a batch of {batch_size} faces cannot be cut into {self.size} equal parts; change --batch")
-        return batch_size // self.size
+        if batch_size % self.world_size:
+            raise RunError(
+                f"a batch of {batch_size} faces cannot be cut into {self.world_size} equal parts; change --batch"
+            )
+        return batch_size // self.world_size
 
-    def own_seed(self, seed: int) -> int:
+    def rank_seed(self, seed: int) -> int:
         """Return a seed for this process's own draws; that of the first is the run's, as if it were alone."""
-        return seed if self.leads else mixed_seed(seed, self.rank, "rank")
+        return seed if self.is_main_process else derive_seed(seed, self.rank, "rank")
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors of one type by their means over all processes, in one exchange."""
-        if self.size == 1 or not tensors:
+        if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        with _exchange():
+        with _collective_errors():
             dist.all_reduce(flat)
-        parts = (flat / self.size).split([tensor.numel() for tensor in tensors])
+        parts = (flat / self.world_size).split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def average_exactly(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce_mean_fp64(self, tensors: Sequence[Tensor]) -> None:
         """Do the same with sums in double precision: means of equal float32 values are those values."""
-        if self.size > 1 and tensors:
+        if self.world_size > 1 and tensors:
             wide = [tensor.double() for tensor in tensors]
-            self.average(wide)
+            self.all_reduce_mean(wide)
             for tensor, value in zip(tensors, wide, strict=True):
                 tensor.copy_(value)
 
-    def any(self, flag: bool) -> bool:
+    def any_rank(self, flag: bool) -> bool:
         """Tell whether any process says yes."""
-        if self.size == 1:
+        if self.world_size == 1:
             return flag
         said = torch.tensor([float(flag)])
-        with _exchange():
+        with _collective_errors():
             dist.all_reduce(said)
         return bool(said.item())
 
-    def share_of(self, count: int) -> slice:
+    def rank_slice(self, count: int) -> slice:
         """Return this process's share of so many things; the shares overlap nowhere and leave nothing out."""
-        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+        return slice(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
 
-    def join(self, rows: np.ndarray) -> np.ndarray:
+    def all_gather(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows of all processes, one after the other."""
-        if self.size == 1:
+        if self.world_size == 1:
             return rows
-        parts: list[np.ndarray | None] = [None] * self.size
-        with _exchange():
+        parts: list[np.ndarray | None] = [None] * self.world_size
+        with _collective_errors():
             dist.all_gather_object(parts, rows)
         return np.concatenate([part for part in parts if part is not None])
 
-    def once(self, make: Callable[[], Value]) -> Value:
+    def broadcast_from_main(self, make: Callable[[], Value]) -> Value:
         """Let the first process make something, and give it to all.
 
         Raises:
             FerLmdbError: the first process could not; the others then end without a word of their own.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return make()
         made: list[Value] = []
         error: FerLmdbError | None = None
-        if self.leads:
+        if self.is_main_process:
             try:
                 made = [make()]
             except FerLmdbError as problem:
                 error = problem
         given = [made]
-        with _exchange():
+        with _collective_errors():
             dist.broadcast_object_list(given, src=0)
         if error:
             raise error
@@ -130,31 +132,31 @@ class Team:
         return given[0][0]
 
 
-class TeamSolver(pl.Solver):
+class DistributedSolver(pl.Solver):
     """A solver whose updates follow the gradients of all processes; with a team of one a plain `pl.Solver`."""
 
-    team = Team()
+    process_group = ProcessGroup()
 
     def update(self) -> None:
         """Average gradients and statistics over the team, then update."""
-        if self.team.size > 1:
+        if self.process_group.world_size > 1:
             for entry in self.net.learnable_params:
                 if entry.lr_mult != 0 and entry.parameter.grad is None:
                     entry.parameter.grad = torch.zeros_like(entry.parameter)
-            self.team.average(
+            self.process_group.all_reduce_mean(
                 [entry.parameter.grad for entry in self.net.learnable_params if entry.parameter.grad is not None]
             )
-            self.team.average_exactly([blob for blob in self.net.buffers() if blob.is_floating_point()])
+            self.process_group.all_reduce_mean_fp64([blob for blob in self.net.buffers() if blob.is_floating_point()])
         super().update()
 
 
-def is_leader() -> bool:
+def is_main_process() -> bool:
     """Tell whether this process is the one that prints and writes, before any team has come together."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Team]:
+def init_process_group(device: str) -> Iterator[ProcessGroup]:
     """Come together with the other processes that torchrun has started.
 
     Args:
@@ -164,22 +166,22 @@ def joined(device: str) -> Iterator[Team]:
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Team()
+        yield ProcessGroup()
         return
-    team = Team(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
-    own = team.device(device)
+    process_group = ProcessGroup(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    own = process_group.device(device)
     if own.startswith("cuda"):
         torch.cuda.set_device(own)
-    with _exchange():
+    with _collective_errors():
         dist.init_process_group("cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo")
     try:
-        yield team
+        yield process_group
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
-def _exchange() -> Iterator[None]:
+def _collective_errors() -> Iterator[None]:
     """Turn what breaks off an exchange into one line."""
     try:
         yield

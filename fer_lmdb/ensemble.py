@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from fer_lmdb import models
 from fer_lmdb.errors import ModelError
 from fer_lmdb.finite import check_finite
-from fer_lmdb.labels import difference
+from fer_lmdb.labels import explain_mismatch
 from fer_lmdb.models import Model
 
-ROUNDS = 500
+EM_ITERATIONS = 500
 
 
-def expand(names: Sequence[str | Path]) -> list[str]:
+def resolve_members(names: Sequence[str | Path]) -> list[str]:
     """Replace folders of models by what they hold, in the order of the names.
 
     A folder of models is no run: it holds .safetensors files, as a run's kept/ does, or else runs.
@@ -44,7 +44,7 @@ def _members(name: str | Path) -> list[str]:
     return [str(path) for path in files or runs] or [str(name)]
 
 
-def load(names: Sequence[str | Path]) -> list[Model]:
+def load_ensemble(names: Sequence[str | Path]) -> list[Model]:
     """Load the members, and make sure that their labels mean the same.
 
     Raises:
@@ -52,14 +52,16 @@ def load(names: Sequence[str | Path]) -> list[Model]:
     """
     if not names:
         raise ModelError("no model is named; name at least one")
-    members = [models.load(name) for name in names]
+    members = [models.load_model(name) for name in names]
     for name, member in zip(names, members, strict=True):
-        if why := difference(member.scheme, members[0].scheme):
+        if why := explain_mismatch(member.scheme, members[0].scheme):
             raise ModelError(f"{name} and {names[0]} cannot be averaged: {why}")
     return members
 
 
-def combine(probabilities: NDArray[np.floating], weights: Sequence[float] | None = None) -> NDArray[np.float32]:
+def average_probabilities(
+    probabilities: NDArray[np.floating], weights: Sequence[float] | None = None
+) -> NDArray[np.float32]:
     """Average the members' probabilities.
 
     Args:
@@ -79,7 +81,7 @@ def combine(probabilities: NDArray[np.floating], weights: Sequence[float] | None
     return np.tensordot(given / given.sum(), probabilities, axes=1).astype(np.float32)
 
 
-def fit(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[float]:
+def fit_weights(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[float]:
     """Find the weights whose mixture gives the labels the highest likelihood.
 
     Expectation-maximisation: the likelihood of a mixture has one maximum, and no round lowers it.
@@ -95,7 +97,7 @@ def fit(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[
     _check_finite(probabilities)
     likely = np.maximum(probabilities[:, np.arange(len(labels)), labels].astype(np.float64), 1e-12)  # (M, N)
     weights = np.full(len(likely), 1 / len(likely))
-    for _ in range(ROUNDS):
+    for _ in range(EM_ITERATIONS):
         joint = weights[:, None] * likely
         weights = (joint / joint.sum(axis=0)).mean(axis=1)
     return [float(weight) for weight in weights]

@@ -25,7 +25,7 @@ class SourceError(FerLmdbError):
     """A csv row, folder or picture that cannot be used."""
 
 
-class PictureError(SourceError):
+class ImageError(SourceError):
     """One picture that cannot be read."""
 
 
@@ -57,7 +57,7 @@ class ServeError(FerLmdbError):
     """A web service that cannot be started."""
 
 
-class EngineError(FerLmdbError):
+class ExecutorError(FerLmdbError):
     """A cluster that cannot be reached or gives up."""
 
 

@@ -11,18 +11,18 @@ import torch
 import prototxt_like as pl
 from fer_lmdb import lineage, models, widening
 from fer_lmdb.errors import RunError
-from fer_lmdb.labels import LabelScheme, difference
+from fer_lmdb.labels import LabelScheme, explain_mismatch
 
 
 @dataclass(frozen=True)
-class Initial:
+class InitReport:
     """What became of the net's layers.
 
     Attributes:
         source: the model that was named.
         loaded: layers that took their weights from it.
         fresh: layers that keep their filling, because the model has none of that name and shape.
-        learnt_from: what the model learnt from, see `lineage.learnt_from`.
+        learnt_from: what the model learnt from, see `lineage.training_splits`.
     """
 
     source: str
@@ -40,14 +40,14 @@ class Initial:
         return f"{len(self.loaded)} layers start from {self.source}; freshly filled: {fresh}"
 
 
-def load_into(
+def init_from_model(
     net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_classifier: bool = False, widen: bool = False
-) -> Initial:
+) -> InitReport:
     """Copy a model's weights into the layers of the same name.
 
     Args:
         net: the net to train.
-        name_or_path: a Caffe .caffemodel, or whatever `models.load` takes.
+        name_or_path: a Caffe .caffemodel, or whatever `models.load_model` takes.
         scheme: the labels that the net shall learn.
         fresh_classifier: leave the layers whose outputs are the classes as they are filled.
         widen: let layers with more channels begin with the model's in their first ones.
@@ -59,27 +59,27 @@ def load_into(
     """
     last = {layer.name for layer in pl.zoo.classifiers(net.proto)} if fresh_classifier else set()
     if widen:
-        widening.check(net)
+        widening.validate_widening(net)
     known: dict[str, list[str]] = {}
     if Path(name_or_path).suffix == ".caffemodel":
         if widen:
             raise RunError(f"--init {name_or_path} --widen: a caffemodel's layers have to have the net's own shapes")
         loaded = _load_caffemodel(net, name_or_path, last)
     else:
-        model = models.load(name_or_path)
-        why = difference(model.scheme, scheme)
+        model = models.load_model(name_or_path)
+        why = explain_mismatch(model.scheme, scheme)
         if why and not fresh_classifier:
             raise RunError(
                 f"--init {name_or_path}: its labels are not those of the data set ({why}); "
                 "--fresh-classifier takes its other layers and begins the last one afresh"
             )
         if widen:
-            widening.check_places(model.classifier().whole_net, net)
+            widening.check_spatial_sizes(model.classifier().net_unfused, net)
         loaded = _copy(model.weights, net, last, widen=widen)
-        known = lineage.learnt_from(model.facts)
+        known = lineage.training_splits(model.metadata)
     if not loaded:
         raise RunError(f"--init {name_or_path}: none of its layers has the name and shape of a layer of this net")
-    return Initial(str(name_or_path), loaded, [name for name in net.params if name not in loaded], known)
+    return InitReport(str(name_or_path), loaded, [name for name in net.params if name not in loaded], known)
 
 
 def _load_caffemodel(net: pl.Net, path: str, left_out: set[str]) -> list[str]:
@@ -105,7 +105,7 @@ def _copy(weights: Mapping[str, torch.Tensor], net: pl.Net, left_out: set[str], 
         if all(source.shape == blob.shape for source, blob in zip(sources, blobs, strict=True)):
             for blob, source in zip(blobs, sources, strict=True):
                 blob.copy_(source)
-        elif widen and widening.fits(sources, blobs):
+        elif widen and widening.is_widened(sources, blobs):
             widening.widen(types[layer], sources, blobs)
         else:
             continue

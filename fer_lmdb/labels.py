@@ -78,7 +78,7 @@ def get_scheme(name: str) -> LabelScheme:
         raise SourceError(f'no label scheme is called "{name}"; there are: {known}') from None
 
 
-def find_label(word: str, scheme: LabelScheme) -> int | None:
+def parse_label(word: str, scheme: LabelScheme) -> int | None:
     """Return the class that a word names, as the folders of a data set do.
 
     Args:
@@ -97,7 +97,7 @@ def find_label(word: str, scheme: LabelScheme) -> int | None:
     return None
 
 
-def difference(one: LabelScheme, other: LabelScheme) -> str | None:
+def explain_mismatch(one: LabelScheme, other: LabelScheme) -> str | None:
     """Say why the labels of two schemes do not mean the same.
 
     Returns:
@@ -105,18 +105,18 @@ def difference(one: LabelScheme, other: LabelScheme) -> str | None:
     """
     if one.classes != other.classes:
         what = "the same classes in another order" if set(one.classes) == set(other.classes) else "other classes"
-        return f"{what}: {describe(one)} against {describe(other)}"
+        return f"{what}: {format_scheme(one)} against {format_scheme(other)}"
     if one.name != other.name and {one.name, other.name} <= SCHEMES.keys():
-        return f"the same names for other faces: {_meaning(one.name)}, {_meaning(other.name)}"
+        return f"the same names for other faces: {_describe_mapping(one.name)}, {_describe_mapping(other.name)}"
     return None
 
 
-def describe(scheme: LabelScheme) -> str:
+def format_scheme(scheme: LabelScheme) -> str:
     """Return a scheme's name and its classes in label order."""
     return f"{scheme.name} ({', '.join(scheme.classes)})"
 
 
-def _meaning(name: str) -> str:
+def _describe_mapping(name: str) -> str:
     """Say what a scheme makes of the classes of FER2013 that it has not kept apart."""
     scheme = SCHEMES[name]
     targets = scheme.fer2013 or ()

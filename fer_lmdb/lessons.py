@@ -12,28 +12,32 @@ from torch import Tensor
 import prototxt_like as pl
 from fer_lmdb import teachers, votes
 from fer_lmdb.dataset import DataSet
-from fer_lmdb.preparations import Preparations
+from fer_lmdb.preparations import DataSetVariants
 from fer_lmdb.recipe import Recipe, data_layer
-from fer_lmdb.runs import TAUGHT, RunFolder
-from fer_lmdb.store import Split
-from fer_lmdb.targets import Targets, soften_loss
+from fer_lmdb.runs import TEACHER_FILE, RunFolder
+from fer_lmdb.store import SplitArrays
+from fer_lmdb.targets import Targets, use_soft_labels
 from fer_lmdb.weighting import class_weights
-from fer_lmdb.whole import replaced
+from fer_lmdb.whole import atomic_file
 
 
-def fit_net(plan: Recipe, targets: Targets, classes: int) -> tuple[pl.NetParameter, dict[str, tuple[int, ...]]]:
+def adapt_loss_layers(
+    plan: Recipe, targets: Targets, classes: int
+) -> tuple[pl.NetParameter, dict[str, tuple[int, ...]]]:
     """Return the plan's net with losses that take the targets, and the shapes of the inputs that change."""
-    teachers.check(plan.solver)
+    teachers.validate_teachers(plan.solver)
     if not targets.soft:
         return plan.net, {}
-    net = soften_loss(plan.net)
-    if targets.distils:
-        net = teachers.teach_loss(net, plan.solver)
+    net = use_soft_labels(plan.net)
+    if targets.distills:
+        net = teachers.add_distillation_loss(net, plan.solver)
     tops = list(data_layer(net, "TRAIN").top)[1:]  # the label, and what the teachers say
     return net, dict.fromkeys(tops, (plan.batch_size, classes))
 
 
-def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, taught: Tensor | None) -> Tensor:
+def load_targets(
+    plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, teacher_probabilities: Tensor | None
+) -> Tensor:
     """Return what the faces of the training are compared with.
 
     Args:
@@ -41,7 +45,7 @@ def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, 
         data: the data set; its votes are read where they are asked for.
         targets: makes the rows.
         labels: (N,) int64 of all training splits, one after the other.
-        taught: (N, classes) the teachers' probabilities, or None.
+        teacher_probabilities: (N, classes) the teachers' probabilities, or None.
     Returns:
         (N,) labels or (N, 1 or 2, classes) rows, on the device of the labels.
     Raises:
@@ -56,12 +60,12 @@ def read_targets(plan: Recipe, data: DataSet, targets: Targets, labels: Tensor, 
     counts = torch.bincount(labels, minlength=len(data.scheme)) if shares is None else shares.sum(dim=0)
     weights = class_weights(solver, counts.cpu().numpy().astype(np.float64))
     tensor = None if weights is None else torch.from_numpy(weights).to(labels.device)
-    return targets.rows(labels, shares, tensor, taught)
+    return targets.target_rows(labels, shares, tensor, teacher_probabilities)
 
 
-def watching(
+def build_online_teachers(
     plan: Recipe, data: DataSet, mean: np.ndarray | None, device: torch.device, precision: torch.dtype
-) -> teachers.Watching | None:
+) -> teachers.OnlineTeachers | None:
     """Make the teachers ready that look at the augmented faces of every batch.
 
     Args:
@@ -78,14 +82,16 @@ def watching(
     solver = plan.solver
     if not solver.teacher or solver.teacher_sees != "batches":
         return None
-    return teachers.Watching(teachers.load(solver.teacher, Preparations.of([data])), plan, mean, device, precision)
+    return teachers.OnlineTeachers(
+        teachers.load_teachers(solver.teacher, DataSetVariants.of([data])), plan, mean, device, precision
+    )
 
 
-def taught_rows(
+def cached_teacher_probabilities(
     plan: Recipe,
     data: DataSet,
     folder: RunFolder,
-    parts: Sequence[Split],
+    parts: Sequence[SplitArrays],
     device: torch.device,
     precision: torch.dtype,
 ) -> Tensor:
@@ -106,13 +112,15 @@ def taught_rows(
         ModelError, RunError: a teacher is missing or does not fit.
         DataSetError: a data set of teacher_data is missing, or holds other faces.
     """
-    solver, kept = plan.solver, folder.path / TAUGHT
+    solver, kept = plan.solver, folder.path / TEACHER_FILE
     if kept.exists():
         return load_file(kept)[teachers.TOP]
-    sets = Preparations.of([data, *map(DataSet.open, solver.teacher_data)])
-    members = teachers.load(solver.teacher, sets)
+    sets = DataSetVariants.of([data, *map(DataSet.open, solver.teacher_data)])
+    members = teachers.load_teachers(solver.teacher, sets)
     faces = [sets.read(split, part) for split, part in zip(plan.options.train_on.split("+"), parts, strict=True)]
-    taught = teachers.look_at(members, faces, solver.temperature, device, precision).cpu().contiguous()
-    with replaced(kept) as partial:
-        save_file({teachers.TOP: taught}, partial)
-    return taught
+    probabilities = (
+        teachers.teacher_probabilities(members, faces, solver.temperature, device, precision).cpu().contiguous()
+    )
+    with atomic_file(kept) as partial:
+        save_file({teachers.TOP: probabilities}, partial)
+    return probabilities

@@ -11,25 +11,25 @@ from typing import Any
 from fer_lmdb.dataset import DataSet
 
 
-def learnt_from(facts: Mapping[str, Any]) -> dict[str, list[str]]:
+def training_splits(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what a model learnt from.
 
     Args:
-        facts: the model's.
+        metadata: the model's.
     Returns:
         the splits, by the SHA-256 of the source that was built; empty where the facts do not say.
     """
-    known = {digest: set(splits) for digest, splits in _table(_table(facts.get("init")).get("learnt_from")).items()}
-    options = _table(_table(facts.get("recipe")).get("options"))
-    for digest in _digests(_table(facts.get("data")).get("source")):
+    known = {digest: set(splits) for digest, splits in _table(_table(metadata.get("init")).get("learnt_from")).items()}
+    options = _table(_table(metadata.get("recipe")).get("options"))
+    for digest in _digests(_table(metadata.get("data")).get("source")):
         known.setdefault(digest, set()).update(str(options.get("train_on", "train")).split("+"))
     return {digest: sorted(splits) for digest, splits in known.items()}
 
 
-def knows(facts: Mapping[str, Any], data: DataSet, split: str) -> bool:
+def was_trained_on(metadata: Mapping[str, Any], data: DataSet, split: str) -> bool:
     """Tell whether a model learnt from a split of a data set, however its faces were prepared then."""
-    known = learnt_from(facts)
-    return any(split in known.get(digest, ()) for digest in _digests(data.facts()["source"]))
+    known = training_splits(metadata)
+    return any(split in known.get(digest, ()) for digest in _digests(data.fingerprint()["source"]))
 
 
 def _digests(source: object) -> Iterator[str]:

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
-from fer_lmdb.stream import StoredFaces
+from fer_lmdb.stream import LmdbFaces
 
 LOADERS = ("auto", "memory", "stream")
 MEMORY_BOUND = 2 << 30  # bytes of faces that "auto" still reads into memory
-CHUNK = 16 * 256  # faces of a streamed split that are looked at together; a multiple of the classifier's batch
+VALIDATION_CHUNK = (
+    16 * 256
+)  # faces of a streamed split that are looked at together; a multiple of the classifier's batch
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoaderOptions:
     """What the user asked for.
 
     Attributes:
@@ -37,13 +39,13 @@ class Loading:
         if self.workers < 0:
             raise RunError(f"--workers {self.workers}: must be 0 or more")
 
-    def streams(self, data: DataSet, splits: Sequence[str]) -> bool:
+    def should_stream(self, data: DataSet, splits: Sequence[str]) -> bool:
         """Tell whether these splits are streamed."""
         size = sum(data.count(split) for split in splits) * int(data.manifest["size"]) ** 2
         return self.loader == "stream" or (self.loader == "auto" and size > MEMORY_BOUND)
 
 
-class Validation:
+class ValidationSet:
     """The faces that a training is measured on, in memory or not.
 
     Args:
@@ -51,19 +53,19 @@ class Validation:
         labels: (N,) int64.
     """
 
-    def __init__(self, faces: NDArray[np.uint8] | StoredFaces, labels: NDArray[np.int64]) -> None:
+    def __init__(self, faces: NDArray[np.uint8] | LmdbFaces, labels: NDArray[np.int64]) -> None:
         self.faces, self.labels = faces, labels
 
     @classmethod
-    def of(cls, data: DataSet, split: str, *, streamed: bool) -> Validation:
+    def of(cls, data: DataSet, split: str, *, streamed: bool) -> ValidationSet:
         """Open a split."""
         if streamed:
-            return cls(data.stored([split]), data.labels([split]))
+            return cls(data.lmdb_faces([split]), data.labels([split]))
         whole = data.read(split)
         return cls(whole.images, whole.labels)
 
     def chunk(self, places: slice) -> NDArray[np.uint8]:
         """Return a run of faces."""
-        if isinstance(self.faces, StoredFaces):
+        if isinstance(self.faces, LmdbFaces):
             return self.faces.at(np.arange(places.start, places.stop))
         return self.faces[places]

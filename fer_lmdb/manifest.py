@@ -29,7 +29,7 @@ def shard(folder: Path, split: str, number: int, count: int) -> Path:
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """One of the databases that make up a split.
 
     Attributes:
@@ -42,24 +42,24 @@ class Part:
     count: int
     file_sha256: str
 
-    def check(self) -> None:
+    def verify(self) -> None:
         """Compare the database with its digest.
 
         Raises:
             DataSetError: it is missing or differs.
         """
-        check_file(self.path / "data.mdb", self.file_sha256)
+        verify_sha256(self.path / "data.mdb", self.file_sha256)
 
 
-def parts(folder: Path, manifest: dict[str, Any], split: str) -> list[Part]:
+def shards(folder: Path, manifest: dict[str, Any], split: str) -> list[Shard]:
     """Return the databases of a split in the order of its faces: a single one, or its shards."""
     facts = manifest["splits"][split]
-    shards = facts.get("shards")
-    if shards is None:
-        return [Part(database(folder, split), facts["count"], facts["file_sha256"])]
+    listed = facts.get("shards")
+    if listed is None:
+        return [Shard(database(folder, split), facts["count"], facts["file_sha256"])]
     return [
-        Part(shard(folder, split, number, len(shards)), each["count"], each["file_sha256"])
-        for number, each in enumerate(shards)
+        Shard(shard(folder, split, number, len(listed)), each["count"], each["file_sha256"])
+        for number, each in enumerate(listed)
     ]
 
 
@@ -101,12 +101,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
-    if problem := find_problem(manifest):
+    if problem := validate_manifest(manifest):
         raise DataSetError(f"{path} is damaged ({problem}); build the data set again")
     return manifest
 
 
-def find_problem(manifest: dict[str, Any]) -> str | None:
+def validate_manifest(manifest: dict[str, Any]) -> str | None:
     """Return what is wrong with the entries that others rely on, None where nothing is."""
     kinds = {"classes": list, "size": int, "seed": int, "preprocessing": dict, "mean": dict, "splits": dict}
     for key, kind in kinds.items():
@@ -115,30 +115,28 @@ def find_problem(manifest: dict[str, Any]) -> str | None:
     for split, facts in manifest["splits"].items():
         if split not in ("train", "val", "test") or not isinstance(facts, dict):
             return f'splits has the entry "{split}"'
-        if not _tells_its_files(facts) and not _tells_its_shards(facts):
+        if not _has_files(facts) and not _has_shards(facts):
             return f"{split} lacks its count or digest"
     if not all(isinstance(name, str) for name in manifest["classes"]):
         return "classes holds something that is no name"
-    if not _tells_its_parts(manifest.get("source", {})):
+    if not _has_parts(manifest.get("source", {})):
         return "source does not tell what was joined"
     return None
 
 
-def _tells_its_parts(source: Any) -> bool:
+def _has_parts(source: Any) -> bool:
     joined = source.get("joined", []) if isinstance(source, dict) else None
     return isinstance(joined, list) and all(
-        isinstance(part, dict)
-        and isinstance(part.get("preprocessing"), dict)
-        and _tells_its_parts(part.get("source", {}))
+        isinstance(part, dict) and isinstance(part.get("preprocessing"), dict) and _has_parts(part.get("source", {}))
         for part in joined
     )
 
 
-def _tells_its_files(facts: dict[str, Any]) -> bool:
+def _has_files(facts: dict[str, Any]) -> bool:
     return isinstance(facts.get("count"), int) and isinstance(facts.get("file_sha256"), str) and "shards" not in facts
 
 
-def _tells_its_shards(facts: dict[str, Any]) -> bool:
+def _has_shards(facts: dict[str, Any]) -> bool:
     shards = facts.get("shards")
     if not isinstance(shards, list) or not all(isinstance(each, dict) for each in shards):
         return False
@@ -164,7 +162,7 @@ def file_sha256(path: Path) -> str:
         raise DataSetError(f"cannot read {path}: {error.strerror}; build the data set again") from None
 
 
-def check_file(path: Path, expected: str) -> None:
+def verify_sha256(path: Path, expected: str) -> None:
     """Compare a file with the digest that the manifest has for it.
 
     Raises:

@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 ALPHA = 0.05
 
 
-def compare(one_right: NDArray[np.bool_], other_right: NDArray[np.bool_]) -> dict[str, Any]:
+def mcnemar_test(one_right: NDArray[np.bool_], other_right: NDArray[np.bool_]) -> dict[str, Any]:
     """Test two classifiers on the same faces (McNemar's test in its exact form).
 
     Args:

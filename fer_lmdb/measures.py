@@ -18,10 +18,10 @@ from torchmetrics.functional.classification import (
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.finite import check_finite
 
-BINS = 15
+ECE_BINS = 15
 
 
-def measure(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+def compute_metrics(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
     """Compute every figure that `evaluate` reports.
 
     Args:
@@ -44,17 +44,17 @@ def measure(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, .
     hits = int((scores.argmax(dim=1) == target).sum())
     confusion = multiclass_confusion_matrix(scores, target, count)
     per_class = _per_class(scores, target, classes)
-    present = [figures for figures in per_class.values() if figures["n"]]
+    present = [metrics for metrics in per_class.values() if metrics["n"]]
     return {
         "n": len(labels),
         "accuracy": hits / len(labels),
-        "ci95": wilson(hits, len(labels)),
+        "ci95": wilson_interval(hits, len(labels)),
         "macro_f1": float(np.mean([figures["f1"] for figures in present])),
         "macro_precision": float(np.mean([figures["precision"] for figures in present])),
         "macro_recall": float(np.mean([figures["recall"] for figures in present])),
         "log_loss": float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], 1e-38)).mean()),
         # A mean of probabilities may exceed 1 by rounding: torchmetrics would take all of them for logits.
-        "ece": float(multiclass_calibration_error(scores.clamp(0, 1), target, count, n_bins=BINS)),
+        "ece": float(multiclass_calibration_error(scores.clamp(0, 1), target, count, n_bins=ECE_BINS)),
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }
@@ -77,7 +77,7 @@ def _per_class(scores: torch.Tensor, target: torch.Tensor, classes: tuple[str, .
     }
 
 
-def wilson(hits: int, count: int) -> list[float]:
+def wilson_interval(hits: int, count: int) -> list[float]:
     """Return Wilson's 95 % interval of a share."""
     interval = binomtest(hits, count).proportion_ci(0.95, method="wilson")
     return [float(interval.low), float(interval.high)]

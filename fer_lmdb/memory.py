@@ -16,7 +16,7 @@ TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 LARGEST_KEPT = 32 << 20  # glibc accepts no more; larger blocks always come from the kernel, in huge pages below
 
 
-def keep_freed_blocks() -> bool:
+def tune_malloc() -> bool:
     """Let this process keep the blocks it frees; call it before PyTorch is imported.
 
     Without effect on figures. The process holds its peak of memory until it ends.

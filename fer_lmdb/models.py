@@ -29,17 +29,17 @@ import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import LabelScheme
-from fer_lmdb.whole import replaced
+from fer_lmdb.whole import atomic_file
 from prototxt_like.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from fer_lmdb.classifier import Classifier
 
 FORMAT = "fer-lmdb model 1"
-SHIPPED_FOLDER = Path(__file__).parent / "shipped"
+PRETRAINED_DIR = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "fer_mini"
 # Small blobs (biases, BatchNorm's sums, which exceed half precision's range) cost little and stay exact.
-SMALLEST_HALVED = 4096
+MIN_HALF_NUMEL = 4096
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ class Model:
 
     Attributes:
         name: the net's name in the zoo.
-        net_text: deploy.prototxt; one input blob, one output blob of probabilities.
-        transform_text: TransformationParameter of the TEST phase (crop_size, scale, ...).
+        deploy_prototxt: deploy.prototxt; one input blob, one output blob of probabilities.
+        transform_prototxt: TransformationParameter of the TEST phase (crop_size, scale, ...).
         weights: blob tensors by "<layer>/<i>".
         mean: (1, H, W) float32 in 0-255, or None.
         scheme: class names; their position is the label.
         preprocessing: how a picture becomes a face of the training's kind.
-        facts: data, recipe, seed, figures; plain JSON values.
+        metadata: data, recipe, seed, figures; plain JSON values.
     """
 
     name: str
-    net_text: str
-    transform_text: str
+    deploy_prototxt: str
+    transform_prototxt: str
     weights: Mapping[str, torch.Tensor]
     mean: np.ndarray | None
     scheme: LabelScheme
     preprocessing: Preprocessing
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -78,18 +78,18 @@ class Model:
         Raises:
             ModelError: what the file says is no transform_param.
         """
-        recipe = self.facts.get("recipe")
+        recipe = self.metadata.get("recipe")
         text = recipe.get("transform", "") if isinstance(recipe, dict) else ""
         try:
             return pl.Transform(pl.parse_transform(str(text)), "TRAIN").parameter
         except pl.PrototxtLikeError as error:
             raise ModelError(f"{self.name}: the recipe's transform is damaged: {error}") from None
 
-    def halved(self) -> Model:
+    def half(self) -> Model:
         """Return the same model with its large blobs in half precision."""
 
         def halve(tensor: torch.Tensor) -> torch.Tensor:
-            return tensor.half() if tensor.numel() >= SMALLEST_HALVED else tensor
+            return tensor.half() if tensor.numel() >= MIN_HALF_NUMEL else tensor
 
         return replace(self, weights={key: halve(tensor) for key, tensor in self.weights.items()})
 
@@ -98,19 +98,19 @@ class Model:
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.weights.items()}
         if self.mean is not None:
             tensors["mean"] = torch.from_numpy(np.ascontiguousarray(self.mean, dtype=np.float32))
-        with replaced(Path(path)) as partial:
-            save_file(tensors, partial, metadata=self._texts())
+        with atomic_file(Path(path)) as partial:
+            save_file(tensors, partial, metadata=self._to_metadata())
 
-    def _texts(self) -> dict[str, str]:
+    def _to_metadata(self) -> dict[str, str]:
         return {
             "format": FORMAT,
             "name": self.name,
-            "net": self.net_text,
-            "transform": self.transform_text,
+            "net": self.deploy_prototxt,
+            "transform": self.transform_prototxt,
             "scheme": self.scheme.name,
             "classes": json.dumps(self.scheme.classes),
             "preprocessing": json.dumps(self.preprocessing.to_dict()),
-            "facts": json.dumps(self.facts),
+            "facts": json.dumps(self.metadata),
         }
 
     def classifier(self, device: str | torch.device = "cpu", precision: torch.dtype | None = None) -> Classifier:
@@ -120,23 +120,23 @@ class Model:
         return Classifier(self, device, precision or torch.float32)
 
 
-def load(name_or_path: str | Path) -> Model:
+def load_model(name_or_path: str | Path) -> Model:
     """Load a shipped model by name, a model file, or the best model of a run folder.
 
     Raises:
         ModelError: there is no such model, or the file is damaged or not a model.
     """
-    path = find(name_or_path)
+    path = resolve_model(name_or_path)
     try:
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a readable .safetensors file ({error}); download or export it again") from error
-    return _from_file(path, texts, tensors)
+    return _parse(path, texts, tensors)
 
 
-def _from_file(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> Model:
+def _parse(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> Model:
     if texts.get("format") != FORMAT:
         found = texts.get("format", "no format mark")
         raise ModelError(f'{path}: found {found}, expected "{FORMAT}"; is this a model written by fer-lmdb?')
@@ -145,32 +145,32 @@ def _from_file(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Te
         mean = tensors.pop("mean", None)
         return Model(
             name=texts["name"],
-            net_text=texts["net"],
-            transform_text=texts["transform"],
+            deploy_prototxt=texts["net"],
+            transform_prototxt=texts["transform"],
             weights=tensors,
             mean=None if mean is None else mean.numpy(),
             scheme=LabelScheme(texts["scheme"], classes),
             preprocessing=Preprocessing.from_dict(json.loads(texts["preprocessing"])),
-            facts=json.loads(texts["facts"]),
+            metadata=json.loads(texts["facts"]),
         )
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the model's description is damaged ({error!r}); export the model again") from error
 
 
-def find(name_or_path: str | Path) -> Path:
+def resolve_model(name_or_path: str | Path) -> Path:
     """Return the file of a model given as a shipped name, a file or a run folder.
 
     Raises:
         ModelError: none of the three.
     """
-    if str(name_or_path) in shipped_names():  # an absolute path would leave the folder of shipped models
-        return SHIPPED_FOLDER / f"{name_or_path}.safetensors"
+    if str(name_or_path) in list_pretrained():  # an absolute path would leave the folder of shipped models
+        return PRETRAINED_DIR / f"{name_or_path}.safetensors"
     path = Path(name_or_path)
     if path.is_dir():
         return _best_of_run(path)
     if path.is_file():
         return path
-    known = [*shipped_names(), *(folder.parent.as_posix() for folder in Path("runs").glob("*/best.safetensors"))]
+    known = [*list_pretrained(), *(folder.parent.as_posix() for folder in Path("runs").glob("*/best.safetensors"))]
     hint = did_you_mean(str(name_or_path), known)
     raise ModelError(f'no model "{name_or_path}": neither a file, a run folder nor a shipped model{hint}')
 
@@ -182,9 +182,9 @@ def _best_of_run(folder: Path) -> Path:
     raise ModelError(f"{folder}: no best.safetensors in this folder; is it a run whose first epoch is done?")
 
 
-def shipped_names() -> list[str]:
+def list_pretrained() -> list[str]:
     """Return the names of the models that come with the package."""
-    return sorted(path.stem for path in SHIPPED_FOLDER.glob("*.safetensors"))
+    return sorted(path.stem for path in PRETRAINED_DIR.glob("*.safetensors"))
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, difference
+from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, explain_mismatch
 
 
 def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
@@ -26,12 +26,12 @@ def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
     if target is None or target.fer2013 is None:
         known = ", ".join(known for known, scheme in SCHEMES.items() if scheme.fer2013)
         raise DataSetError(f'labels cannot be counted as "{name}"; those of fer2013 can be as: {known}')
-    if why := difference(scheme, FER2013):
+    if why := explain_mismatch(scheme, FER2013):
         raise DataSetError(f"only labels of fer2013 can be counted as {name}, these are others ({why})")
     return target
 
 
-def narrow(
+def map_to_scheme(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], target: LabelScheme
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Count by a smaller scheme.

@@ -35,12 +35,12 @@ COLOURS: dict[str, Colour] = {
 }
 
 
-def colour_of(expression: str) -> Colour:
+def color_of(expression: str) -> Colour:
     """Return the colour of an expression; sky blue for a name that no shipped label scheme has."""
     return COLOURS.get(expression, _SKY)
 
 
-def ink_on(colour: Colour) -> Colour:
+def text_color_on(colour: Colour) -> Colour:
     """Return black or white, whichever reads better on a colour (WCAG relative luminance)."""
 
     def linear(value: int) -> float:

@@ -14,7 +14,7 @@ from fer_lmdb.errors import RunError
 MONITORED = {"loss": "val_loss", "accuracy": "val_accuracy"}
 
 
-def check(solver: pl.SolverParameter, *, has_validation: bool) -> None:
+def validate_early_stopping(solver: pl.SolverParameter, *, has_validation: bool) -> None:
     """Refuse a monitor that does not exist or cannot be seen.
 
     Raises:
@@ -33,10 +33,10 @@ def check(solver: pl.SolverParameter, *, has_validation: bool) -> None:
         )
 
 
-def plateaus(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> int:
+def count_lr_reductions(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> int:
     """Return how often the policy "plateau" has lowered the rate by now."""
     falls, best, waited = 0, float("inf"), 0
-    for value in _costs(solver, log):
+    for value in _monitored_values(solver, log):
         if value < best - solver.min_delta:
             best, waited = value, 0
             continue
@@ -46,17 +46,17 @@ def plateaus(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> int:
     return falls
 
 
-def is_over(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> bool:
+def should_stop(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> bool:
     """Tell whether too many tests have passed without a better value."""
     if not solver.early_stop_patience:
         return False
     best, waited = float("inf"), 0
-    for value in _costs(solver, log):
+    for value in _monitored_values(solver, log):
         best, waited = (value, 0) if value < best - solver.min_delta else (best, waited + 1)
     return waited >= solver.early_stop_patience
 
 
-def _costs(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> list[float]:
+def _monitored_values(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> list[float]:
     """Return the monitored values, lower is better."""
     sign = -1 if solver.monitor == "accuracy" else 1
     return [sign * record[MONITORED[solver.monitor]] for record in log]

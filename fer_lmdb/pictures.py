@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fer_lmdb.errors import PictureError
+from fer_lmdb.errors import ImageError
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused before decoding: as RGB this is 300 MB."""
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".jp2", ".bmp", ".dib", ".gif"}
     | {".tif", ".tiff", ".tga", ".ico", ".ppm", ".pgm", ".pbm", ".pnm"}
 )
@@ -46,7 +46,7 @@ _UPRIGHT = {
 }
 
 
-def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a picture file, upright and in colour.
 
     Alpha is blended on white, grey is repeated, 16 bit and floating point are scaled to 0-255, EXIF rotation is
@@ -62,17 +62,17 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) 
     Raises:
         PictureError: the file is missing, no picture, damaged, truncated or too large.
     """
-    name = printable(path)
+    name = printable_path(path)
     _check_is_file(Path(path), name)
     try:
         with Path(path).open("rb") as stream:
             return _decode(stream, name, max_pixels)
     except OSError as error:
-        raise PictureError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
-def decode_picture(data: bytes, name: str = "picture", *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode the bytes of a picture file as `read_picture` does.
+def decode_image(data: bytes, name: str = "picture", *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode the bytes of a picture file as `read_image` does.
 
     Args:
         data: the whole file.
@@ -86,11 +86,11 @@ def decode_picture(data: bytes, name: str = "picture", *, max_pixels: int = MAX_
         PictureError: it is no picture, damaged, truncated or too large.
     """
     if not data:
-        raise PictureError(f"{name}: is empty (0 bytes); expected a picture")
+        raise ImageError(f"{name}: is empty (0 bytes); expected a picture")
     return _decode(BytesIO(data), name, max_pixels)
 
 
-def write_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     """Write a picture whole or not at all; the ending of the name decides the format, folders are made.
 
     Args:
@@ -100,21 +100,21 @@ def write_picture(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Raises:
         PictureError: the ending is unknown or the file cannot be written.
     """
-    path, name = Path(path), printable(path)
+    path, name = Path(path), printable_path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         known = " ".join(sorted(WRITABLE_SUFFIXES))
-        raise PictureError(f'{name}: cannot write a picture with the ending "{path.suffix}"; use one of {known}')
+        raise ImageError(f'{name}: cannot write a picture with the ending "{path.suffix}"; use one of {known}')
     options: dict[str, Any] = {"quality": 92} if path.suffix.lower() in {".jpg", ".jpeg", ".webp"} else {}
     Image.init()
     encoded = BytesIO()
     Image.fromarray(image).save(encoded, format=Image.EXTENSION[path.suffix.lower()], **options)
     try:
-        _write_whole(path, encoded.getvalue())
+        _write_atomic(path, encoded.getvalue())
     except OSError as error:
-        raise PictureError(f"{name}: cannot be written: {error.strerror or error}") from error
+        raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
-def printable(path: str | os.PathLike[str]) -> str:
+def printable_path(path: str | os.PathLike[str]) -> str:
     """Return a file name as one line that any terminal can show, whatever bytes it holds."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
@@ -125,13 +125,13 @@ def _check_is_file(path: Path, name: str) -> None:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-        raise PictureError(f"{name}: {reason}") from error
+        raise ImageError(f"{name}: {reason}") from error
     if stat.S_ISDIR(status.st_mode):
-        raise PictureError(f"{name}: is a folder; expected a picture")
+        raise ImageError(f"{name}: is a folder; expected a picture")
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"{name}: is no ordinary file; expected a picture")
+        raise ImageError(f"{name}: is no ordinary file; expected a picture")
     if status.st_size == 0:
-        raise PictureError(f"{name}: is empty (0 bytes); expected a picture")
+        raise ImageError(f"{name}: is empty (0 bytes); expected a picture")
 
 
 def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
@@ -140,18 +140,16 @@ def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
             with Image.open(stream, formats=_FORMATS) as image:
                 _check_size(image.size, name, max_pixels)
                 return _to_rgb(_upright(image))
-        except PictureError:
+        except ImageError:
             raise
         except UnidentifiedImageError:
-            raise PictureError(f"{name}: is not a picture: {_what_it_is(stream)}") from None
+            raise ImageError(f"{name}: is not a picture: {_detect_format(stream)}") from None
         except Image.DecompressionBombError:
             limit = max_pixels / 1e6
-            raise PictureError(
-                f"{name}: is larger than the limit of {limit:g} million pixels; reduce it first"
-            ) from None
+            raise ImageError(f"{name}: is larger than the limit of {limit:g} million pixels; reduce it first") from None
         except Exception as error:  # on damaged files decoders raise whatever they stumble over
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise PictureError(f"{name}: is damaged: {reason}") from error
+            raise ImageError(f"{name}: is damaged: {reason}") from error
 
 
 @contextmanager
@@ -168,9 +166,9 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         found = f"{width * height / 1e6:.4g} million pixels"
         limit = f"{max_pixels / 1e6:g} million"
-        raise PictureError(f"{name}: is {width} x {height}, {found}; the limit is {limit}, reduce it first")
+        raise ImageError(f"{name}: is {width} x {height}, {found}; the limit is {limit}, reduce it first")
     if width * height == 0:
-        raise PictureError(f"{name}: is {width} x {height}; expected at least one pixel")
+        raise ImageError(f"{name}: is {width} x {height}; expected at least one pixel")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -203,7 +201,7 @@ def _scale_to_bytes(values: np.ndarray, mode: str) -> np.ndarray:
     return np.clip(np.round(values * (255.0 / full)), 0, 255).astype(np.uint8)
 
 
-def _what_it_is(stream: Any) -> str:
+def _detect_format(stream: Any) -> str:
     stream.seek(0)
     head = stream.read(64)
     if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"hevc", b"msf1"}:
@@ -217,7 +215,7 @@ def _what_it_is(stream: Any) -> str:
     return "its content is none of the formats that can be read (JPEG, PNG, WebP, BMP, TIFF, GIF, ...)"
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_atomic(path: Path, data: bytes) -> None:
     """Write beside the target and rename at the end, so that nobody ever sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".writing-{uuid.uuid4().hex}"

@@ -1,7 +1,7 @@
 """Figures that several parts show: drawn with matplotlib, without a screen.
 
 Everything that is neither a mark nor a surface keeps matplotlib's pure black, so that a page can give it the colour
-of its own text; black on a light surface is `ON_LIGHT`, which stays as it is.
+of its own text; black on a light surface is `BLACK_ON_LIGHT`, which stays as it is.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fer_lmdb.palette import colour_of, hex_of
+from fer_lmdb.palette import color_of, hex_of
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
-ON_LIGHT = "#111111"
-FEW_EPOCHS = 30
+BLACK_ON_LIGHT = "#111111"
+MARKER_LIMIT = 30
 """Up to this many epochs every one is marked: a line through one point would be no line."""
 
 Log = Sequence[Mapping[str, Any]]
@@ -41,7 +41,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     for (row, column), share in np.ndenumerate(shares):
-        colour = "white" if share > 0.55 else ON_LIGHT
+        colour = "white" if share > 0.55 else BLACK_ON_LIGHT
         axes.text(column, row - 0.14, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=9)
         count = f"{int(matrix[row, column]):,}"
         axes.text(column, row + 0.24, count, ha="center", va="center", color=colour, fontsize=7)
@@ -51,7 +51,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str = ""
 def curves_figure(log: Log, title: str = "") -> Figure:
     """Draw loss, accuracy and rate over the epochs of a run's log, side by side."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    for axes, draw in zip(figure.subplots(1, 3), (draw_loss, draw_accuracy, draw_rate), strict=True):
+    for axes, draw in zip(figure.subplots(1, 3), (draw_loss, draw_accuracy, draw_learning_rate), strict=True):
         draw(axes, log)
     figure.suptitle(title)
     return figure
@@ -97,7 +97,7 @@ def draw_accuracy(axes: Axes, log: Log) -> None:
     axes.legend(frameon=False, loc="lower right")
 
 
-def draw_rate(axes: Axes, log: Log) -> None:
+def draw_learning_rate(axes: Axes, log: Log) -> None:
     """Draw the learning rate; its axis is logarithmic where the rate falls to less than a half."""
     rates = [record["lr"] for record in log]
     _draw_curve(axes, log, "lr", GREEN, drawstyle="steps-post")
@@ -117,17 +117,17 @@ def draw_distribution(axes: Axes, split: str, facts: Mapping[str, Any]) -> None:
         facts: the split's entry in a manifest: count, per_class.
     """
     names, counts = list(facts["per_class"]), list(facts["per_class"].values())
-    colours = [hex_of(colour_of(name)) for name in names]
+    colours = [hex_of(color_of(name)) for name in names]
     bars = axes.bar(range(len(names)), counts, color=colours, edgecolor="black", linewidth=0.5)
     axes.bar_label(bars, [f"{count:,}\n{count / max(facts['count'], 1):.0%}" for count in counts], fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_title(f"{split}: {facts['count']:,} faces")
     axes.margins(y=0.18)
-    bare(axes)
+    despine(axes)
     axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
-def bare(axes: Axes) -> None:
+def despine(axes: Axes) -> None:
     """Take away the frame's upper and right side."""
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -138,9 +138,9 @@ def _has(log: Log, key: str) -> bool:
 
 def _draw_curve(axes: Axes, log: Log, key: str, colour: str, factor: float = 1, **style: Any) -> None:
     epochs = [record["epoch"] for record in log]
-    marker = "." if len(log) <= FEW_EPOCHS else ""
+    marker = "." if len(log) <= MARKER_LIMIT else ""
     axes.plot(epochs, [factor * record.get(key, np.nan) for record in log], color=colour, marker=marker, **style)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
-    bare(axes)
+    despine(axes)

@@ -57,7 +57,7 @@ class FacePrediction:
 
 
 @dataclass(frozen=True)
-class PicturePrediction:
+class ImagePrediction:
     """One picture and its faces, or why it could not be read.
 
     Attributes:

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-SIZE = 100
+BATCH_SIZE = 100
 """Faces in a batch: so many Caffe's FaceEmotionNet was tested on at a time."""
 
 
-def readings(right: NDArray[np.bool_], size: int = SIZE) -> dict[str, Any]:
+def batch_accuracies(right: NDArray[np.bool_], size: int = BATCH_SIZE) -> dict[str, Any]:
     """Read the accuracy on every full batch.
 
     Args:
@@ -35,17 +35,17 @@ def readings(right: NDArray[np.bool_], size: int = SIZE) -> dict[str, Any]:
         "accuracies": [float(value) for value in accuracies],
         "accuracy": float(right.mean()),
         "highest": float(accuracies.max()),
-        "expected_highest": expected_highest(float(right.mean()), size, count),
+        "expected_highest": expected_max(float(right.mean()), size, count),
     }
 
 
-def expected_highest(accuracy: float, size: int, count: int) -> float:
+def expected_max(accuracy: float, size: int, count: int) -> float:
     """Return the mean of the highest of `count` readings on `size` faces each, for a net of that accuracy."""
     below = binom.cdf(np.arange(size), size, accuracy) ** count  # chance that all readings are k hits or fewer
     return float((1 - below).sum() / size)
 
 
-def figure(found: dict[str, Any], title: str) -> Figure:
+def batch_accuracy_figure(found: dict[str, Any], title: str) -> Figure:
     """Draw the readings as points, with the accuracy on all faces and the highest reading."""
     values = 100 * np.array(found["accuracies"])
     best = int(values.argmax())

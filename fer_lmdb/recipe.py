@@ -16,15 +16,15 @@ import prototxt_like as pl
 from fer_lmdb import wishes
 from fer_lmdb.errors import RunError
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.whole import write_whole
-from fer_lmdb.wishes import Options
+from fer_lmdb.whole import atomic_write_text
+from fer_lmdb.wishes import TrainOptions
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What runs: three Caffe messages and the options they came from."""
 
-    options: Options
+    options: TrainOptions
     net: pl.NetParameter
     deploy: pl.NetParameter
     solver: pl.SolverParameter
@@ -41,7 +41,7 @@ class Recipe:
         return int(data_layer(self.net, "TRAIN").data_param.batch_size)
 
     @property
-    def iteration_size(self) -> int:
+    def samples_per_update(self) -> int:
         """Return the faces of an iteration: iter_size batches, whose gradients make one update."""
         return self.batch_size * int(self.solver.iter_size)
 
@@ -53,38 +53,38 @@ class Recipe:
     @property
     def epochs(self) -> float:
         """Return how many times each face is seen."""
-        return self.iterations * self.iteration_size / self.epoch_size
+        return self.iterations * self.samples_per_update / self.epoch_size
 
     def epoch_end(self, epoch: int) -> int:
         """Return the iteration after which that many epochs are done."""
-        return min(self.iterations, math.ceil(epoch * self.epoch_size / self.iteration_size))
+        return min(self.iterations, math.ceil(epoch * self.epoch_size / self.samples_per_update))
 
     def epoch_ending_at(self, iteration: int) -> int | None:
         """Return the number of the epoch that ends with this many iterations done, if one does."""
-        epoch = iteration * self.iteration_size // self.epoch_size
+        epoch = iteration * self.samples_per_update // self.epoch_size
         if epoch and self.epoch_end(epoch) == iteration:
             return epoch
         return math.ceil(self.epochs) if iteration == self.iterations else None
 
     def write(self, folder: RunFolder) -> None:
         """Write the recipe's three files into the run folder."""
-        write_whole(folder.path / "train_val.prototxt", pl.to_text(self.net))
-        write_whole(folder.path / "deploy.prototxt", pl.to_text(self.deploy))
-        write_whole(folder.path / "solver.prototxt", pl.to_text(self.solver))
+        atomic_write_text(folder.path / "train_val.prototxt", pl.to_text(self.net))
+        atomic_write_text(folder.path / "deploy.prototxt", pl.to_text(self.deploy))
+        atomic_write_text(folder.path / "solver.prototxt", pl.to_text(self.solver))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options and the epoch's size for run.json."""
         return {"options": asdict(self.options), "epoch_size": self.epoch_size}
 
 
-def read(folder: RunFolder, config: dict[str, Any]) -> Recipe:
+def load_recipe(folder: RunFolder, config: dict[str, Any]) -> Recipe:
     """Read a run's recipe back from its folder.
 
     Raises:
         RunError: another version of fer-lmdb has written the run.json, or none.
     """
     try:
-        options, epoch_size = Options(**config["options"]), int(config["epoch_size"])
+        options, epoch_size = TrainOptions(**config["options"]), int(config["epoch_size"])
     except (KeyError, TypeError, ValueError) as error:
         by = config.get("versions", {}).get("fer-lmdb", "unknown")
         raise RunError(
@@ -100,7 +100,7 @@ def read(folder: RunFolder, config: dict[str, Any]) -> Recipe:
     )
 
 
-def make(options: Options, epoch_size: int, classes: int) -> Recipe:
+def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe:
     """Work the options into the net's own recipe.
 
     Args:
@@ -110,7 +110,7 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     Raises:
         RunError: an option makes no sense.
     """
-    wishes.check(options)
+    wishes.validate_options(options)
     if epoch_size == 0:
         raise RunError(f"{options.data}: the training split is empty; build the data set again")
     net, deploy, solver = _read_files(options.model)
@@ -118,11 +118,11 @@ def make(options: Options, epoch_size: int, classes: int) -> Recipe:
     if options.batch_size is not None:
         layer.data_param.batch_size = options.batch_size
     if options.solver:
-        wishes.merge_text(solver, options.solver)
-    iteration_size = layer.data_param.batch_size * max(1, solver.iter_size)
-    epoch_iterations = Fraction(epoch_size, iteration_size)  # exact: epochs end where they should
-    wishes.work_into(options, solver, layer.transform_param, epoch_iterations)
-    wishes.set_length(solver, options, epoch_iterations)
+        wishes.merge_solver_text(solver, options.solver)
+    per_update = layer.data_param.batch_size * max(1, solver.iter_size)
+    epoch_iterations = Fraction(epoch_size, per_update)  # exact: epochs end where they should
+    wishes.apply_options(options, solver, layer.transform_param, epoch_iterations)
+    wishes.set_schedule(solver, options, epoch_iterations)
     solver.random_seed = options.seed
     return Recipe(
         options, pl.zoo.set_num_classes(net, classes), pl.zoo.set_num_classes(deploy, classes), solver, epoch_size

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from fer_lmdb import ensemble
 from fer_lmdb.device import choose_device
-from fer_lmdb.errors import PictureError
+from fer_lmdb.errors import ImageError
 from fer_lmdb.faces import Detector, Face
-from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, whole_picture
+from fer_lmdb.faces.prepare import Preprocessing, crop_face, crop_full_image, detect_faces
 from fer_lmdb.finite import check_finite
 from fer_lmdb.models import DEFAULT_MODEL
-from fer_lmdb.pictures import read_picture
+from fer_lmdb.pictures import read_image
 from fer_lmdb.precision import choose_precision
 from fer_lmdb.predictions import UNCERTAIN, FacePrediction
 
-Picture = NDArray[np.uint8]
+ImageInput = NDArray[np.uint8]
 
-SMALLEST_FACE_SHARE = 1 / 24
+MIN_FACE_FRACTION = 1 / 24
 """Unless told otherwise, faces smaller than this part of a picture's shorter side are not looked for: finding them
 takes most of the time, and in photographs they are too small to show an expression."""
 
@@ -69,26 +69,26 @@ class Recognizer:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        self.models = ensemble.expand([model] if isinstance(model, str | Path) else list(model))
-        members = ensemble.load(self.models)
+        self.models = ensemble.resolve_members([model] if isinstance(model, str | Path) else list(model))
+        members = ensemble.load_ensemble(self.models)
         self.classes = members[0].scheme.classes
         self.threshold, self.tta, self.min_face = threshold, tta, min_face
         self.device = str(choose_device(device))
         dtype = choose_precision(precision, torch.device(self.device))
-        self._finding = members[0].preprocessing.for_photographs()
+        self._detection = members[0].preprocessing.for_detection()
         if detector is not None:
-            self._finding = replace(self._finding, detector=detector)
-        self._cutting = [member.preprocessing.for_photographs() for member in members]
+            self._detection = replace(self._detection, detector=detector)
+        self._crop_settings = [member.preprocessing.for_detection() for member in members]
         self._classifiers = [member.classifier(self.device, dtype) for member in members]
         self._detectors: dict[float, Detector | None] = {}
-        self._detector(self.min_face or self._finding.min_face)  # one that is missing is told of before any picture
+        self._detector(self.min_face or self._detection.min_face)  # one that is missing is told of before any picture
 
     @property
-    def finds_faces(self) -> bool:
+    def has_detector(self) -> bool:
         """Whether there is a detector; without one every picture counts as one face."""
-        return self._finding.detector != "none"
+        return self._detection.detector != "none"
 
-    def predict(self, picture: Picture | str | os.PathLike[str]) -> list[FacePrediction]:
+    def predict(self, picture: ImageInput | str | os.PathLike[str]) -> list[FacePrediction]:
         """Find the faces of one picture and tell their expressions.
 
         Args:
@@ -100,10 +100,10 @@ class Recognizer:
         Raises:
             PictureError: the file cannot be read, or the array is no such picture.
         """
-        pixels = read_picture(picture) if isinstance(picture, str | os.PathLike) else picture
+        pixels = read_image(picture) if isinstance(picture, str | os.PathLike) else picture
         return self.predict_many([pixels])[0]
 
-    def predict_many(self, pictures: Sequence[Picture]) -> list[list[FacePrediction]]:
+    def predict_many(self, pictures: Sequence[ImageInput]) -> list[list[FacePrediction]]:
         """Do the same for several pictures at once, which is quicker than one by one.
 
         Args:
@@ -115,15 +115,15 @@ class Recognizer:
         Raises:
             PictureError: one of the arrays is no such picture.
         """
-        pictures = [_as_picture(picture) for picture in pictures]
-        found = self.find(pictures)
+        pictures = [_as_image(picture) for picture in pictures]
+        found = self.detect(pictures)
         rows = iter(self.classify(pictures, found))
         return [
-            [self.describe(face, picture, next(rows)) for face in faces]
+            [self.to_prediction(face, picture, next(rows)) for face in faces]
             for picture, faces in zip(pictures, found, strict=True)
         ]
 
-    def find(self, pictures: Sequence[Picture], share: float = SMALLEST_FACE_SHARE) -> list[list[Face | None]]:
+    def detect(self, pictures: Sequence[ImageInput], share: float = MIN_FACE_FRACTION) -> list[list[Face | None]]:
         """Find faces without classifying them.
 
         Args:
@@ -133,16 +133,16 @@ class Recognizer:
         Returns:
             the faces of every picture, best score first; without a detector None, which stands for the whole picture.
         """
-        if not self.finds_faces:
+        if not self.has_detector:
             return [[None] for _ in pictures]
         found: list[list[Face | None]] = [[] for _ in pictures]
-        for min_face, members in self._by_smallest_face(pictures, share).items():
-            faces = find_faces([pictures[at] for at in members], self._finding, self._detector(min_face))
+        for min_face, members in self._by_min_face(pictures, share).items():
+            faces = detect_faces([pictures[at] for at in members], self._detection, self._detector(min_face))
             for at, own in zip(members, faces, strict=True):
                 found[at] = list(own)
         return found
 
-    def classify(self, pictures: Sequence[Picture], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
+    def classify(self, pictures: Sequence[ImageInput], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
         """Tell the expressions of faces that are already found.
 
         Args:
@@ -157,17 +157,17 @@ class Recognizer:
         """
         total = np.zeros((sum(map(len, found)), len(self.classes)), np.float64)
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
-        for name, cutting, classifier in zip(self.models, self._cutting, self._classifiers, strict=True):
+        for name, cutting, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
             if len(total):
                 if cutting not in crops:
-                    crops[cutting] = _cut(pictures, found, cutting)
+                    crops[cutting] = _crop(pictures, found, cutting)
                 rows = classifier.probabilities(crops[cutting], self.tta)
                 check_finite(rows, name)
                 total += rows
         return (total / len(self._classifiers)).astype(np.float32)
 
-    def describe(
-        self, face: Face | None, picture: Picture, row: NDArray[np.float32], number: int | None = None
+    def to_prediction(
+        self, face: Face | None, picture: ImageInput, row: NDArray[np.float32], number: int | None = None
     ) -> FacePrediction:
         """Put a face and its probabilities together.
 
@@ -189,39 +189,41 @@ class Recognizer:
             landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
         return FacePrediction(box, score, landmarks, expression, probabilities, number)
 
-    def _by_smallest_face(self, pictures: Sequence[Picture], share: float) -> dict[float, list[int]]:
+    def _by_min_face(self, pictures: Sequence[ImageInput], share: float) -> dict[float, list[int]]:
         groups: dict[float, list[int]] = {}
         for at, picture in enumerate(pictures):
-            least = self.min_face or smallest_face(min(picture.shape[:2]) * share, self._finding.min_face)
+            least = self.min_face or quantized_min_face(min(picture.shape[:2]) * share, self._detection.min_face)
             groups.setdefault(least, []).append(at)
         return groups
 
     def _detector(self, min_face: float) -> Detector | None:
         if min_face not in self._detectors:
-            finding = replace(self._finding, min_face=min_face)
+            finding = replace(self._detection, min_face=min_face)
             self._detectors[min_face] = finding.load_detector(self.device)
         return self._detectors[min_face]
 
 
-def smallest_face(wish: float, least: float) -> float:
+def quantized_min_face(wish: float, least: float) -> float:
     """Return a side near `wish` but not below `least`, in steps, so that pictures of like size share a batch."""
     steps = max(0, math.floor(2 * math.log2(max(wish / least, 1))))
     return float(least * 2 ** (steps / 2))
 
 
-def _as_picture(picture: Picture) -> Picture:
+def _as_image(picture: ImageInput) -> ImageInput:
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
-        raise PictureError(
+        raise ImageError(
             f"an array of {array.dtype} {array.shape} is no picture; expected uint8 (H, W, 3) RGB or (H, W) grey, 0-255"
         )
     return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
 
 
-def _cut(pictures: Sequence[Picture], found: Sequence[Sequence[Face | None]], how: Preprocessing) -> NDArray[np.uint8]:
+def _crop(
+    pictures: Sequence[ImageInput], found: Sequence[Sequence[Face | None]], how: Preprocessing
+) -> NDArray[np.uint8]:
     """Return all faces as (N, 1, size, size) uint8 grey."""
     crops = [
-        (whole_picture(picture, how) if face is None else cut_out(picture, face, how)).crop
+        (crop_full_image(picture, how) if face is None else crop_face(picture, face, how)).crop
         for picture, faces in zip(pictures, found, strict=True)
         for face in faces
     ]

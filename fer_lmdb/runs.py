@@ -30,16 +30,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
-from fer_lmdb.whole import append_whole, replaced, write_whole
+from fer_lmdb.whole import atomic_append, atomic_file, atomic_write_text
 from prototxt_like.nearest import closest_match
 
 RUNS = Path("runs")
-TAUGHT = "taught.safetensors"
+TEACHER_FILE = "taught.safetensors"
 PROTOTXTS = ("solver.prototxt", "train_val.prototxt", "deploy.prototxt")
 MODELS = ("snapshot.safetensors", "best.safetensors", "last.safetensors")
-BEGINNING = ("run.json", *PROTOTXTS, TAUGHT, "training.lock")
+SETUP_FILES = ("run.json", *PROTOTXTS, TEACHER_FILE, "training.lock")
 #: What nobody else's folder may hold where a run begins.
-WRITTEN = (*PROTOTXTS, TAUGHT, *MODELS, "log.jsonl", "figures.jsonl")
+OUTPUT_FILES = (*PROTOTXTS, TEACHER_FILE, *MODELS, "log.jsonl", "figures.jsonl")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
@@ -48,7 +48,7 @@ class Snapshot:
     """Where a training stands: tensors by name, and plain facts (iteration, best accuracy, log)."""
 
     tensors: dict[str, torch.Tensor]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class RunFolder:
         return self.path / "log.jsonl"
 
     @property
-    def figures(self) -> Path:
+    def evaluations(self) -> Path:
         """Return the path of the record of evaluations."""
         return self.path / "figures.jsonl"
 
@@ -117,7 +117,7 @@ class RunFolder:
             raise RunError(f"{self.config}: damaged ({error})") from error
         return config
 
-    def check_free(self) -> None:
+    def check_unused(self) -> None:
         """Refuse a folder whose files a new run would replace.
 
         Raises:
@@ -125,7 +125,7 @@ class RunFolder:
         """
         if self.config.exists():
             raise RunError(f"{self.path} holds a run already; go on with --resume, or choose another --run name")
-        taken = [name for name in WRITTEN if (self.path / name).exists()]
+        taken = [name for name in OUTPUT_FILES if (self.path / name).exists()]
         if taken:
             raise RunError(f"{self.path} is no run, and its {taken[0]} would be replaced; choose another --run name")
 
@@ -135,7 +135,7 @@ class RunFolder:
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write run.json."""
-        write_whole(self.config, json.dumps(config, indent=2) + "\n")
+        atomic_write_text(self.config, json.dumps(config, indent=2) + "\n")
 
     def read_snapshot(self) -> Snapshot | None:
         """Return the newest snapshot, None where the run was stopped before its first.
@@ -155,12 +155,12 @@ class RunFolder:
     def write_snapshot(self, snapshot: Snapshot) -> None:
         """Write the newest snapshot; a kill at any moment leaves the old one or the new one."""
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in snapshot.tensors.items()}
-        metadata = {"format": SNAPSHOT_FORMAT, "facts": json.dumps(snapshot.facts)}
-        with replaced(self.snapshot) as partial:
+        metadata = {"format": SNAPSHOT_FORMAT, "facts": json.dumps(snapshot.metadata)}
+        with atomic_file(self.snapshot) as partial:
             save_file(tensors, partial, metadata=metadata)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Keep other processes from training this run, and clear away what a killed one left half written.
 
         Raises:
@@ -173,29 +173,29 @@ class RunFolder:
                 partial.unlink(missing_ok=True)
             yield
 
-    def discard_unbegun(self) -> None:
+    def remove_if_not_started(self) -> None:
         """Take back the recipe of a run that was refused before its first step, so that its name is free again.
 
         For the process alone that wrote it and still holds the run.
         """
         if self.tensorboard.exists() or self.snapshot.exists():
             return
-        for name in BEGINNING:
+        for name in SETUP_FILES:
             (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):  # something else lies there
             self.path.rmdir()
 
-    def add_figures(self, figures: Mapping[str, Any]) -> None:
+    def append_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Append an evaluation to the record; several processes may do so at once."""
-        append_whole(self.figures, json.dumps(figures) + "\n")
+        atomic_append(self.evaluations, json.dumps(evaluation) + "\n")
 
-    def read_figures(self) -> list[dict[str, Any]]:
+    def read_evaluations(self) -> list[dict[str, Any]]:
         """Return the newest evaluation of every split and number of views, in float32 where there is one.
 
         Those of ensembles, on other faces than the run's own data set, or of a best model that a later epoch has
         replaced are left out: they are no figures of the run.
         """
-        own = [record for record in _read_records(self.figures) if _is_of_a_run(record)]
+        own = [record for record in _read_records(self.evaluations) if _is_of_a_run(record)]
         digests = self.read_config().get("data", {}).get("sha256", {}) if own and self.config.exists() else {}
         iteration = self._best_iteration() if own else None
         own = [record for record in own if _is_of(digests, record) and _is_at(iteration, record)]
@@ -218,7 +218,7 @@ class RunFolder:
 
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the log: one JSON line per epoch."""
-        write_whole(self.log, "".join(json.dumps(record) + "\n" for record in records))
+        atomic_write_text(self.log, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def _is_of_a_run(record: Mapping[str, Any]) -> bool:
@@ -248,9 +248,9 @@ def _is_at(iteration: int | None, record: Mapping[str, Any]) -> bool:
     return iteration is None or found[0] is None or found[0] == iteration
 
 
-def iteration_of(facts: Mapping[str, Any]) -> int | None:
+def iteration_of(metadata: Mapping[str, Any]) -> int | None:
     """Return the iteration after which a model was taken from its training, None where its facts do not say."""
-    epoch = facts.get("epoch")
+    epoch = metadata.get("epoch")
     return epoch.get("iteration") if isinstance(epoch, dict) else None
 
 
@@ -280,7 +280,7 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
         raise RunError(f"{path}: damaged ({error}); delete it to go on without it") from error
 
 
-def folder_of(name_or_path: str | Path) -> RunFolder:
+def resolve_run(name_or_path: str | Path) -> RunFolder:
     """Return the run folder of a bare name (below runs/) or a path."""
     path = Path(name_or_path)
     is_run = RunFolder(path).config.is_file()
@@ -288,7 +288,7 @@ def folder_of(name_or_path: str | Path) -> RunFolder:
     return RunFolder(RUNS / path if is_bare_name and not is_run else path)
 
 
-def new_folder(name_or_path: str | Path | None, net_name: str) -> RunFolder:
+def create_run(name_or_path: str | Path | None, net_name: str) -> RunFolder:
     """Make the folder of a run that starts now: as named, or the net's name with the next free number.
 
     Raises:
@@ -296,12 +296,12 @@ def new_folder(name_or_path: str | Path | None, net_name: str) -> RunFolder:
     """
     if name_or_path is None:
         return _next_folder(net_name)
-    folder = folder_of(name_or_path)
+    folder = resolve_run(name_or_path)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{folder.path}: a file is where a run's folder has to be; choose another --run name") from error
-    folder.check_free()
+    folder.check_unused()
     return folder
 
 
@@ -317,7 +317,7 @@ def _next_folder(net_name: str) -> RunFolder:
             number += 1
 
 
-def latest_folder() -> RunFolder:
+def latest_run() -> RunFolder:
     """Return the run below runs/ that was trained last.
 
     Raises:

@@ -13,26 +13,26 @@ from torch import Tensor
 
 import prototxt_like as pl
 from fer_lmdb import __version__, cycles, lessons, patience, recipe
-from fer_lmdb.average import Average
-from fer_lmdb.batches import Batches, Order, mixed_seed
-from fer_lmdb.curves import Curves
+from fer_lmdb.average import ModelEMA
+from fer_lmdb.batches import EpochSampler, InMemoryLoader, derive_seed
+from fer_lmdb.curves import TensorBoardLogger
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.device import choose_device
-from fer_lmdb.distributed import Team, TeamSolver
+from fer_lmdb.distributed import DistributedSolver, ProcessGroup
 from fer_lmdb.errors import RunError
-from fer_lmdb.initial import Initial, load_into
-from fer_lmdb.loading import CHUNK, Loading, Validation
+from fer_lmdb.initial import InitReport, init_from_model
+from fer_lmdb.loading import VALIDATION_CHUNK, LoaderOptions, ValidationSet
 from fer_lmdb.models import Model
 from fer_lmdb.precision import choose_precision
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.store import Split
-from fer_lmdb.stream import StreamedBatches
+from fer_lmdb.store import SplitArrays
+from fer_lmdb.stream import StreamingLoader
 from fer_lmdb.targets import Targets
 
 
 @dataclass
-class Session:
+class Trainer:
     """A training in progress: the net, its solver, the data, and what is known so far."""
 
     plan: Recipe
@@ -41,95 +41,103 @@ class Session:
     iteration: int = 0
     log: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
-    loading: Loading = field(default_factory=Loading)
-    team: Team = field(default_factory=Team)
+    loader_options: LoaderOptions = field(default_factory=LoaderOptions)
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
 
     def __post_init__(self) -> None:
         options, plan = self.plan.options, self.plan
-        self.device = choose_device(self.team.device(options.device))
+        self.device = choose_device(self.process_group.device(options.device))
         self.dtype = choose_precision(options.precision, self.device)
         mean = self.data.mean()
-        torch.manual_seed(mixed_seed(options.seed, 0, "fill"))
-        self.own_seed = self.team.own_seed(options.seed)
-        self.targets = Targets(plan.solver, len(self.data.scheme), self.own_seed)
+        torch.manual_seed(derive_seed(options.seed, 0, "fill"))
+        self.rank_seed = self.process_group.rank_seed(options.seed)
+        self.targets = Targets(plan.solver, len(self.data.scheme), self.rank_seed)
         self.net = self._build_net(mean.shape)
         # A run that goes on has its weights in the snapshot; the model that it began with may be gone.
         begins = options.init is not None and not self.folder.snapshot.exists()
         self.initial = self._load_initial(str(options.init)) if begins else None
         self.net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
-        self.solver = TeamSolver(plan.solver, self.net, fused=self.dtype != torch.float32)
-        self.solver.team = self.team
+        self.solver = DistributedSolver(plan.solver, self.net, fused=self.dtype != torch.float32)
+        self.solver.process_group = self.process_group
         self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
         # A net without a mean_file, as those that normalise each picture by itself, sees no mean.
         self.mean = mean if self.transform_parameter.mean_file else None
         given = None if self.mean is None else torch.from_numpy(self.mean)
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
-        self.targets.teach = lessons.watching(plan, self.data, self.mean, self.device, self.dtype)
+        self.targets.teach = lessons.build_online_teachers(plan, self.data, self.mean, self.device, self.dtype)
         self.batches = self._read_batches(options.train_on.split("+"))
         self.validation = self._read_validation()
-        cycles.check(plan.solver)
-        patience.check(plan.solver, has_validation=self.validation is not None)
-        self.average = Average(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
+        cycles.validate_cycles(plan.solver)
+        patience.validate_early_stopping(plan.solver, has_validation=self.validation is not None)
+        self.ema = ModelEMA(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
         self.classifier = self.model("as it begins").classifier(self.device)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.loss_count = 0
 
     def _build_net(self, image_shape: tuple[int, int, int]) -> pl.Net:
         shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
-        net, changed = lessons.fit_net(self.plan, self.targets, len(self.data.scheme))
-        faces = self.team.part_of(self.plan.batch_size)
+        net, changed = lessons.adapt_loss_layers(self.plan, self.targets, len(self.data.scheme))
+        faces = self.process_group.local_batch_size(self.plan.batch_size)
         own = {name: (faces, *shape[1:]) for name, shape in (shapes | changed).items()}
         return pl.Net(net, phase="TRAIN", input_shapes=own).train()
 
-    def _load_initial(self, name: str) -> Initial:
+    def _load_initial(self, name: str) -> InitReport:
         wishes = self.plan.options
-        return load_into(self.net, name, self.data.scheme, fresh_classifier=wishes.fresh_classifier, widen=wishes.widen)
+        return init_from_model(
+            self.net, name, self.data.scheme, fresh_classifier=wishes.fresh_classifier, widen=wishes.widen
+        )
 
-    def _read_batches(self, splits: list[str]) -> Batches | StreamedBatches:
-        if self.loading.streams(self.data, splits):
+    def _read_batches(self, splits: list[str]) -> InMemoryLoader | StreamingLoader:
+        if self.loader_options.should_stream(self.data, splits):
             return self._stream_batches(splits)
         parts = [self.data.read(split) for split in splits]
         images = torch.from_numpy(np.concatenate([part.images for part in parts])).to(self.device)
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
-        taught = self._taught_rows(parts)
-        targets = lessons.read_targets(self.plan, self.data, self.targets, labels, taught)
-        return Batches(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
+        teacher_rows = self._teacher_rows(parts)
+        targets = lessons.load_targets(self.plan, self.data, self.targets, labels, teacher_rows)
+        return InMemoryLoader(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
 
-    def _taught_rows(self, parts: Sequence[Split]) -> Tensor | None:
+    def _teacher_rows(self, parts: Sequence[SplitArrays]) -> Tensor | None:
         """Return what the teachers say of the faces, None where there are none or they watch the batches."""
-        if not self.targets.distils or self.targets.teach is not None:
+        if not self.targets.distills or self.targets.teach is not None:
             return None
 
         def ask() -> Tensor:
-            return lessons.taught_rows(self.plan, self.data, self.folder, parts, self.device, self.dtype)
+            return lessons.cached_teacher_probabilities(
+                self.plan, self.data, self.folder, parts, self.device, self.dtype
+            )
 
-        return self.team.once(ask).to(self.device)
+        return self.process_group.broadcast_from_main(ask).to(self.device)
 
-    def _stream_batches(self, splits: list[str]) -> StreamedBatches:
-        if self.targets.distils and self.targets.teach is None:
+    def _stream_batches(self, splits: list[str]) -> StreamingLoader:
+        if self.targets.distills and self.targets.teach is None:
             raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
         labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
-        targets = lessons.read_targets(self.plan, self.data, self.targets, labels, None)
-        order = Order(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
-        return StreamedBatches(
-            self.data.stored(splits), targets, order, self.loading.workers, self.loading.start_method
+        targets = lessons.load_targets(self.plan, self.data, self.targets, labels, None)
+        sampler = EpochSampler(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
+        return StreamingLoader(
+            self.data.lmdb_faces(splits),
+            targets,
+            sampler,
+            self.loader_options.workers,
+            self.loader_options.start_method,
         )
 
     @property
     def _part(self) -> tuple[int, int]:
-        return self.team.rank, self.team.size
+        return self.process_group.rank, self.process_group.world_size
 
-    def _read_validation(self) -> Validation | None:
+    def _read_validation(self) -> ValidationSet | None:
         """Return validation faces and labels; None where they are trained on or do not exist."""
         if "val" in self.plan.options.train_on or not self.data.count("val"):
             return None
-        return Validation.of(self.data, "val", streamed=self.loading.streams(self.data, ["val"]))
+        return ValidationSet.of(self.data, "val", streamed=self.loader_options.should_stream(self.data, ["val"]))
 
     @property
     def done(self) -> bool:
         """Tell whether the training has come to its end, planned or early."""
-        return self.iteration >= self.plan.iterations or patience.is_over(self.plan.solver, self.log)
+        return self.iteration >= self.plan.iterations or patience.should_stop(self.plan.solver, self.log)
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Do one iteration, of iter_size batches; return the last one's transformed faces and the mean loss."""
@@ -137,25 +145,27 @@ class Session:
         losses = []
         for number in range(self.iteration * size, (self.iteration + 1) * size):
             faces, loss = self._forward(number)
-            if self.solver.step(loss) and self.average:
-                self.average.update(self.blobs(), self.iteration)
+            if self.solver.step(loss) and self.ema:
+                self.ema.update(self.blobs(), self.iteration)
             losses.append(loss.detach())
         mean = losses[0] if size == 1 else torch.stack(losses).mean()
-        self.team.average([mean])
+        self.process_group.all_reduce_mean([mean])
         self.iteration += 1
         self.loss_sum += mean
         self.loss_count += 1
-        if cycles.is_kept(self.plan.solver, self.iteration):
+        if cycles.is_checkpoint_due(self.plan.solver, self.iteration):
             self.check_weights()
-            if self.team.leads:
-                cycles.keep(self.model(f"kept after iteration {self.iteration}"), self.folder, self.iteration)
+            if self.process_group.is_main_process:
+                cycles.save_checkpoint(
+                    self.model(f"kept after iteration {self.iteration}"), self.folder, self.iteration
+                )
         return faces, mean
 
     def _forward(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the transformed faces of a batch, and their loss; its number decides every draw."""
         images, labels = self.batches.at(number)
-        generator = torch.Generator(self.device).manual_seed(mixed_seed(self.own_seed, number, "augment"))
-        torch.manual_seed(mixed_seed(self.own_seed, number, "net"))  # dropout draws from the global generator
+        generator = torch.Generator(self.device).manual_seed(derive_seed(self.rank_seed, number, "augment"))
+        torch.manual_seed(derive_seed(self.rank_seed, number, "net"))  # dropout draws from the global generator
         faces = self.transform(images, generator=generator).contiguous(memory_format=torch.channels_last)
         faces, *targets = self.targets(faces, labels, number)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
@@ -163,7 +173,7 @@ class Session:
             loss = self.net.total_loss(outputs)
         return faces, loss
 
-    def finite(self, loss: torch.Tensor | float, what: str = "the loss") -> float:
+    def check_finite(self, loss: torch.Tensor | float, what: str = "the loss") -> float:
         """Return a loss as a number.
 
         Raises:
@@ -184,45 +194,48 @@ class Session:
             RunError: a weight is infinite or not a number.
         """
         for name, blob in self.blobs().items():
-            self.finite(blob.detach().sum(dtype=torch.float64), f"the sum of blob {name}")
+            self.check_finite(blob.detach().sum(dtype=torch.float64), f"the sum of blob {name}")
 
-    def end_epoch(self, epoch: int, rate: float, curves: Curves) -> dict[str, Any]:
+    def end_epoch(self, epoch: int, rate: float, logger: TensorBoardLogger) -> dict[str, Any]:
         """Validate and keep the best model; return the epoch's line of the log."""
         record: dict[str, Any] = {"epoch": epoch, "iteration": self.iteration, "lr": rate}
-        record["train_loss"] = self.finite(self.loss_sum / max(self.loss_count, 1))
+        record["train_loss"] = self.check_finite(self.loss_sum / max(self.loss_count, 1))
         self.check_weights()
         self.loss_sum.zero_()
         self.loss_count = 0
         if self.validation is not None:
-            record |= self._validate(curves)
+            record |= self._validate(logger)
         self.log.append(record)
         if self.plan.solver.lr_policy == "plateau":
-            self.solver.plateaus = patience.plateaus(self.plan.solver, self.log)
+            self.solver.plateaus = patience.count_lr_reductions(self.plan.solver, self.log)
         if self._is_best(record):
             self.best = record
-            if self.team.leads:
+            if self.process_group.is_main_process:
                 self.model("highest validation accuracy" if self.validation else "last epoch").save(self.folder.best)
         return record
 
-    def _validate(self, curves: Curves) -> dict[str, float]:
+    def _validate(self, logger: TensorBoardLogger) -> dict[str, float]:
         assert self.validation is not None
         labels = self.validation.labels
-        probabilities = self._probabilities(self.validation)
+        probabilities = self._predict(self.validation)
         chosen = probabilities[np.arange(len(labels)), labels]
-        loss = self.finite(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean(), "the validation loss")
+        loss = self.check_finite(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean(), "the validation loss")
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-        curves.validation(self.iteration, loss, accuracy)
+        logger.log_validation(self.iteration, loss, accuracy)
         if self.iteration == self.plan.iterations:
-            curves.confusion(self.iteration, _confusion(probabilities, labels), self.data.scheme.classes)
+            logger.log_confusion(self.iteration, _confusion(probabilities, labels), self.data.scheme.classes)
         return {"val_loss": loss, "val_accuracy": accuracy}
 
-    def _probabilities(self, validation: Validation) -> np.ndarray:
+    def _predict(self, validation: ValidationSet) -> np.ndarray:
         """Classify validation faces, each process its share: (N, classes)."""
         self.classifier.load_weights(self.weights())
-        own = self.team.share_of(len(validation.labels))
-        chunks = [slice(start, min(start + CHUNK, own.stop)) for start in range(own.start, own.stop, CHUNK)]
+        own = self.process_group.rank_slice(len(validation.labels))
+        chunks = [
+            slice(start, min(start + VALIDATION_CHUNK, own.stop))
+            for start in range(own.start, own.stop, VALIDATION_CHUNK)
+        ]
         rows = [self.classifier.probabilities(validation.chunk(chunk)) for chunk in chunks]
-        return self.team.join(np.concatenate(rows or [np.zeros((0, len(self.data.scheme)), np.float32)]))
+        return self.process_group.all_gather(np.concatenate(rows or [np.zeros((0, len(self.data.scheme)), np.float32)]))
 
     def _is_best(self, record: dict[str, Any]) -> bool:
         """Tell whether an epoch is the best by validation; without validation the newest is."""
@@ -232,7 +245,7 @@ class Session:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Return the blobs that make the model, by "<layer>/<i>": the averages where there are any."""
-        return self.average.blobs if self.average else self.blobs()
+        return self.ema.blobs if self.ema else self.blobs()
 
     def _epoch(self) -> dict[str, Any]:
         """Return the line of the log that was written at this iteration, or the iteration alone."""
@@ -255,20 +268,20 @@ class Session:
                 "transform": pl.to_text(_without_mean_file(self.transform_parameter)),
                 "precision": str(self.dtype),
             },
-            "data": self.data.facts(),
+            "data": self.data.fingerprint(),
             "versions": versions(),
             "selected": selected,
             "epoch": self._epoch(),
         }
         return Model(
             name=self.plan.name,
-            net_text=pl.to_text(self.plan.deploy),
-            transform_text=pl.to_text(_without_mean_file(recipe.data_layer(self.plan.net, "TEST").transform_param)),
+            deploy_prototxt=pl.to_text(self.plan.deploy),
+            transform_prototxt=pl.to_text(_without_mean_file(recipe.data_layer(self.plan.net, "TEST").transform_param)),
             weights=self.weights(),
             mean=self.mean,
             scheme=self.data.scheme,
             preprocessing=self.data.preprocessing,
-            facts=facts,
+            metadata=facts,
         )
 
 

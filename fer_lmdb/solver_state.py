@@ -23,7 +23,7 @@ def tensors_of(solver: pl.Solver) -> dict[str, torch.Tensor]:
     }
 
 
-def facts_of(solver: pl.Solver) -> dict[str, Any]:
+def metadata_of(solver: pl.Solver) -> dict[str, Any]:
     """Return everything else: counters, recent losses, and each parameter's plain values."""
     state = solver.state_dict()
     plain = {
@@ -33,12 +33,12 @@ def facts_of(solver: pl.Solver) -> dict[str, Any]:
     return {**{key: value for key, value in state.items() if key != "optimizer"}, "plain": plain}
 
 
-def restore(solver: pl.Solver, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+def restore(solver: pl.Solver, tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
     """Put both back into a solver that was made from the same recipe."""
-    states: dict[int, dict[str, Any]] = {int(number): dict(values) for number, values in facts["plain"].items()}
+    states: dict[int, dict[str, Any]] = {int(number): dict(values) for number, values in metadata["plain"].items()}
     for key, tensor in tensors.items():
         number, _, name = key.partition("/")
         states.setdefault(int(number), {})[name] = tensor
     groups = solver.state_dict()["optimizer"]["param_groups"]
-    rest = {key: value for key, value in facts.items() if key != "plain"}
+    rest = {key: value for key, value in metadata.items() if key != "plain"}
     solver.load_state_dict({**rest, "optimizer": {"state": states, "param_groups": groups}})

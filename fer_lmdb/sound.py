@@ -16,7 +16,7 @@ _PLAYED = {
 _PLAYED_ELSEWHERE = frozenset({"aac", "mp3"})
 
 
-class Sound:
+class AudioCopier:
     """Copies a video's first sound track; one that browsers do not play is encoded anew (AAC, Opus in .webm).
 
     Args:
@@ -25,16 +25,16 @@ class Sound:
         suffix: its ending.
 
     Attributes:
-        missing: why there is no sound although the video has a track, one line; None where all is well.
+        skip_reason: why there is no sound although the video has a track, one line; None where all is well.
     """
 
     def __init__(self, source: Path, output: Any, suffix: str) -> None:
         self._output = output
         self._input: Any = open_input(source)
         self._track: Any = next(iter(self._input.streams.audio), None)
-        self.missing: str | None = None
+        self.skip_reason: str | None = None
         if self._track is not None and self._track.codec_context is None:
-            self.missing, self._track = "it is in a codec that is not known here", None
+            self.skip_reason, self._track = "it is in a codec that is not known here", None
         if self._track is None:
             self._input.close()
             return

@@ -26,17 +26,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, get_worker_info
 
-from fer_lmdb.batches import Order
+from fer_lmdb.batches import EpochSampler
 from fer_lmdb.errors import FerLmdbError, StoreError
-from fer_lmdb.store import Lookup, decode_datum
+from fer_lmdb.store import LmdbRandomReader, decode_datum
 
-AHEAD = 4  # batches that each worker has ready
-DEATHS = 3  # of workers in a row, before a batch is given up
+PREFETCH_FACTOR = 4  # batches that each worker has ready
+MAX_WORKER_RESTARTS = 3  # of workers in a row, before a batch is given up
 
 log = logging.getLogger(__name__)
 
 
-class StoredFaces:
+class LmdbFaces:
     """The faces of one or more databases, one after the other, by their position.
 
     Args:
@@ -44,7 +44,7 @@ class StoredFaces:
     """
 
     def __init__(self, parts: Sequence[tuple[Path, int]]) -> None:
-        self.lookups = [Lookup(path) for path, _ in parts]
+        self.lookups = [LmdbRandomReader(path) for path, _ in parts]
         self._ends = np.cumsum([count for _, count in parts])
 
     def __len__(self) -> int:
@@ -79,14 +79,14 @@ class StoredFaces:
             lookup.keep_open()
 
 
-class StreamedBatches:
+class StreamingLoader:
     """An endless stream of batches that worker processes read; the same batches as those of a split in memory."""
 
     def __init__(
         self,
-        faces: StoredFaces,
+        faces: LmdbFaces,
         targets: torch.Tensor,
-        order: Order,
+        sampler: EpochSampler,
         workers: int = 2,
         start_method: str | None = None,
     ) -> None:
@@ -95,12 +95,12 @@ class StreamedBatches:
         Args:
             faces: where the faces lie.
             targets: (N, ...) labels or rows of targets on the device of the training.
-            order: which faces each batch holds.
+            sampler: which faces each batch holds.
             workers: processes that read; with 0 the training reads by itself.
             start_method: "fork", "spawn" or "forkserver"; None takes the platform's own, and "spawn" beside a GPU,
                 whose driver does not survive a fork.
         """
-        self.faces, self.targets, self.order, self.workers = faces, targets, order, workers
+        self.faces, self.targets, self.sampler, self.workers = faces, targets, sampler, workers
         on_gpu = targets.device.type != "cpu"
         self.start_method = start_method or ("spawn" if on_gpu else multiprocessing.get_start_method())
         self._batches: Iterator[NDArray[np.uint8] | FerLmdbError] | None = None
@@ -114,7 +114,7 @@ class StreamedBatches:
         """
         device = self.targets.device
         images = self._images(number).to(device)
-        return images, self.targets[self.order.at(number).to(device)]
+        return images, self.targets[self.sampler.batch_indices(number).to(device)]
 
     def close(self) -> None:
         """End the workers."""
@@ -122,7 +122,7 @@ class StreamedBatches:
 
     def _images(self, number: int) -> torch.Tensor:
         """Take the batch that the workers have ready; a worker that was killed is replaced."""
-        for _ in range(DEATHS):
+        for _ in range(MAX_WORKER_RESTARTS):
             if self._batches is None or number != self._next:
                 self._batches = self._begin(number)
             try:
@@ -140,12 +140,12 @@ class StreamedBatches:
     def _begin(self, first: int) -> Iterator[Any]:
         self._batches = None  # ends those who read before
         loader: DataLoader[Any] = DataLoader(
-            _Reads(self.faces),  # type: ignore[arg-type]
-            batch_sampler=_Positions(self.order, first),
+            _LmdbDataset(self.faces),  # type: ignore[arg-type]
+            batch_sampler=_BatchIndexStream(self.sampler, first),
             collate_fn=_as_it_is,
-            worker_init_fn=_begin_worker,
+            worker_init_fn=_init_worker,
             num_workers=self.workers,
-            prefetch_factor=AHEAD if self.workers else None,
+            prefetch_factor=PREFETCH_FACTOR if self.workers else None,
             multiprocessing_context=self.start_method if self.workers else None,
             generator=torch.Generator(),  # it would draw from that of the training otherwise
         )
@@ -171,10 +171,10 @@ def _start_undisturbed(loader: DataLoader[Any]) -> Iterator[Any]:
             signal.signal(signal.SIGCHLD, handler)
 
 
-class _Reads:
+class _LmdbDataset:
     """What a worker does: positions in, faces out; an error of ours travels back as it is."""
 
-    def __init__(self, faces: StoredFaces) -> None:
+    def __init__(self, faces: LmdbFaces) -> None:
         self.faces = faces
 
     def __getitems__(self, positions: list[int]) -> NDArray[np.uint8] | FerLmdbError:
@@ -185,20 +185,20 @@ class _Reads:
             return error
 
 
-class _Positions:
+class _BatchIndexStream:
     """The positions of batch after batch, without end."""
 
-    def __init__(self, order: Order, first: int) -> None:
-        self.order, self.first = order, first
+    def __init__(self, sampler: EpochSampler, first: int) -> None:
+        self.sampler, self.first = sampler, first
 
     def __iter__(self) -> Iterator[list[int]]:
         number = self.first
         while True:
-            yield self.order.at(number).tolist()
+            yield self.sampler.batch_indices(number).tolist()
             number += 1
 
 
-def _begin_worker(_: int) -> None:
+def _init_worker(_: int) -> None:
     """Open the databases for good, and end with the training.
 
     A worker whose training was killed waits for somebody to take its batches; nothing else would end it.

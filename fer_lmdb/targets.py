@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import prototxt_like as pl
-from fer_lmdb.batches import mixed_seed
+from fer_lmdb.batches import derive_seed
 from fer_lmdb.errors import RunError
-from fer_lmdb.votes import MODES
+from fer_lmdb.votes import SOFT_LABEL_MODES
 
 
 class Targets:
@@ -33,10 +33,10 @@ class Targets:
         self.smoothing, self.mixup, self.cutmix = solver.label_smoothing, solver.mixup, solver.cutmix
         self.mix_probability = solver.mix_probability
         batches = solver.max_iter * max(1, solver.iter_size)
-        self.last_mix = round(solver.mix_until * batches) if solver.mix_until < 1 else math.inf
+        self.mix_until_batch = round(solver.mix_until * batches) if solver.mix_until < 1 else math.inf
         self.classes, self.seed = classes, seed
         self.draws_votes = solver.soft_labels == "probability"
-        self.distils = bool(solver.teacher)
+        self.distills = bool(solver.teacher)
         #: Gives the teachers' probabilities for the faces of a batch; None where they are known beforehand.
         self.teach: Callable[[Tensor], Tensor] | None = None
         self._mixes = bool(self.mixup or self.cutmix)
@@ -46,41 +46,45 @@ class Targets:
     @property
     def soft(self) -> bool:
         """Tell whether targets are distributions rather than labels."""
-        return bool(self.smoothing or self._mixes or self._weighs or self.distils)
+        return bool(self.smoothing or self._mixes or self._weighs or self.distills)
 
-    def rows(
-        self, labels: Tensor, shares: Tensor | None, weights: Tensor | None, taught: Tensor | None = None
+    def target_rows(
+        self,
+        labels: Tensor,
+        fractions: Tensor | None,
+        weights: Tensor | None,
+        teacher_probabilities: Tensor | None = None,
     ) -> Tensor:
         """Return what the faces of a split are compared with.
 
         Args:
             labels: (N,) int64.
-            shares: (N, classes) distributions that replace the labels, 0 for faces that do not count; or None.
+            fractions: (N, classes) distributions that replace the labels, 0 for faces that do not count; or None.
             weights: (classes,) weight of a face by its class, or None.
-            taught: (N, classes) the teachers' probabilities, or None.
+            teacher_probabilities: (N, classes) the teachers' probabilities, or None.
         Returns:
             (N,) the labels as they are, or (N, 1, classes), with teachers (N, 2, classes) float32.
         """
         if not self.soft:
             return labels
-        hard = F.one_hot(labels, self.classes).float() if shares is None else shares
+        hard = F.one_hot(labels, self.classes).float() if fractions is None else fractions
         importance = hard.sum(dim=1) if weights is None else hard @ weights
-        rows = torch.stack([hard] if taught is None else [hard, taught], dim=1)
-        return rows * importance[:, None, None]
+        stacked = torch.stack([hard] if teacher_probabilities is None else [hard, teacher_probabilities], dim=1)
+        return stacked * importance[:, None, None]
 
     def __call__(self, faces: Tensor, labels: Tensor, iteration: int) -> tuple[Tensor, ...]:
         """Return the inputs of the net in an iteration.
 
         Args:
             faces: (N, C, H, W) float, already transformed.
-            labels: (N,) int64 or rows of targets, as `rows` gives them.
+            labels: (N,) int64 or rows of targets, as `target_rows` gives them.
             iteration: number of the batch; decides the draw.
         Returns:
             the faces, mixed or not; (N,) labels or (N, classes) distributions; with teachers another such tensor.
         """
         if not self.soft:
             return faces, labels
-        rows = self.rows(labels, None, None) if labels.ndim == 1 else labels
+        rows = self.target_rows(labels, None, None) if labels.ndim == 1 else labels
         if self.draws_votes:
             rows = self._drawn(rows, iteration)
         faces, rows = self._mixed(faces, self._smoothed(rows), iteration)
@@ -99,7 +103,7 @@ class Targets:
 
     def _drawn(self, rows: Tensor, iteration: int) -> Tensor:
         """Draw one class from every distribution, with the weight of the whole."""
-        generator = np.random.default_rng(mixed_seed(self.seed, iteration, "votes"))
+        generator = np.random.default_rng(derive_seed(self.seed, iteration, "votes"))
         hard = rows[:, 0]
         weight = hard.sum(dim=1, keepdim=True)
         points = torch.from_numpy(generator.random((len(rows), 1), dtype=np.float32)).to(rows.device) * weight
@@ -107,16 +111,16 @@ class Targets:
         return torch.cat([(F.one_hot(drawn, self.classes) * weight)[:, None], rows[:, 1:]], dim=1)
 
     def _mixed(self, faces: Tensor, rows: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
-        generator = np.random.default_rng(mixed_seed(self.seed, iteration, "mix"))
-        if not self._mixes or iteration >= self.last_mix or generator.random() >= self.mix_probability:
+        generator = np.random.default_rng(derive_seed(self.seed, iteration, "mix"))
+        if not self._mixes or iteration >= self.mix_until_batch or generator.random() >= self.mix_probability:
             return faces, rows
         partners = torch.from_numpy(generator.permutation(len(faces))).to(faces.device)
         if self._takes_cutmix(generator):
-            faces, share = paste(faces, faces[partners], generator, generator.beta(self.cutmix, self.cutmix))
+            faces, ratio = cutmix(faces, faces[partners], generator, generator.beta(self.cutmix, self.cutmix))
         else:
-            share = generator.beta(self.mixup, self.mixup)
-            faces = faces * share + faces[partners] * (1 - share)
-        return faces, rows * share + rows[partners] * (1 - share)
+            ratio = generator.beta(self.mixup, self.mixup)
+            faces = faces * ratio + faces[partners] * (1 - ratio)
+        return faces, rows * ratio + rows[partners] * (1 - ratio)
 
     def _takes_cutmix(self, generator: np.random.Generator) -> bool:
         """Choose between the two by a coin where both are asked for."""
@@ -133,23 +137,23 @@ def _check(solver: pl.SolverParameter) -> None:
             f"mix_probability is {solver.mix_probability:g}, mix_until {solver.mix_until:g}; "
             "both are parts of a whole, from 0 to 1"
         )
-    if solver.soft_labels and solver.soft_labels not in MODES:
-        raise RunError(f'soft_labels is "{solver.soft_labels}"; it has to be one of: {", ".join(MODES)}')
+    if solver.soft_labels and solver.soft_labels not in SOFT_LABEL_MODES:
+        raise RunError(f'soft_labels is "{solver.soft_labels}"; it has to be one of: {", ".join(SOFT_LABEL_MODES)}')
 
 
-def paste(faces: Tensor, others: Tensor, generator: np.random.Generator, share: float) -> tuple[Tensor, float]:
+def cutmix(faces: Tensor, others: Tensor, generator: np.random.Generator, ratio: float) -> tuple[Tensor, float]:
     """Paste a rectangle of other faces over faces.
 
     Args:
         faces: (N, C, H, W).
         others: the same shape.
         generator: draws the rectangle's centre.
-        share: part of the area that shall stay.
+        ratio: part of the area that shall stay.
     Returns:
         the new faces, and the part of the area that stayed after the rectangle was cut at the border.
     """
     height, width = faces.shape[-2:]
-    half = np.sqrt(1 - share) / 2
+    half = np.sqrt(1 - ratio) / 2
     row, column = generator.random() * height, generator.random() * width
     top, bottom = round(max(row - half * height, 0)), round(min(row + half * height, height))
     left, right = round(max(column - half * width, 0)), round(min(column + half * width, width))
@@ -158,7 +162,7 @@ def paste(faces: Tensor, others: Tensor, generator: np.random.Generator, share: 
     return faces, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def soften_loss(net: pl.NetParameter) -> pl.NetParameter:
+def use_soft_labels(net: pl.NetParameter) -> pl.NetParameter:
     """Return a copy of a net whose SoftmaxWithLoss layers take distributions instead of labels.
 
     Raises:

@@ -27,18 +27,18 @@ from torch import Tensor
 import prototxt_like as pl
 from fer_lmdb import models, recipe
 from fer_lmdb.errors import RunError
-from fer_lmdb.labels import difference
+from fer_lmdb.labels import explain_mismatch
 from fer_lmdb.models import Model
-from fer_lmdb.preparations import Faces, Preparations
+from fer_lmdb.preparations import DataSetVariants, SplitVariants
 from fer_lmdb.targets import softmax_losses
 
-SEES = ("faces", "batches")
+DISTILL_MODES = ("faces", "batches")
 VIEWS = 4  # better than ten crops, and cheaper: docs/experiments.md
 TOP = "taught"
 FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
 
 
-def check(solver: pl.SolverParameter) -> None:
+def validate_teachers(solver: pl.SolverParameter) -> None:
     """Refuse numbers that make no sense, and what would have no effect.
 
     Raises:
@@ -51,13 +51,13 @@ def check(solver: pl.SolverParameter) -> None:
         raise RunError(f"teacher_weight is {solver.teacher_weight:g}; it has to be a part of the loss, from 0 to 1")
     if not solver.temperature > 0:
         raise RunError(f"temperature is {solver.temperature:g}; it has to be above 0")
-    if solver.teacher_sees not in SEES:
-        raise RunError(f'teacher_sees is "{solver.teacher_sees}"; it has to be one of: {", ".join(SEES)}')
+    if solver.teacher_sees not in DISTILL_MODES:
+        raise RunError(f'teacher_sees is "{solver.teacher_sees}"; it has to be one of: {", ".join(DISTILL_MODES)}')
     if solver.teacher_data and solver.teacher_sees == "batches":
         raise RunError("teachers that see the net's own batches need no --teacher-data; leave one of the two out")
 
 
-def load(names: Sequence[str], sets: Preparations) -> list[Model]:
+def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
     """Load the teachers, and make sure that they speak of the same classes and faces as the data sets.
 
     Args:
@@ -67,12 +67,12 @@ def load(names: Sequence[str], sets: Preparations) -> list[Model]:
         ModelError: there is no such model, or it is damaged.
         RunError: its classes or its faces are others.
     """
-    found = {name: models.load(name) for name in names}
+    found = {name: models.load_model(name) for name in names}
     for name, model in found.items():
-        data = sets.suited_to(model)
-        if why := difference(model.scheme, data.scheme):
+        data = sets.matching(model)
+        if why := explain_mismatch(model.scheme, data.scheme):
             raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
-        if odd := model.preprocessing.differences(data.preprocessing):
+        if odd := model.preprocessing.diff(data.preprocessing):
             told = ", ".join(f"{field} {own} and not {ours}" for field, (own, ours) in odd.items())
             raise RunError(
                 f"--teacher {name} was trained on faces prepared otherwise than those of {data.folder} ({told}); "
@@ -82,9 +82,9 @@ def load(names: Sequence[str], sets: Preparations) -> list[Model]:
     return [found[name] for name in names]
 
 
-def look_at(
+def teacher_probabilities(
     teachers: Sequence[Model],
-    faces: Sequence[Faces],
+    faces: Sequence[SplitVariants],
     temperature: float,
     device: torch.device,
     precision: torch.dtype = torch.float32,
@@ -101,9 +101,12 @@ def look_at(
         (N, classes) float32 on that device; rows sum to 1.
     """
     total = sum(
-        count * _votes(model, faces, device, precision).astype(np.float64) for model, count in _counted(teachers)
+        count * _probabilities(model, faces, device, precision).astype(np.float64)
+        for model, count in _counted(teachers)
     )
-    return soften(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(device)
+    return apply_temperature(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(
+        device
+    )
 
 
 def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
@@ -112,12 +115,16 @@ def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
     return [(model, counts[key]) for key, model in {id(model): model for model in teachers}.items()]
 
 
-def _votes(model: Model, faces: Sequence[Faces], device: torch.device, precision: torch.dtype) -> NDArray[np.float32]:
+def _probabilities(
+    model: Model, faces: Sequence[SplitVariants], device: torch.device, precision: torch.dtype
+) -> NDArray[np.float32]:
     classifier = model.classifier(device, precision)
-    return np.concatenate([part.ask(model, lambda images: classifier.probabilities(images, VIEWS)) for part in faces])
+    return np.concatenate(
+        [part.predict(model, lambda images: classifier.probabilities(images, VIEWS)) for part in faces]
+    )
 
 
-def soften(probabilities: Tensor, temperature: float) -> Tensor:
+def apply_temperature(probabilities: Tensor, temperature: float) -> Tensor:
     """Return the softmax of scores divided by the temperature, from the softmax of the scores.
 
     Args:
@@ -127,7 +134,7 @@ def soften(probabilities: Tensor, temperature: float) -> Tensor:
     return torch.softmax(probabilities.clamp(min=1e-12).log() / temperature, dim=1)
 
 
-class Watching:
+class OnlineTeachers:
     """Teachers that look at the augmented faces of every batch."""
 
     def __init__(
@@ -152,12 +159,12 @@ class Watching:
     @torch.no_grad()
     def __call__(self, faces: Tensor) -> Tensor:
         """Return (N, classes) probabilities for (N, C, H, W) transformed faces."""
-        votes = [count * classifier.outputs(faces) for classifier, count in self.classifiers]
-        return soften(torch.stack(votes).sum(dim=0) / self.total, self.temperature)
+        probabilities = [count * classifier.forward(faces) for classifier, count in self.classifiers]
+        return apply_temperature(torch.stack(probabilities).sum(dim=0) / self.total, self.temperature)
 
 
 def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> None:
-    own = pl.parse_transform(model.transform_text)
+    own = pl.parse_transform(model.transform_prototxt)
     ours = pl.TransformationParameter()
     ours.CopyFrom(recipe.data_layer(plan.net, "TEST").transform_param)
     ours.ClearField("mean_file")
@@ -175,7 +182,7 @@ def _line(message: pl.TransformationParameter) -> str:
     return " ".join(pl.to_text(message).split())
 
 
-def teach_loss(net: pl.NetParameter, solver: pl.SolverParameter) -> pl.NetParameter:
+def add_distillation_loss(net: pl.NetParameter, solver: pl.SolverParameter) -> pl.NetParameter:
     """Return a copy of a net whose losses compare with teachers as well.
 
     Each SoftmaxWithLoss gives part of its weight to a second one, which reads the data layer's new top.

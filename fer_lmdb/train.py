@@ -18,21 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb import distributed, recipe, runs, snapshots
-from fer_lmdb.curves import Curves
+from fer_lmdb.curves import TensorBoardLogger
 from fer_lmdb.dataset import DataSet
-from fer_lmdb.distributed import Team
+from fer_lmdb.distributed import ProcessGroup
 from fer_lmdb.errors import DataSetError, FerLmdbError
-from fer_lmdb.initial import Initial
-from fer_lmdb.loading import Loading
-from fer_lmdb.recipe import Options
+from fer_lmdb.initial import InitReport
+from fer_lmdb.loading import LoaderOptions
+from fer_lmdb.recipe import TrainOptions
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.session import Session, versions
+from fer_lmdb.session import Trainer, versions
 from fer_lmdb.signals import stop_on_signal
 from prototxt_like.errors import PrototxtLikeError
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainProgress:
     """Where the training stands; handed to `on_progress`."""
 
     iteration: int
@@ -45,7 +45,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainResult:
     """What a training leaves behind."""
 
     run: RunFolder
@@ -53,15 +53,15 @@ class Result:
     iteration: int
     log: list[dict[str, Any]]
     best: dict[str, Any] | None
-    initial: Initial | None = None
+    initial: InitReport | None = None
 
 
 def train(
-    options: Options,
+    options: TrainOptions,
     run: str | Path | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    loading: Loading | None = None,
-) -> Result:
+    on_progress: Callable[[TrainProgress], None] | None = None,
+    loader_options: LoaderOptions | None = None,
+) -> TrainResult:
     """Train a net from a data set into a new run folder.
 
     Where torchrun has started several processes, all of them call this and train together; the first one writes and
@@ -71,39 +71,41 @@ def train(
         options: net, data, length, seed and so on.
         run: name below runs/, or a path; None takes the next free name.
         on_progress: called at every display and epoch end.
-        loading: how faces come to the training; by default from memory, or streamed where they are many.
+        loader_options: how faces come to the training; by default from memory, or streamed where they are many.
     Raises:
         DataSetError: the data set is missing or damaged.
         RunError: the folder holds a run already, or an option makes no sense.
     """
-    with distributed.joined(options.device) as team, ExitStack() as holding:
-        folder = team.once(lambda: holding.enter_context(_begun(options, run)))
+    with distributed.init_process_group(options.device) as process_group, ExitStack() as holding:
+        folder = process_group.broadcast_from_main(lambda: holding.enter_context(_create_run(options, run)))
         try:
-            return _train(folder, on_progress, loading, team)
+            return _train(folder, on_progress, loader_options, process_group)
         except (FerLmdbError, PrototxtLikeError):  # a refusal; after a full disk, say, --resume can go on
-            if team.leads:
-                folder.discard_unbegun()
+            if process_group.is_main_process:
+                folder.remove_if_not_started()
             raise
 
 
 @contextmanager
-def _begun(options: Options, run: str | Path | None) -> Iterator[RunFolder]:
+def _create_run(options: TrainOptions, run: str | Path | None) -> Iterator[RunFolder]:
     """Write the folder of a new run, and hold it: of two that begin it at once, the second is refused."""
     data = DataSet.open(options.data)
-    plan = recipe.make(options, sum(data.count(split) for split in options.train_on.split("+")), len(data.scheme))
-    folder = runs.new_folder(run, plan.name)
-    with folder.held():
-        folder.check_free()  # now nobody else can begin it any more
+    plan = recipe.build_recipe(
+        options, sum(data.count(split) for split in options.train_on.split("+")), len(data.scheme)
+    )
+    folder = runs.create_run(run, plan.name)
+    with folder.lock():
+        folder.check_unused()  # now nobody else can begin it any more
         plan.write(folder)
-        folder.write_config({**plan.to_dict(), "data": data.facts(), "versions": versions()})
+        folder.write_config({**plan.to_dict(), "data": data.fingerprint(), "versions": versions()})
         yield folder
 
 
 def resume(
     run: str | Path | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
-    loading: Loading | None = None,
-) -> Result:
+    on_progress: Callable[[TrainProgress], None] | None = None,
+    loader_options: LoaderOptions | None = None,
+) -> TrainResult:
     """Go on with a run from its newest snapshot; the newest run where none is named.
 
     The number of processes may be another one than before.
@@ -112,77 +114,83 @@ def resume(
         RunError: there is no such run, or its snapshot is damaged.
         DataSetError: the data set is not the one that the run began with.
     """
-    folder = runs.latest_folder() if run is None else runs.folder_of(run)
-    device = recipe.read(folder, folder.read_config()).options.device
-    with distributed.joined(device) as team, folder.held() if team.leads else nullcontext():
-        return _train(folder, on_progress, loading, team)
+    folder = runs.latest_run() if run is None else runs.resolve_run(run)
+    device = recipe.load_recipe(folder, folder.read_config()).options.device
+    with (
+        distributed.init_process_group(device) as process_group,
+        folder.lock() if process_group.is_main_process else nullcontext(),
+    ):
+        return _train(folder, on_progress, loader_options, process_group)
 
 
 def _train(
-    folder: RunFolder, on_progress: Callable[[Progress], None] | None, loading: Loading | None, team: Team
-) -> Result:
+    folder: RunFolder,
+    on_progress: Callable[[TrainProgress], None] | None,
+    loader_options: LoaderOptions | None,
+    process_group: ProcessGroup,
+) -> TrainResult:
     config = folder.read_config()
-    plan = recipe.read(folder, config)
+    plan = recipe.load_recipe(folder, config)
     data = DataSet.open(plan.options.data)
-    if data.facts()["sha256"] != config["data"]["sha256"]:
+    if data.fingerprint()["sha256"] != config["data"]["sha256"]:
         raise DataSetError(f"{data.folder}: not the data set that {folder.name} began with; start a new run instead")
-    session = Session(plan, data, folder, loading=loading or Loading(), team=team)
-    snapshots.restore(session)
-    return _run(session, on_progress if team.leads else None)
+    trainer = Trainer(plan, data, folder, loader_options=loader_options or LoaderOptions(), process_group=process_group)
+    snapshots.restore_snapshot(trainer)
+    return _fit(trainer, on_progress if process_group.is_main_process else None)
 
 
-def _run(session: Session, on_progress: Callable[[Progress], None] | None) -> Result:
-    folder, team = session.folder, session.team
-    curves = Curves(folder.tensorboard if team.leads else None, session.iteration)
+def _fit(trainer: Trainer, on_progress: Callable[[TrainProgress], None] | None) -> TrainResult:
+    folder, process_group = trainer.folder, trainer.process_group
+    logger = TensorBoardLogger(folder.tensorboard if process_group.is_main_process else None, trainer.iteration)
     try:
-        with stop_on_signal(patient=team.size > 1) as stop:
-            for progress in _steps(session, curves, stop):
+        with stop_on_signal(patient=process_group.world_size > 1) as stop:
+            for progress in _steps(trainer, logger, stop):
                 if on_progress:
                     on_progress(progress)
     finally:
-        curves.close()
-        session.batches.close()
-    return Result(folder, session.done, session.iteration, session.log, session.best, session.initial)
+        logger.close()
+        trainer.batches.close()
+    return TrainResult(folder, trainer.done, trainer.iteration, trainer.log, trainer.best, trainer.initial)
 
 
-def _steps(session: Session, curves: Curves, stop: threading.Event) -> Iterator[Progress]:
+def _steps(trainer: Trainer, logger: TensorBoardLogger, stop: threading.Event) -> Iterator[TrainProgress]:
     """Train to the end, or to the signal that asks to stop; yield at displays and epoch ends."""
-    display = session.plan.solver.display or 100
-    clock = _Clock(session.plan.iteration_size)
-    while not session.done:
-        rate = session.solver.lr(session.iteration)
-        faces, loss = session.step()
+    display = trainer.plan.solver.display or 100
+    clock = _ThroughputMeter(trainer.plan.samples_per_update)
+    while not trainer.done:
+        rate = trainer.solver.lr(trainer.iteration)
+        faces, loss = trainer.step()
         clock.tick()
-        if session.iteration % display == 0:
-            value = session.finite(loss)
-            curves.training(session.iteration, value, rate, clock.rate())
-            yield _progress(session, value, rate, clock)
-        epoch = session.plan.epoch_ending_at(session.iteration)
+        if trainer.iteration % display == 0:
+            value = trainer.check_finite(loss)
+            logger.log_training(trainer.iteration, value, rate, clock.throughput())
+            yield _progress(trainer, value, rate, clock)
+        epoch = trainer.plan.epoch_ending_at(trainer.iteration)
         if epoch is not None:
             if epoch == 1:
-                curves.faces(session.iteration, faces)
-            record = session.end_epoch(epoch, rate, curves)
-            snapshots.write(session, curves)
-            yield _progress(session, record["train_loss"], rate, clock, record)
+                logger.log_faces(trainer.iteration, faces)
+            record = trainer.end_epoch(epoch, rate, logger)
+            snapshots.write_snapshot(trainer, logger)
+            yield _progress(trainer, record["train_loss"], rate, clock, record)
             clock.restart()
-        if session.team.any(stop.is_set()):
-            session.check_weights()
-            snapshots.write(session, curves)
+        if trainer.process_group.any_rank(stop.is_set()):
+            trainer.check_weights()
+            snapshots.write_snapshot(trainer, logger)
             return
 
 
 def _progress(
-    session: Session, loss: float, rate: float, clock: _Clock, record: dict[str, Any] | None = None
-) -> Progress:
-    epoch = session.iteration * session.plan.iteration_size / session.plan.epoch_size
-    return Progress(session.iteration, session.plan.iterations, epoch, loss, rate, clock.rate(), record)
+    trainer: Trainer, loss: float, rate: float, clock: _ThroughputMeter, record: dict[str, Any] | None = None
+) -> TrainProgress:
+    epoch = trainer.iteration * trainer.plan.samples_per_update / trainer.plan.epoch_size
+    return TrainProgress(trainer.iteration, trainer.plan.iterations, epoch, loss, rate, clock.throughput(), record)
 
 
-class _Clock:
+class _ThroughputMeter:
     """Measures faces a second since the last restart."""
 
-    def __init__(self, iteration_size: int) -> None:
-        self.iteration_size = iteration_size
+    def __init__(self, samples_per_update: int) -> None:
+        self.samples_per_update = samples_per_update
         self.restart()
 
     def restart(self) -> None:
@@ -191,5 +199,5 @@ class _Clock:
     def tick(self) -> None:
         self.steps += 1
 
-    def rate(self) -> float:
-        return self.steps * self.iteration_size / max(time.monotonic() - self.start, 1e-9)
+    def throughput(self) -> float:
+        return self.steps * self.samples_per_update / max(time.monotonic() - self.start, 1e-9)

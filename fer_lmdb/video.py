@@ -23,9 +23,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fer_lmdb.container import open_input
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import MAX_PIXELS, printable
-from fer_lmdb.sound import Sound
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import MAX_PIXELS, printable_path
+from fer_lmdb.sound import AudioCopier
 
 WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
 _TIME_BASE = Fraction(1, 90_000)
@@ -67,7 +67,7 @@ class VideoReader:
     """
 
     def __init__(self, source: str | os.PathLike[str]) -> None:
-        self.name = printable(source)
+        self.name = printable_path(source)
         _check_exists(source, self.name)
         self._input = self._open(source)
         self._stream = self._choose_stream()
@@ -80,18 +80,18 @@ class VideoReader:
         try:
             return open_input(source, timeout=_PATIENCE_S, options=_STREAMING)
         except (FFmpegError, ValueError) as error:
-            raise PictureError(f"{self.name}: cannot be read as a video: {_reason(error)}") from error
+            raise ImageError(f"{self.name}: cannot be read as a video: {_reason(error)}") from error
 
     def _choose_stream(self) -> VideoStream:
         streams = self._input.streams
         if not streams.video:
             kinds = ", ".join(sorted({stream.type for stream in streams})) or "nothing"
             self._input.close()
-            raise PictureError(f"{self.name}: holds no video, only {kinds}")
+            raise ImageError(f"{self.name}: holds no video, only {kinds}")
         stream: VideoStream = streams.video[0]
         if stream.codec_context is None:
             self._input.close()
-            raise PictureError(f"{self.name}: is in a codec that is not known here; convert it to H.264 first")
+            raise ImageError(f"{self.name}: is in a codec that is not known here; convert it to H.264 first")
         return stream
 
     def __iter__(self) -> Iterator[Frame]:
@@ -103,23 +103,23 @@ class VideoReader:
                 start = time_s if start is None else start
                 yield Frame(index, time_s - start, self._to_picture(frame))
         except FFmpegError as error:
-            raise PictureError(f"{self.name}: is damaged after {index + 1} frames: {_reason(error)}") from error
+            raise ImageError(f"{self.name}: is damaged after {index + 1} frames: {_reason(error)}") from error
         self._check_complete(index + 1)
 
     def _to_picture(self, frame: Any) -> NDArray[np.uint8]:
         if frame.width * frame.height > MAX_PIXELS:
             size = f"{frame.width} x {frame.height}"
-            raise PictureError(f"{self.name}: has frames of {size}; the limit is {MAX_PIXELS / 1e6:g} million pixels")
+            raise ImageError(f"{self.name}: has frames of {size}; the limit is {MAX_PIXELS / 1e6:g} million pixels")
         image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
     def _check_complete(self, found: int) -> None:
         if found == 0:
-            raise PictureError(f"{self.name}: holds no frame that can be decoded")
+            raise ImageError(f"{self.name}: holds no frame that can be decoded")
         # Containers count approximately: edits and frames that are never shown make a difference of a few.
         if self.expected and found < 0.95 * self.expected - 2:
-            raise PictureError(f"{self.name}: is truncated: {found} frames can be read, it announces {self.expected}")
+            raise ImageError(f"{self.name}: is truncated: {found} frames can be read, it announces {self.expected}")
 
     def close(self) -> None:
         """Let go of the file or camera."""
@@ -142,42 +142,42 @@ class VideoWriter:
     Args:
         path: the file; .mp4, .m4v, .mov, .mkv or .webm.
         rate: frames a second, for players that want a number; times are those of the frames.
-        sound_of: a video whose sound goes along.
+        audio_from: a video whose sound goes along.
 
     Raises:
         PictureError: the ending is unknown, or the file cannot be written.
     """
 
-    def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE, sound_of: Path | None = None) -> None:
-        self.path, self.name = path, printable(path)
+    def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE, audio_from: Path | None = None) -> None:
+        self.path, self.name = path, printable_path(path)
         codec = _encoder_for(path)
         self._partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._output = av.open(str(self._partial), "w", options={"movflags": "faststart"})
         except OSError as error:
-            raise PictureError(f"{self.name}: cannot be written: {_reason(error)}") from error
+            raise ImageError(f"{self.name}: cannot be written: {_reason(error)}") from error
         fraction = Fraction(rate).limit_denominator(1001)
         stream: Any = self._output.add_stream(codec, rate=fraction, options=_OPTIONS.get(codec, {}))
         self._stream = stream
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = _TIME_BASE
-        self._no_sound: str | None = None
-        self._sound = self._open_sound(sound_of)
+        self._no_audio: str | None = None
+        self._audio = self._open_audio(audio_from)
         self._size: tuple[int, int] | None = None
         self._last = -1
 
-    def _open_sound(self, source: Path | None) -> Sound | None:
+    def _open_audio(self, source: Path | None) -> AudioCopier | None:
         try:
-            return None if source is None else Sound(source, self._output, self.path.suffix)
+            return None if source is None else AudioCopier(source, self._output, self.path.suffix)
         except (FFmpegError, ValueError) as error:
-            self._no_sound = f"it cannot be carried over: {_reason(error)}"
+            self._no_audio = f"it cannot be carried over: {_reason(error)}"
             return None
 
     @property
-    def note(self) -> str | None:
+    def audio_note(self) -> str | None:
         """Why the sound that was asked for is missing, one line; None where it is there, or the video has none."""
-        return self._sound.missing if self._sound else self._no_sound
+        return self._audio.skip_reason if self._audio else self._no_audio
 
     def add(self, image: NDArray[np.uint8], time_s: float) -> None:
         """Append a frame; one of another size than the first is fitted into it.
@@ -189,12 +189,12 @@ class VideoWriter:
         if self._size is None:
             self._size = (image.shape[1] + image.shape[1] % 2, image.shape[0] + image.shape[0] % 2)  # H.264 wants even
             self._stream.width, self._stream.height = self._size
-        frame = av.VideoFrame.from_ndarray(fit(image, *self._size), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(letterbox(image, *self._size), format="rgb24")
         self._last = frame.pts = max(self._last + 1, round(time_s / _TIME_BASE))
         frame.time_base = _TIME_BASE
         self._mux(frame)
-        if self._sound:
-            self._checked(self._sound.write_until, time_s)
+        if self._audio:
+            self._checked(self._audio.write_until, time_s)
 
     def _mux(self, frame: Any) -> None:
         self._checked(lambda: self._output.mux(self._stream.encode(frame)))
@@ -203,7 +203,7 @@ class VideoWriter:
         try:
             write(*arguments)
         except (FFmpegError, OSError) as error:
-            raise PictureError(f"{self.name}: cannot be written: {_reason(error)}") from error
+            raise ImageError(f"{self.name}: cannot be written: {_reason(error)}") from error
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -214,10 +214,10 @@ class VideoWriter:
         try:
             if self._size is not None and error is None:
                 self._mux(None)
-                if self._sound:
-                    self._checked(self._sound.finish)
-            if self._sound:
-                self._sound.close()
+                if self._audio:
+                    self._checked(self._audio.finish)
+            if self._audio:
+                self._audio.close()
             self._output.close()
             if self._size is not None and error is None:
                 self._partial.replace(self.path)
@@ -225,7 +225,7 @@ class VideoWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def fit(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Bring a picture into a size without distorting it; what remains is black, or the edge where it is one pixel."""
     rows, columns = image.shape[:2]
     if abs(columns - width) > 1 or abs(rows - height) > 1:
@@ -244,15 +244,15 @@ def fit(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
 def _encoder_for(path: Path) -> str:
     if path.suffix.lower() not in WRITABLE_VIDEO_SUFFIXES:
         known = " ".join(sorted(WRITABLE_VIDEO_SUFFIXES))
-        raise PictureError(
-            f'{printable(path)}: cannot write a video with the ending "{path.suffix}"; use one of {known}'
+        raise ImageError(
+            f'{printable_path(path)}: cannot write a video with the ending "{path.suffix}"; use one of {known}'
         )
     wanted = ("libvpx",) if path.suffix.lower() == ".webm" else _H264
     for codec in wanted:
         if codec in av.codecs_available:
             return codec
-    raise PictureError(
-        f"{printable(path)}: this PyAV has none of the encoders {', '.join(wanted)}; reinstall av with pip"
+    raise ImageError(
+        f"{printable_path(path)}: this PyAV has none of the encoders {', '.join(wanted)}; reinstall av with pip"
     )
 
 
@@ -261,11 +261,11 @@ def _check_exists(source: str | os.PathLike[str], name: str) -> None:
         return
     path = Path(source)
     if not path.exists():
-        raise PictureError(f"{name}: does not exist")
+        raise ImageError(f"{name}: does not exist")
     if path.is_dir():
-        raise PictureError(f"{name}: is a folder; expected a video")
+        raise ImageError(f"{name}: is a folder; expected a video")
     if path.stat().st_size == 0:
-        raise PictureError(f"{name}: is empty (0 bytes); expected a video")
+        raise ImageError(f"{name}: is empty (0 bytes); expected a video")
 
 
 def _reason(error: BaseException) -> str:

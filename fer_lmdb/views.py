@@ -19,12 +19,12 @@ from torch import Tensor
 import prototxt_like as pl
 
 COUNTS = (1, 2, 4, 10)
-NEARER, FARTHER = 0.8, 0.7  # of the training's zoom
-TURN = 2 / 3  # of the training's rotation
+ZOOM_IN, ZOOM_OUT = 0.8, 0.7  # of the training's zoom
+ROTATE = 2 / 3  # of the training's rotation
 
 
 @dataclass(frozen=True)
-class Reach:
+class TtaRange:
     """How far views differ: factors of size, and an angle in degrees."""
 
     nearer: float = 1.0
@@ -32,30 +32,30 @@ class Reach:
     degrees: float = 0.0
 
     @classmethod
-    def of(cls, augmentation: pl.TransformationParameter) -> Reach:
+    def of(cls, augmentation: pl.TransformationParameter) -> TtaRange:
         """Return the reach for a net that was trained with this augmentation."""
         zoom = augmentation.zoom
-        return cls(1 + NEARER * zoom, 1 - FARTHER * zoom, TURN * augmentation.rotation)
+        return cls(1 + ZOOM_IN * zoom, 1 - ZOOM_OUT * zoom, ROTATE * augmentation.rotation)
 
-    def moves(self, count: int) -> list[tuple[float, float, bool]]:
+    def affine_params(self, count: int) -> list[tuple[float, float, bool]]:
         """Return factor, angle and whether it is mirrored for 2 or 4 views; equal ones once."""
-        moves = [
+        found = [
             (self.nearer, 0.0, False),
             (self.farther, 0.0, True),
             (1.0, -self.degrees, False),
             (1.0, self.degrees, True),
         ]
-        return list(dict.fromkeys(moves[:count]))
+        return list(dict.fromkeys(found[:count]))
 
 
-def of(faces: Tensor, transform: pl.Transform, count: int, reach: Reach) -> list[Tensor]:
+def make_views(faces: Tensor, transform: pl.Transform, count: int, tta_range: TtaRange) -> list[Tensor]:
     """Cut and normalise faces, once for each view.
 
     Args:
         faces: (N, 1, H, W) uint8, grey.
         transform: the model's, of the TEST phase.
         count: one of ``COUNTS``.
-        reach: how far the views of 2 and 4 differ.
+        tta_range: how far the views of 2 and 4 differ.
 
     Returns:
         Batches of (N, C, crop, crop) float32.
@@ -63,17 +63,17 @@ def of(faces: Tensor, transform: pl.Transform, count: int, reach: Reach) -> list
     if count == 1:
         return [transform(faces)]
     if count == 10:
-        crops = [transform.crop_at(faces, top, left) for top, left in _corners_and_middle(faces, transform)]
+        crops = [transform.crop_at(faces, top, left) for top, left in _five_crop(faces, transform)]
         return crops + [crop.flip(-1) for crop in crops]
-    return [_moved(faces, transform, *move) for move in reach.moves(count)]
+    return [_warp(faces, transform, *move) for move in tta_range.affine_params(count)]
 
 
-def _moved(faces: Tensor, transform: pl.Transform, zoom: float, degrees: float, mirrored: bool) -> Tensor:
-    moved = transform(faces) if (zoom, degrees) == (1, 0) else transform.affine(faces, zoom=zoom, degrees=degrees)
-    return moved.flip(-1) if mirrored else moved
+def _warp(faces: Tensor, transform: pl.Transform, zoom: float, degrees: float, mirrored: bool) -> Tensor:
+    warped = transform(faces) if (zoom, degrees) == (1, 0) else transform.affine(faces, zoom=zoom, degrees=degrees)
+    return warped.flip(-1) if mirrored else warped
 
 
-def _corners_and_middle(faces: Tensor, transform: pl.Transform) -> list[tuple[int, int]]:
+def _five_crop(faces: Tensor, transform: pl.Transform) -> list[tuple[int, int]]:
     height, width = faces.shape[-2:]
     bottom, right = height - (transform.crop[0] or height), width - (transform.crop[1] or width)
     return [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]

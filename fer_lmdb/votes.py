@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from fer_lmdb import store
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import FERPLUS, difference
-from fer_lmdb.manifest import check_file, votes_database
-from fer_lmdb.measures import wilson
+from fer_lmdb.labels import FERPLUS, explain_mismatch
+from fer_lmdb.manifest import verify_sha256, votes_database
+from fer_lmdb.measures import wilson_interval
 from fer_lmdb.sources.ferplus import protocols
 
-MODES = ("majority", "probability", "cross-entropy")
+SOFT_LABEL_MODES = ("majority", "probability", "cross-entropy")
 RULES = {
     "majority without contempt": "one of seven expressions has more than half of the agreed votes",
     "majority": "one of eight expressions has more than half of the agreed votes",
@@ -44,19 +44,19 @@ def read(data: DataSet, split: str) -> NDArray[np.float32]:
     Raises:
         DataSetError: the data set carries none, or follows another label scheme, or they are damaged.
     """
-    if why := difference(data.scheme, FERPLUS):
+    if why := explain_mismatch(data.scheme, FERPLUS):
         raise DataSetError(f"{data.folder}: votes are about FER+'s classes, the labels are not ({why}); {_REMEDY}")
     if not has_votes(data, split):
         raise DataSetError(f"{data.folder}: the {split} split carries no votes; {_REMEDY}")
     path = votes_database(data.folder, split)
-    check_file(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
+    verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
     keys, votes = store.read_votes(path)
     if len(keys) != data.count(split):
         raise DataSetError(f"{path}: holds {len(keys)} votes for {data.count(split)} faces; build the data set again")
     return votes
 
 
-def distributions(votes: NDArray[np.float32]) -> NDArray[np.float32]:
+def vote_distributions(votes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Turn votes into shares of the eight expressions.
 
     Single votes are left out as slips, "unknown" and "no face" say nothing about expressions.
@@ -80,14 +80,14 @@ def targets(votes: NDArray[np.float32], mode: str) -> NDArray[np.float32]:
     Returns:
         (N, 8) float32; the row of a face that does not count is 0.
     """
-    shares = distributions(votes)
+    shares = vote_distributions(votes)
     if mode != "majority":
         return shares
     single = np.eye(len(FERPLUS), dtype=np.float32)[shares.argmax(axis=1)]
     return single * protocols(votes)["majority"][:, None]
 
 
-def figures(
+def compute_metrics(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], votes: NDArray[np.float32]
 ) -> dict[str, dict[str, Any]]:
     """Measure the accuracy under each rule by which figures on FER+ are published.
@@ -106,7 +106,7 @@ def figures(
         rule: {
             "n": int(mask.sum()),
             "accuracy": float(hits[mask].mean()),
-            "ci95": wilson(int(hits[mask].sum()), int(mask.sum())),
+            "ci95": wilson_interval(int(hits[mask].sum()), int(mask.sum())),
             "faces": RULES[rule],
         }
         for rule, mask in masks.items()

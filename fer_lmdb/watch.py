@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.ahead import newest_only, read_ahead
+from fer_lmdb.ahead import latest_only, prefetch
 from fer_lmdb.annotate import annotate
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import printable
-from fer_lmdb.predict.frames import FrameRecognizer
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import printable_path
+from fer_lmdb.predict.frames import VideoRecognizer
 from fer_lmdb.predictions import FacePrediction, FramePrediction
 from fer_lmdb.recognizer import Recognizer
 from fer_lmdb.video import Frame, VideoReader
@@ -37,13 +37,13 @@ class Camera:
 
     def __init__(self, number: int) -> None:
         self.name = f"camera {number}"
-        known = known_cameras()
+        known = list_cameras()
         if known is not None and number not in known:
-            raise PictureError(f"{self.name} does not exist; {_found(known)}")
+            raise ImageError(f"{self.name} does not exist; {_found(known)}")
         self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
             self.close()
-            raise PictureError(f"{self.name} cannot be opened, another program may use it; {_found(known)}")
+            raise ImageError(f"{self.name} cannot be opened, another program may use it; {_found(known)}")
 
     def __iter__(self) -> Iterator[Frame]:
         start = time.monotonic()
@@ -51,7 +51,7 @@ class Camera:
         while True:
             there, image_bgr = self._capture.read()
             if not there:
-                raise PictureError(f"{self.name} gives no more pictures after {index} frames; is it still connected?")
+                raise ImageError(f"{self.name} gives no more pictures after {index} frames; is it still connected?")
             image = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB), np.uint8)
             yield Frame(index, time.monotonic() - start, image)
             index += 1
@@ -61,7 +61,7 @@ class Camera:
         self._capture.release()
 
 
-class Window:
+class DisplayWindow:
     """A window that shows frames, their faces and the frame rate.
 
     Raises:
@@ -71,15 +71,15 @@ class Window:
     def __init__(self) -> None:
         advice = "add --no-window --save out.mp4 to write a file instead"
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise PictureError(f"there is no screen to open a window on; {advice}")
+            raise ImageError(f"there is no screen to open a window on; {advice}")
         try:
             cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise PictureError(
+            raise ImageError(
                 f"this OpenCV was built without windows (the headless package); pip install opencv-python, or {advice}"
             ) from error
         self._sized = False
-        self._rate = FrameRate()
+        self._rate = FpsMeter()
 
     def show(self, image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> bool:
         """Show a frame, (H, W, 3) uint8 RGB, with its faces; return whether the user wants to go on."""
@@ -92,7 +92,7 @@ class Window:
         key = cv2.waitKey(1) & 0xFF
         return key not in _KEYS_THAT_END and cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) >= 1
 
-    def __enter__(self) -> Window:
+    def __enter__(self) -> DisplayWindow:
         return self
 
     def __exit__(
@@ -102,30 +102,30 @@ class Window:
 
 
 def watch(
-    source: str, recognizer: Recognizer, every: int = 3, *, in_step: bool = False
+    source: str, recognizer: Recognizer, detect_every: int = 3, *, real_time: bool = False
 ) -> Generator[tuple[FramePrediction, NDArray[np.uint8]]]:
     """Yield frames as they come: what was recognised, and the picture, (H, W, 3) uint8 RGB.
 
     Args:
         source: a camera's number, the address of a stream (rtsp://...), or a video file.
         recognizer: who finds and classifies the faces.
-        every: the detector is asked in every so-many-th frame.
-        in_step: show a video file at its own pace, rather than as fast as it can be read.
+        detect_every: the detector is asked in every so-many-th frame.
+        real_time: show a video file at its own pace, rather than as fast as it can be read.
 
     Raises:
         PictureError: there is no such camera or video, or it broke off.
     """
     live = source.isdigit() or "://" in source
     with closing(Camera(int(source)) if source.isdigit() else VideoReader(source)) as video:
-        watching = FrameRecognizer(recognizer, every)
-        frames = newest_only(iter(video)) if live else read_ahead(iter(video))
+        watching = VideoRecognizer(recognizer, detect_every)
+        frames = latest_only(iter(video)) if live else prefetch(iter(video))
         with closing(frames):
-            for frame in _in_step(frames) if in_step and not live else frames:
+            for frame in _in_real_time(frames) if real_time and not live else frames:
                 faces = tuple(watching.update(frame.image, frame.time_s))
-                yield FramePrediction(printable(source), frame.index, frame.time_s, faces), frame.image
+                yield FramePrediction(printable_path(source), frame.index, frame.time_s, faces), frame.image
 
 
-class FrameRate:
+class FpsMeter:
     """Frames a second, calm enough to be read."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class FrameRate:
         return 0.0 if self._mean is None else 1 / self._mean
 
 
-def known_cameras() -> dict[int, str] | None:
+def list_cameras() -> dict[int, str] | None:
     """Return the names of the cameras by number; None where the system does not tell."""
     if not sys.platform.startswith("linux"):
         return None
@@ -160,7 +160,7 @@ def _found(cameras: dict[int, str] | None) -> str:
     return "found: " + ", ".join(f"{number} ({name})" for number, name in sorted(cameras.items()))
 
 
-def _in_step(frames: Iterator[Frame]) -> Iterator[Frame]:
+def _in_real_time(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Hold each frame back until its time has come; frames that are late are shown at once."""
     start = time.monotonic()
     for frame in frames:

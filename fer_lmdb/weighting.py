@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import prototxt_like as pl
 from fer_lmdb.errors import RunError
 
-POWERS = {"inverse": 1.0, "inverse_root": 0.5}
+CLASS_WEIGHTINGS = {"inverse": 1.0, "inverse_root": 0.5}
 
 
 def class_weights(solver: pl.SolverParameter, counts: NDArray[np.floating]) -> NDArray[np.float32] | None:
@@ -33,10 +33,12 @@ def class_weights(solver: pl.SolverParameter, counts: NDArray[np.floating]) -> N
         return _scaled(_given(list(solver.class_weight), solver.class_weighting, len(counts)), counts)
     if not solver.class_weighting:
         return None
-    if solver.class_weighting not in POWERS:
-        raise RunError(f'class_weighting is "{solver.class_weighting}"; it has to be one of: {", ".join(POWERS)}')
+    if solver.class_weighting not in CLASS_WEIGHTINGS:
+        raise RunError(
+            f'class_weighting is "{solver.class_weighting}"; it has to be one of: {", ".join(CLASS_WEIGHTINGS)}'
+        )
     # A class without faces has no frequency; its weight is never asked for.
-    return _scaled(np.maximum(counts, 1.0) ** -POWERS[solver.class_weighting], counts)
+    return _scaled(np.maximum(counts, 1.0) ** -CLASS_WEIGHTINGS[solver.class_weighting], counts)
 
 
 def _given(weights: list[float], name: str, classes: int) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ MANY_FILES = 1000
 
 
 @contextmanager
-def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
+def atomic_directory(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
     """Give an empty folder to fill; it becomes `target` when the block ends without an error.
 
     Args:
@@ -51,7 +51,7 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
                 building.mkdir()
                 try:
                     yield building
-                    sync_tree(building)
+                    fsync_tree(building)
                     hold_on()
                     _take_place(building, target)
                 finally:
@@ -63,7 +63,7 @@ def whole_folder(target: Path, *, force: bool = False, marker: str = "manifest.j
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -78,13 +78,13 @@ def replaced(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Write a text file, complete or not at all."""
-    with replaced(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def append_whole(path: Path, text: str) -> None:
+def atomic_append(path: Path, text: str) -> None:
     """Append to a text file, all of it or nothing; several processes may do so at once."""
     content = text.encode()
     with path.open("ab", buffering=0) as file:
@@ -100,14 +100,14 @@ def append_whole(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def sync_tree(folder: Path) -> None:
+def fsync_tree(folder: Path) -> None:
     """Bring every file and folder below (and the folder itself) onto the disk."""
     paths = [Path(root) / name for root, _, files in os.walk(folder) for name in [*files, ""]]
     if len(paths) > MANY_FILES:
         os.sync()  # everything at once: a hundred thousand single calls would take minutes
         return
     for path in paths:
-        _sync(path)
+        _fsync(path)
 
 
 def _check_target(target: Path, force: bool, marker: str) -> None:
@@ -140,7 +140,7 @@ def _take_place(building: Path, target: Path) -> None:
         # Killed between these two lines, the old folder waits under its hidden name for `_clean_up`.
         target.rename(_beside(target, "old"))
         building.rename(target)
-    _sync(target.parent)
+    _fsync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -217,7 +217,7 @@ def _beside(target: Path, what: str) -> Path:
     return target.parent / f".{target.name}.{what}"
 
 
-def _sync(path: Path) -> None:
+def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

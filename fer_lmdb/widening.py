@@ -38,7 +38,7 @@ KEEPS_CHANNELS = DATA | NEURONS | PER_CHANNEL | SCORES
 """Layers that leave each channel in its place and to itself."""
 
 
-def check(net: pl.Net) -> None:
+def validate_widening(net: pl.Net) -> None:
     """Refuse nets in which more channels would change what the first ones compute.
 
     Raises:
@@ -57,7 +57,7 @@ def check(net: pl.Net) -> None:
             )
 
 
-def check_places(narrow: pl.Net, wide: pl.Net) -> None:
+def check_spatial_sizes(narrow: pl.Net, wide: pl.Net) -> None:
     """Refuse inner products that would take one channel's places for another's: both nets have to have as many.
 
     Raises:
@@ -82,7 +82,7 @@ def _size(places: Sequence[int]) -> str:
     return " x ".join(map(str, places)) or "1"
 
 
-def fits(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> bool:
+def is_widened(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> bool:
     """Whether a layer's blobs can be the first channels of another's: (out, in, height, width), (out, in) or (out,)."""
     return len(narrow) == len(wide) and all(
         small.ndim == large.ndim
@@ -94,7 +94,7 @@ def fits(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> bool:
 
 @torch.no_grad()
 def widen(layer_type: str, narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> None:
-    """Write a narrower layer's blobs into the first channels of a wider one, in place; `fits` has said yes."""
+    """Write a narrower layer's blobs into the first channels of a wider one, in place; `is_widened` has said yes."""
     for small, large in zip(narrow, wide, strict=True):
         outputs = small.shape[0]
         if small.ndim == 1:

@@ -16,8 +16,8 @@ from fer_lmdb.errors import RunError
 from prototxt_like.errors import PrototxtLikeError
 
 # Where a multistep rate falls, as fractions of the training.
-STEPS = (0.60, 0.85)
-POLICIES = ("fixed", "multistep", "cosine", "plateau", "poly")
+MULTISTEP_FRACTIONS = (0.60, 0.85)
+LR_POLICIES = ("fixed", "multistep", "cosine", "plateau", "poly")
 OPTIMIZERS = {
     "sgd": "SGD",
     "nesterov": "Nesterov",
@@ -31,7 +31,7 @@ TRAIN_ON = ("train", "train+val")
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """What the user asked for; None leaves it to the net's own recipe. Values are such as JSON can hold."""
 
     model: str = "face_emotion_net"
@@ -116,15 +116,15 @@ SOLVER_FIELDS = {
 TRANSFORM_FIELDS = ("mirror", "rotation", "zoom", "shift", "shear", "brightness", "contrast", "erasing")
 
 Check = tuple[Callable[[float], bool], str]
-ABOVE_0: Check = (lambda value: value > 0, "above 0")
-NOT_BELOW_0: Check = (lambda value: value >= 0, "0 or more")
+POSITIVE: Check = (lambda value: value > 0, "above 0")
+NON_NEGATIVE: Check = (lambda value: value >= 0, "0 or more")
 BELOW_1: Check = (lambda value: 0 <= value < 1, "at least 0 and less than 1")
-PART: Check = (lambda value: 0 < value < 1, "between 0 and 1")
+OPEN_UNIT_INTERVAL: Check = (lambda value: 0 < value < 1, "between 0 and 1")
 RANGES: dict[str, Check] = {
-    **dict.fromkeys(("epochs", "batch_size", "base_lr", "cycles", "plateau_patience", "clip", "keep_every"), ABOVE_0),
-    **dict.fromkeys(("warmup", "min_lr", "weight_decay", "early_stop", "min_delta", "mixup", "cutmix"), NOT_BELOW_0),
+    **dict.fromkeys(("epochs", "batch_size", "base_lr", "cycles", "plateau_patience", "clip", "keep_every"), POSITIVE),
+    **dict.fromkeys(("warmup", "min_lr", "weight_decay", "early_stop", "min_delta", "mixup", "cutmix"), NON_NEGATIVE),
     **dict.fromkeys(("momentum", "ema", "label_smoothing"), BELOW_1),
-    "plateau_factor": PART,
+    "plateau_factor": OPEN_UNIT_INTERVAL,
 }
 FLAGS = {"batch_size": "batch"}
 
@@ -134,7 +134,7 @@ def flag_of(name: str) -> str:
     return "--" + FLAGS.get(name, name).replace("_", "-")
 
 
-def check(options: Options) -> None:
+def validate_options(options: TrainOptions) -> None:
     """Refuse numbers that make no sense.
 
     Raises:
@@ -149,14 +149,14 @@ def check(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and holds(value)):
             raise RunError(f"{flag_of(name)} {value}: must be {text}")
-    for name, known in (("policy", POLICIES), ("optimizer", tuple(OPTIMIZERS))):
+    for name, known in (("policy", LR_POLICIES), ("optimizer", tuple(OPTIMIZERS))):
         value = getattr(options, name)
         if value is not None and value not in known:
             raise RunError(f"{flag_of(name)} {value}: there are {', '.join(known)}; others go into the solver file")
 
 
-def work_into(
-    options: Options, solver: pl.SolverParameter, transform: pl.TransformationParameter, epoch_iterations: Fraction
+def apply_options(
+    options: TrainOptions, solver: pl.SolverParameter, transform: pl.TransformationParameter, epoch_iterations: Fraction
 ) -> None:
     """Change a solver and the transform of the TRAIN phase as the user asked.
 
@@ -194,7 +194,7 @@ def work_into(
         solver.keep_every = max(1, round(options.keep_every * float(epoch_iterations)))
 
 
-def set_length(solver: pl.SolverParameter, options: Options, epoch_iterations: Fraction) -> None:
+def set_schedule(solver: pl.SolverParameter, options: TrainOptions, epoch_iterations: Fraction) -> None:
     """Set how long the training is, and where a multistep rate falls: at 60 % and 85 % of it.
 
     Steps that the solver file names stay, unless the length or the policy is the user's.
@@ -202,14 +202,14 @@ def set_length(solver: pl.SolverParameter, options: Options, epoch_iterations: F
     if options.epochs is not None:
         solver.max_iter = math.ceil(options.epochs * epoch_iterations)
     if solver.lr_policy == "multistep" and (options.epochs is not None or not solver.stepvalue):
-        solver.stepvalue[:] = [round(fraction * solver.max_iter) for fraction in STEPS]
+        solver.stepvalue[:] = [round(fraction * solver.max_iter) for fraction in MULTISTEP_FRACTIONS]
         if not solver.gamma:
             solver.gamma = 0.1
     if solver.lr_policy == "poly" and not solver.HasField("power"):
         solver.power = 1.0
 
 
-def merge_text(solver: pl.SolverParameter, text: str) -> None:
+def merge_solver_text(solver: pl.SolverParameter, text: str) -> None:
     """Set the fields that a piece of prototxt names; its lists replace the file's.
 
     Raises:
@@ -224,7 +224,7 @@ def merge_text(solver: pl.SolverParameter, text: str) -> None:
     solver.MergeFrom(wish)
 
 
-def _set_optimizer(solver: pl.SolverParameter, options: Options) -> None:
+def _set_optimizer(solver: pl.SolverParameter, options: TrainOptions) -> None:
     """Choose the update rule; what belongs to another rule alone goes."""
     assert options.optimizer is not None
     solver.type = OPTIMIZERS[options.optimizer]

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.annotate.sheet import Box, Sheet
-from fer_lmdb.faces.align import Transform, box_transform, to_original, warp
+from fer_lmdb.annotate.sheet import Canvas, Rect
+from fer_lmdb.faces.align import AffineMatrix, box_transform, to_original, warp
 from fer_lmdb.faces.base import Face, Image, as_rgb
-from fer_lmdb.faces.prepare import Prepared
-from fer_lmdb.palette import colour_of
+from fer_lmdb.faces.prepare import PreparedFace
+from fer_lmdb.palette import color_of
 
 TILE = 112
 GAP = 8
@@ -23,7 +23,7 @@ BACKGROUND = (250, 250, 250)
 INK = (30, 30, 30)
 LANDMARK_COLOUR = (255, 255, 255)
 NO_FACE = "no face found"
-AROUND = 0.3
+CONTEXT_FRACTION = 0.3
 """How much of its surroundings a picture shows around a face, as a part of the face's box."""
 
 Originals = Callable[[str], "Image | None"]
@@ -45,8 +45,8 @@ class Example:
     crop: Image
 
     @classmethod
-    def of(cls, picture: Image, prepared: Prepared) -> Example:
-        """An example from a picture and what `prepare` made of it."""
+    def from_prepared(cls, picture: Image, prepared: PreparedFace) -> Example:
+        """An example from a picture and what `preprocess_faces` made of it."""
         return cls(picture, prepared.face, prepared.crop)
 
 
@@ -61,10 +61,10 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
     """
     width = GAP + max([2 * TILE + GAP, *(len(examples) * _step(examples) for _, examples in rows)])
     height = GAP + max(len(rows), 1) * (TITLE + TILE + GAP)
-    sheet = Sheet(np.full((height, width, 3), BACKGROUND, np.uint8))
+    sheet = Canvas(np.full((height, width, 3), BACKGROUND, np.uint8))
     for row, (title, examples) in enumerate(rows):
         top = GAP + row * (TITLE + TILE + GAP)
-        sheet.fill(Box(GAP, top + 4, 14, TITLE - 10), colour_of(title))
+        sheet.fill(Rect(GAP, top + 4, 14, TITLE - 10), color_of(title))
         words = title if examples else f"{title}: none"
         sheet.text(GAP + 20, top + TITLE / 2 - 1, words, INK, 15, bold=True)
         step = _step(examples)
@@ -99,7 +99,7 @@ def data_set_sheet(
         seed: which examples are drawn.
     """
     crops = crops.reshape(len(crops), *crops.shape[-2:])
-    chosen = choose(labels, detections, classes, per_row=per_row, seed=seed)
+    chosen = sample_examples(labels, detections, classes, per_row=per_row, seed=seed)
     return contact_sheet(
         [
             (title, [example_of(crops[index], detections[index], originals) for index in indices])
@@ -108,7 +108,7 @@ def data_set_sheet(
     )
 
 
-def choose(
+def sample_examples(
     labels: NDArray[np.int64],
     detections: Sequence[Mapping[str, Any]],
     classes: Sequence[str],
@@ -138,7 +138,7 @@ def choose(
     return [*rows, (NO_FACE, some(~found, 2 * per_row))]
 
 
-def restored(crop: Image, transform: Transform) -> tuple[Image, Transform]:
+def reconstruct_image(crop: Image, transform: AffineMatrix) -> tuple[Image, AffineMatrix]:
     """Put a picture together from an aligned face: the part of it that the face shows, upright and in its scale.
 
     Returns:
@@ -171,8 +171,8 @@ def example_of(crop: Image, record: Mapping[str, Any], originals: Originals) -> 
     if face is None:
         return Example(crop if picture is None else picture, None, crop)
     if picture is None:
-        picture, shift = restored(crop, np.array(record["transform"], np.float64))
-        face = _moved(face, shift)
+        picture, shift = reconstruct_image(crop, np.array(record["transform"], np.float64))
+        face = _transform_face(face, shift)
     return Example(picture, face, crop)
 
 
@@ -183,7 +183,7 @@ def _face(record: Mapping[str, Any]) -> Face | None:
     return Face(np.array(record["box"], np.float32), float(record["score"]), landmarks)
 
 
-def _moved(face: Face, shift: Transform) -> Face:
+def _transform_face(face: Face, shift: AffineMatrix) -> Face:
     """The face in another scale and place; `shift` does not turn."""
     zoom, move = float(shift[0, 0]), shift[:, 2]
     box = np.concatenate([face.box[:2] * zoom + move, face.box[2:] * zoom]).astype(np.float32)
@@ -203,27 +203,27 @@ def draw_example(example: Example) -> Image:
         uint8 RGB (TILE, 2 * TILE, 3) or (TILE, TILE, 3).
     """
     if example.face is None:
-        return _fitted(example.picture)
-    return np.hstack([_marked(example.picture, example.face), _fitted(example.crop)])
+        return _resize_to_tile(example.picture)
+    return np.hstack([_draw_detection(example.picture, example.face), _resize_to_tile(example.crop)])
 
 
-def _marked(picture: Image, face: Face) -> Image:
+def _draw_detection(picture: Image, face: Face) -> Image:
     """The surroundings of a face, TILE x TILE, with its box and landmarks; a small picture is shown whole."""
     limit = np.array([picture.shape[1], picture.shape[0]])
-    side = max(float(face.box[2:].max()), 1.0) * (1 + 2 * AROUND)
+    side = max(float(face.box[2:].max()), 1.0) * (1 + 2 * CONTEXT_FRACTION)
     if limit.min() <= side:
         side = float(limit.max())
     first = np.minimum(np.maximum(face.box[:2] + face.box[2:] / 2 - side / 2, 0), np.maximum(limit - side, 0))
     shift = box_transform(np.array([*first, side, side]), TILE, 0)
-    sheet = Sheet(warp(as_rgb(picture), shift, TILE, "black"))
-    moved = _moved(face, shift)
-    sheet.outline(Box(*(float(value) for value in moved.box)), colour_of("happy"), 1)
-    for x, y in moved.landmarks if moved.landmarks is not None else ():
-        sheet.dot(float(x), float(y), 1.6, LANDMARK_COLOUR)
-    return sheet.finish()
+    canvas = Canvas(warp(as_rgb(picture), shift, TILE, "black"))
+    moved_face = _transform_face(face, shift)
+    canvas.outline(Rect(*(float(value) for value in moved_face.box)), color_of("happy"), 1)
+    for x, y in moved_face.landmarks if moved_face.landmarks is not None else ():
+        canvas.dot(float(x), float(y), 1.6, LANDMARK_COLOUR)
+    return canvas.finish()
 
 
-def _fitted(picture: Image) -> Image:
+def _resize_to_tile(picture: Image) -> Image:
     """The whole picture, TILE pixels wide or high, in the middle of a tile."""
     zoom = TILE / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom)))

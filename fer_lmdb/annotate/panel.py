@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fer_lmdb.annotate.sheet import Box, Sheet, text_width
-from fer_lmdb.palette import colour_of
+from fer_lmdb.annotate.sheet import Canvas, Rect, text_width
+from fer_lmdb.palette import color_of
 from fer_lmdb.predictions import FacePrediction
 
 _BACKGROUND = (24, 24, 24)
@@ -49,36 +49,36 @@ class Panel:
     def _row(self) -> float:
         return 1.35 * self.size
 
-    def draw(self, sheet: Sheet, x: float, y: float, opacity: float = 0.72) -> None:
+    def draw(self, canvas: Canvas, x: float, y: float, opacity: float = 0.72) -> None:
         """Draw the panel with its top left corner at x, y."""
-        sheet.fill(Box(x, y, self.width, self.height), _BACKGROUND, opacity)
+        canvas.fill(Rect(x, y, self.width, self.height), _BACKGROUND, opacity)
         middle = y + 0.35 * self.size + 0.5 * self._row
         if self.title:
-            sheet.text(x + 0.5 * self.size, middle, self.title, _INK, self.size, bold=True)
+            canvas.text(x + 0.5 * self.size, middle, self.title, _INK, self.size, bold=True)
             middle += self._row
         for name, share in self.rows:
-            self._draw_row(sheet, x + 0.5 * self.size, middle, name, share)
+            self._draw_row(canvas, x + 0.5 * self.size, middle, name, share)
             middle += self._row
 
-    def _draw_row(self, sheet: Sheet, x: float, middle: float, name: str, share: float) -> None:
+    def _draw_row(self, canvas: Canvas, x: float, middle: float, name: str, share: float) -> None:
         bold = name == self.best
         bar = x + self.names_width + 0.5 * self.size
         thick, long = 0.8 * self.size, 4.2 * self.size
-        sheet.text(x, middle, name, _INK, self.size, bold=bold)
-        sheet.fill(Box(bar, middle - thick / 2, long, thick), _GROOVE)
-        sheet.fill(Box(bar, middle - thick / 2, max(1.0, long * share), thick), colour_of(name))
+        canvas.text(x, middle, name, _INK, self.size, bold=bold)
+        canvas.fill(Rect(bar, middle - thick / 2, long, thick), _GROOVE)
+        canvas.fill(Rect(bar, middle - thick / 2, max(1.0, long * share), thick), color_of(name))
         right = x + self.width - self.size
-        sheet.text(right, middle, f"{share:.0%}", _INK, self.size, bold=bold, anchor="rm")
+        canvas.text(right, middle, f"{share:.0%}", _INK, self.size, bold=bold, anchor="rm")
 
 
-def panel_of(face: FacePrediction, size: int, title: str = "") -> Panel:
+def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
     """Return the panel of a face."""
     return Panel(tuple(face.probabilities.items()), face.best, size, title)
 
 
-def find_room(
-    width: float, height: float, beside: Box, taken: Sequence[Box], picture: tuple[int, int], allowed: float = 0.02
-) -> Box | None:
+def place_panel(
+    width: float, height: float, beside: Rect, taken: Sequence[Rect], picture: tuple[int, int], allowed: float = 0.02
+) -> Rect | None:
     """Look for room for a panel beside a face.
 
     Args:
@@ -96,7 +96,7 @@ def find_room(
         return None
     gap = 0.06 * beside.width
     places = [
-        Box(x, y, width, height).moved_into(*picture)
+        Rect(x, y, width, height).clamped_to(*picture)
         for x, y in [
             (beside.right + gap, beside.y),
             (beside.x - gap - width, beside.y),

@@ -18,7 +18,7 @@ _SUBPIXEL_BITS = 3
 
 
 @dataclass(frozen=True)
-class Box:
+class Rect:
     """A rectangle in pixels: x, y of its top left corner, width, height."""
 
     x: float
@@ -41,21 +41,21 @@ class Box:
         """Width x height."""
         return self.width * self.height
 
-    def overlap(self, other: Box) -> float:
+    def overlap(self, other: Rect) -> float:
         """Return the area that both cover."""
         width = min(self.right, other.right) - max(self.x, other.x)
         height = min(self.bottom, other.bottom) - max(self.y, other.y)
         return max(0.0, width) * max(0.0, height)
 
-    def moved_into(self, width: float, height: float) -> Box:
+    def clamped_to(self, width: float, height: float) -> Rect:
         """Return the box shifted so that it lies inside a picture, as far as it fits at all."""
         x = max(0.0, min(self.x, width - self.width))
         y = max(0.0, min(self.y, height - self.height))
-        return Box(x, y, self.width, self.height)
+        return Rect(x, y, self.width, self.height)
 
 
 @dataclass
-class Sheet:
+class Canvas:
     """Pixels and the text that is still to be written on them.
 
     Attributes:
@@ -65,13 +65,13 @@ class Sheet:
     pixels: NDArray[np.uint8]
     _texts: list[tuple[tuple[float, float], str, Colour, float, bool, str]] = field(default_factory=list)
 
-    def outline(self, box: Box, colour: Colour, thickness: int) -> None:
+    def outline(self, box: Rect, colour: Colour, thickness: int) -> None:
         """Draw a frame with a dark edge on either side, so that it shows on any background."""
         corners = ((round(box.x), round(box.y)), (round(box.right) - 1, round(box.bottom) - 1))
         cv2.rectangle(self.pixels, *corners, (0, 0, 0), thickness + 2 * max(1, thickness // 3))
         cv2.rectangle(self.pixels, *corners, colour, thickness)
 
-    def fill(self, box: Box, colour: Colour, opacity: float = 1.0) -> None:
+    def fill(self, box: Rect, colour: Colour, opacity: float = 1.0) -> None:
         """Cover a rectangle; what lies outside of the picture is left out."""
         left, top = max(0, round(box.x)), max(0, round(box.y))
         window = self.pixels[top : max(0, round(box.bottom)), left : max(0, round(box.right))]

@@ -10,26 +10,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.build.extract import MARKER, Extractor
-from fer_lmdb.build.gather import gather
-from fer_lmdb.build.options import Options, Progress, quiet
+from fer_lmdb.build.extract import MARKER, ImageDumper
+from fer_lmdb.build.gather import collect_faces
+from fer_lmdb.build.options import BuildOptions, ProgressCallback, no_progress
 from fer_lmdb.build.spool import open_spools, shuffle
-from fer_lmdb.build.write import check, describe_source, write
+from fer_lmdb.build.write import describe_source, verify_dataset, write_dataset
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.sources import Source
-from fer_lmdb.whole import whole_folder
+from fer_lmdb.whole import atomic_directory
 
-__all__ = ["Options", "Progress", "build", "extract"]
+__all__ = ["BuildOptions", "ProgressCallback", "build", "extract"]
 
 
 def build(
     source: Source,
     target: Path,
-    options: Options | None = None,
+    options: BuildOptions | None = None,
     *,
     images: Path | None = None,
     force: bool = False,
-    progress: Progress = quiet,
+    progress: ProgressCallback = no_progress,
 ) -> dict[str, Any]:
     """Build a data set folder.
 
@@ -48,31 +48,36 @@ def build(
         DataSetError: a target exists, is being built, or cannot be written.
         StoreError: a database cannot be written, e.g. on a full disk.
     """
-    options = options or Options()
+    options = options or BuildOptions()
     with ExitStack() as stack:
-        folder = stack.enter_context(whole_folder(target, force=force))
-        extractor = open_extractor(stack, target, images, options, force) if images is not None else None
+        folder = stack.enter_context(atomic_directory(target, force=force))
+        dumper = open_dumper(stack, target, images, options, force) if images is not None else None
         spools = stack.enter_context(open_spools(folder, options.preprocessing.size))
-        gathered = gather(source, spools, options, progress, extractor.add if extractor else None)
+        collected = collect_faces(source, spools, options, progress, dumper.add if dumper else None)
         shuffle(spools, options.seed)
-        if extractor is not None:
-            extractor.write_lists(spools)
-        document = write(source, gathered, folder, options, progress)
-        check(folder, document, progress)
+        if dumper is not None:
+            dumper.write_lists(spools)
+        document = write_dataset(source, collected, folder, options, progress)
+        verify_dataset(folder, document, progress)
     return document
 
 
-def open_extractor(stack: ExitStack, target: Path, images: Path, options: Options, force: bool) -> Extractor:
+def open_dumper(stack: ExitStack, target: Path, images: Path, options: BuildOptions, force: bool) -> ImageDumper:
     """Open the folder of pictures, which takes its place when the stack is closed."""
     inner, outer = sorted((target.resolve(), images.resolve()), key=lambda path: -len(path.parts))
     if inner.is_relative_to(outer):
         raise DataSetError(f"{images} and {target} lie inside each other; give the pictures a folder of their own")
-    folder = stack.enter_context(whole_folder(images, force=force, marker=MARKER))
-    return Extractor(folder, boxed=options.preprocessing.detector != "none")
+    folder = stack.enter_context(atomic_directory(images, force=force, marker=MARKER))
+    return ImageDumper(folder, boxed=options.preprocessing.detector != "none")
 
 
 def extract(
-    source: Source, images: Path, options: Options | None = None, *, force: bool = False, progress: Progress = quiet
+    source: Source,
+    images: Path,
+    options: BuildOptions | None = None,
+    *,
+    force: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> dict[str, Any]:
     """Make the folder of pictures and lists alone, without databases.
 
@@ -81,15 +86,15 @@ def extract(
     Raises:
         SourceError, DetectorError, DataSetError: as `build`.
     """
-    options = options or Options()
+    options = options or BuildOptions()
     size = options.preprocessing.size
-    with whole_folder(images, force=force, marker=MARKER) as folder, open_spools(folder, size) as spools:
-        extractor = Extractor(folder, boxed=options.preprocessing.detector != "none")
-        gathered = gather(source, spools, options, progress, extractor.add)
+    with atomic_directory(images, force=force, marker=MARKER) as folder, open_spools(folder, size) as spools:
+        dumper = ImageDumper(folder, boxed=options.preprocessing.detector != "none")
+        collected = collect_faces(source, spools, options, progress, dumper.add)
         shuffle(spools, options.seed)
-        extractor.write_lists(spools)
+        dumper.write_lists(spools)
     return {
         "classes": list(options.scheme.classes),
-        "source": describe_source(source, gathered),
-        "splits": {split: counts.to_dict() for split, counts in gathered.counts.items() if counts.count},
+        "source": describe_source(source, collected),
+        "splits": {split: counts.to_dict() for split, counts in collected.counts.items() if counts.count},
     }

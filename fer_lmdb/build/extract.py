@@ -15,19 +15,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.annotate.sheet import Box, Sheet
+from fer_lmdb.annotate.sheet import Canvas, Rect
 from fer_lmdb.build.spool import Spool
 from fer_lmdb.faces.base import Face, as_rgb
-from fer_lmdb.faces.prepare import Prepared
-from fer_lmdb.palette import colour_of
+from fer_lmdb.faces.prepare import PreparedFace
+from fer_lmdb.palette import color_of
 from fer_lmdb.sources import Sample
 
 MARKER = "train_list.txt"
-SMALLEST_DRAWING = 192
+MIN_DRAWING_SIDE = 192
 LANDMARK_COLOUR = (255, 255, 255)
 
 
-class Extractor:
+class ImageDumper:
     """Writes the pictures of every face that goes into a data set.
 
     Args:
@@ -39,7 +39,7 @@ class Extractor:
         self.folder = folder
         self.boxed = boxed
 
-    def add(self, sample: Sample, prepared: Prepared, label: int) -> None:
+    def add(self, sample: Sample, prepared: PreparedFace, label: int) -> None:
         """Write the pictures of one face."""
         self._write("original", sample.name, sample.image)
         self._write("aligned", sample.name, prepared.crop)
@@ -75,11 +75,11 @@ def draw_face(image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
     Returns:
         (H', W', 3) uint8 RGB.
     """
-    zoom = max(1, -(-SMALLEST_DRAWING // min(image.shape[:2])))
-    sheet = Sheet(np.repeat(np.repeat(as_rgb(image), zoom, axis=0), zoom, axis=1))
+    zoom = max(1, -(-MIN_DRAWING_SIDE // min(image.shape[:2])))
+    sheet = Canvas(np.repeat(np.repeat(as_rgb(image), zoom, axis=0), zoom, axis=1))
     if face is not None:
         thickness = max(1, min(sheet.pixels.shape[:2]) // 150)
-        sheet.outline(Box(*(float(value) * zoom for value in face.box)), colour_of("happy"), thickness)
+        sheet.outline(Rect(*(float(value) * zoom for value in face.box)), color_of("happy"), thickness)
         for x, y in face.landmarks if face.landmarks is not None else ():
             sheet.dot((float(x) + 0.5) * zoom, (float(y) + 0.5) * zoom, 1.5 * thickness, LANDMARK_COLOUR)
     return sheet.finish()

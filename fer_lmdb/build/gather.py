@@ -10,24 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.ahead import read_ahead
-from fer_lmdb.build.options import Options, Progress
-from fer_lmdb.build.preparing import Preparing
-from fer_lmdb.build.spool import Entry, Spool
-from fer_lmdb.engines import get_engine
+from fer_lmdb.ahead import prefetch
+from fer_lmdb.build.options import BuildOptions, ProgressCallback
+from fer_lmdb.build.preparing import FacePreprocessor
+from fer_lmdb.build.spool import Spool, SpoolEntry
+from fer_lmdb.engines import get_executor
 from fer_lmdb.errors import SourceError
-from fer_lmdb.faces.prepare import Prepared
+from fer_lmdb.faces.prepare import PreparedFace
 from fer_lmdb.labels import FER2013, LabelScheme
-from fer_lmdb.sources import SPLITS, Reject, Sample, Source
+from fer_lmdb.sources import SPLITS, InvalidSample, Sample, Source
 
-PICTURES_AT_ONCE = 512
-BYTES_AT_ONCE = 128 << 20
-NO_PICTURE = np.empty((0, 0), dtype=np.uint8)
+MAX_BATCH_IMAGES = 512
+MAX_BATCH_BYTES = 128 << 20
+EMPTY_IMAGE = np.empty((0, 0), dtype=np.uint8)
 
-Batch = list[tuple[Sample, int]]
+SampleBatch = list[tuple[Sample, int]]
 """Pictures with their labels in the data set's scheme."""
 
-OnFace = Callable[[Sample, Prepared, int], None]
+OnFace = Callable[[Sample, PreparedFace, int], None]
 """Called for every face that goes into the data set, with its label there."""
 
 
@@ -59,19 +59,23 @@ class SplitCount:
 
 
 @dataclass
-class Gathered:
+class CollectedFaces:
     """Everything that was read and prepared, waiting to be written."""
 
     spools: dict[str, Spool]
     counts: dict[str, SplitCount]
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: list[InvalidSample] = field(default_factory=list)
     dropped: list[Sample] = field(default_factory=list)
     rows: int = 0
 
 
-def gather(
-    source: Source, spools: dict[str, Spool], options: Options, progress: Progress, on_face: OnFace | None = None
-) -> Gathered:
+def collect_faces(
+    source: Source,
+    spools: dict[str, Spool],
+    options: BuildOptions,
+    progress: ProgressCallback,
+    on_face: OnFace | None = None,
+) -> CollectedFaces:
     """Read the source to its end, prepare every face and spool it.
 
     Reading the next batch overlaps with finding faces in this one.
@@ -81,31 +85,33 @@ def gather(
     """
     classes = options.scheme.classes
     counts = {split: SplitCount(per_class=dict.fromkeys(classes, 0)) for split in SPLITS}
-    gathered = Gathered(spools, counts)
-    preparing = Preparing(options.preprocessing, options.device)
-    preparing.load()  # what is missing shows before anything is read
-    samples = accepted(source, gathered, options)
-    for batch, found in get_engine(options.engine).map(preparing, samples, images_of):
-        add_faces(batch, found, gathered, options, on_face)
-        progress("read", gathered.rows, source.size_hint())
+    collected = CollectedFaces(spools, counts)
+    preparing = FacePreprocessor(options.preprocessing, options.device)
+    preparing.load_detector()  # what is missing shows before anything is read
+    samples = accepted(source, collected, options)
+    for batch, found in get_executor(options.engine).map(preparing, samples, images_of):
+        add_faces(batch, found, collected, options, on_face)
+        progress("read", collected.rows, source.size_hint())
     if not len(spools["train"]):
         raise SourceError(f"{source.name} has no face to train on; expected rows or folders of a training split")
-    return gathered
+    return collected
 
 
-def accepted(source: Source, gathered: Gathered, options: Options) -> Iterator[Batch]:
+def accepted(source: Source, gathered: CollectedFaces, options: BuildOptions) -> Iterator[SampleBatch]:
     """Yield the usable pictures of a source in batches; count the others."""
-    for batch in read_ahead(batched(source)):
+    for batch in prefetch(batched(source)):
         gathered.rows += len(batch)
         yield accept(batch, source, gathered, options)
 
 
-def images_of(batch: Batch) -> list[NDArray[np.uint8]]:
+def images_of(batch: SampleBatch) -> list[NDArray[np.uint8]]:
     """Return the pictures of a batch."""
     return [sample.image for sample, _ in batch]
 
 
-def accept(batch: list[Sample | Reject], source: Source, gathered: Gathered, options: Options) -> Batch:
+def accept(
+    batch: list[Sample | InvalidSample], source: Source, gathered: CollectedFaces, options: BuildOptions
+) -> SampleBatch:
     """Return the usable pictures of a batch with their labels; count the others.
 
     Raises:
@@ -113,8 +119,8 @@ def accept(batch: list[Sample | Reject], source: Source, gathered: Gathered, opt
     """
     accepted = []
     for item in batch:
-        if isinstance(item, Reject):
-            note_reject(item, gathered, options)
+        if isinstance(item, InvalidSample):
+            count_invalid(item, gathered, options)
             continue
         label = label_in_scheme(item.label, source.classes, options.scheme)
         if label is None:
@@ -124,17 +130,23 @@ def accept(batch: list[Sample | Reject], source: Source, gathered: Gathered, opt
     return accepted
 
 
-def note_reject(reject: Reject, gathered: Gathered, options: Options) -> None:
+def count_invalid(reject: InvalidSample, gathered: CollectedFaces, options: BuildOptions) -> None:
     """Count a row or file that cannot be used, or stop there."""
     if not options.skip_bad:
-        raise SourceError(f"{reject.where}: {reject.reason} (--skip-bad leaves such rows and files out and lists them)")
+        raise SourceError(
+            f"{reject.location}: {reject.reason} (--skip-bad leaves such rows and files out and lists them)"
+        )
     gathered.rejects.append(reject)
     if reject.split is not None:
         gathered.counts[reject.split].unreadable += 1
 
 
 def add_faces(
-    samples: Batch, found: list[Prepared], gathered: Gathered, options: Options, on_face: OnFace | None
+    samples: SampleBatch,
+    found: list[PreparedFace],
+    gathered: CollectedFaces,
+    options: BuildOptions,
+    on_face: OnFace | None,
 ) -> None:
     """Count and spool the faces of one batch."""
     detected = options.preprocessing.detector != "none"
@@ -142,19 +154,19 @@ def add_faces(
         counts = gathered.counts[sample.split]
         if detected and not prepared.aligned and options.on_miss == "drop":
             counts.dropped += 1
-            gathered.dropped.append(replace(sample, image=NO_PICTURE))
+            gathered.dropped.append(replace(sample, image=EMPTY_IMAGE))
             continue
         counts.count += 1
         counts.detected += prepared.aligned
         counts.kept_unaligned += not prepared.aligned
         counts.per_class[options.scheme.classes[label]] += 1
-        detection = describe(prepared) if detected else ""
-        gathered.spools[sample.split].add(prepared.crop, Entry(sample.name, label, detection, sample.votes))
+        detection = detection_fields(prepared) if detected else ""
+        gathered.spools[sample.split].add(prepared.crop, SpoolEntry(sample.name, label, detection, sample.votes))
         if on_face is not None:
             on_face(sample, prepared, label)
 
 
-def describe(prepared: Prepared) -> str:
+def detection_fields(prepared: PreparedFace) -> str:
     """Return what the detector said of a face, as the fields of a JSON object without its braces."""
     face = prepared.face.to_dict() if prepared.face is not None else {"box": None, "score": None, "landmarks": None}
     transform = [[round(float(value), 6) for value in row] for row in prepared.transform]
@@ -182,14 +194,14 @@ def label_in_scheme(label: int | None, classes: tuple[str, ...], scheme: LabelSc
     )
 
 
-def batched(items: Iterable[Sample | Reject]) -> Iterator[list[Sample | Reject]]:
+def batched(items: Iterable[Sample | InvalidSample]) -> Iterator[list[Sample | InvalidSample]]:
     """Cut a stream into lists that hold neither too many pictures nor too many bytes."""
-    batch: list[Sample | Reject] = []
+    batch: list[Sample | InvalidSample] = []
     held = 0
     for item in items:
         batch.append(item)
         held += item.image.nbytes if isinstance(item, Sample) else 0
-        if len(batch) >= PICTURES_AT_ONCE or held >= BYTES_AT_ONCE:
+        if len(batch) >= MAX_BATCH_IMAGES or held >= MAX_BATCH_BYTES:
             yield batch
             batch, held = [], 0
     if batch:

@@ -16,27 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build.options import Progress, quiet
-from fer_lmdb.build.write import check, write_mean
+from fer_lmdb.build.options import ProgressCallback, no_progress
+from fer_lmdb.build.write import verify_dataset, write_mean
 from fer_lmdb.dataset import SPLITS, DataSet
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import difference
-from fer_lmdb.store import StoreWriter, decode_datum, iterate_values, name_of
-from fer_lmdb.whole import whole_folder
+from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.store import LmdbWriter, decode_datum, iterate_values, key_name
+from fer_lmdb.whole import atomic_directory
 
 Records = Iterator[tuple[str, bytes]]
 #: Of the manifest: what the first data set says stands for all.
-KEPT = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode")
+INHERITED_KEYS = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_miss", "encode")
 
 
-def join(
+def join_datasets(
     folders: Sequence[Path],
     target: Path,
     *,
     train_only: bool = False,
     seed: int = 0,
     force: bool = False,
-    progress: Progress = quiet,
+    progress: ProgressCallback = no_progress,
 ) -> dict[str, Any]:
     """Join data sets.
 
@@ -55,16 +55,16 @@ def join(
         StoreError: a database cannot be read or written.
     """
     sets = [DataSet.open(folder) for folder in folders]
-    _check_alike(sets)
+    _check_compatible(sets)
     first = sets[0].manifest
-    with whole_folder(target, force=force) as folder:
+    with atomic_directory(target, force=force) as folder:
         splits = {}
         for number, split in enumerate(SPLITS):
             taking = [data for data in (sets[:1] if train_only and split != "train" else sets) if data.count(split)]
             if taking:
                 order = _order(taking, split, np.random.default_rng([seed, number]))
                 splits[split] = _write_split(taking, split, order, folder, progress)
-        document = {key: first[key] for key in KEPT if key in first} | {
+        document = {key: first[key] for key in INHERITED_KEYS if key in first} | {
             "opencv": _versions(sets),
             "seed": seed,
             "source": _describe(sets, splits),
@@ -73,11 +73,11 @@ def join(
             "splits": splits,
         }
         manifests.write_manifest(folder, document)
-        check(folder, document, progress)
+        verify_dataset(folder, document, progress)
     return document
 
 
-def _check_alike(sets: Sequence[DataSet]) -> None:
+def _check_compatible(sets: Sequence[DataSet]) -> None:
     if len(sets) < 2:
         raise DataSetError(f"found {len(sets)} data set to join; name two or more")
     first, seen = sets[0], {sets[0].folder.resolve()}
@@ -85,7 +85,7 @@ def _check_alike(sets: Sequence[DataSet]) -> None:
         if other.folder.resolve() in seen:
             raise DataSetError(f"{other.folder} is named twice; name every data set once")
         seen.add(other.folder.resolve())
-        if why := difference(first.scheme, other.scheme):
+        if why := explain_mismatch(first.scheme, other.scheme):
             raise DataSetError(f"{first.folder} and {other.folder} have {why}; build both with the same --classes")
         if first.manifest["size"] != other.manifest["size"]:
             sizes = f"{first.manifest['size']} and {other.manifest['size']}"
@@ -113,12 +113,12 @@ def _order(sets: Sequence[DataSet], split: str, generator: np.random.Generator) 
 
 
 def _write_split(
-    sets: Sequence[DataSet], split: str, order: NDArray[np.uint16], folder: Path, progress: Progress
+    sets: Sequence[DataSet], split: str, order: NDArray[np.uint16], folder: Path, progress: ProgressCallback
 ) -> dict[str, Any]:
     size = sets[0].manifest["size"]
     total = np.zeros((size, size), dtype=np.int64)
     path = manifests.database(folder, split)
-    with StoreWriter(path) as writer:
+    with LmdbWriter(path) as writer:
         for number, (name, value) in enumerate(_merged(sets, [_faces(data, split) for data in sets], order), start=1):
             writer.append_value(name, value)
             if split == "train":
@@ -143,7 +143,7 @@ def _write_votes(sets: Sequence[DataSet], split: str, order: NDArray[np.uint16],
             "of one kind"
         )
     path = manifests.votes_database(folder, split)
-    with StoreWriter(path) as writer:
+    with LmdbWriter(path) as writer:
         for name, value in _merged(sets, [_votes(data, split) for data in sets], order):
             writer.append_value(name, value)
     return {"votes_sha256": writer.sha256, "votes_file_sha256": manifests.file_sha256(path / "data.mdb")}
@@ -159,20 +159,20 @@ def _merged(sets: Sequence[DataSet], sources: Sequence[Records], order: NDArray[
 
 def _faces(data: DataSet, split: str) -> Records:
     """Yield the names and undecoded values of a split, after its files have been compared with the manifest."""
-    for part in manifests.parts(data.folder, data.manifest, split):
-        part.check()
+    for part in manifests.shards(data.folder, data.manifest, split):
+        part.verify()
         yield from _named(part.path)
 
 
 def _votes(data: DataSet, split: str) -> Records:
     path = manifests.votes_database(data.folder, split)
-    manifests.check_file(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
+    manifests.verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
     yield from _named(path)
 
 
 def _named(path: Path) -> Records:
     for key, value in iterate_values(path):
-        yield name_of(os.fsdecode(key)), value
+        yield key_name(os.fsdecode(key)), value
 
 
 def _sum(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -192,5 +192,5 @@ def _describe(sets: Sequence[DataSet], splits: dict[str, Any]) -> dict[str, Any]
         "name": " + ".join(data.folder.resolve().name for data in sets),
         "sha256": digest,
         "rows": sum(facts["count"] for facts in splits.values()),
-        "joined": [{**data.facts(), "preprocessing": data.manifest["preprocessing"]} for data in sets],
+        "joined": [{**data.fingerprint(), "preprocessing": data.manifest["preprocessing"]} for data in sets],
     }

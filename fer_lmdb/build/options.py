@@ -10,12 +10,12 @@ from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013, LabelScheme
 from fer_lmdb.store import Encoding
 
-Progress = Callable[[str, int, "int | None"], None]
+ProgressCallback = Callable[[str, int, "int | None"], None]
 """Called with the stage ("read", "write train", "check"), how much of it is done and, where known, how much it is."""
 
 
 @dataclass(frozen=True)
-class Options:
+class BuildOptions:
     """How a data set is built; every field is an option of ``fer-lmdb build``.
 
     Attributes:
@@ -41,5 +41,5 @@ class Options:
     engine: str = "local"
 
 
-def quiet(stage: str, done: int, total: int | None) -> None:
+def no_progress(stage: str, done: int, total: int | None) -> None:
     """Progress that nobody looks at."""

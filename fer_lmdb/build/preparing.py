@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.faces.base import Detector
-from fer_lmdb.faces.prepare import Prepared, Preprocessing, prepare
+from fer_lmdb.faces.prepare import PreparedFace, Preprocessing, preprocess_faces
 
 
-class Preparing:
+class FacePreprocessor:
     """Brings pictures to faces; its detector is loaded at first use, and stays behind when it is sent elsewhere.
 
     Args:
@@ -24,12 +24,12 @@ class Preparing:
         self.device = device
         self._detectors: list[Detector | None] = []
 
-    def __call__(self, images: list[NDArray[np.uint8]]) -> list[Prepared]:
-        """Return the face of every picture; see `fer_lmdb.faces.prepare.prepare`."""
-        self.load()
-        return prepare(images, self.preprocessing, self._detectors[0])
+    def __call__(self, images: list[NDArray[np.uint8]]) -> list[PreparedFace]:
+        """Return the face of every picture; see `fer_lmdb.faces.prepare.preprocess_faces`."""
+        self.load_detector()
+        return preprocess_faces(images, self.preprocessing, self._detectors[0])
 
-    def load(self) -> None:
+    def load_detector(self) -> None:
         """Load the detector now.
 
         Raises:

@@ -25,7 +25,7 @@ _HEAD = struct.Struct("<iIIi")
 
 
 @dataclass(frozen=True)
-class Entry:
+class SpoolEntry:
     """What a spooled face is called.
 
     Attributes:
@@ -48,13 +48,13 @@ class Entry:
         return b"".join((head, name, detection, votes))
 
     @staticmethod
-    def from_bytes(data: mmap.mmap, at: int) -> Entry:
+    def from_bytes(data: mmap.mmap, at: int) -> SpoolEntry:
         """Read the entry that begins at an offset."""
         label, name, detection, votes = _HEAD.unpack_from(data, at)
         first = at + _HEAD.size
         second = first + name
         third = second + detection
-        return Entry(
+        return SpoolEntry(
             os.fsdecode(data[first:second]),
             label,
             data[second:third].decode(),
@@ -85,7 +85,7 @@ class Spool:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def add(self, face: NDArray[np.uint8], entry: Entry) -> None:
+    def add(self, face: NDArray[np.uint8], entry: SpoolEntry) -> None:
         """Append one face, (size, size) uint8."""
         self._pixels.write(np.ascontiguousarray(face).data)
         self._offsets.append(self._end)
@@ -97,13 +97,13 @@ class Spool:
         self._entries.close()
         self._order = generator.permutation(len(self))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[SpoolEntry]:
         """Yield what every face is called, in the shuffled order."""
         if not len(self):
             return
         with self._entries_path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             for place in self._order:
-                yield Entry.from_bytes(data, self._offsets[place])
+                yield SpoolEntry.from_bytes(data, self._offsets[place])
 
     def faces(self) -> Iterator[NDArray[np.uint8]]:
         """Yield every face in the shuffled order, (size, size) uint8."""

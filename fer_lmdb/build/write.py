@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build.gather import Gathered
-from fer_lmdb.build.options import Options, Progress
-from fer_lmdb.build.spool import Entry, Spool
+from fer_lmdb.build.gather import CollectedFaces
+from fer_lmdb.build.options import BuildOptions, ProgressCallback
+from fer_lmdb.build.spool import Spool, SpoolEntry
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.sources import Reject, Sample, Source
-from fer_lmdb.store import Encoding, StoreWriter, digest, encode_votes, make_key
+from fer_lmdb.sources import InvalidSample, Sample, Source
+from fer_lmdb.store import Encoding, LmdbWriter, digest, encode_votes, make_key
 
-Faces = Iterator[tuple[Entry, NDArray[np.uint8]]]
+FaceStream = Iterator[tuple[SpoolEntry, NDArray[np.uint8]]]
 
 
-def write(source: Source, gathered: Gathered, folder: Path, options: Options, progress: Progress) -> dict[str, Any]:
+def write_dataset(
+    source: Source, gathered: CollectedFaces, folder: Path, options: BuildOptions, progress: ProgressCallback
+) -> dict[str, Any]:
     """Write everything into the folder, the manifest last.
 
     Returns:
@@ -40,12 +42,12 @@ def write(source: Source, gathered: Gathered, folder: Path, options: Options, pr
     if gathered.dropped:
         write_dropped(folder, gathered.dropped)
     write_rejects(folder, gathered.rejects)
-    document = describe(source, gathered, folder, options) | {"splits": splits}
+    document = build_manifest(source, gathered, folder, options) | {"splits": splits}
     manifests.write_manifest(folder, document)
     return document
 
 
-def describe(source: Source, gathered: Gathered, folder: Path, options: Options) -> dict[str, Any]:
+def build_manifest(source: Source, gathered: CollectedFaces, folder: Path, options: BuildOptions) -> dict[str, Any]:
     """Return the manifest without its splits."""
     preprocessing = options.preprocessing
     return {
@@ -66,12 +68,14 @@ def describe(source: Source, gathered: Gathered, folder: Path, options: Options)
     }
 
 
-def describe_source(source: Source, gathered: Gathered) -> dict[str, Any]:
+def describe_source(source: Source, gathered: CollectedFaces) -> dict[str, Any]:
     """Return what the manifest says of the source."""
     return {"name": source.name, "sha256": source.sha256(), "rows": gathered.rows}
 
 
-def write_split(split: str, spool: Spool, folder: Path, options: Options, progress: Progress) -> dict[str, Any]:
+def write_split(
+    split: str, spool: Spool, folder: Path, options: BuildOptions, progress: ProgressCallback
+) -> dict[str, Any]:
     """Write one split's databases and detections, and the mean image where it is the train split.
 
     Returns:
@@ -92,7 +96,9 @@ def write_split(split: str, spool: Spool, folder: Path, options: Options, progre
     return digests | write_votes(manifests.votes_database(folder, split), spool.entries())
 
 
-def summing(faces: Faces, total: NDArray[np.int64], split: str, count: int, progress: Progress) -> Faces:
+def summing(
+    faces: FaceStream, total: NDArray[np.int64], split: str, count: int, progress: ProgressCallback
+) -> FaceStream:
     """Yield the same faces, add each to the total and say how far the writing is."""
     for number, (entry, face) in enumerate(faces, start=1):
         total += face
@@ -101,19 +107,19 @@ def summing(faces: Faces, total: NDArray[np.int64], split: str, count: int, prog
             progress(f"write {split}", number, count)
 
 
-def write_database(path: Path, faces: Faces, encode: Encoding) -> dict[str, Any]:
+def write_database(path: Path, faces: FaceStream, encode: Encoding) -> dict[str, Any]:
     """Write faces into one database.
 
     Returns:
         its digests.
     """
-    with StoreWriter(path, encode) as writer:
+    with LmdbWriter(path, encode) as writer:
         for entry, face in faces:
             writer.append(entry.name, face, entry.label)
     return {"sha256": writer.sha256, "file_sha256": manifests.file_sha256(path / "data.mdb")}
 
 
-def write_shards(paths: list[Path], faces: Faces, count: int, encode: Encoding) -> dict[str, Any]:
+def write_shards(paths: list[Path], faces: FaceStream, count: int, encode: Encoding) -> dict[str, Any]:
     """Write faces into several databases, one after the other; numbers go on, so that together they are the one.
 
     Args:
@@ -127,7 +133,7 @@ def write_shards(paths: list[Path], faces: Faces, count: int, encode: Encoding) 
     total, shards, first = hashlib.sha256(), [], 0
     for number, path in enumerate(paths):
         size = count // len(paths) + (number < count % len(paths))
-        with StoreWriter(path, encode, first=first, total=total) as writer:
+        with LmdbWriter(path, encode, first=first, total=total) as writer:
             for entry, face in islice(faces, size):
                 writer.append(entry.name, face, entry.label)
         file_sha256 = manifests.file_sha256(path / "data.mdb")
@@ -136,7 +142,7 @@ def write_shards(paths: list[Path], faces: Faces, count: int, encode: Encoding) 
     return {"sha256": total.hexdigest(), "shards": shards}
 
 
-def write_votes(path: Path, entries: Iterator[Entry]) -> dict[str, str]:
+def write_votes(path: Path, entries: Iterator[SpoolEntry]) -> dict[str, str]:
     """Write the votes of FER+ under the keys of their faces; nothing where there are none.
 
     Returns:
@@ -145,13 +151,13 @@ def write_votes(path: Path, entries: Iterator[Entry]) -> dict[str, str]:
     first = next(entries)
     if first.votes is None:
         return {}
-    with StoreWriter(path) as writer:
+    with LmdbWriter(path) as writer:
         for entry in chain([first], entries):
             writer.append_value(entry.name, encode_votes(entry.votes or (), entry.label))
     return {"votes_sha256": writer.sha256, "votes_file_sha256": manifests.file_sha256(path / "data.mdb")}
 
 
-def write_detections(folder: Path, split: str, entries: Iterator[Entry]) -> None:
+def write_detections(folder: Path, split: str, entries: Iterator[SpoolEntry]) -> None:
     """Say for every key what was detected, one JSON object a line."""
     with (folder / manifests.DETECTIONS_NAME).open("a", encoding="utf-8") as file:
         for number, entry in enumerate(entries):
@@ -179,14 +185,14 @@ def write_mean(path: Path, total: NDArray[np.int64], count: int) -> None:
     pl.write_mean(mean[np.newaxis], path)
 
 
-def write_rejects(folder: Path, rejects: list[Reject]) -> None:
+def write_rejects(folder: Path, rejects: list[InvalidSample]) -> None:
     """List what could not be used, one JSON object a line; no file where there is nothing to list."""
     if rejects:
-        lines = [json.dumps({"where": item.where, "split": item.split, "reason": item.reason}) for item in rejects]
+        lines = [json.dumps({"where": item.location, "split": item.split, "reason": item.reason}) for item in rejects]
         (folder / manifests.UNREADABLE_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def check(folder: Path, document: dict[str, Any], progress: Progress) -> None:
+def verify_dataset(folder: Path, document: dict[str, Any], progress: ProgressCallback) -> None:
     """Read every database again and compare it with the manifest.
 
     Raises:
@@ -195,7 +201,7 @@ def check(folder: Path, document: dict[str, Any], progress: Progress) -> None:
     total = sum(facts["count"] for facts in document["splits"].values())
     done = 0
     for split, facts in document["splits"].items():
-        if digest(*(part.path for part in manifests.parts(folder, document, split))) != facts["sha256"]:
+        if digest(*(part.path for part in manifests.shards(folder, document, split))) != facts["sha256"]:
             raise DataSetError(f"{split}_lmdb does not read back as it was written; is the disk or memory faulty?")
         done += facts["count"]
         progress("check", done, total)

@@ -15,7 +15,7 @@ import click
 
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.group import LazyGroup
-from fer_lmdb.memory import keep_freed_blocks
+from fer_lmdb.memory import tune_malloc
 
 # In the order in which data flows; the value is the line that `fer-lmdb --help` shows.
 COMMANDS = {
@@ -37,7 +37,7 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
-def _say_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
     if wanted:
         click.echo(verbosity.version_line())
         context.exit()
@@ -53,7 +53,7 @@ def _say_version(context: click.Context, option: click.Parameter, wanted: bool) 
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_say_version,
+    callback=_print_version,
     help="Show the versions of this program, Python and PyTorch.",
 )
 def cli() -> None:
@@ -72,7 +72,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    keep_freed_blocks()
+    tune_malloc()
     _print_any_name()
     try:
         code = cli.main(

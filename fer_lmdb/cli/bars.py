@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from fer_lmdb.palette import colour_of, hex_of
-from fer_lmdb.pictures import printable
-from fer_lmdb.predictions import FacePrediction, PicturePrediction
+from fer_lmdb.palette import color_of, hex_of
+from fer_lmdb.pictures import printable_path
+from fer_lmdb.predictions import FacePrediction, ImagePrediction
 
 if TYPE_CHECKING:
     from fer_lmdb.predict.timeline import Timeline
@@ -18,7 +18,7 @@ BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def print_prediction(console: Console, prediction: PicturePrediction, top: int | None = None) -> None:
+def print_prediction(console: Console, prediction: ImagePrediction, top: int | None = None) -> None:
     """Print one picture's result.
 
     Args:
@@ -26,7 +26,7 @@ def print_prediction(console: Console, prediction: PicturePrediction, top: int |
         prediction: the result.
         top: how many classes to show per face; None for all.
     """
-    heading = Text(printable(prediction.path), style="bold")
+    heading = Text(printable_path(prediction.path), style="bold")
     heading.append(f"  {prediction.width} x {prediction.height}, {_count(len(prediction.faces))}", style="not bold")
     _print(console, heading)
     for number, face in enumerate(prediction.faces, 1):
@@ -37,9 +37,9 @@ def print_prediction(console: Console, prediction: PicturePrediction, top: int |
 
 def print_video(console: Console, path: str, timeline: Timeline, top: int | None = None) -> None:
     """Print the summary of a video: who was seen when, with mean probabilities."""
-    people = timeline.longest_seen()
+    people = timeline.most_visible()
     who = "nobody" if not people else "1 person" if len(timeline.people) == 1 else f"{len(timeline.people)} people"
-    heading = Text(printable(path), style="bold")
+    heading = Text(printable_path(path), style="bold")
     heading.append(f"  {timeline.frames} frames, {timeline.duration_s:.1f} s, {who}", style="not bold")
     _print(console, heading)
     for number in people:
@@ -62,7 +62,7 @@ def face_line(face: FacePrediction, number: int) -> Text:
 def bar_line(name: str, share: float, width: int, ascii_only: bool = False) -> Text:
     """Return one class with its bar; the name's column is `width` cells wide."""
     line = Text(f"     {name.ljust(width)}  ")
-    line.append(bar(share, ascii_only).ljust(BAR_CELLS), style=hex_of(colour_of(name)))
+    line.append(bar(share, ascii_only).ljust(BAR_CELLS), style=hex_of(color_of(name)))
     return line.append(f" {share:>4.0%}")
 
 

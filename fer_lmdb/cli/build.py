@@ -15,7 +15,7 @@ from fer_lmdb.labels import SCHEMES
 from fer_lmdb.manifest import UNREADABLE_NAME
 
 if TYPE_CHECKING:
-    from fer_lmdb.build import Options, Progress
+    from fer_lmdb.build import BuildOptions, ProgressCallback
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
 ROWS = {
@@ -142,7 +142,7 @@ def command(
     options = options_of(choices)
     scheme = get_scheme(choices["classes"])
     pictures = open_source(
-        source, scheme, ferplus=choices["ferplus"], fraction=choices["fraction"], seed=choices["seed"]
+        source, scheme, ferplus=choices["ferplus"], holdout=choices["fraction"], seed=choices["seed"]
     )
     with progress_bar("faces") as bar:
         how: dict[str, Any] = {"force": force, "progress": show_on(bar)}
@@ -153,9 +153,9 @@ def command(
     report(document, images if only_images else target, time.monotonic() - started, as_json, only_images)
 
 
-def options_of(choices: dict[str, Any]) -> Options:
+def options_of(choices: dict[str, Any]) -> BuildOptions:
     """Return the options of the command line as those of the builder."""
-    from fer_lmdb.build import Options
+    from fer_lmdb.build import BuildOptions
     from fer_lmdb.faces.prepare import Preprocessing
     from fer_lmdb.labels import get_scheme
 
@@ -166,10 +166,10 @@ def options_of(choices: dict[str, Any]) -> Options:
         }
     )
     same = ("on_miss", "seed", "encode", "skip_bad", "device", "shards", "engine")
-    return Options(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
+    return BuildOptions(preprocessing, get_scheme(choices["classes"]), **{name: choices[name] for name in same})
 
 
-def show_on(bar: Any) -> Progress:
+def show_on(bar: Any) -> ProgressCallback:
     """Return a function that shows every stage of a build as a line of a progress bar."""
     lines: dict[str, Any] = {}
 

@@ -29,7 +29,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with -v say what is in force and what it cost."""
-        with verbosity.facts_around(ctx):
+        with verbosity.log_invocation(ctx):
             return super().invoke(ctx)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

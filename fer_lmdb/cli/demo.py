@@ -15,7 +15,7 @@ import click
 
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, next_step
+from fer_lmdb.cli.output import emit, json_option, print_next_step
 
 if TYPE_CHECKING:
     from fer_lmdb.demo import Demo
@@ -48,28 +48,28 @@ def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
     demo = Demo(out, epochs, seed)
     run = _captured if as_json else _shown
     started = time.monotonic()
-    figures = _walk_through(demo, run)
+    figures = _run_steps(demo, run)
     seconds = round(time.monotonic() - started, 1)
     if as_json:
         files = {"annotated": str(demo.annotated), "curves": str(demo.curves)}
         emit({"folder": str(out), "seconds": seconds, **figures, **files})
     else:
-        _say_goodbye(demo, seconds)
+        _print_summary(demo, seconds)
 
 
-def _walk_through(demo: Demo, run: Callable[[list[str]], Any]) -> dict[str, Any]:
+def _run_steps(demo: Demo, run: Callable[[list[str]], Any]) -> dict[str, Any]:
     """Run the five steps; return what each command printed as JSON, where it was asked to."""
-    _say("Faces drawn from facial action units, in FER2013's csv layout")
+    _print_step("Faces drawn from facial action units, in FER2013's csv layout")
     demo.prepare_folder()
     demo.draw_faces()
-    _say("Build: find each face with MTCNN, align it, write LMDBs and their mean image")
+    _print_step("Build: find each face with MTCNN, align it, write LMDBs and their mean image")
     built = run(demo.build())
-    _say("Train FaceEmotionNet, whose net and recipe are prototxt files")
+    _print_step("Train FaceEmotionNet, whose net and recipe are prototxt files")
     trained = run(demo.train())
-    _say("Evaluate on the test split, which the training has never seen")
+    _print_step("Evaluate on the test split, which the training has never seen")
     evaluated = run(demo.evaluate())
     demo.draw_curves()
-    _say("Recognise a real photograph")
+    _print_step("Recognise a real photograph")
     demo.write_photograph()
     predicted = run(demo.predict())
     return {"build": built, "train": trained, "evaluate": evaluated, "predict": predicted}
@@ -90,11 +90,11 @@ def _captured(arguments: list[str]) -> Any:
     return json.loads(printed.getvalue())
 
 
-def _say(what: str) -> None:
+def _print_step(what: str) -> None:
     click.secho(f"\n{what}", err=True, fg="cyan")
 
 
-def _say_goodbye(demo: Demo, seconds: float) -> None:
+def _print_summary(demo: Demo, seconds: float) -> None:
     click.echo(f"\nDone in {seconds:.0f} s. Look at {demo.annotated}, {demo.curves} and {demo.sheet}.")
     click.echo("Drawn faces show that everything works; they teach a net nothing about people. With FER2013's csv:\n")
     for line in (
@@ -104,4 +104,4 @@ def _say_goodbye(demo: Demo, seconds: float) -> None:
         "fer-lmdb predict photo.jpg --save annotated.png",
     ):
         click.echo(f"    {line}")
-    next_step("fer-lmdb predict YOUR-PHOTO.jpg --save annotated.png")
+    print_next_step("fer-lmdb predict YOUR-PHOTO.jpg --save annotated.png")

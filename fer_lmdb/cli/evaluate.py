@@ -104,29 +104,29 @@ def command(
         raise click.UsageError("--plot belongs to --explain-78")
     from fer_lmdb.evaluate import evaluate
 
-    figures = evaluate(
+    result = evaluate(
         models,
         data,
         split,
         int(tta),
         device,
         weights=_numbers(weights),
-        fit_on="val" if fit_weights else None,
-        against=compare,
-        classes=classes,
-        explain=explain_78,
+        fit_weights_on="val" if fit_weights else None,
+        compare_to=compare,
+        label_scheme=classes,
+        batch_accuracies=explain_78,
         precision=precision,
     )
     if explain_78:
-        figures["plot"] = str(_draw(figures, plot))
+        result["plot"] = str(_draw(result, plot))
     if as_json:
-        emit(figures)
+        emit(result)
         return
-    from fer_lmdb.cli.figures import print_figures
+    from fer_lmdb.cli.figures import print_evaluation
 
-    print_figures(figures)
+    print_evaluation(result)
     if explain_78:
-        note(f"Drawn in {figures['plot']}")
+        note(f"Drawn in {result['plot']}")
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -138,12 +138,14 @@ def _numbers(text: str | None) -> list[float] | None:
         raise click.UsageError(f'--weights "{text}": expected a number for each model, as 2,1,1') from None
 
 
-def _draw(figures: dict[str, Any], plot: Path | None) -> Path:
+def _draw(result: dict[str, Any], plot: Path | None) -> Path:
     """Draw the readings of single batches into a file."""
-    from fer_lmdb.readings import figure
+    from fer_lmdb.readings import batch_accuracy_figure
 
-    folder = Path(figures["models"][0])
+    folder = Path(result["models"][0])
     path = plot or (folder if (folder / "run.json").is_file() else Path()) / "explain-78.png"
-    names = " + ".join(Path(name).name for name in figures["models"])
-    figure(figures["readings"], f"{names}, split {figures['split']}, N = {figures['n']:,}").savefig(path, dpi=150)
+    names = " + ".join(Path(name).name for name in result["models"])
+    batch_accuracy_figure(result["readings"], f"{names}, split {result['split']}, N = {result['n']:,}").savefig(
+        path, dpi=150
+    )
     return path

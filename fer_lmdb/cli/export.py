@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, next_step
+from fer_lmdb.cli.output import emit, json_option, print_next_step
 from fer_lmdb.cli.types import DATA_SET, MODEL
 
 EXAMPLES = """
@@ -64,7 +64,7 @@ def command(model: str, form: str, out: Path, int8: bool, data: str, as_json: bo
         click.echo(f"{path}  {path.stat().st_size:,} bytes")
     if form == "onnx":
         _print_checks(exported.facts)
-        next_step("docs/export.md has ten lines of onnxruntime that run it")
+        print_next_step("docs/export.md has ten lines of onnxruntime that run it")
 
 
 def _print_checks(facts: dict[str, Any]) -> None:

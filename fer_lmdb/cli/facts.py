@@ -144,7 +144,7 @@ def show_model(document: dict[str, Any], console: Console) -> None:
             "file": f"{document['bytes'] / 1e6:,.1f} MB",
             "mean": shape_text(document["mean"]) if document["mean"] else "none",
             "faces": f"{preprocessing['size']} x {preprocessing['size']}, detector {preprocessing['detector']}",
-            "figures": "; ".join(figure_text(figure) for figure in figures) or "none",
+            "figures": "; ".join(format_evaluation(figure) for figure in figures) or "none",
         },
     )
     show_blobs(document, console)
@@ -160,7 +160,7 @@ def show_run(document: dict[str, Any], console: Console) -> None:
             "epochs": document["epochs"],
             "last": record_text(last),
             "best": record_text(best),
-            "figures": "; ".join(figure_text(figure) for figure in document["figures"]) or "none",
+            "figures": "; ".join(format_evaluation(figure) for figure in document["figures"]) or "none",
             "files": ", ".join(document["files"]),
         },
     )
@@ -227,7 +227,7 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
 
 
-def figure_text(figure: dict[str, Any]) -> str:
+def format_evaluation(figure: dict[str, Any]) -> str:
     """Return an evaluation in a few words."""
     return f"{figure['split']} {figure['accuracy']:.2%} (N = {figure['n']:,}, {figure.get('tta', 1)} views)"
 

@@ -16,43 +16,43 @@ STEP = 2
 """Width of a bar's range in the picture of single batches, in percent."""
 
 
-def print_figures(figures: dict[str, Any]) -> None:
+def print_evaluation(result: dict[str, Any]) -> None:
     """Print all that `evaluate` found."""
-    _print_headline(figures)
-    _print_confusion(figures)
-    if "protocols" in figures:
-        _print_protocols(figures["protocols"])
-    if "comparison" in figures:
-        _print_comparison(figures["comparison"])
-    if "readings" in figures:
-        _print_readings(figures["readings"], figures["n"])
+    _print_headline(result)
+    _print_confusion(result)
+    if "protocols" in result:
+        _print_protocols(result["protocols"])
+    if "comparison" in result:
+        _print_comparison(result["comparison"])
+    if "readings" in result:
+        _print_readings(result["readings"], result["n"])
 
 
-def _print_headline(figures: dict[str, Any]) -> None:
-    click.echo(f"{named(figures['models'])} on {figures['data']}, split {figures['split']}, N = {figures['n']}")
-    if "other_data" in figures:
-        click.echo(f"models that know another kind of face looked at it in {' or '.join(figures['other_data'])}")
-    if "counted_as" in figures:
-        click.echo(f"counted by the {len(figures['classes'])} classes of the scheme {figures['counted_as']}")
-    if "weights" in figures:
-        _print_weights(figures)
-    for line in warnings(figures):
+def _print_headline(result: dict[str, Any]) -> None:
+    click.echo(f"{named(result['models'])} on {result['data']}, split {result['split']}, N = {result['n']}")
+    if "other_data" in result:
+        click.echo(f"models that know another kind of face looked at it in {' or '.join(result['other_data'])}")
+    if "counted_as" in result:
+        click.echo(f"counted by the {len(result['classes'])} classes of the scheme {result['counted_as']}")
+    if "weights" in result:
+        _print_weights(result)
+    for line in warnings(result):
         click.echo(line)
-    low, high = figures["ci95"]
-    click.echo(f"accuracy {figures['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {figures['tta']} view(s)")
+    low, high = result["ci95"]
+    click.echo(f"accuracy {result['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), {result['tta']} view(s)")
     click.echo(
-        f"macro F1 {figures['macro_f1']:.3f}, precision {figures['macro_precision']:.3f}, "
-        f"recall {figures['macro_recall']:.3f}; log-loss {figures['log_loss']:.3f}, "
-        f"calibration error {figures['ece']:.3f}"
+        f"macro F1 {result['macro_f1']:.3f}, precision {result['macro_precision']:.3f}, "
+        f"recall {result['macro_recall']:.3f}; log-loss {result['log_loss']:.3f}, "
+        f"calibration error {result['ece']:.3f}"
     )
 
 
-def warnings(figures: dict[str, Any]) -> Iterator[str]:
+def warnings(result: dict[str, Any]) -> Iterator[str]:
     """Say where figures are not a model's own, or flatter it."""
-    for name, fields in figures.get("prepared_otherwise", {}).items():
+    for name, fields in result.get("prepared_otherwise", {}).items():
         told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
         yield f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure."
-    if known := figures.get("learnt_from_them"):
+    if known := result.get("learnt_from_them"):
         yield f"{named(known)} learnt from these very faces: the figures flatter {'it' if len(known) == 1 else 'them'}."
 
 
@@ -61,23 +61,23 @@ def named(models: Sequence[str]) -> str:
     return " + ".join(models) if len(models) <= 3 else f"{len(models)} models, {models[0]} to {models[-1]},"
 
 
-def _print_weights(figures: dict[str, Any]) -> None:
-    total = sum(figures["weights"])
-    shares = ", ".join(f"{weight / total:.3f}" for weight in figures["weights"])
-    origin = f", fitted on {figures['fitted_on']}" if figures["fitted_on"] else ""
-    click.echo(f"{len(figures['weights'])} models with the weights {shares}{origin}")
-    if figures["fitted_on"] == figures["split"]:
+def _print_weights(result: dict[str, Any]) -> None:
+    total = sum(result["weights"])
+    shares = ", ".join(f"{weight / total:.3f}" for weight in result["weights"])
+    origin = f", fitted on {result['fitted_on']}" if result["fitted_on"] else ""
+    click.echo(f"{len(result['weights'])} models with the weights {shares}{origin}")
+    if result["fitted_on"] == result["split"]:
         click.echo("The weights were fitted on these very faces: these figures flatter them.")
 
 
-def _print_confusion(figures: dict[str, Any]) -> None:
+def _print_confusion(result: dict[str, Any]) -> None:
     # Narrow enough for a terminal of 80 columns with seven classes.
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False, title="rows: true class, columns: predicted")
     table.add_column("true", no_wrap=True)
-    for heading in [*(name[:3] for name in figures["classes"]), "recall", "precision", "N"]:
+    for heading in [*(name[:3] for name in result["classes"]), "recall", "precision", "N"]:
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, row in zip(figures["classes"], figures["confusion"], strict=True):
-        own = figures["per_class"][name]
+    for name, row in zip(result["classes"], result["confusion"], strict=True):
+        own = result["per_class"][name]
         table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))
     print_whole(table)
 

@@ -50,13 +50,13 @@ def command(
     """Say what PATH holds: data set, database, mean, prototxt, caffemodel, model or run."""
     if ((model or data) and not duplicates) or (data and not model):
         raise click.UsageError("--data needs --model, and --model needs --duplicates")
-    from fer_lmdb.inspect import inspect, kind_of, resolve
+    from fer_lmdb.inspect import artifact_kind, inspect, resolve
 
     document = inspect(path, verify=verify)
     if draw is not None:
         from fer_lmdb.inspect.drawing import draw as draw_picture
 
-        draw_picture(kind_of(resolve(path)), resolve(path), draw)
+        draw_picture(artifact_kind(resolve(path)), resolve(path), draw)
         note(f"Drawn: {draw}")
     if duplicates:
         from fer_lmdb.inspect.duplicates import audit

@@ -33,11 +33,11 @@ def command(folders: tuple[str, ...], out: Path, train_only: bool, seed: int, fo
     Labels and face sizes have to be the same. Every split is in random order;
     where the faces were prepared differently, the new data set counts as the first.
     """
-    from fer_lmdb.build.join import join
+    from fer_lmdb.build.join import join_datasets
 
     started = time.monotonic()
     with progress_bar("faces") as bar:
-        document = join(
+        document = join_datasets(
             [Path(folder) for folder in folders],
             out,
             train_only=train_only,

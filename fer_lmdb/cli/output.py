@@ -59,14 +59,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def next_step(text: str) -> None:
+def print_next_step(text: str) -> None:
     """Say on stderr what to type next, unless --quiet was given."""
     note(f"Next: {text}")
 
 
 def next_command(*words: str) -> None:
     """Say on stderr which command of ours to type next, quoted as a shell wants it."""
-    next_step(shlex.join(["fer-lmdb", *words]))
+    print_next_step(shlex.join(["fer-lmdb", *words]))
 
 
 def note(text: str) -> None:
@@ -75,7 +75,7 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
-def note_ensemble(members: Sequence[str], named: int) -> None:
+def print_ensemble_note(members: Sequence[str], named: int) -> None:
     """Say which models answer where a folder stands for several."""
     if len(members) > max(1, named):
         note(f"{len(members)} models answer together: {', '.join(members)}")

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command, options_given
-from fer_lmdb.cli.output import emit, next_command, note, note_ensemble, out_console, progress_bar
+from fer_lmdb.cli.output import emit, next_command, note, out_console, print_ensemble_note, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
-    from fer_lmdb.predict import Found, Seen
-    from fer_lmdb.predict.results import Results
+    from fer_lmdb.predict import ImageResult, InputFile
+    from fer_lmdb.predict.results import ResultWriters
     from fer_lmdb.recognizer import Recognizer
 
 
@@ -115,7 +115,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         device=options["device"],
         precision=options["precision"],
     )
-    note_ensemble(recognizer.models, len(models))
+    print_ensemble_note(recognizer.models, len(models))
     files, failed = _predict(recognizer, paths, one_file, options)
     if not files:
         note("No path came on stdin; nothing was looked at.")
@@ -141,35 +141,35 @@ def _predict(
     recognizer: Recognizer, paths: tuple[str, ...], one_file: bool, options: dict[str, Any]
 ) -> tuple[int, int]:
     """Predict all files and hand every result on; return how many files there were and how many failed."""
-    from fer_lmdb.engines import get_engine
-    from fer_lmdb.predict import find_files, predict_pictures
-    from fer_lmdb.predict.originals import Originals, hold_something
-    from fer_lmdb.predict.results import Results
+    from fer_lmdb.engines import get_executor
+    from fer_lmdb.predict import find_files, predict_images
+    from fer_lmdb.predict.originals import OverwriteGuard, any_exist
+    from fer_lmdb.predict.results import ResultWriters
 
     targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
     places = [place for place in targets.values() if place]
     leave_out = [folder for folder in (options["save"], options["crops"]) if folder]
     names: Iterable[str] = _expand_stdin(paths)
-    originals = Originals()
-    if hold_something(places):  # only then are all names needed beforehand
+    originals = OverwriteGuard()
+    if any_exist(places):  # only then are all names needed beforehand
         names = list(names)
-        originals = Originals(find_files(names, leave_out), places)
+        originals = OverwriteGuard(find_files(names, leave_out), places)
     files = failed = 0
-    engine = get_engine(options["engine"])
-    with Results(recognizer.classes, one_file=one_file, originals=originals, **targets) as results:
+    engine = get_executor(options["engine"])
+    with ResultWriters(recognizer.classes, one_file=one_file, guard=originals, **targets) as results:
         found = find_files(names, leave_out)
         for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
             if are_videos:
                 errors = (_predict_video(one, recognizer, results, options) for one in group)
             else:
-                errors = (_show(seen, results, options) for seen in predict_pictures(group, recognizer, engine))
+                errors = (_show(seen, results, options) for seen in predict_images(group, recognizer, engine))
             for error in errors:
                 files += 1
                 failed += error is not None
     return files, failed
 
 
-def _show(seen: Seen, results: Results, options: dict[str, Any]) -> str | None:
+def _show(seen: ImageResult, results: ResultWriters, options: dict[str, Any]) -> str | None:
     """Hand one picture's result on; return its error."""
     from fer_lmdb.cli.bars import print_prediction
 
@@ -183,7 +183,9 @@ def _show(seen: Seen, results: Results, options: dict[str, Any]) -> str | None:
     return seen.prediction.error
 
 
-def _predict_video(found: Found, recognizer: Recognizer, results: Results, options: dict[str, Any]) -> str | None:
+def _predict_video(
+    found: InputFile, recognizer: Recognizer, results: ResultWriters, options: dict[str, Any]
+) -> str | None:
     """Recognise a video frame by frame and hand the frames on; return its error."""
     from fer_lmdb.cli.bars import print_video
     from fer_lmdb.predict.frames import predict_video
@@ -200,8 +202,8 @@ def _predict_video(found: Found, recognizer: Recognizer, results: Results, optio
             bar.update(task, advance=1, note=f"{speed:.0f}/s" if speed else "")
     if error is not None:
         click.echo(f"Error: {error}", err=True)
-    elif video.note is not None:
-        click.echo(f"Note: {found.path} is saved without sound: {video.note}", err=True)
+    elif video.audio_note is not None:
+        click.echo(f"Note: {found.path} is saved without sound: {video.audio_note}", err=True)
     if video.timeline.frames and not options["as_json"]:
         print_video(out_console(), str(found.path), video.timeline, options["top"])
     return error
@@ -218,11 +220,11 @@ def _is_pattern(path: str) -> bool:
 
 def _check_targets(one_file: bool, **targets: Path | None) -> None:
     """Refuse a file's name where a folder is needed."""
-    from fer_lmdb.pictures import PICTURE_SUFFIXES
+    from fer_lmdb.pictures import IMAGE_SUFFIXES
     from fer_lmdb.predict.paths import VIDEO_SUFFIXES
 
     for option, target in targets.items():
-        is_file = target and target.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()
+        is_file = target and target.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()
         if is_file and not one_file:
             raise click.UsageError(f"--{option} {target} names one file, but there may be several; give a folder")
 

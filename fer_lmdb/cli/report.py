@@ -51,7 +51,7 @@ def command(
     """
     from fer_lmdb import report as stage
 
-    kind, folder = stage.kind_of(path)
+    kind, folder = stage.artifact_kind(path)
     _check(kind, data, faces, source)
     note(f"Drawing {kind} {folder} ...")
     found = stage.report(path, data=Path(data) if data else None, faces=faces, source=source, seed=seed, device=device)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, next_step, note
+from fer_lmdb.cli.output import emit, note, print_next_step
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 from fer_lmdb.cli.verbosity import is_quiet
 from fer_lmdb.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from fer_lmdb.serve.settings import Settings
+    from fer_lmdb.serve.settings import ServerSettings
 
 EXAMPLES = """
 # the page on http://127.0.0.1:8000/, for this machine alone
@@ -63,15 +63,15 @@ def command(as_json: bool, **options: Any) -> None:
         )
     note("Loading the models ...")
     try:
-        serve(settings, lambda address: _tell(address, as_json))
+        serve(settings, lambda address: _print_address(address, as_json))
     except KeyboardInterrupt:
         note("Stopped.")
 
 
-def _settings(options: dict[str, Any]) -> Settings:
-    from fer_lmdb.serve.settings import Settings
+def _settings(options: dict[str, Any]) -> ServerSettings:
+    from fer_lmdb.serve.settings import ServerSettings
 
-    return Settings(
+    return ServerSettings(
         host=options["host"],
         port=options["port"],
         models=tuple(options["models"]),
@@ -87,12 +87,12 @@ def _settings(options: dict[str, Any]) -> Settings:
     )
 
 
-def _tell(address: str, as_json: bool) -> None:
+def _print_address(address: str, as_json: bool) -> None:
     if as_json:
         emit({"url": address, "api": f"{address}/v1/predict", "docs": f"{address}/docs"}, indent=None)
     else:
         click.echo(f"fer-lmdb serves {address}  (API: {address}/docs; Ctrl-C ends it)")
-        next_step(f"curl -F file=@photo.jpg {address}/v1/predict")
+        print_next_step(f"curl -F file=@photo.jpg {address}/v1/predict")
 
 
 def _check_extra() -> None:

@@ -11,11 +11,11 @@ from fer_lmdb.cli.output import emit, err_console, json_option, next_command, no
 from fer_lmdb.cli.train_options import training_options
 
 if TYPE_CHECKING:
-    from fer_lmdb.train import Progress, Result
-    from fer_lmdb.wishes import Options
+    from fer_lmdb.train import TrainProgress, TrainResult
+    from fer_lmdb.wishes import TrainOptions
 
 # What a run that goes on may be given again; everything else it takes from its own folder.
-NOT_SHAPING = ("run", "resume", "loader", "workers")
+RESUMABLE_OPTIONS = ("run", "resume", "loader", "workers")
 
 EXAMPLES = """
 # as the net's solver.prototxt says, but 150 epochs
@@ -39,7 +39,7 @@ tensorboard --logdir runs
 @training_options
 @json_option
 @click.pass_context
-def command(context: click.Context, run: str | None, resume: bool, as_json: bool, **shaping: Any) -> None:
+def command(context: click.Context, run: str | None, resume: bool, as_json: bool, **options: Any) -> None:
     """Train a net on a built data set.
 
     Writes runs/NAME/ with the best model by validation, TensorBoard curves and
@@ -50,18 +50,18 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     folder keeps what came out. docs/recipes.md explains each of them.
     """
     from fer_lmdb import train as stage
-    from fer_lmdb.distributed import is_leader
+    from fer_lmdb.distributed import is_main_process
 
-    loading = stage.Loading(shaping.pop("loader"), shaping.pop("workers"))
-    leads = is_leader()  # of several processes one speaks for all
+    loading = stage.LoaderOptions(options.pop("loader"), options.pop("workers"))
+    leads = is_main_process()  # of several processes one speaks for all
     with _Display(leads) as display:
         if resume:
-            _refuse_shaping(context)
+            _reject_options(context)
             result = stage.resume(run, display.show, loading)
         else:
             for several in ("teachers", "teacher_data"):
-                shaping[several] = list(shaping[several]) or None
-            result = stage.train(_options(shaping), run, display.show, loading)
+                options[several] = list(options[several]) or None
+            result = stage.train(_options(options), run, display.show, loading)
     if not leads:
         context.exit(0 if result.finished else 130)
     if result.initial:
@@ -74,34 +74,34 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     next_command("evaluate", str(result.run.path), "--data", data)
 
 
-def _options(shaping: dict[str, Any]) -> Options:
+def _options(options: dict[str, Any]) -> TrainOptions:
     """Return the wishes; one that makes no sense by itself is wrong usage."""
     from fer_lmdb import wishes
     from fer_lmdb.errors import RunError
 
-    options = wishes.Options(**shaping)
+    made = wishes.TrainOptions(**options)
     try:
-        wishes.check(options)
+        wishes.validate_options(made)
     except RunError as error:
         raise click.UsageError(str(error)) from error
-    return options
+    return made
 
 
-def _refuse_shaping(context: click.Context) -> None:
+def _reject_options(context: click.Context) -> None:
     """A run that goes on takes its recipe from its own folder."""
     typed = click.core.ParameterSource.COMMANDLINE
     given = [
         max(parameter.opts, key=len)
         for parameter in context.command.params
         if isinstance(parameter, GroupedOption)
-        and parameter.name not in NOT_SHAPING
+        and parameter.name not in RESUMABLE_OPTIONS
         and context.get_parameter_source(parameter.name or "") is typed
     ]
     if given:
         raise click.UsageError(f"--resume goes on with the run's own options; leave out {', '.join(given)}")
 
 
-def _report(result: Result, as_json: bool) -> None:
+def _report(result: TrainResult, as_json: bool) -> None:
     if as_json:
         emit(
             {
@@ -138,7 +138,7 @@ class _Display:
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: TrainProgress) -> None:
         note = f"loss {progress.loss:.3f}  lr {progress.lr:.4g}  {progress.faces_per_second:,.0f} faces/s"
         self.bar.update(self.task, total=progress.iterations, completed=progress.iteration, note=note)
         record = progress.record

@@ -71,7 +71,7 @@ def _set(context: click.Context, option: click.Parameter, value: int) -> None:
 
 
 @contextmanager
-def facts_around(context: click.Context) -> Iterator[None]:
+def log_invocation(context: click.Context) -> Iterator[None]:
     """Say with -v which options are in force before a command runs, and what it cost afterwards."""
     if level() < 1:
         yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, err_console, next_step, note_ensemble
+from fer_lmdb.cli.output import emit, err_console, print_ensemble_note, print_next_step
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fer_lmdb.predictions import FramePrediction
     from fer_lmdb.recognizer import Recognizer
     from fer_lmdb.video import VideoWriter
-    from fer_lmdb.watch import Window
+    from fer_lmdb.watch import DisplayWindow
 
 
 EXAMPLES = """
@@ -79,29 +79,29 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         threshold=options["threshold"],
         device=options["device"],
     )
-    note_ensemble(recognizer.models, len(models))
+    print_ensemble_note(recognizer.models, len(models))
     frames, seconds = _watch(source, recognizer, options)
     rate = f", {frames / seconds:.1f} a second" if seconds else ""
     err_console().print(f"{frames} frames{rate}", highlight=False)
     if options["save"] and frames:
-        next_step(f"play {options['save']}")
+        print_next_step(f"play {options['save']}")
 
 
 def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tuple[int, float]:
     """Show and write frames until the source, the user or the time ends it; return their number and the time taken."""
-    from fer_lmdb.errors import PictureError
+    from fer_lmdb.errors import ImageError
     from fer_lmdb.video import VideoWriter
-    from fer_lmdb.watch import Window, watch
+    from fer_lmdb.watch import DisplayWindow, watch
 
     save = options["save"]
     if save and save.exists() and Path(source).exists() and save.samefile(source):
-        raise PictureError(f"{save}: this would overwrite the original; save to another name")
+        raise ImageError(f"{save}: this would overwrite the original; save to another name")
     frames, started = 0, time.monotonic()
-    broken: PictureError | None = None
+    broken: ImageError | None = None
     with ExitStack() as stack:
-        window = stack.enter_context(Window()) if options["window"] else None
+        window = stack.enter_context(DisplayWindow()) if options["window"] else None
         writer = stack.enter_context(VideoWriter(options["save"])) if options["save"] else None
-        watching = watch(source, recognizer, options["every"], in_step=options["window"])
+        watching = watch(source, recognizer, options["every"], real_time=options["window"])
         try:
             for prediction, image in stack.enter_context(closing(watching)):
                 frames += 1
@@ -110,7 +110,7 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
                     break
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-        except PictureError as error:  # what was recorded before is kept
+        except ImageError as error:  # what was recorded before is kept
             broken = error
     if broken:
         raise broken
@@ -120,7 +120,7 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
 def _take(
     prediction: FramePrediction,
     image: NDArray[np.uint8],
-    window: Window | None,
+    window: DisplayWindow | None,
     writer: VideoWriter | None,
     as_json: bool,
 ) -> bool:

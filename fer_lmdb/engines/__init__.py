@@ -16,47 +16,47 @@ Result = TypeVar("Result")
 NAMES = ("local", "ray")
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Maps functions over items."""
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], part: Callable[[Item], Part]
+        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(part(item))``, in order.
+        """Yield every item with ``work(extract(item))``, in order.
 
         Args:
             work: what is done; has to be picklable where others do it.
             items: what it is done with; taken one by one, only a few ahead of the results.
-            part: what of an item the work needs; the rest stays here.
+            extract: what of an item the work needs; the rest stays here.
         Raises:
             FerLmdbError: what the work raises.
         """
         ...
 
 
-class Local:
+class SerialExecutor:
     """Does everything in this process."""
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], part: Callable[[Item], Part]
+        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(part(item))``."""
+        """Yield every item with ``work(extract(item))``."""
         for item in items:
-            yield item, work(part(item))
+            yield item, work(extract(item))
 
 
-def get_engine(name: str, **settings: Any) -> Engine:
+def get_executor(name: str, **settings: Any) -> Executor:
     """Return the engine of a name.
 
     Args:
         name: "local" or "ray".
-        settings: of `fer_lmdb.engines.on_ray.OnRay`.
+        settings: of `fer_lmdb.engines.on_ray.RayExecutor`.
     Raises:
         MissingExtra: its package is not installed.
         EngineError: the cluster cannot be reached.
     """
     if name == "local":
-        return Local()
-    from fer_lmdb.engines.on_ray import OnRay
+        return SerialExecutor()
+    from fer_lmdb.engines.on_ray import RayExecutor
 
-    return OnRay(**settings)
+    return RayExecutor(**settings)

@@ -15,21 +15,23 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fer_lmdb.engines import Item, Part, Result
-from fer_lmdb.errors import EngineError, FerLmdbError, MissingExtra
+from fer_lmdb.errors import ExecutorError, FerLmdbError, MissingExtra
 from prototxt_like.errors import PrototxtLikeError
 
 RETRIES = 8
 """How often a piece of work is tried again after its process or machine died."""
 
-AHEAD = 2
+PREFETCH_FACTOR = 2
 """Pieces of work that wait for every processor of the cluster."""
 
 SECONDS_TO_CONNECT = 10.0
 
-_works: dict[str, Callable[[Any], Any]] = {}  # in a worker: what it does, with the detectors and nets that it loaded
+_WORKER_CACHE: dict[
+    str, Callable[[Any], Any]
+] = {}  # in a worker: what it does, with the detectors and nets that it loaded
 
 
-class OnRay:
+class RayExecutor:
     """Does the work on a Ray cluster: the one that RAY_ADDRESS names, else one of this machine's processors.
 
     Args:
@@ -47,27 +49,27 @@ class OnRay:
         self._task = self._ray.remote(**options)(_do)
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], part: Callable[[Item], Part]
+        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(part(item))``, in order; see `fer_lmdb.engines.Engine`."""
+        """Yield every item with ``work(part(item))``, in order; see `fer_lmdb.engines.Executor`."""
         token, sent = uuid.uuid4().hex, self._ray.put(work)
         waiting: deque[tuple[Item, Any]] = deque()
         for item in items:
-            waiting.append((item, self._task.remote(token, sent, part(item))))
+            waiting.append((item, self._task.remote(token, sent, extract(item))))
             if len(waiting) >= self._most_waiting():
                 yield self._done(*waiting.popleft())
         while waiting:
             yield self._done(*waiting.popleft())
 
     def _most_waiting(self) -> int:
-        return AHEAD * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        return PREFETCH_FACTOR * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def _done(self, item: Item, promise: Any) -> tuple[Item, Any]:
         try:
             result = self._ray.get(promise)
         except self._ray.exceptions.RayError as error:
             said = str(error).strip().splitlines()
-            raise EngineError(
+            raise ExecutorError(
                 f"Ray gave up on a piece of work ({said[-1] if said else type(error).__name__})"
             ) from error
         if isinstance(result, _Failure):
@@ -82,13 +84,13 @@ class _Failure:
         self.error = error
 
 
-def _do(token: str, work: Callable[[Any], Any], part: Any) -> Any:
+def _do(token: str, work: Callable[[Any], Any], extract: Any) -> Any:
     """Do a piece of work in a worker; what the work has loaded stays there for the next piece."""
-    if token not in _works:
-        _works.clear()
-        _works[token] = work
+    if token not in _WORKER_CACHE:
+        _WORKER_CACHE.clear()
+        _WORKER_CACHE[token] = work
     try:
-        return _works[token](part)
+        return _WORKER_CACHE[token](extract)
     except (FerLmdbError, PrototxtLikeError) as error:
         return _Failure(error)
 
@@ -108,7 +110,7 @@ def _connect(ray: Any, address: str | None) -> None:
         ray.init(address=address, log_to_driver=False, include_dashboard=dashboard, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
         said = " ".join(str(error).split())[:200]
-        raise EngineError(f"cannot reach the Ray cluster {address or 'of this machine'}: {said}") from error
+        raise ExecutorError(f"cannot reach the Ray cluster {address or 'of this machine'}: {said}") from error
 
 
 def _knock(address: str | None) -> None:

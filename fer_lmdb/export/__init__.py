@@ -49,17 +49,17 @@ def export(name: str | Path, form: str, out: Path, int8_data: str | Path | None 
         raise ModelError(f'no format "{form}"; there are: {", ".join(FORMATS)}')
     if int8_data is not None and form != "onnx":
         raise ModelError(f"int8 goes with the format onnx, not with {form}")
-    model = models.load(name)
-    model = replace(model, facts=_with_figures(model, name))
+    model = models.load_model(name)
+    model = replace(model, metadata=_with_results(model, name))
     if form == "caffe":
         from fer_lmdb.export.caffe import write_caffe
 
         return Exported(write_caffe(model, out))
-    if out.exists() and out.samefile(models.find(name)):
+    if out.exists() and out.samefile(models.resolve_model(name)):
         raise ModelError(f"{out}: this would overwrite the model itself; give --out another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     if form == "safetensors":
-        model.halved().save(out)
+        model.half().save(out)
         return Exported([out])
     return _to_onnx(model, out, int8_data)
 
@@ -69,15 +69,15 @@ def _to_onnx(model: Model, out: Path, int8_data: str | Path | None) -> Exported:
 
     if int8_data is None:
         return Exported([out], write_onnx(model, out))
-    from fer_lmdb.export.int8 import open_fitting, write_int8
+    from fer_lmdb.export.int8 import load_calibration_data, write_int8
 
-    faces = open_fitting(model, int8_data)  # before minutes are spent on what cannot be finished
+    faces = load_calibration_data(model, int8_data)  # before minutes are spent on what cannot be finished
     facts = write_onnx(model, out)
     small = out.with_name(f"{out.stem}-int8{out.suffix}")
     return Exported([out, small], {**facts, "int8": write_int8(out, small, faces)})
 
 
-def _with_figures(model: Model, name: str | Path) -> dict[str, Any]:
+def _with_results(model: Model, name: str | Path) -> dict[str, Any]:
     run = RunFolder(Path(name))
-    figures = run.read_figures() if run.config.is_file() else model.facts.get("figures", [])
-    return {**model.facts, "figures": figures}
+    figures = run.read_evaluations() if run.config.is_file() else model.metadata.get("figures", [])
+    return {**model.metadata, "figures": figures}

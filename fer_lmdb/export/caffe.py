@@ -23,7 +23,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
     Raises:
         ModelError: the net needs more than Caffe has.
     """
-    net = model.classifier().whole_net
+    net = model.classifier().net_unfused
     deploy = pl.strip_extensions(net.proto)
     beyond = pl.extensions(deploy)
     if beyond:
@@ -42,7 +42,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
 
 def _input_comment(model: Model) -> str:
     """Say how a face becomes the net's input: that stands in no field of a deploy net."""
-    transform = pl.parse_transform(model.transform_text)
+    transform = pl.parse_transform(model.transform_prototxt)
     transform.ClearField("mean_file")
     if model.mean is not None:
         transform.mean_file = "mean.binaryproto"

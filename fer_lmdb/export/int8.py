@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.export.onnx import INPUT, OUTPUT, require, session
-from fer_lmdb.labels import difference
-from fer_lmdb.measures import wilson
+from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.measures import wilson_interval
 from fer_lmdb.models import Model
-from fer_lmdb.store import Split
-from fer_lmdb.whole import replaced
+from fer_lmdb.store import SplitArrays
+from fer_lmdb.whole import atomic_file
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -36,7 +36,7 @@ _ROUNDS = 20
 
 
 @dataclass(frozen=True)
-class FittingFaces:
+class CalibrationData:
     """Faces that a model understands.
 
     Attributes:
@@ -47,17 +47,17 @@ class FittingFaces:
 
     data: Path
     calibration: NDArray[np.uint8]
-    val: Split
+    val: SplitArrays
 
 
-def open_fitting(model: Model, folder: str | Path) -> FittingFaces:
+def load_calibration_data(model: Model, folder: str | Path) -> CalibrationData:
     """Read the faces that an int8 file is calibrated and measured on.
 
     Raises:
         DataSetError: the data set is missing or damaged, or has other classes or another size than the model.
     """
     dataset = DataSet.open(folder)
-    if why := difference(dataset.scheme, model.scheme):
+    if why := explain_mismatch(dataset.scheme, model.scheme):
         raise DataSetError(
             f"{folder} and the model {model.name} have {why}; name a data set that was built with the model's scheme"
         )
@@ -67,10 +67,10 @@ def open_fitting(model: Model, folder: str | Path) -> FittingFaces:
         found = " x ".join(map(str, train.shape[2:]))
         raise DataSetError(f"{folder} has faces of {found}, the model {model.name} expects {size} x {size}")
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_FACES]
-    return FittingFaces(dataset.folder, train[np.sort(chosen)], dataset.read("val"))
+    return CalibrationData(dataset.folder, train[np.sort(chosen)], dataset.read("val"))
 
 
-def write_int8(path: Path, out: Path, faces: FittingFaces) -> dict[str, Any]:
+def write_int8(path: Path, out: Path, faces: CalibrationData) -> dict[str, Any]:
     """Quantise an ONNX file and measure both; the new one appears when it is complete, with its figures.
 
     Weights are int8 with a scale a channel, activations uint8 with the range seen on the calibration faces.
@@ -78,22 +78,22 @@ def write_int8(path: Path, out: Path, faces: FittingFaces) -> dict[str, Any]:
     Args:
         path: the float file.
         out: the int8 file.
-        faces: see `open_fitting`.
+        faces: see `load_calibration_data`.
     Returns:
         calibration_faces, split, n, largest_difference and agreement (share of validation faces with the same
         expression) between the two, and for `float32` and `int8`: bytes, accuracy, ci95, ms_per_face (one by one),
         faces_per_second (batches of 64).
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _silenced():
         small = _quantise(path, Path(folder), faces.calibration)
         figures = _compare(path, small, faces)
         _note(small, figures)
-        with replaced(out) as partial:
+        with atomic_file(out) as partial:
             shutil.copyfile(small, partial)
     return figures
 
 
-def _compare(path: Path, small: Path, faces: FittingFaces) -> dict[str, Any]:
+def _compare(path: Path, small: Path, faces: CalibrationData) -> dict[str, Any]:
     """Measure both files; see `write_int8`."""
     sessions = {"float32": session(path), "int8": session(small)}
     rows = {name: _probabilities(own, faces.val.images) for name, own in sessions.items()}
@@ -108,7 +108,7 @@ def _compare(path: Path, small: Path, faces: FittingFaces) -> dict[str, Any]:
     speeds = _speeds(sessions, faces.val.images)
     for name, file in (("float32", path), ("int8", small)):
         hits = int((rows[name].argmax(1) == faces.val.labels).sum())
-        measured = {"accuracy": hits / len(same), "ci95": wilson(hits, len(same))}
+        measured = {"accuracy": hits / len(same), "ci95": wilson_interval(hits, len(same))}
         figures[name] = {"bytes": file.stat().st_size, **measured, **speeds[name]}
     return figures
 
@@ -188,7 +188,7 @@ def _note(path: Path, figures: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Keep onnxruntime's advice to developers away from the user."""
     logger = logging.getLogger()
     level = logger.level

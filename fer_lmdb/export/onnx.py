@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "fer-lmdb onnx 1"
 INPUT, OUTPUT = "faces", "probabilities"
 OPSET = 18
-LARGEST_DIFFERENCE = 1e-4
+MAX_DIFFERENCE = 1e-4
 """Probabilities of the two programs may differ by this; in float32 they differ by about 1e-6."""
 CHECKED_FACES = 128
 _FIGURES = ("split", "n", "accuracy", "ci95", "tta")
@@ -57,10 +57,10 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
     try:
         onnx.save_model(proto, partial)
         difference = _largest_difference(session(partial), classifier, model.preprocessing.size)
-        if not difference <= LARGEST_DIFFERENCE:
+        if not difference <= MAX_DIFFERENCE:
             raise ModelError(
                 f"{path}: onnxruntime's probabilities differ from the model's by up to {difference:.1e}, allowed is "
-                f"{LARGEST_DIFFERENCE:.0e}; the file was not kept, use another format"
+                f"{MAX_DIFFERENCE:.0e}; the file was not kept, use another format"
             )
         partial.replace(path)
     finally:
@@ -87,7 +87,7 @@ def require(package: str) -> Any:
         raise MissingExtra(f"export to ONNX needs {package}: pip install 'fer-lmdb[onnx]'") from error
 
 
-def drawn_faces(count: int, size: int) -> NDArray[np.uint8]:
+def random_inputs(count: int, size: int) -> NDArray[np.uint8]:
     """Draw soft random pictures of every brightness, which reach a net's layers as photographs do.
 
     Returns:
@@ -101,7 +101,7 @@ def drawn_faces(count: int, size: int) -> NDArray[np.uint8]:
     return np.asarray(noisy.clip(0, 255), np.uint8)
 
 
-class _Whole(nn.Module):
+class _ExportModule(nn.Module):
     """Transform and net in one module."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -118,9 +118,9 @@ def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
     size = model.preprocessing.size
     example = torch.zeros((2, 1, size, size), dtype=torch.uint8)
     try:
-        with _quiet(), torch.no_grad():
+        with _silenced(), torch.no_grad():
             program = torch.onnx.export(
-                _Whole(classifier).eval(),
+                _ExportModule(classifier).eval(),
                 (example,),
                 dynamo=True,
                 opset_version=OPSET,
@@ -138,7 +138,7 @@ def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Keep PyTorch's remarks on itself away from the user."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -159,7 +159,7 @@ def _describe(proto: ModelProto, model: Model) -> None:
         noted.ClearField("metadata_props")
     graph.name = model.name
     proto.producer_name, proto.producer_version = "fer-lmdb", __version__
-    figures = [{key: one[key] for key in _FIGURES if key in one} for one in model.facts.get("figures", [])]
+    figures = [{key: one[key] for key in _FIGURES if key in one} for one in model.metadata.get("figures", [])]
     texts = {
         "format": FORMAT,
         "name": model.name,
@@ -167,12 +167,12 @@ def _describe(proto: ModelProto, model: Model) -> None:
         "classes": json.dumps(model.scheme.classes),
         "preprocessing": json.dumps(model.preprocessing.to_dict()),
         "figures": json.dumps(figures),
-        "data": json.dumps(model.facts.get("data", {})),
+        "data": json.dumps(model.metadata.get("data", {})),
     }
     onnx.helper.set_model_props(proto, texts)
 
 
 def _largest_difference(ours: InferenceSession, classifier: Classifier, size: int) -> float:
-    faces = drawn_faces(CHECKED_FACES, size)
+    faces = random_inputs(CHECKED_FACES, size)
     (found,) = ours.run([OUTPUT], {INPUT: faces})
     return float(np.abs(found - classifier.probabilities(faces)).max())

@@ -13,7 +13,7 @@ from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.base import Image
 
 Points = NDArray[np.float64]
-Transform = NDArray[np.float64]
+AffineMatrix = NDArray[np.float64]
 Fill = Literal["edge", "black"]
 Template = Literal["fer2013", "arcface"]
 
@@ -30,8 +30,8 @@ TEMPLATES: dict[Template, tuple[int, Points]] = {
 aligned face keeps the framing of those that could not be aligned. `arcface` is the widely used template of 96 x 112
 pixels with 8 pixels added on the left and on the right; its faces lie a tenth of a side lower.
 """
-LONGEST_SOURCE = 8192
-MOST_SAMPLES = 32
+MAX_SOURCE_SIDE = 8192
+MAX_SAMPLES = 32
 
 
 def align(
@@ -42,7 +42,7 @@ def align(
     margin: float = 0.001,
     fill: Fill = "edge",
     to: Template = "arcface",
-) -> tuple[Image, Transform]:
+) -> tuple[Image, AffineMatrix]:
     """Cut an aligned face out of a picture.
 
     Args:
@@ -91,7 +91,7 @@ def five_points(landmarks: Points) -> Points:
     raise DetectorError(f"landmarks have the shape {landmarks.shape}; alignment takes (5, 2) or (68, 2)")
 
 
-def similarity(source: Points, target: Points) -> Transform:
+def similarity(source: Points, target: Points) -> AffineMatrix:
     """The rotation, scale and shift that bring points nearest to others (least squares, no reflection).
 
     The same as scikit-image's `SimilarityTransform`, of which this is the closed form in the plane: with points as
@@ -112,7 +112,7 @@ def similarity(source: Points, target: Points) -> Transform:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def box_transform(box: NDArray[np.floating], size: int, margin: float) -> Transform:
+def box_transform(box: NDArray[np.floating], size: int, margin: float) -> AffineMatrix:
     """The scale and shift that bring a box, made square and widened by the margin, onto the whole result.
 
     Args:
@@ -127,7 +127,7 @@ def box_transform(box: NDArray[np.floating], size: int, margin: float) -> Transf
     return np.column_stack([np.eye(2) * scale, size / 2 - 0.5 - scale * (middle - 0.5)])
 
 
-def warp(image: Image, transform: Transform, size: int, fill: Fill = "edge") -> Image:
+def warp(image: Image, transform: AffineMatrix, size: int, fill: Fill = "edge") -> Image:
     """Apply a transform to a picture; where it shrinks, every result pixel is the mean of many samples.
 
     Args:
@@ -138,9 +138,9 @@ def warp(image: Image, transform: Transform, size: int, fill: Fill = "edge") -> 
     """
     if fill not in get_args(Fill):
         raise DetectorError(f'fill is "{fill}"; expected one of {", ".join(get_args(Fill))}')
-    part, transform = _needed_part(image, transform, size)
+    part, transform = _crop_to_source(image, transform, size)
     scale = math.hypot(transform[0, 0], transform[1, 0])
-    samples = min(math.ceil(0.75 / scale), MOST_SAMPLES)
+    samples = min(math.ceil(0.75 / scale), MAX_SAMPLES)
     finer = transform * samples
     finer[:, 2] += (samples - 1) / 2
     border = cv2.BORDER_REPLICATE if fill == "edge" else cv2.BORDER_CONSTANT
@@ -150,12 +150,12 @@ def warp(image: Image, transform: Transform, size: int, fill: Fill = "edge") -> 
     return np.asarray(warped, np.uint8)
 
 
-def to_original(transform: Transform, points: Points) -> Points:
+def to_original(transform: AffineMatrix, points: Points) -> Points:
     """Map (K, 2) points of an aligned face back to pixels of its picture."""
     return (points - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
 
 
-def _needed_part(image: Image, transform: Transform, size: int) -> tuple[Image, Transform]:
+def _crop_to_source(image: Image, transform: AffineMatrix, size: int) -> tuple[Image, AffineMatrix]:
     """The part of the picture that the result shows, thinned out where it is huge, and the transform from there.
 
     OpenCV warps nothing larger than 32,767 pixels, and small sources are quicker.
@@ -165,7 +165,7 @@ def _needed_part(image: Image, transform: Transform, size: int) -> tuple[Image, 
     limit = np.array([image.shape[1], image.shape[0]])
     first = np.clip(np.floor(source.min(axis=0)) - 2, 0, limit - 1).astype(int)
     last = np.clip(np.ceil(source.max(axis=0)) + 3, first + 1, limit).astype(int)
-    step = math.ceil((last - first).max() / LONGEST_SOURCE)
+    step = math.ceil((last - first).max() / MAX_SOURCE_SIDE)
     part = np.ascontiguousarray(image[first[1] : last[1] : step, first[0] : last[0] : step])
     moved = transform.copy()
     moved[:, 2] += transform[:, :2] @ first

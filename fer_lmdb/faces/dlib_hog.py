@@ -15,8 +15,8 @@ from fer_lmdb.faces.packages import extra, package_folder
 
 WINDOW = 80
 """Side of the smallest face that the detector sees, in pixels; pictures are scaled so that this is `min_face`."""
-MOST_PIXELS = 1 << 24
-LONGEST_SIDE = 8192
+MAX_PIXELS = 1 << 24
+MAX_SIDE = 8192
 """dlib writes past its memory on pictures that are far longer."""
 LANDMARKS_FILE = "shape_predictor_68_face_landmarks.dat"
 
@@ -49,7 +49,7 @@ class Dlib:
 
     def _detect_one(self, image: Image) -> list[Face]:
         height, width = image.shape[:2]
-        most = min((MOST_PIXELS / (height * width)) ** 0.5, LONGEST_SIDE / max(height, width))
+        most = min((MAX_PIXELS / (height * width)) ** 0.5, MAX_SIDE / max(height, width))
         scale = min(WINDOW / self.min_face, most)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if min(size) < WINDOW / 2:  # dlib ends the whole program when its features do not fit the picture

@@ -13,7 +13,7 @@ from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.base import Face, Image, as_rgb
 
 CASCADE = "haarcascade_frontalface_default.xml"
-MOST_PIXELS = 1 << 24
+MAX_PIXELS = 1 << 24
 
 
 class Haar:
@@ -40,7 +40,7 @@ class Haar:
 
     def _detect_one(self, image: Image) -> list[Face]:
         # Very large pictures are searched at a smaller size: the integral images take 30 bytes a pixel.
-        scale = min(1.0, (MOST_PIXELS / (image.shape[0] * image.shape[1])) ** 0.5)
+        scale = min(1.0, (MAX_PIXELS / (image.shape[0] * image.shape[1])) ** 0.5)
         grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
         if scale < 1:
             grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

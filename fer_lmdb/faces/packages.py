@@ -8,20 +8,22 @@ from pathlib import Path
 from fer_lmdb.errors import DetectorError
 
 
-def package_folder(package: str, detector: str, remedy: str) -> Path:
+def package_folder(package: str, detector: str, install_hint: str) -> Path:
     """The folder of an installed package that carries files a detector needs.
 
     Args:
         package: name that one would import.
         detector: name of the detector, for the message.
-        remedy: command that installs the package.
+        install_hint: command that installs the package.
 
     Raises:
         DetectorError: it is not installed.
     """
     specification = importlib.util.find_spec(package)
     if specification is None or specification.origin is None:
-        raise DetectorError(f'the detector "{detector}" needs the package "{package}", which is missing; {remedy}')
+        raise DetectorError(
+            f'the detector "{detector}" needs the package "{package}", which is missing; {install_hint}'
+        )
     return Path(specification.origin).parent
 
 

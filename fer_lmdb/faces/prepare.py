@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 
 from fer_lmdb.errors import DetectorError
-from fer_lmdb.faces.align import TEMPLATES, Fill, Template, Transform, align, box_transform, warp
+from fer_lmdb.faces.align import TEMPLATES, AffineMatrix, Fill, Template, align, box_transform, warp
 from fer_lmdb.faces.base import Detector, Face, Image
 from fer_lmdb.faces.registry import get_detector
 
-LARGEST_SIZE = 4096
+MAX_SIZE = 4096
 """Pixels of a face's side: a file that asks for more is damaged."""
 
-SECOND_LOOK_BELOW = 96
+RETRY_MAX_SIZE = 96
 """Pictures whose shorter side is under this many pixels are looked at a second time when no face was found."""
 
 
@@ -62,14 +62,14 @@ class Preprocessing:
             raise DetectorError(f'template is "{self.template}"; expected one of: {", ".join(TEMPLATES)}')
         if self.fill not in ("edge", "black"):
             raise DetectorError(f'fill is "{self.fill}"; expected "edge" or "black"')
-        size_fits = isinstance(self.size, int) and 1 <= self.size <= LARGEST_SIZE
+        size_fits = isinstance(self.size, int) and 1 <= self.size <= MAX_SIZE
         if not size_fits or self.margin <= -0.5 or self.surround < 0 or self.enlarge <= 0:
             raise DetectorError(
                 f"size {self.size}, margin {self.margin}, surround {self.surround}, enlarge {self.enlarge}: "
-                f"expected size >= 1 and at most {LARGEST_SIZE}, margin > -0.5, surround >= 0, enlarge > 0"
+                f"expected size >= 1 and at most {MAX_SIZE}, margin > -0.5, surround >= 0, enlarge > 0"
             )
 
-    def differences(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
+    def diff(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
         """The fields in which another way differs, each with this one's value and the other's.
 
         Where neither looks for faces, only those count that change a pixel: what a file says of margin or template is
@@ -108,7 +108,7 @@ class Preprocessing:
             return None
         return get_detector(self.detector, min_face=self.min_face, threshold=self.threshold, device=device)
 
-    def for_photographs(self) -> Preprocessing:
+    def for_detection(self) -> Preprocessing:
         """The same for pictures that show more than a face.
 
         A net trained on FER2013's pictures as they are (detector "none") gets faces found by MTCNN, turned upright and
@@ -120,7 +120,7 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedFace:
     """A face as a net sees it.
 
     Attributes:
@@ -131,7 +131,7 @@ class Prepared:
 
     face: Face | None
     crop: Image
-    transform: Transform
+    transform: AffineMatrix
 
     @property
     def aligned(self) -> bool:
@@ -139,7 +139,9 @@ class Prepared:
         return self.face is not None
 
 
-def prepare(images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None) -> list[Prepared]:
+def preprocess_faces(
+    images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None
+) -> list[PreparedFace]:
     """Bring every picture to one face: the best-scoring one, or the whole picture where none is found.
 
     Args:
@@ -148,32 +150,30 @@ def prepare(images: Sequence[Image], preprocessing: Preprocessing, detector: Det
         detector: `preprocessing.load_detector()`; None takes every picture as it is.
 
     Returns:
-        One `Prepared` a picture, in their order.
+        One `PreparedFace` a picture, in their order.
     """
-    found = find_faces(images, preprocessing, detector)
+    found = detect_faces(images, preprocessing, detector)
     return [
-        cut_out(image, faces[0], preprocessing) if faces else whole_picture(image, preprocessing)
+        crop_face(image, faces[0], preprocessing) if faces else crop_full_image(image, preprocessing)
         for image, faces in zip(images, found, strict=True)
     ]
 
 
-def find_faces(images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None) -> list[list[Face]]:
+def detect_faces(images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None) -> list[list[Face]]:
     """Find the faces of every picture, best first; small pictures without one get a second look."""
     if detector is None:
         return [[] for _ in images]
     found = detector.detect(images)
     if preprocessing.surround == 0 and preprocessing.enlarge == 1:
         return found
-    again = [
-        index for index, faces in enumerate(found) if not faces and min(images[index].shape[:2]) < SECOND_LOOK_BELOW
-    ]
-    seen = detector.detect([_surrounded(images[index], preprocessing) for index in again])
+    again = [index for index, faces in enumerate(found) if not faces and min(images[index].shape[:2]) < RETRY_MAX_SIZE]
+    seen = detector.detect([_pad(images[index], preprocessing) for index in again])
     for index, faces in zip(again, seen, strict=True):
-        found[index] = [_mapped_back(face, images[index], preprocessing) for face in faces]
+        found[index] = [_map_back(face, images[index], preprocessing) for face in faces]
     return found
 
 
-def cut_out(image: Image, face: Face, preprocessing: Preprocessing) -> Prepared:
+def crop_face(image: Image, face: Face, preprocessing: Preprocessing) -> PreparedFace:
     """Cut one face out of its picture, aligned by its landmarks where there are any, else along its box."""
     size, margin, fill = preprocessing.size, preprocessing.margin, preprocessing.fill
     if preprocessing.align == "landmarks" and face.landmarks is not None:
@@ -181,21 +181,21 @@ def cut_out(image: Image, face: Face, preprocessing: Preprocessing) -> Prepared:
     else:
         transform = box_transform(face.box, size, margin)
         crop = warp(image, transform, size, fill)
-    return Prepared(face, to_grey(crop), transform)
+    return PreparedFace(face, to_gray(crop), transform)
 
 
-def whole_picture(image: Image, preprocessing: Preprocessing) -> Prepared:
+def crop_full_image(image: Image, preprocessing: Preprocessing) -> PreparedFace:
     """Take the picture as it is, brought to the size of a face."""
     size = preprocessing.size
     height, width = image.shape[:2]
     scale = np.array([size / width, size / height])
     transform = np.column_stack([np.diag(scale), (scale - 1) / 2])
     interpolation = cv2.INTER_AREA if height * width > size * size else cv2.INTER_LINEAR
-    crop = cv2.resize(to_grey(image), (size, size), interpolation=interpolation)
-    return Prepared(None, np.array(crop, np.uint8), transform)
+    crop = cv2.resize(to_gray(image), (size, size), interpolation=interpolation)
+    return PreparedFace(None, np.array(crop, np.uint8), transform)
 
 
-def to_grey(image: Image) -> Image:
+def to_gray(image: Image) -> Image:
     """uint8 RGB (H, W, 3), RGBA (H, W, 4) or grey (H, W), (H, W, 1) -> grey (H, W)."""
     if image.ndim == 2:
         return image
@@ -208,7 +208,7 @@ def _border(image: Image, preprocessing: Preprocessing) -> int:
     return round(preprocessing.surround * min(image.shape[:2]))
 
 
-def _surrounded(image: Image, preprocessing: Preprocessing) -> Image:
+def _pad(image: Image, preprocessing: Preprocessing) -> Image:
     border = _border(image, preprocessing)
     widths = [(border, border), (border, border), (0, 0)][: image.ndim]
     larger = np.pad(image, widths, mode="edge")
@@ -218,7 +218,7 @@ def _surrounded(image: Image, preprocessing: Preprocessing) -> Image:
     return np.asarray(cv2.resize(larger, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _mapped_back(face: Face, image: Image, preprocessing: Preprocessing) -> Face:
+def _map_back(face: Face, image: Image, preprocessing: Preprocessing) -> Face:
     """A face of the surrounded, enlarged picture in pixels of the picture itself; the box is cut to the picture."""
     border, factor = _border(image, preprocessing), preprocessing.enlarge
     height, width = image.shape[:2]

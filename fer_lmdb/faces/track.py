@@ -12,10 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.base import Detector, Face, Image
 
-PATIENCE = 10
+MAX_MISSED_FRAMES = 10
 """Frames that a face goes on without being found, at least."""
 
-State = NDArray[np.float64]
+TrackState = NDArray[np.float64]
 """(4 + 2 K,) x, y, width, height of the box, then x, y of every landmark."""
 
 
@@ -26,21 +26,21 @@ class TrackedFace:
     Attributes:
         id: number of the track, from 1 in the order of appearance; never used twice.
         face: smoothed box and landmarks, score of the last detection.
-        seen: whether the detector found it in this very frame (False: where it should be by now).
+        detected: whether the detector found it in this very frame (False: where it should be by now).
     """
 
     id: int
     face: Face
-    seen: bool
+    detected: bool
 
 
 @dataclass
 class _Track:
     id: int
-    state: State
-    velocity: State
+    state: TrackState
+    velocity: TrackState
     score: float
-    unseen: int = 0
+    missed_frames: int = 0
 
 
 class Tracker:
@@ -51,17 +51,19 @@ class Tracker:
 
     Args:
         smoothing: 0 takes every detection as it is; towards 1 positions follow more slowly.
-        smallest_overlap: intersection over union below which a detection is another face.
-        patience: frames that a track goes on without a detection before it ends, those in which the detector was not
-            asked among them.
+        min_overlap: intersection over union below which a detection is another face.
+        max_missed_frames: frames that a track goes on without a detection before it ends, those in which the detector was
+            not asked among them.
     """
 
-    def __init__(self, smoothing: float = 0.4, smallest_overlap: float = 0.3, patience: int = PATIENCE) -> None:
+    def __init__(
+        self, smoothing: float = 0.4, min_overlap: float = 0.3, max_missed_frames: int = MAX_MISSED_FRAMES
+    ) -> None:
         if not 0 <= smoothing < 1:
             raise DetectorError(f"smoothing is {smoothing}; expected at least 0 and less than 1")
         self.smoothing = smoothing
-        self.smallest_overlap = smallest_overlap
-        self.patience = patience
+        self.min_overlap = min_overlap
+        self.max_missed_frames = max_missed_frames
         self._tracks: list[_Track] = []
         self._next_id = 1
 
@@ -76,17 +78,17 @@ class Tracker:
         """
         for track in self._tracks:
             track.state = track.state + track.velocity
-            track.unseen += 1
+            track.missed_frames += 1
         if faces is not None:
-            self._join(faces)
-        self._tracks = [track for track in self._tracks if track.unseen <= self.patience]
-        return [TrackedFace(track.id, _face(track), track.unseen == 0) for track in self._tracks]
+            self._match(faces)
+        self._tracks = [track for track in self._tracks if track.missed_frames <= self.max_missed_frames]
+        return [TrackedFace(track.id, _face(track), track.missed_frames == 0) for track in self._tracks]
 
-    def _join(self, faces: Sequence[Face]) -> None:
+    def _match(self, faces: Sequence[Face]) -> None:
         states = [_state(face) for face in faces]
         overlaps = _overlaps([track.state for track in self._tracks], states)
         pairs = zip(*linear_sum_assignment(-overlaps), strict=True)
-        joined = {new: old for old, new in pairs if overlaps[old, new] >= self.smallest_overlap}
+        joined = {new: old for old, new in pairs if overlaps[old, new] >= self.min_overlap}
         for index, (face, state) in enumerate(zip(faces, states, strict=True)):
             if index in joined:
                 self._correct(self._tracks[joined[index]], state, face.score)
@@ -94,12 +96,12 @@ class Tracker:
                 self._tracks.append(_Track(self._next_id, state, np.zeros_like(state), face.score))
                 self._next_id += 1
         for index, track in enumerate(self._tracks):
-            if track.unseen and index not in joined.values():
+            if track.missed_frames and index not in joined.values():
                 track.velocity = np.zeros_like(track.velocity)  # a lost face waits where it was last
 
-    def _correct(self, track: _Track, state: State, score: float) -> None:
-        frames = track.unseen
-        track.unseen, track.score = 0, score
+    def _correct(self, track: _Track, state: TrackState, score: float) -> None:
+        frames = track.missed_frames
+        track.missed_frames, track.score = 0, score
         if state.shape != track.state.shape:  # landmarks came or went
             track.state, track.velocity = state, np.zeros_like(state)
             return
@@ -108,31 +110,31 @@ class Tracker:
         track.velocity = track.velocity + (1 - self.smoothing) / 2 * error / frames
 
 
-class VideoFaces:
+class FaceTracker:
     """Finds and follows faces in the frames of a video, asking the detector only every few frames.
 
     Args:
         detector: what finds the faces.
-        every: the detector is asked in every so-many-th frame.
+        detect_every: the detector is asked in every so-many-th frame.
         tracker: what joins its finds; None for one that waits for two askings at least.
     """
 
-    def __init__(self, detector: Detector, every: int = 3, tracker: Tracker | None = None) -> None:
-        if every < 1:
-            raise DetectorError(f"the detector is to run every {every} frames; expected 1 or more")
+    def __init__(self, detector: Detector, detect_every: int = 3, tracker: Tracker | None = None) -> None:
+        if detect_every < 1:
+            raise DetectorError(f"the detector is to run every {detect_every} frames; expected 1 or more")
         self.detector = detector
-        self.every = every
-        self.tracker = tracker or Tracker(patience=max(PATIENCE, 2 * every))
+        self.detect_every = detect_every
+        self.tracker = tracker or Tracker(max_missed_frames=max(MAX_MISSED_FRAMES, 2 * detect_every))
         self._frame = 0
 
     def update(self, frame: Image) -> list[TrackedFace]:
         """Take the next frame, uint8 RGB (H, W, 3), and say where the faces are."""
-        faces = self.detector.detect([frame])[0] if self._frame % self.every == 0 else None
+        faces = self.detector.detect([frame])[0] if self._frame % self.detect_every == 0 else None
         self._frame += 1
         return self.tracker.update(faces)
 
 
-def _state(face: Face) -> State:
+def _state(face: Face) -> TrackState:
     landmarks = np.empty(0) if face.landmarks is None else face.landmarks.ravel()
     return np.concatenate([face.box, landmarks]).astype(np.float64)
 
@@ -143,7 +145,7 @@ def _face(track: _Track) -> Face:
     return Face(np.maximum(state[:4], [-np.inf, -np.inf, 0, 0]).astype(np.float32), track.score, landmarks)
 
 
-def _overlaps(first: list[State], second: list[State]) -> NDArray[np.float64]:
+def _overlaps(first: list[TrackState], second: list[TrackState]) -> NDArray[np.float64]:
     """(M, N) intersection over union of the boxes of M and N states."""
     if not first or not second:
         return np.zeros((len(first), len(second)))

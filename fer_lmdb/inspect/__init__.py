@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb.errors import SourceError
-from fer_lmdb.pictures import printable
+from fer_lmdb.pictures import printable_path
 
 Inspector = Callable[[Path, bool], dict[str, Any]]
 
@@ -40,10 +40,10 @@ def inspect(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
         StoreError, DataSetError, FileError, ModelError, RunError: it cannot be read at all.
     """
     found = resolve(path)
-    kind = kind_of(found)
+    kind = artifact_kind(found)
     if kind == "database" and found.is_file():
         found = found.parent
-    return {"kind": kind, "path": printable(found), **_inspector(kind)(found, verify)}
+    return {"kind": kind, "path": printable_path(found), **_inspector(kind)(found, verify)}
 
 
 def resolve(path: str | Path) -> Path:
@@ -52,16 +52,16 @@ def resolve(path: str | Path) -> Path:
         return Path(path)
     from fer_lmdb import models  # it imports torch, which a database does not need
 
-    if str(path) in models.shipped_names():
-        return models.find(path)
+    if str(path) in models.list_pretrained():
+        return models.resolve_model(path)
     from prototxt_like import zoo
 
     if str(path) in zoo.names():
         return zoo.path(str(path)) / "train_val.prototxt"
-    raise SourceError(f"there is no {printable(path)}: neither a file or folder nor the name of a model or net")
+    raise SourceError(f"there is no {printable_path(path)}: neither a file or folder nor the name of a model or net")
 
 
-def kind_of(path: Path) -> str:
+def artifact_kind(path: Path) -> str:
     """Tell what a file or folder is.
 
     Raises:
@@ -72,10 +72,11 @@ def kind_of(path: Path) -> str:
             if (path / name).is_file():
                 return kind
         raise SourceError(
-            f"{printable(path)} holds none of {', '.join(BY_FILE_IN_FOLDER)}; expected a data set, a database or a run"
+            f"{printable_path(path)} holds none of {', '.join(BY_FILE_IN_FOLDER)}; "
+            "expected a data set, a database or a run"
         )
     if path.suffix.lower() not in BY_SUFFIX:
-        raise SourceError(f"{printable(path)}: unknown kind of file; expected one of {', '.join(BY_SUFFIX)}")
+        raise SourceError(f"{printable_path(path)}: unknown kind of file; expected one of {', '.join(BY_SUFFIX)}")
     return BY_SUFFIX[path.suffix.lower()]
 
 

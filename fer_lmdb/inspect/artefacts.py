@@ -22,7 +22,7 @@ def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
     Raises:
         ModelError: it is damaged or no model of ours.
     """
-    model = models.load(path)
+    model = models.load_model(path)
     blobs = [describe_blob(name, str(blob.dtype)[6:], blob.float().numpy()) for name, blob in model.weights.items()]
     document = {
         "net": model.name,
@@ -31,9 +31,9 @@ def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
         "parameters": model.parameters,
         "bytes": path.stat().st_size,
         "mean": None if model.mean is None else list(model.mean.shape),
-        "transform": model.transform_text.split("\n"),
+        "transform": model.transform_prototxt.split("\n"),
         "preprocessing": model.preprocessing.to_dict(),
-        "facts": model.facts,
+        "facts": model.metadata,
         "blobs": blobs,
     }
     return document | ({"problems": find_model_problems(model)} if verify else {})
@@ -70,7 +70,7 @@ def inspect_run(path: Path, verify: bool) -> dict[str, Any]:
         "epochs": len(log),
         "last": log[-1] if log else None,
         "best": max(scored, key=lambda record: float(record["val_accuracy"]), default=None),
-        "figures": folder.read_figures(),
+        "figures": folder.read_evaluations(),
         "files": sorted(entry.name for entry in path.iterdir()),
     }
     return document | ({"problems": list(find_run_problems(folder))} if verify else {})
@@ -82,7 +82,7 @@ def find_run_problems(folder: RunFolder) -> list[str]:
     for path in (folder.best, folder.last):
         try:
             if path.exists():
-                problems += [f"{path.name}: {problem}" for problem in find_model_problems(models.load(path))]
+                problems += [f"{path.name}: {problem}" for problem in find_model_problems(models.load_model(path))]
         except FerLmdbError as error:
             problems.append(str(error))
     try:

@@ -20,10 +20,10 @@ import prototxt_like as pl
 from fer_lmdb import manifest as manifests
 from fer_lmdb import store
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.pictures import printable
+from fer_lmdb.pictures import printable_path
 from prototxt_like.errors import PrototxtLikeError
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"}
 
 
@@ -64,15 +64,15 @@ def inspect_database(path: Path, verify: bool) -> dict[str, Any]:
         sizes[facts.size] += 1
         encodings[facts.encoding] += 1
         first, last = first or key, key
-        if facts.problem and len(problems) < MOST_PROBLEMS:
-            problems.append(f"{printable(os.fsdecode(key))}: {facts.problem}")
+        if facts.problem and len(problems) < MAX_PROBLEMS:
+            problems.append(f"{printable_path(os.fsdecode(key))}: {facts.problem}")
     if len(sizes) > 1:
         problems.append(f"pictures of {len(sizes)} sizes: {', '.join(sizes)}")
     return {
         "records": labels.total(),
         "bytes": (path / "data.mdb").stat().st_size,
-        "first_key": None if first is None else printable(os.fsdecode(first)),
-        "last_key": None if last is None else printable(os.fsdecode(last)),
+        "first_key": None if first is None else printable_path(os.fsdecode(first)),
+        "last_key": None if last is None else printable_path(os.fsdecode(last)),
         "per_label": dict(sorted(labels.items())),
         "sizes": dict(sizes.most_common()),
         "encodings": dict(encodings),
@@ -134,10 +134,10 @@ def find_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a split: its file, its records, its counts, its votes."""
     facts = manifest["splits"][split]
-    parts = manifests.parts(folder, manifest, split)
+    parts = manifests.shards(folder, manifest, split)
     paths = [part.path for part in parts]
     for part in parts:
-        part.check()
+        part.verify()
     found = inspect_databases(paths)
     yield from found["problems"]
     if store.digest(*paths) != facts["sha256"]:
@@ -168,14 +168,14 @@ def check_numbering(paths: list[Path]) -> Iterator[str]:
     records = chain.from_iterable(map(store.iterate_values, paths))
     for number, (key, _) in enumerate(records):
         if not key.startswith(b"%08d_" % number):
-            yield f"record {number} has the key {printable(os.fsdecode(key))}"
+            yield f"record {number} has the key {printable_path(os.fsdecode(key))}"
             return
 
 
 def check_votes(folder: Path, split: str, facts: dict[str, Any], paths: list[Path]) -> Iterator[str]:
     """Yield what is wrong with the database of FER+'s votes."""
     path = manifests.votes_database(folder, split)
-    manifests.check_file(path / "data.mdb", facts["votes_file_sha256"])
+    manifests.verify_sha256(path / "data.mdb", facts["votes_file_sha256"])
     keys, _ = store.read_votes(path)
     faces = (os.fsdecode(key) for path in paths for key, _ in store.iterate_values(path))
     if any(key != face for key, face in zip_longest(keys, faces)):
@@ -184,11 +184,11 @@ def check_votes(folder: Path, split: str, facts: dict[str, Any], paths: list[Pat
 
 def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the mean image: it has to be that of the train split."""
-    manifests.check_file(folder / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    manifests.verify_sha256(folder / manifests.MEAN_NAME, manifest["mean"]["sha256"])
     mean = pl.read_mean(folder / manifests.MEAN_NAME)
     total = np.zeros(mean.shape[1:], dtype=np.int64)
     count = 0
-    paths = [part.path for part in manifests.parts(folder, manifest, "train")]
+    paths = [part.path for part in manifests.shards(folder, manifest, "train")]
     for record in chain.from_iterable(map(store.iterate, paths)):
         if record.image.shape != total.shape:
             yield f"has the size {mean.shape[1:]}, the faces have {record.image.shape}"

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb import plots, store
-from fer_lmdb.annotate.sheet import Sheet
+from fer_lmdb.annotate.sheet import Canvas
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.manifest import read_manifest
-from fer_lmdb.pictures import write_picture
+from fer_lmdb.pictures import write_image
 from prototxt_like.errors import NetError
 
 TILE = 96
@@ -33,7 +33,7 @@ def draw(kind: str, path: Path, out: Path) -> None:
     """Draw what lies at a path into a file.
 
     Args:
-        kind: as `fer_lmdb.inspect.kind_of` calls it.
+        kind: as `fer_lmdb.inspect.artifact_kind` calls it.
         path: what to draw.
         out: an .svg for nets, a .png for the others.
     Raises:
@@ -45,11 +45,11 @@ def draw(kind: str, path: Path, out: Path) -> None:
     if wanted == ".svg":
         out.write_text(draw_net(path), encoding="utf-8")
     elif kind == "mean":
-        write_picture(out, draw_mean(pl.read_mean(path)))
+        write_image(out, draw_mean(pl.read_mean(path)))
     elif kind == "database":
         names = class_names(path)
         faces = ((record.image, names.get(record.label, str(record.label))) for record in store.iterate(path))
-        write_picture(out, draw_faces(islice(faces, FACES_SHOWN)))
+        write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
     elif kind == "data set":
         draw_distribution(read_manifest(path)).savefig(out, dpi=120)
     else:
@@ -100,7 +100,7 @@ def draw_faces(faces: Iterable[tuple[NDArray[np.uint8], str]]) -> NDArray[np.uin
     """
     shown = list(faces)
     rows = -(-len(shown) // COLUMNS)
-    sheet = Sheet(np.full((max(rows, 1) * (TILE + CAPTION), min(len(shown), COLUMNS) * TILE, 3), BACKGROUND, np.uint8))
+    sheet = Canvas(np.full((max(rows, 1) * (TILE + CAPTION), min(len(shown), COLUMNS) * TILE, 3), BACKGROUND, np.uint8))
     for number, (face, caption) in enumerate(shown):
         row, column = divmod(number, COLUMNS)
         x, y = column * TILE, row * (TILE + CAPTION)

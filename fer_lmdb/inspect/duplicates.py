@@ -28,13 +28,13 @@ from scipy.sparse.csgraph import connected_components
 from fer_lmdb import manifest as manifests
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.manifest import read_manifest
-from fer_lmdb.pictures import printable
-from fer_lmdb.store import name_of, read_split
+from fer_lmdb.pictures import printable_path
+from fer_lmdb.store import key_name, read_split
 
 THRESHOLD = 0.92
 CANDIDATE = 0.9
 SMALL_SIDE = 12
-LARGEST_SHIFT = 1 / 12
+MAX_SHIFT = 1 / 12
 ROWS_AT_ONCE = 512
 
 NOTE_ON_ALIGNED = "aligned faces resemble each other: strangers are counted too; build with --detector none to audit"
@@ -44,7 +44,7 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Collection:
+class AllFaces:
     """All faces of a data set.
 
     Attributes:
@@ -94,17 +94,17 @@ def audit(
         "note": NOTE_ON_ALIGNED if aligned else None,
         "faces": len(faces.keys),
         "threshold": threshold,
-        "identical": describe(identical, faces),
-        "near": describe(near, faces),
+        "identical": count_groups(identical, faces),
+        "near": count_groups(near, faces),
         "same_label": {name: label_agreement(near, faces, name) for name in faces.splits if name != "train"},
-        "groups": [[printable(faces.keys[face]) for face in members] for members in groups_of(near)],
+        "groups": [[printable_path(faces.keys[face]) for face in members] for members in groups_of(near)],
     }
     if model is not None:
         document["explains"] = explain(names_with_twin(near, faces, split), model, data or folder, split)
     return document
 
 
-def read_all(folder: Path) -> Collection:
+def read_all(folder: Path) -> AllFaces:
     """Read all splits of a data set."""
     manifest = read_manifest(folder)
     splits = list(manifest["splits"])
@@ -112,11 +112,11 @@ def read_all(folder: Path) -> Collection:
         raise DataSetError(f"{folder} has no train split to compare with")
     parts, numbers = [], []
     for number, name in enumerate(splits):
-        for part in manifests.parts(folder, manifest, name):
-            part.check()
+        for part in manifests.shards(folder, manifest, name):
+            part.verify()
             parts.append(read_split(part.path))
             numbers.append(number)
-    return Collection(
+    return AllFaces(
         splits,
         [key for part in parts for key in part.keys],
         np.concatenate([part.images[:, 0] for part in parts]),
@@ -177,7 +177,7 @@ def shrink(images: Faces) -> NDArray[np.float32]:
 
 def correlation(one: Faces, other: Faces) -> float:
     """Return the highest correlation of the middle of the one with any place of the other, -1 to 1."""
-    down, across = (round(size * LARGEST_SHIFT) for size in one.shape)
+    down, across = (round(size * MAX_SHIFT) for size in one.shape)
     middle = one[down : one.shape[0] - down, across : one.shape[1] - across]
     if middle.min() == middle.max():
         return 0.0
@@ -195,7 +195,7 @@ def groups_of(numbers: Numbers) -> list[list[int]]:
     return sorted(groups, key=lambda members: (-len(members), members))
 
 
-def describe(numbers: Numbers, faces: Collection) -> dict[str, Any]:
+def count_groups(numbers: Numbers, faces: AllFaces) -> dict[str, Any]:
     """Count groups, and for every pair of splits the faces of the one that have a twin in the other."""
     groups = groups_of(numbers)
     table = {name: dict.fromkeys(faces.splits, 0) for name in faces.splits}
@@ -213,7 +213,7 @@ def describe(numbers: Numbers, faces: Collection) -> dict[str, Any]:
     }
 
 
-def label_agreement(numbers: Numbers, faces: Collection, split: str) -> dict[str, int]:
+def label_agreement(numbers: Numbers, faces: AllFaces, split: str) -> dict[str, int]:
     """Compare the labels of a split's faces with those that their twins in the training split have most often.
 
     Returns:
@@ -246,33 +246,38 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
         ModelError: there is no such model.
     """
     from fer_lmdb import evaluate as stage  # imports torch, which an audit without a model does not need
-    from fer_lmdb.ensemble import combine, load
-    from fer_lmdb.preparations import Preparations
+    from fer_lmdb.ensemble import average_probabilities, load_ensemble
+    from fer_lmdb.preparations import DataSetVariants
 
-    faces, view = Preparations.open([data]).read(split), stage.View()
-    names = [name_of(key) for key in faces.counted.keys]
+    faces, view = DataSetVariants.open([data]).read(split), stage.EvalOptions()
+    names = [key_name(key) for key in faces.reference.keys]
     if set(names) != set(twins):
         raise DataSetError(f"{data} holds other pictures than the audited data set; build both from the same source")
-    members = load([model])
-    stage.check_labels([model], members, faces.preparations.first)
-    probabilities = combine(view.probabilities(members, faces))
-    figures, right = stage.figures_of([model], members, probabilities, faces, view, None)
-    stage.record({**figures, "by": "duplicates audit"})
+    members = load_ensemble([model])
+    stage.check_labels([model], members, faces.variants.first)
+    probabilities = average_probabilities(view.probabilities(members, faces))
+    figures, right = stage.compute_result([model], members, probabilities, faces, view, None)
+    stage.log_evaluation({**figures, "by": "duplicates audit"})
     twin = np.array([twins[name] for name in names])
     masks = {"all": twin | ~twin, "with_twin": twin, "without_twin": ~twin}
-    warnings = {key: figures[key] for key in stage.WARNINGS if key in figures}
-    return {"model": model, "split": split, **{name: figure(right[mask]) for name, mask in masks.items()}, **warnings}
+    warnings = {key: figures[key] for key in stage.CAVEAT_KEYS if key in figures}
+    return {
+        "model": model,
+        "split": split,
+        **{name: accuracy_of(right[mask]) for name, mask in masks.items()},
+        **warnings,
+    }
 
 
-def names_with_twin(near: Numbers, faces: Collection, split: str) -> dict[str, bool]:
+def names_with_twin(near: Numbers, faces: AllFaces, split: str) -> dict[str, bool]:
     """Return for the name of every face of a split whether the training split has a twin of it."""
     if split not in faces.splits:
         raise DataSetError(f"there is no {split} split; there are {', '.join(faces.splits)}")
     taught = np.unique(near[faces.split == faces.splits.index("train")])
     own = np.flatnonzero(faces.split == faces.splits.index(split))
-    return {name_of(faces.keys[face]): bool(twin) for face, twin in zip(own, np.isin(near[own], taught), strict=True)}
+    return {key_name(faces.keys[face]): bool(twin) for face, twin in zip(own, np.isin(near[own], taught), strict=True)}
 
 
-def figure(right: NDArray[np.bool_]) -> dict[str, Any]:
+def accuracy_of(right: NDArray[np.bool_]) -> dict[str, Any]:
     """Return n and accuracy."""
     return {"n": len(right), "accuracy": float(right.mean()) if len(right) else None}

@@ -11,25 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.ahead import read_ahead
-from fer_lmdb.errors import PictureError
+from fer_lmdb.ahead import prefetch
+from fer_lmdb.errors import ImageError
 from fer_lmdb.faces import Face
-from fer_lmdb.faces.track import TrackedFace, VideoFaces
-from fer_lmdb.predict.pictures import json_path
+from fer_lmdb.faces.track import FaceTracker, TrackedFace
+from fer_lmdb.predict.pictures import to_json_path
 from fer_lmdb.predictions import FacePrediction, FramePrediction
 from fer_lmdb.recognizer import Recognizer
 from fer_lmdb.video import VideoReader
 
-SMALLEST_FACE_SHARE = 1 / 12
+MIN_FACE_FRACTION = 1 / 12
 """Smallest face in a video as a part of the frame's shorter side (60 pixels of 720)."""
-LEAST_PATIENCE = 4
+MIN_MISSED_FRAMES = 4
 """Frames that a face stays without being found, at least; else for two looks of the detector."""
-MEMORY_S = 0.3
+SMOOTHING_SECONDS = 0.3
 """Probabilities are means over about this many seconds."""
 
 
 @dataclass(frozen=True, eq=False)
-class SeenFrame:
+class FrameResult:
     """One frame and what was seen in it.
 
     Attributes:
@@ -41,41 +41,41 @@ class SeenFrame:
     image: NDArray[np.uint8] | None
 
 
-def predict_video(path: str | os.PathLike[str], recognizer: Recognizer, every: int = 3) -> Iterator[SeenFrame]:
+def predict_video(path: str | os.PathLike[str], recognizer: Recognizer, detect_every: int = 3) -> Iterator[FrameResult]:
     """Yield every frame of a video with its faces; where the video breaks off, a last one with the reason.
 
     Args:
         path: the file.
         recognizer: who finds and classifies the faces.
-        every: the detector is asked in every so-many-th frame; in between faces are followed.
+        detect_every: the detector is asked in every so-many-th frame; in between faces are followed.
     """
-    name = json_path(path)
-    watching = FrameRecognizer(recognizer, every)
+    name = to_json_path(path)
+    watching = VideoRecognizer(recognizer, detect_every)
     index, time_s = 0, 0.0
     try:
-        with VideoReader(path) as video, closing(read_ahead(iter(video))) as frames:
+        with VideoReader(path) as video, closing(prefetch(iter(video))) as frames:
             for frame in frames:
                 index, time_s = frame.index, frame.time_s
                 faces = watching.update(frame.image, time_s)
-                yield SeenFrame(FramePrediction(name, index, time_s, tuple(faces)), frame.image)
-    except PictureError as error:
-        yield SeenFrame(FramePrediction(name, index, time_s, (), str(error)), None)
+                yield FrameResult(FramePrediction(name, index, time_s, tuple(faces)), frame.image)
+    except ImageError as error:
+        yield FrameResult(FramePrediction(name, index, time_s, (), str(error)), None)
 
 
-class FrameRecognizer:
+class VideoRecognizer:
     """Takes the frames of one video or camera, one after the other.
 
     Args:
         recognizer: who finds and classifies the faces.
-        every: the detector is asked in every so-many-th frame.
+        detect_every: the detector is asked in every so-many-th frame.
     """
 
-    def __init__(self, recognizer: Recognizer, every: int = 3) -> None:
+    def __init__(self, recognizer: Recognizer, detect_every: int = 3) -> None:
         self.recognizer = recognizer
-        self.every = every
-        self._faces = VideoFaces(_Finder(recognizer), every)
+        self.detect_every = detect_every
+        self._faces = FaceTracker(_DetectorAdapter(recognizer), detect_every)
         self._unseen: dict[int, int] = {}
-        self._smooth = Smoother()
+        self._smooth = ProbabilitySmoother()
 
     def update(self, image: NDArray[np.uint8], time_s: float) -> list[FacePrediction]:
         """Take the next frame and return its faces, each with the person's number.
@@ -88,11 +88,13 @@ class FrameRecognizer:
             time_s: when it is shown, in seconds.
         """
         followed = self._faces.update(image)
-        self._unseen = {one.id: 0 if one.seen else self._unseen.get(one.id, 0) + 1 for one in followed}
+        self._unseen = {one.id: 0 if one.detected else self._unseen.get(one.id, 0) + 1 for one in followed}
         self._smooth.forget_all_but(set(self._unseen))
-        shown = [one for one in followed if self._unseen[one.id] < max(2 * self.every, LEAST_PATIENCE)]
-        self._classify(image, [one for one in shown if self._unseen[one.id] < self.every], time_s)
-        return [self.recognizer.describe(self._face(one), image, self._smooth.mean(one.id), one.id) for one in shown]
+        shown = [one for one in followed if self._unseen[one.id] < max(2 * self.detect_every, MIN_MISSED_FRAMES)]
+        self._classify(image, [one for one in shown if self._unseen[one.id] < self.detect_every], time_s)
+        return [
+            self.recognizer.to_prediction(self._face(one), image, self._smooth.mean(one.id), one.id) for one in shown
+        ]
 
     def _classify(self, image: NDArray[np.uint8], seen: list[TrackedFace], time_s: float) -> None:
         rows = self.recognizer.classify([image], [[self._face(one) for one in seen]])
@@ -100,10 +102,10 @@ class FrameRecognizer:
             self._smooth.update(one.id, row, time_s)
 
     def _face(self, tracked: TrackedFace) -> Face | None:
-        return tracked.face if self.recognizer.finds_faces else None
+        return tracked.face if self.recognizer.has_detector else None
 
 
-class Smoother:
+class ProbabilitySmoother:
     """Running means of probabilities, one for every person."""
 
     def __init__(self) -> None:
@@ -112,7 +114,7 @@ class Smoother:
     def update(self, number: int, row: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
         """Take a person's probabilities at a time; return the mean, in which older ones fade away."""
         mean, before = self._means.get(number, (row, -math.inf))
-        share = 1 - math.exp(-max(0.0, time_s - before) / MEMORY_S)
+        share = 1 - math.exp(-max(0.0, time_s - before) / SMOOTHING_SECONDS)
         mean = mean + np.float32(share) * (row - mean)
         self._means[number] = (mean, time_s)
         return mean
@@ -127,13 +129,13 @@ class Smoother:
 
 
 @dataclass(frozen=True)
-class _Finder:
+class _DetectorAdapter:
     """The recogniser's way of finding faces, as the tracker wants it; the whole frame where there is no detector."""
 
     recognizer: Recognizer
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
-        found = self.recognizer.find(images, SMALLEST_FACE_SHARE)
+        found = self.recognizer.detect(images, MIN_FACE_FRACTION)
         return [[face or _whole(image) for face in faces] for image, faces in zip(images, found, strict=True)]
 
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import printable
-from fer_lmdb.predict.paths import Found
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import printable_path
+from fer_lmdb.predict.paths import InputFile
 
 
-class Originals:
+class OverwriteGuard:
     """The files to look at that lie where results go; what else lies there may be replaced.
 
     Args:
@@ -19,12 +19,12 @@ class Originals:
         places: the files and folders that results go to.
     """
 
-    def __init__(self, files: Iterable[Found] = (), places: Collection[Path] = ()) -> None:
+    def __init__(self, files: Iterable[InputFile] = (), places: Collection[Path] = ()) -> None:
         inside = [Path(os.path.realpath(place)) for place in places]
         real = (_real(found.path) for found in files)
         self._files = {path for path in real if path and any(path.is_relative_to(place) for place in inside)}
 
-    def spare(self, path: Path, found: Found | None = None) -> Path:
+    def check(self, path: Path, found: InputFile | None = None) -> Path:
         """Return a result's path.
 
         Args:
@@ -34,11 +34,13 @@ class Originals:
             PictureError: a file to look at lies there.
         """
         if _real(path) in self._files or (found and _is_same(path, found.path)):
-            raise PictureError(f"{printable(path)}: this would overwrite the original; save to another name or folder")
+            raise ImageError(
+                f"{printable_path(path)}: this would overwrite the original; save to another name or folder"
+            )
         return path
 
 
-def hold_something(places: Iterable[Path]) -> bool:
+def any_exist(places: Iterable[Path]) -> bool:
     """Tell whether a result may meet a file: one of the places is a file, or a folder that is not empty."""
     return any(place.is_file() or (place.is_dir() and _has_entries(place)) for place in places)
 

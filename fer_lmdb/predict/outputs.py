@@ -11,33 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.annotate import annotate
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import WRITABLE_SUFFIXES, printable, write_picture
-from fer_lmdb.predict.originals import Originals
-from fer_lmdb.predict.paths import Found
-from fer_lmdb.predict.pictures import Seen
-from fer_lmdb.predictions import FacePrediction, FramePrediction, PicturePrediction
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import WRITABLE_SUFFIXES, printable_path, write_image
+from fer_lmdb.predict.originals import OverwriteGuard
+from fer_lmdb.predict.paths import InputFile
+from fer_lmdb.predict.pictures import ImageResult
+from fer_lmdb.predictions import FacePrediction, FramePrediction, ImagePrediction
 
 if TYPE_CHECKING:
     from fer_lmdb.video import VideoWriter
 
 CROP_MARGIN = 0.2
-NO_ORIGINALS = Originals()
+NO_GUARD = OverwriteGuard()
 
 
-class Names:
+class OutputNames:
     """Names of result files inside a folder, laid out as the user's own files are; no two are the same.
 
     Args:
         folder: where the results go.
-        originals: what must not be written over.
+        guard: what must not be written over.
     """
 
-    def __init__(self, folder: Path, originals: Originals = NO_ORIGINALS) -> None:
-        self.folder, self._originals = folder, originals
+    def __init__(self, folder: Path, guard: OverwriteGuard = NO_GUARD) -> None:
+        self.folder, self._originals = folder, guard
         self._used: set[Path] = set()
 
-    def choose(self, found: Found, ending: str = "", suffix: str | None = None) -> Path:
+    def choose(self, found: InputFile, ending: str = "", suffix: str | None = None) -> Path:
         """Return a free name for a result of that file.
 
         Args:
@@ -56,61 +56,61 @@ class Names:
             path = wanted.with_name(f"{stem}-{number}{suffix}")
             number += 1
         self._used.add(path)
-        return self._originals.spare(path, found)
+        return self._originals.check(path, found)
 
 
-class AnnotatedCopies:
+class AnnotatedWriter:
     """Writes every picture and video with its faces drawn on it.
 
     Args:
         target: a file (for one picture or video), or a folder.
         one_file: whether `target` is that file.
-        originals: what must not be written over.
+        guard: what must not be written over.
     """
 
-    def __init__(self, target: Path, one_file: bool, originals: Originals = NO_ORIGINALS) -> None:
-        self.target, self.one_file, self._originals = target, one_file, originals
-        self._names = Names(target, originals)
+    def __init__(self, target: Path, one_file: bool, guard: OverwriteGuard = NO_GUARD) -> None:
+        self.target, self.one_file, self._originals = target, one_file, guard
+        self._names = OutputNames(target, guard)
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: ImageResult) -> None:
         """Write one picture; nothing where it could not be read."""
         if seen.image is not None:
             path = self._choose(seen.found, WRITABLE_SUFFIXES, ".png")
-            write_picture(path, annotate(seen.image, seen.prediction.faces))
+            write_image(path, annotate(seen.image, seen.prediction.faces))
 
-    def video(self, found: Found) -> VideoWriter:
+    def video(self, found: InputFile) -> VideoWriter:
         """Return a writer for a video's annotated frames; the sound goes along."""
         from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoWriter
 
-        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"), sound_of=found.path)
+        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"), audio_from=found.path)
 
-    def _choose(self, found: Found, writable: Collection[str], otherwise: str) -> Path:
+    def _choose(self, found: InputFile, writable: Collection[str], otherwise: str) -> Path:
         suffix = found.path.suffix if found.path.suffix.lower() in writable else otherwise
         if self.one_file:
-            return self._originals.spare(self.target, found)
+            return self._originals.check(self.target, found)
         return self._names.choose(found, suffix=suffix)
 
 
-class Crops:
+class CropWriter:
     """Writes every face as a picture of its own: its box with a fifth of its size around, in colour.
 
     Args:
         folder: where to; `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the first person in
             frame 20 of `clip.mp4`.
-        originals: what must not be written over.
+        guard: what must not be written over.
     """
 
-    def __init__(self, folder: Path, originals: Originals = NO_ORIGINALS) -> None:
-        self._names = Names(folder, originals)
+    def __init__(self, folder: Path, guard: OverwriteGuard = NO_GUARD) -> None:
+        self._names = OutputNames(folder, guard)
 
-    def add(self, found: Found, image: NDArray[np.uint8], faces: Sequence[FacePrediction], mark: str = "") -> None:
+    def add(self, found: InputFile, image: NDArray[np.uint8], faces: Sequence[FacePrediction], mark: str = "") -> None:
         """Write the faces of one picture or frame."""
         for number, face in enumerate(faces, 1):
             name = self._names.choose(found, f"{mark}-{face.id or number}", ".png")
-            write_picture(name, crop(image, face))
+            write_image(name, crop(image, face))
 
 
-class Table:
+class CsvWriter:
     """Writes a csv: one row per face, one row without a face for a picture that has none.
 
     Args:
@@ -128,11 +128,11 @@ class Table:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
         except OSError as error:
-            raise PictureError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+            raise ImageError(f"{printable_path(path)}: cannot be written: {error.strerror}") from error
         self._rows = csv.DictWriter(self._file, self.columns, restval="", extrasaction="raise")
         self._rows.writeheader()
 
-    def add(self, prediction: PicturePrediction | FramePrediction) -> None:
+    def add(self, prediction: ImagePrediction | FramePrediction) -> None:
         """Write the rows of one picture or frame."""
         where: dict[str, Any] = {"path": prediction.path}
         if isinstance(prediction, FramePrediction):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_lmdb.pictures import PICTURE_SUFFIXES, printable
+from fer_lmdb.pictures import IMAGE_SUFFIXES, printable_path
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".ogv", ".mjpeg"}
@@ -20,7 +20,7 @@ _URL = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Found:
+class InputFile:
     """One file to look at, or why there is none.
 
     Attributes:
@@ -39,7 +39,7 @@ class Found:
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def find_files(names: Iterable[str], leave_out: Collection[Path] = ()) -> Iterator[Found]:
+def find_files(names: Iterable[str], leave_out: Collection[Path] = ()) -> Iterator[InputFile]:
     """Yield the pictures and videos meant, in order; folders are searched through, sorted by name.
 
     Args:
@@ -56,7 +56,7 @@ def find_files(names: Iterable[str], leave_out: Collection[Path] = ()) -> Iterat
         elif glob.has_magic(name) and not os.path.lexists(name):
             yield from _match(name, skipped)
         else:
-            yield Found(path, Path(path.name))
+            yield InputFile(path, Path(path.name))
 
 
 def _is_folder(path: Path) -> bool:
@@ -66,11 +66,11 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _nothing(name: str | Path, reason: str) -> Found:
-    return Found(Path(name), Path(name), f"{printable(name)}: {reason}")
+def _nothing(name: str | Path, reason: str) -> InputFile:
+    return InputFile(Path(name), Path(name), f"{printable_path(name)}: {reason}")
 
 
-def _search(folder: Path, skipped: set[Path]) -> Iterator[Found]:
+def _search(folder: Path, skipped: set[Path]) -> Iterator[InputFile]:
     empty = True
     for found in _walk(folder, folder, skipped):
         empty = False
@@ -79,7 +79,7 @@ def _search(folder: Path, skipped: set[Path]) -> Iterator[Found]:
         yield _nothing(folder, "this folder holds no picture (.jpg, .png, .webp, ...) and no video")
 
 
-def _walk(folder: Path, top: Path, skipped: set[Path]) -> Iterator[Found]:
+def _walk(folder: Path, top: Path, skipped: set[Path]) -> Iterator[InputFile]:
     """Go through a folder depth first, holding one folder's names at a time; links to folders are not followed."""
     if folder.resolve() in skipped:
         return
@@ -92,15 +92,15 @@ def _walk(folder: Path, top: Path, skipped: set[Path]) -> Iterator[Found]:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path, top, skipped)
-        elif path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
-            yield Found(path, path.relative_to(top))
+        elif path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            yield InputFile(path, path.relative_to(top))
 
 
-def _match(pattern: str, skipped: set[Path]) -> Iterator[Found]:
+def _match(pattern: str, skipped: set[Path]) -> Iterator[InputFile]:
     empty = True
     for path in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207 - Path.glob takes no absolute ones
         if path.is_file() and not skipped.intersection(path.resolve().parents):
             empty = False
-            yield Found(path, Path(path.name))
+            yield InputFile(path, Path(path.name))
     if empty:
         yield _nothing(pattern, "no file matches this pattern")

@@ -10,21 +10,21 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.ahead import read_ahead
-from fer_lmdb.engines import Engine, Local
-from fer_lmdb.errors import FerLmdbError, PictureError
-from fer_lmdb.pictures import printable, read_picture
-from fer_lmdb.predict.paths import Found
-from fer_lmdb.predictions import FacePrediction, PicturePrediction
+from fer_lmdb.ahead import prefetch
+from fer_lmdb.engines import Executor, SerialExecutor
+from fer_lmdb.errors import FerLmdbError, ImageError
+from fer_lmdb.pictures import printable_path, read_image
+from fer_lmdb.predict.paths import InputFile
+from fer_lmdb.predictions import FacePrediction, ImagePrediction
 from fer_lmdb.recognizer import Recognizer
 
-BATCH_PICTURES = 32
+BATCH_IMAGES = 32
 BATCH_PIXELS = 16_000_000
 """A batch ends when it holds this many pictures or pixels, whichever comes first; two batches are held at a time."""
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImageResult:
     """One file and what was seen in it.
 
     Attributes:
@@ -33,49 +33,51 @@ class Seen:
         image: (H, W, 3) uint8 RGB, None where the file could not be read.
     """
 
-    found: Found
-    prediction: PicturePrediction
+    found: InputFile
+    prediction: ImagePrediction
     image: NDArray[np.uint8] | None
 
 
-def predict_pictures(files: Iterable[Found], recognizer: Recognizer, engine: Engine | None = None) -> Iterator[Seen]:
+def predict_images(
+    files: Iterable[InputFile], recognizer: Recognizer, executor: Executor | None = None
+) -> Iterator[ImageResult]:
     """Yield one result for every file, in order; a file that cannot be read is a result with its error.
 
     Args:
         files: pictures; see `find_files`.
         recognizer: who finds and classifies the faces.
-        engine: where this is done; None for this process.
+        executor: where this is done; None for this process.
     """
     work = partial(_predict, recognizer=recognizer)
-    for batch, predicted in (engine or Local()).map(work, read_ahead(_batches(files)), _pictures):
+    for batch, predicted in (executor or SerialExecutor()).map(work, prefetch(_batches(files)), _images_of):
         results = iter(predicted)
         for found, image in batch:
             yield (
-                Seen(found, _row(found, image, ()), None)
+                ImageResult(found, _row(found, image, ()), None)
                 if isinstance(image, str)
-                else _seen(found, image, next(results))
+                else _to_result(found, image, next(results))
             )
 
 
-def _pictures(batch: list[tuple[Found, NDArray[np.uint8] | str]]) -> list[NDArray[np.uint8]]:
+def _images_of(batch: list[tuple[InputFile, NDArray[np.uint8] | str]]) -> list[NDArray[np.uint8]]:
     """Return what of a batch could be read."""
     return [image for _, image in batch if isinstance(image, np.ndarray)]
 
 
-def _seen(found: Found, image: NDArray[np.uint8], result: list[FacePrediction] | str) -> Seen:
+def _to_result(found: InputFile, image: NDArray[np.uint8], result: list[FacePrediction] | str) -> ImageResult:
     if isinstance(result, str):
-        return Seen(found, _row(found, f"{printable(found.path)}: {result}", ()), None)
-    return Seen(found, _row(found, image, tuple(result)), image)
+        return ImageResult(found, _row(found, f"{printable_path(found.path)}: {result}", ()), None)
+    return ImageResult(found, _row(found, image, tuple(result)), image)
 
 
-def _row(found: Found, image: NDArray[np.uint8] | str, faces: tuple[FacePrediction, ...]) -> PicturePrediction:
-    path = json_path(found.path)
+def _row(found: InputFile, image: NDArray[np.uint8] | str, faces: tuple[FacePrediction, ...]) -> ImagePrediction:
+    path = to_json_path(found.path)
     if isinstance(image, str):
-        return PicturePrediction(path, 0, 0, (), error=image)
-    return PicturePrediction(path, image.shape[1], image.shape[0], faces)
+        return ImagePrediction(path, 0, 0, (), error=image)
+    return ImagePrediction(path, image.shape[1], image.shape[0], faces)
 
 
-def json_path(path: str | os.PathLike[str]) -> str:
+def to_json_path(path: str | os.PathLike[str]) -> str:
     """Return a file's name for results: as it is; bytes that are no UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
@@ -90,23 +92,23 @@ def _predict(pictures: list[NDArray[np.uint8]], recognizer: Recognizer) -> list[
         return [result for picture in pictures for result in _predict([picture], recognizer)]
 
 
-def _batches(files: Iterable[Found]) -> Iterator[list[tuple[Found, NDArray[np.uint8] | str]]]:
+def _batches(files: Iterable[InputFile]) -> Iterator[list[tuple[InputFile, NDArray[np.uint8] | str]]]:
     """Read files and yield them in lists of limited size; a reason stands where a picture could not be read."""
-    batch: list[tuple[Found, NDArray[np.uint8] | str]] = []
+    batch: list[tuple[InputFile, NDArray[np.uint8] | str]] = []
     pixels = 0
     for found in files:
         image = _read(found)
         batch.append((found, image))
         pixels += 0 if isinstance(image, str) else image.shape[0] * image.shape[1]
-        if len(batch) == BATCH_PICTURES or pixels >= BATCH_PIXELS:
+        if len(batch) == BATCH_IMAGES or pixels >= BATCH_PIXELS:
             yield batch
             batch, pixels = [], 0
     if batch:
         yield batch
 
 
-def _read(found: Found) -> NDArray[np.uint8] | str:
+def _read(found: InputFile) -> NDArray[np.uint8] | str:
     try:
-        return found.error or read_picture(found.path)
-    except PictureError as error:
+        return found.error or read_image(found.path)
+    except ImageError as error:
         return str(error)

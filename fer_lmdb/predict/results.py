@@ -8,20 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fer_lmdb.ahead import InBackground
+from fer_lmdb.ahead import BackgroundWorker
 from fer_lmdb.annotate import annotate
-from fer_lmdb.predict.originals import Originals
-from fer_lmdb.predict.outputs import NO_ORIGINALS, AnnotatedCopies, Crops, Names, Table
-from fer_lmdb.predict.paths import Found
-from fer_lmdb.predict.pictures import Seen
+from fer_lmdb.predict.originals import OverwriteGuard
+from fer_lmdb.predict.outputs import NO_GUARD, AnnotatedWriter, CropWriter, CsvWriter, OutputNames
+from fer_lmdb.predict.paths import InputFile
+from fer_lmdb.predict.pictures import ImageResult
 
 if TYPE_CHECKING:
-    from fer_lmdb.predict.frames import SeenFrame
+    from fer_lmdb.predict.frames import FrameResult
     from fer_lmdb.predict.timeline import Timeline
     from fer_lmdb.video import VideoWriter
 
 
-class Results:
+class ResultWriters:
     """The files that results go to.
 
     Args:
@@ -31,7 +31,7 @@ class Results:
         crops: a folder for faces.
         table: a csv file.
         plot: expressions over time of videos: a picture file or a folder.
-        originals: what must not be written over.
+        guard: what must not be written over.
 
     Raises:
         PictureError: the table cannot be written, or would take the place of a file to look at.
@@ -46,15 +46,15 @@ class Results:
         crops: Path | None = None,
         table: Path | None = None,
         plot: Path | None = None,
-        originals: Originals = NO_ORIGINALS,
+        guard: OverwriteGuard = NO_GUARD,
     ) -> None:
-        self.classes, self.plot, self.one_file, self._originals = classes, plot, one_file, originals
-        self._copies = AnnotatedCopies(save, one_file and _names_file(save), originals) if save else None
-        self._crops = Crops(crops, originals) if crops else None
-        self._plots = Names(plot, originals) if plot else None
-        self._table = Table(originals.spare(table), classes) if table else None
+        self.classes, self.plot, self.one_file, self._originals = classes, plot, one_file, guard
+        self._copies = AnnotatedWriter(save, one_file and _names_file(save), guard) if save else None
+        self._crops = CropWriter(crops, guard) if crops else None
+        self._plots = OutputNames(plot, guard) if plot else None
+        self._table = CsvWriter(guard.check(table), classes) if table else None
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: ImageResult) -> None:
         """Take one picture."""
         if self._copies:
             self._copies.add(seen)
@@ -64,21 +64,21 @@ class Results:
             self._table.add(seen.prediction)
 
     @contextmanager
-    def video(self, found: Found) -> Iterator[VideoResults]:
+    def video(self, found: InputFile) -> Iterator[VideoWriters]:
         """Give what takes the frames of one video; at the end its files are complete."""
         from fer_lmdb.predict.timeline import Timeline
 
         timeline = Timeline(self.classes)
         with ExitStack() as stack:
             writer = stack.enter_context(self._copies.video(found)) if self._copies else None
-            behind = stack.enter_context(InBackground())
-            yield VideoResults(found, timeline, writer, behind, self._crops, self._table)
+            behind = stack.enter_context(BackgroundWorker())
+            yield VideoWriters(found, timeline, writer, behind, self._crops, self._table)
         if self.plot and self._plots:
             one = self.one_file and _names_file(self.plot)
-            path = self._originals.spare(self.plot, found) if one else self._plots.choose(found, suffix=".png")
+            path = self._originals.check(self.plot, found) if one else self._plots.choose(found, suffix=".png")
             timeline.draw(path, found.path.name)
 
-    def __enter__(self) -> Results:
+    def __enter__(self) -> ResultWriters:
         return self
 
     def __exit__(
@@ -88,27 +88,27 @@ class Results:
             self._table.close()
 
 
-class VideoResults:
+class VideoWriters:
     """Takes the frames of one video; drawing and encoding happen in another thread."""
 
     def __init__(
         self,
-        found: Found,
+        found: InputFile,
         timeline: Timeline,
         writer: VideoWriter | None,
-        behind: InBackground,
-        crops: Crops | None,
-        table: Table | None,
+        behind: BackgroundWorker,
+        crops: CropWriter | None,
+        table: CsvWriter | None,
     ) -> None:
         self.found, self.timeline = found, timeline
         self._writer, self._behind, self._crops, self._table = writer, behind, crops, table
 
     @property
-    def note(self) -> str | None:
+    def audio_note(self) -> str | None:
         """What the annotated video lacks, one line; None where it lacks nothing."""
-        return self._writer.note if self._writer else None
+        return self._writer.audio_note if self._writer else None
 
-    def add(self, seen: SeenFrame) -> None:
+    def add(self, seen: FrameResult) -> None:
         """Take the next frame."""
         if self._table:
             self._table.add(seen.prediction)
@@ -117,9 +117,9 @@ class VideoResults:
         self.timeline.add(seen.prediction)
         if self._crops:
             mark = f"-{seen.prediction.frame:06d}"
-            self._behind.call(self._crops.add, self.found, seen.image, seen.prediction.faces, mark)
+            self._behind.submit(self._crops.add, self.found, seen.image, seen.prediction.faces, mark)
         if self._writer:
-            self._behind.call(_draw, self._writer, seen)
+            self._behind.submit(_draw, self._writer, seen)
 
 
 def _draw(writer: VideoWriter, seen: Any) -> None:

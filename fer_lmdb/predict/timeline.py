@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.palette import colour_of, hex_of
-from fer_lmdb.pictures import printable
+from fer_lmdb.errors import ImageError
+from fer_lmdb.palette import color_of, hex_of
+from fer_lmdb.pictures import printable_path
 from fer_lmdb.predictions import FacePrediction, FramePrediction
-from fer_lmdb.whole import replaced
+from fer_lmdb.whole import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_BINS = 1500
-MOST_PEOPLE_DRAWN = 6
-MOST_PEOPLE_KEPT = 200
+MAX_BINS = 1500
+MAX_DRAWN_PEOPLE = 6
+MAX_TRACKED_PEOPLE = 200
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Timeline:
         """Take the next frame."""
         self.frames += 1
         self.duration_s = prediction.time_s
-        while prediction.time_s / self.bin_s >= MOST_BINS:
+        while prediction.time_s / self.bin_s >= MAX_BINS:
             self._join_bins()
         at = int(prediction.time_s / self.bin_s)
         for face in prediction.faces:
@@ -74,7 +74,7 @@ class Timeline:
     def _forget(self, here: set[int]) -> None:
         """Drop who was seen least, and of these who is gone longest, while there are too many; nobody who is here."""
         gone = sorted(self.people.keys() - here, key=lambda number: self.people[number].rank)
-        for number in gone[: max(0, len(self.people) - MOST_PEOPLE_KEPT)]:
+        for number in gone[: max(0, len(self.people) - MAX_TRACKED_PEOPLE)]:
             del self.people[number]
 
     def mean(self, number: int) -> dict[str, float]:
@@ -83,7 +83,7 @@ class Timeline:
         total: NDArray[np.float64] = np.sum(list(person.sums.values()), axis=0) / person.frames
         return dict(zip(self.classes, total.tolist(), strict=True))
 
-    def longest_seen(self, most: int = MOST_PEOPLE_DRAWN) -> list[int]:
+    def most_visible(self, most: int = MAX_DRAWN_PEOPLE) -> list[int]:
         """Return the numbers of those seen in most frames, by number."""
         return sorted(sorted(self.people, key=lambda number: -self.people[number].frames)[:most])
 
@@ -95,7 +95,7 @@ class Timeline:
         """
         from matplotlib.figure import Figure
 
-        people = self.longest_seen()
+        people = self.most_visible()
         figure = Figure(figsize=(11, 1.2 + 2.1 * max(1, len(people))), layout="constrained")
         panels = figure.subplots(max(1, len(people)), 1, sharex=True, squeeze=False)[:, 0]
         for axes, number in zip(panels, people, strict=False):
@@ -109,15 +109,15 @@ class Timeline:
         figure.suptitle(title)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replaced(path) as partial:  # a link that lies there is replaced, not what it leads to
+            with atomic_file(path) as partial:  # a link that lies there is replaced, not what it leads to
                 figure.savefig(partial, dpi=120, format=path.suffix[1:])
         except (OSError, ValueError) as error:
-            raise PictureError(f"{printable(path)}: cannot be written: {error}") from error
+            raise ImageError(f"{printable_path(path)}: cannot be written: {error}") from error
 
     def _draw_person(self, axes: Axes, number: int) -> None:
         times, rows = self._series(number)
         for name, shares in zip(self.classes, rows.T, strict=True):
-            axes.plot(times, shares, label=name, color=hex_of(colour_of(name)), linewidth=1.8)
+            axes.plot(times, shares, label=name, color=hex_of(color_of(name)), linewidth=1.8)
         axes.set(ylim=(0, 1.02), ylabel=f"person {number}")
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.grid(alpha=0.25)

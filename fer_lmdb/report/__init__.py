@@ -14,20 +14,20 @@ from fer_lmdb.errors import SourceError
 from fer_lmdb.manifest import FILE_NAME
 from fer_lmdb.report.data_set import report_data_set
 from fer_lmdb.report.files import write_files
-from fer_lmdb.report.material import RunMaterial
+from fer_lmdb.report.material import RunData
 from fer_lmdb.report.page import render
 from fer_lmdb.report.parts import Report
 from fer_lmdb.report.run import report_run
-from fer_lmdb.runs import RunFolder, folder_of
-from fer_lmdb.whole import whole_folder
+from fer_lmdb.runs import RunFolder, resolve_run
+from fer_lmdb.whole import atomic_directory
 
-__all__ = ["kind_of", "report", "write"]
+__all__ = ["artifact_kind", "report", "write"]
 
 PAGE = "index.html"
 DOCUMENT = "report.json"
 
 
-def kind_of(path: str | Path) -> tuple[str, Path]:
+def artifact_kind(path: str | Path) -> tuple[str, Path]:
     """Tell what a report would be about.
 
     Args:
@@ -39,7 +39,7 @@ def kind_of(path: str | Path) -> tuple[str, Path]:
     """
     if (Path(path) / FILE_NAME).is_file():
         return "data set", Path(path)
-    run = folder_of(path)
+    run = resolve_run(path)
     if run.config.is_file():
         return "run", run.path
     raise SourceError(
@@ -70,9 +70,9 @@ def report(
         SourceError: neither run nor data set, or `source` is missing or another one.
         RunError, DataSetError: run.json or the manifest is damaged, or `data` is not the run's.
     """
-    kind, folder = kind_of(path)
+    kind, folder = artifact_kind(path)
     if kind == "run":
-        material = RunMaterial(RunFolder(folder), data, device)
+        material = RunData(RunFolder(folder), data, device)
         if data is not None:
             _ = material.data_set  # what the user named has to fit; what the run names may be gone
         return report_run(material, seed)
@@ -91,7 +91,7 @@ def write(found: Report, out: Path, command: str) -> dict[str, Any]:
     Raises:
         DataSetError: the folder holds something else, or cannot be written.
     """
-    with whole_folder(out, force=True, marker=DOCUMENT) as folder:
+    with atomic_directory(out, force=True, marker=DOCUMENT) as folder:
         files = write_files(found, folder)
         (folder / PAGE).write_text(render(found, command), encoding="utf-8")
         missing = {title: reason for reason, titles in found.missing().items() for title in titles}

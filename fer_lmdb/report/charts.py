@@ -9,15 +9,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_lmdb.measures import BINS, wilson
-from fer_lmdb.plots import BLUE, GREEN, bare
+from fer_lmdb.measures import ECE_BINS, wilson_interval
+from fer_lmdb.plots import BLUE, GREEN, despine
 
 ORANGE = "#E69F00"
 COLOURS = {"precision": BLUE, "recall": ORANGE, "f1": GREEN}
 WORDS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
-def intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
+def wilson_intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Return Wilson's 95 % intervals of every class's precision and recall.
 
     Args:
@@ -29,14 +29,16 @@ def intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
     hits = np.diag(confusion)
     totals = {"precision": confusion.sum(axis=0), "recall": confusion.sum(axis=1)}
     return {
-        name: np.array([wilson(int(hit), int(n)) if n else [0.0, 1.0] for hit, n in zip(hits, total, strict=True)])
+        name: np.array(
+            [wilson_interval(int(hit), int(n)) if n else [0.0, 1.0] for hit, n in zip(hits, total, strict=True)]
+        )
         for name, total in totals.items()
     }
 
 
 def draw_per_class(axes: Axes, figures: Mapping[str, Any], classes: Sequence[str]) -> None:
     """Draw precision, recall and F1 of every class as bars, the first two with their intervals."""
-    ends = intervals(np.array(figures["confusion"]))
+    ends = wilson_intervals(np.array(figures["confusion"]))
     places = np.arange(len(classes))
     for number, (name, colour) in enumerate(COLOURS.items()):
         values = np.array([figures["per_class"][word][name] for word in classes])
@@ -48,12 +50,12 @@ def draw_per_class(axes: Axes, figures: Mapping[str, Any], classes: Sequence[str
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
-    bare(axes)
+    despine(axes)
     axes.set_title("per class, validation", pad=24)
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.45, 1.0), borderaxespad=0)
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def reliability_bins(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Sort faces by the model's confidence into bins of equal width.
 
     Args:
@@ -65,24 +67,24 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.n
     """
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == labels
-    place = (confidence * BINS).astype(int).clip(max=BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    total = np.bincount(place, weights=confidence, minlength=BINS)
-    mean = np.divide(total, count, out=np.full(BINS, np.nan), where=count > 0)
-    return {"count": count, "hits": np.bincount(place, weights=hit, minlength=BINS).astype(int), "confidence": mean}
+    place = (confidence * ECE_BINS).astype(int).clip(max=ECE_BINS - 1)
+    count = np.bincount(place, minlength=ECE_BINS)
+    total = np.bincount(place, weights=confidence, minlength=ECE_BINS)
+    mean = np.divide(total, count, out=np.full(ECE_BINS, np.nan), where=count > 0)
+    return {"count": count, "hits": np.bincount(place, weights=hit, minlength=ECE_BINS).astype(int), "confidence": mean}
 
 
 def calibration_figure(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
     """Draw accuracy over confidence, the diagonal of a model that is right as often as it says, and the counts."""
-    bins = reliability(probabilities, labels)
+    bins = reliability_bins(probabilities, labels)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_reliability(upper, bins)
-    edges = np.arange(BINS) / BINS
-    lower.bar(edges, bins["count"], 1 / BINS, align="edge", color=BLUE, edgecolor="black", linewidth=0.4)
+    edges = np.arange(ECE_BINS) / ECE_BINS
+    lower.bar(edges, bins["count"], 1 / ECE_BINS, align="edge", color=BLUE, edgecolor="black", linewidth=0.4)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="faces")
     lower.yaxis.set_major_formatter("{x:,.0f}")
-    bare(lower)
+    despine(lower)
     return figure
 
 
@@ -90,7 +92,7 @@ def _draw_reliability(axes: Axes, bins: Mapping[str, np.ndarray]) -> None:
     full = bins["count"] > 0
     counts, hits, confidence = bins["count"][full], bins["hits"][full], bins["confidence"][full]
     accuracy = hits / counts
-    ends = np.array([wilson(int(hit), int(count)) for hit, count in zip(hits, counts, strict=True)])
+    ends = np.array([wilson_interval(int(hit), int(count)) for hit, count in zip(hits, counts, strict=True)])
     axes.plot([0, 1], [0, 1], linestyle="--", color="#888888", linewidth=1, label="perfectly calibrated")
     axes.errorbar(
         confidence,
@@ -105,4 +107,4 @@ def _draw_reliability(axes: Axes, bins: Mapping[str, np.ndarray]) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy", title="calibration, validation")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, loc="upper left")
-    bare(axes)
+    despine(axes)

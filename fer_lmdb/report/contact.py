@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.annotate.contact_sheet import NO_FACE, Example, choose, contact_sheet, draw_example, example_of
+from fer_lmdb.annotate.contact_sheet import NO_FACE, Example, contact_sheet, draw_example, example_of, sample_examples
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.base import Image
 from fer_lmdb.manifest import DETECTIONS_NAME, is_joined
 from fer_lmdb.report.originals import name_of, read_originals
-from fer_lmdb.report.parts import Faces, Group, Tile
-from fer_lmdb.store import Split
+from fer_lmdb.report.parts import Group, ImageGrid, Tile
+from fer_lmdb.store import SplitArrays
 
 LEFT_OUT = "no face found, left out"
 DROPPED_SHOWN = 12
 PER_ROW = 6
 
-Record = Mapping[str, Any]
+DetectionRecord = Mapping[str, Any]
 
 
-def contact(data_set: DataSet, faces: Split, source: Path | None, seed: int) -> Faces:
+def contact(data_set: DataSet, faces: SplitArrays, source: Path | None, seed: int) -> ImageGrid:
     """Draw the contact sheet of the train split.
 
     Args:
@@ -37,7 +37,7 @@ def contact(data_set: DataSet, faces: Split, source: Path | None, seed: int) -> 
         SourceError: the source cannot be read, or holds none of the pictures.
     """
     kept, dropped = read_detections(data_set, len(faces.labels))
-    groups = choose(faces.labels, kept, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
+    groups = sample_examples(faces.labels, kept, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
     left_out = dropped[:DROPPED_SHOWN]
     wanted = {name_of(kept[index]) for _, indices in groups for index in indices} | {name_of(one) for one in left_out}
     pictures = {} if source is None else read_originals(source, wanted)
@@ -99,8 +99,8 @@ def _told(source: Path | None, pictures: Mapping[str, Image], wanted: set[str]) 
     return f"The pictures come from {source.name}{missing}."
 
 
-def _as_faces(rows: list[tuple[str, list[Example]]], caption: str) -> Faces:
+def _as_faces(rows: list[tuple[str, list[Example]]], caption: str) -> ImageGrid:
     groups = [Group(title, [Tile(draw_example(example)) for example in examples]) for title, examples in rows]
     caption = f"{caption} Left: the picture with box and landmarks; right: the face as the net gets it."
     title = f"Faces found and aligned, and pictures where {NO_FACE.replace('found', 'was found')}"
-    return Faces("contact-sheet", title, groups, caption, width=165, sheet=contact_sheet(rows))
+    return ImageGrid("contact-sheet", title, groups, caption, width=165, sheet=contact_sheet(rows))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from fer_lmdb.dataset import DataSet
-from fer_lmdb.measures import wilson
+from fer_lmdb.measures import wilson_interval
 from fer_lmdb.plots import draw_distribution, single_figure
 from fer_lmdb.report.contact import contact, read_detections
 from fer_lmdb.report.originals import check_source, find_source
-from fer_lmdb.report.parts import Chart, Fact, Part, Report, Section, Table, Text, attempt
+from fer_lmdb.report.parts import Chart, Element, Fact, Report, Section, TableElement, Text, try_element
 from fer_lmdb.report.samples import class_means, samples
-from fer_lmdb.store import Split
+from fer_lmdb.store import SplitArrays
 
 COLUMNS = {
     "count": "faces",
@@ -48,7 +48,7 @@ def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | No
         sections.append(Section("Detection", detection(data_set, train)))
     if faces:
         title = "Contact sheet"
-        sections.append(Section(title, [attempt(title, lambda: contact(data_set, train, place, seed))]))
+        sections.append(Section(title, [try_element(title, lambda: contact(data_set, train, place, seed))]))
     sections.append(Section("How it was made", [origin(manifest)]))
     name = data_set.folder.resolve().name
     subtitle = f"built from {manifest.get('source', {}).get('name', 'an unknown source')}"
@@ -56,7 +56,7 @@ def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | No
     return Report("data set", f"Data set {name}", subtitle, facts_of(data_set), sections, summary)
 
 
-def distribution(manifest: Mapping[str, Any]) -> list[Part]:
+def distribution(manifest: Mapping[str, Any]) -> list[Element]:
     """Draw how many faces every class has in each split."""
     return [
         Chart(
@@ -70,7 +70,7 @@ def distribution(manifest: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def detection(data_set: DataSet, train: Split) -> list[Part]:
+def detection(data_set: DataSet, train: SplitArrays) -> list[Element]:
     """Tell in how many pictures a face was found."""
     splits = data_set.manifest["splits"]
     rows = []
@@ -79,11 +79,11 @@ def detection(data_set: DataSet, train: Split) -> list[Part]:
         rows.append(
             [split, *(f"{facts.get(key, 0):,}" for key in COLUMNS), *_share(facts.get("detected", 0), looked_at)]
         )
-    table = Table("Per split", ["split", *COLUMNS.values(), "found in", "95 % interval"], rows)
-    return [table, attempt("Per class", lambda: detection_per_class(data_set, train))]
+    table = TableElement("Per split", ["split", *COLUMNS.values(), "found in", "95 % interval"], rows)
+    return [table, try_element("Per class", lambda: detection_per_class(data_set, train))]
 
 
-def detection_per_class(data_set: DataSet, train: Split) -> Table:
+def detection_per_class(data_set: DataSet, train: SplitArrays) -> TableElement:
     """Tell the same for every class of the train split."""
     kept, _ = read_detections(data_set, len(train.labels))
     found = np.array([record["box"] is not None for record in kept], bool)
@@ -92,7 +92,7 @@ def detection_per_class(data_set: DataSet, train: Split) -> Table:
         own = found[train.labels == label]
         rows.append([name, f"{len(own):,}", f"{own.sum():,}", *_share(int(own.sum()), len(own))])
     head = ["class", "faces", "face found", "found in", "95 % interval"]
-    return Table("Per class", head, rows, "Train split, without pictures that were left out.")
+    return TableElement("Per class", head, rows, "Train split, without pictures that were left out.")
 
 
 def origin(manifest: Mapping[str, Any]) -> Text:
@@ -121,5 +121,5 @@ def _share(hits: int, count: int) -> tuple[str, str]:
     """Return a share and its interval."""
     if not count:
         return "-", "-"
-    low, high = wilson(hits, count)
+    low, high = wilson_interval(hits, count)
     return f"{hits / count:.1%}", f"{low:.1%} to {high:.1%}"

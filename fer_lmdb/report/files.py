@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_lmdb.pictures import write_picture
-from fer_lmdb.report.parts import Chart, Faces, Group, Report
+from fer_lmdb.pictures import write_image
+from fer_lmdb.report.parts import Chart, Group, ImageGrid, Report
 
 DOTS_PER_INCH = 150
 INCHES_A_TILE = 0.92
@@ -31,10 +31,10 @@ def write_files(report: Report, folder: Path) -> list[str]:
     """
     names: list[str] = []
     for part in report.parts():
-        if isinstance(part, Faces) and part.sheet is not None:
-            write_picture(folder / f"{part.name}.png", part.sheet)
+        if isinstance(part, ImageGrid) and part.sheet is not None:
+            write_image(folder / f"{part.name}.png", part.sheet)
             names.append(f"{part.name}.png")
-        elif isinstance(part, Chart | Faces):
+        elif isinstance(part, Chart | ImageGrid):
             figure = part.figure if isinstance(part, Chart) else faces_figure(part)
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # where everything lies is settled now, for all files
@@ -69,7 +69,7 @@ def on_white(text: str) -> str:
     return re.sub(r"(<svg[^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', text, count=1)
 
 
-def faces_figure(faces: Faces) -> Figure:
+def faces_figure(faces: ImageGrid) -> Figure:
     """Draw groups of tiles in rows, headings above, captions below."""
     lines = max((len(tile.lines) for group in faces.groups for tile in group.tiles), default=0)
     step = 1 + LINE * lines + 0.08

@@ -13,33 +13,33 @@ from fer_lmdb import models, patience, recipe
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.device import choose_device
 from fer_lmdb.errors import DataSetError, ModelError, RunError
-from fer_lmdb.measures import measure
+from fer_lmdb.measures import compute_metrics
 from fer_lmdb.models import Model
 from fer_lmdb.recipe import Recipe
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.store import Split
+from fer_lmdb.store import SplitArrays
 
 LOGGED = {"epoch", "iteration", "lr", "train_loss"}
 RECORDED = {"tta", "classes", "data", "n", "accuracy", "ci95", "macro_f1", "ece", "per_class", "confusion"}
 
 
 @dataclass(frozen=True, eq=False)
-class Validation:
+class ValidationResult:
     """What the run's model says of the validation split.
 
     Attributes:
         faces: the split.
         probabilities: (N, C) float32.
-        figures: those of `measures.measure`.
+        figures: those of `measures.compute_metrics`.
     """
 
-    faces: Split
+    faces: SplitArrays
     probabilities: np.ndarray
     figures: dict[str, Any]
 
 
 @dataclass(eq=False)
-class RunMaterial:
+class RunData:
     """One run; every property raises where its part is missing or damaged, and the report goes on without it.
 
     Attributes:
@@ -79,7 +79,7 @@ class RunMaterial:
     def plan(self) -> Recipe:
         """The net and the solver as they ran."""
         try:
-            return recipe.read(self.folder, self.config)
+            return recipe.load_recipe(self.folder, self.config)
         except TypeError as error:
             raise RunError(f"{self.folder.config}: has options that this version does not know ({error})") from error
 
@@ -91,14 +91,14 @@ class RunMaterial:
     @property
     def finished(self) -> bool:
         """Whether the training came to its end, planned or early."""
-        return self.log[-1]["iteration"] >= self.plan.iterations or patience.is_over(self.plan.solver, self.log)
+        return self.log[-1]["iteration"] >= self.plan.iterations or patience.should_stop(self.plan.solver, self.log)
 
     @cached_property
     def model(self) -> Model:
         """The best model by validation; without validation the newest."""
         if not (self.folder.best.exists() or self.folder.last.exists()):
             raise ModelError("no model was saved yet: no epoch of this run has ended")
-        return models.load(self.folder.path)
+        return models.load_model(self.folder.path)
 
     @cached_property
     def data_set(self) -> DataSet:
@@ -114,7 +114,7 @@ class RunMaterial:
         raise DataSetError(f"the data set {named} is not here; say with --data where it lies")
 
     def _compared(self, data_set: DataSet) -> DataSet:
-        if data_set.facts()["sha256"] != self.config["data"].get("sha256"):
+        if data_set.fingerprint()["sha256"] != self.config["data"].get("sha256"):
             raise DataSetError(
                 f"{data_set.folder} is not the data set that this run was trained on (its faces differ);"
                 " say with --data where that one lies"
@@ -122,12 +122,12 @@ class RunMaterial:
         return data_set
 
     @cached_property
-    def train(self) -> Split:
+    def train(self) -> SplitArrays:
         """The training split."""
         return self.data_set.read("train")
 
     @property
-    def training_splits(self) -> list[Split]:
+    def training_splits(self) -> list[SplitArrays]:
         """Everything that was trained on."""
         names = self.config["options"].get("train_on", "train").split("+")
         return [self.train if name == "train" else self.data_set.read(name) for name in names]
@@ -138,7 +138,7 @@ class RunMaterial:
         return "val" not in self.config["options"].get("train_on", "train")
 
     @cached_property
-    def validation(self) -> Validation:
+    def validation(self) -> ValidationResult:
         """The model's answers on the validation split, which it must not have been trained on."""
         if not self.has_validation:
             raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
@@ -147,14 +147,16 @@ class RunMaterial:
         classifier = self.model.classifier(choose_device(self.device))
         faces = self.data_set.read("val")
         probabilities = classifier.probabilities(faces.images)
-        return Validation(faces, probabilities, measure(probabilities, faces.labels, self.model.scheme.classes))
+        return ValidationResult(
+            faces, probabilities, compute_metrics(probabilities, faces.labels, self.model.scheme.classes)
+        )
 
     def recorded(self, split: str) -> dict[str, Any] | None:
         """Return what `evaluate` recorded last for a split, with as few views as there are; None where it did not."""
         try:
-            records = [record for record in self.folder.read_figures() if record["split"] == split]
+            records = [record for record in self.folder.read_evaluations() if record["split"] == split]
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.folder.figures}: damaged ({error!r})") from error
+            raise RunError(f"{self.folder.evaluations}: damaged ({error!r})") from error
         if any(not record.keys() >= RECORDED for record in records):
-            raise RunError(f"{self.folder.figures}: damaged (it lacks some of {', '.join(sorted(RECORDED))})")
+            raise RunError(f"{self.folder.evaluations}: damaged (it lacks some of {', '.join(sorted(RECORDED))})")
         return min(records, key=lambda record: int(record["tta"]), default=None)

@@ -7,20 +7,20 @@ import torch
 
 import prototxt_like as pl
 from fer_lmdb import recipe
-from fer_lmdb.batches import mixed_seed
+from fer_lmdb.batches import derive_seed
 from fer_lmdb.errors import ModelError
 from fer_lmdb.inspect.drawing import draw_mean
 from fer_lmdb.models import Model
-from fer_lmdb.report.material import RunMaterial
-from fer_lmdb.report.parts import Faces, Group, Tile
+from fer_lmdb.report.material import RunData
+from fer_lmdb.report.parts import Group, ImageGrid, Tile
 from fer_lmdb.targets import Targets
 
 AUGMENTED_SHOWN = 24
 FILTERS_SHOWN = 96
-SHARE_WORTH_A_LINE = 0.15
+MIN_FRACTION_SHOWN = 0.15
 
 
-def augmented(run: RunMaterial) -> Faces:
+def augmented(run: RunData) -> ImageGrid:
     """Show faces of the run's very first batch as the net saw them, each stretched to its own range."""
     faces, targets = first_batch(run)
     classes = run.data_set.scheme.classes
@@ -31,10 +31,10 @@ def augmented(run: RunMaterial) -> Faces:
         f"The first {len(tiles)} faces of iteration 1 (train split, seed {run.seed}), cropped and augmented as"
         f" train_val.prototxt says, {faces.shape[-1]} x {faces.shape[-2]} pixels, each stretched to its own range."
     )
-    return Faces("augmented-batch", "An augmented batch", [Group("", tiles)], caption, width=118)
+    return ImageGrid("augmented-batch", "An augmented batch", [Group("", tiles)], caption, width=118)
 
 
-def first_batch(run: RunMaterial) -> tuple[np.ndarray, np.ndarray]:
+def first_batch(run: RunData) -> tuple[np.ndarray, np.ndarray]:
     """Return the faces and targets that the run began with, up to `AUGMENTED_SHOWN` of them.
 
     Returns:
@@ -44,7 +44,7 @@ def first_batch(run: RunMaterial) -> tuple[np.ndarray, np.ndarray]:
     images, labels = first_faces(run)
     parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
     mean = torch.from_numpy(run.data_set.mean()) if parameter.mean_file else None
-    generator = torch.Generator().manual_seed(mixed_seed(run.seed, 0, "augment"))
+    generator = torch.Generator().manual_seed(derive_seed(run.seed, 0, "augment"))
     faces = pl.Transform(parameter, "TRAIN", mean=mean)(images, generator=generator)
     faces, targets, *_ = Targets(plan.solver, classes, run.seed)(faces, labels, 0)
     if targets.ndim == 1:
@@ -52,7 +52,7 @@ def first_batch(run: RunMaterial) -> tuple[np.ndarray, np.ndarray]:
     return faces[:AUGMENTED_SHOWN].numpy(), targets[:AUGMENTED_SHOWN].numpy()
 
 
-def first_faces(run: RunMaterial) -> tuple[torch.Tensor, torch.Tensor]:
+def first_faces(run: RunData) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the faces of the run's first batch as they lie in the data set, and their labels.
 
     Returns:
@@ -60,14 +60,14 @@ def first_faces(run: RunMaterial) -> tuple[torch.Tensor, torch.Tensor]:
     """
     parts = run.training_splits
     images, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
-    shuffle = torch.Generator().manual_seed(mixed_seed(run.seed, 0, "shuffle"))
+    shuffle = torch.Generator().manual_seed(derive_seed(run.seed, 0, "shuffle"))
     positions = torch.randperm(len(labels), generator=shuffle)[: run.plan.batch_size]
     return torch.from_numpy(images)[positions], torch.from_numpy(labels)[positions]
 
 
 def caption_of(target: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the label, or the shares of a mixed one."""
-    order = [index for index in np.argsort(-target)[:2] if target[index] >= SHARE_WORTH_A_LINE]
+    order = [index for index in np.argsort(-target)[:2] if target[index] >= MIN_FRACTION_SHOWN]
     if len(order) == 1:
         return (classes[order[0]],)
     return tuple(f"{classes[index]} {target[index]:.0%}" for index in order)
@@ -87,7 +87,7 @@ def as_pictures(faces: np.ndarray) -> list[np.ndarray]:
     return [face[0] if len(face) == 1 else face[2::-1].transpose(1, 2, 0) for face in stretched]  # (H, W, C)
 
 
-def filters(model: Model) -> Faces:
+def filters(model: Model) -> ImageGrid:
     """Show the weights of the first convolution.
 
     Raises:
@@ -104,7 +104,7 @@ def filters(model: Model) -> Faces:
         f"{which} filters of layer {layer}, {height} x {width} x {channels}; mid-grey is 0,"
         " lighter is positive, each scaled to its largest weight."
     )
-    return Faces(
+    return ImageGrid(
         "filters",
         "Filters of the first layer",
         [Group("", tiles)],
@@ -112,13 +112,13 @@ def filters(model: Model) -> Faces:
         columns=16,
         width=44,
         pixelated=True,
-        place="beside",
+        layout="beside",
     )
 
 
 def first_convolution(model: Model) -> tuple[str, np.ndarray]:
     """Return the name of the first convolution and its weights, (filters, 1 or 3, H, W) float32."""
-    for layer in pl.parse_net(model.net_text).layer:
+    for layer in pl.parse_net(model.deploy_prototxt).layer:
         if layer.type == "Convolution" and (weights := model.weights.get(f"{layer.name}/0")) is not None:
             found = weights.float().numpy()
             if found.shape[1] in (1, 3):
@@ -127,7 +127,7 @@ def first_convolution(model: Model) -> tuple[str, np.ndarray]:
     raise ModelError("the net has no convolution")
 
 
-def mean_face(mean: np.ndarray | None) -> Faces:
+def mean_face(mean: np.ndarray | None) -> ImageGrid:
     """Show the mean image that is subtracted from every face.
 
     Args:
@@ -141,12 +141,12 @@ def mean_face(mean: np.ndarray | None) -> Faces:
     caption = (
         f"The mean of the train split, {mean.shape[2]} x {mean.shape[1]} pixels; it is subtracted from every face."
     )
-    return Faces(
+    return ImageGrid(
         "mean-face",
         "The mean face",
         [Group("", [Tile(draw_mean(mean))])],
         caption,
         columns=1,
         width=192,
-        place="single",
+        layout="single",
     )

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.errors import PictureError, SourceError
+from fer_lmdb.errors import ImageError, SourceError
 from fer_lmdb.faces.base import Image
 from fer_lmdb.manifest import file_sha256
-from fer_lmdb.pictures import decode_picture
+from fer_lmdb.pictures import decode_image
 from fer_lmdb.sources import Sample
 from fer_lmdb.sources.fer2013 import Fer2013Csv
 from fer_lmdb.sources.folders import find_files, read_bytes
@@ -64,7 +64,7 @@ def read_originals(path: Path, names: Collection[str]) -> dict[str, Image]:
 
     Args:
         path: the csv or folder that the data set was built from.
-        names: which pictures, as `name_of` gives them.
+        names: which pictures, as `key_name` gives them.
 
     Returns:
         uint8 grey (H, W) or RGB (H, W, 3) by name; a picture of a folder that is gone or damaged is left out.
@@ -90,6 +90,6 @@ def _read_folder(root: Path, names: Iterable[str]) -> Iterable[tuple[str, Image]
         path = next((paths[place] for place in places if place in paths), None)
         try:
             if path is not None:
-                yield name, decode_picture(read_bytes(path), path)
-        except (PictureError, OSError):
+                yield name, decode_image(read_bytes(path), path)
+        except (ImageError, OSError):
             continue  # the sheet then shows what the aligned face tells of it

@@ -48,14 +48,14 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Faces:
+class ImageGrid:
     """Groups of small pictures.
 
     Attributes:
         columns: tiles in a row of the file.
         width: of a tile on the page, in CSS pixels.
         pixelated: whether single pixels shall show, as in filters of five by five.
-        place: on a wide page, "single": a third of it; "beside": the two thirds beside that; "": all of it.
+        layout: on a wide page, "single": a third of it; "beside": the two thirds beside that; "": all of it.
         sheet: uint8 RGB (H, W, 3), the whole as one picture, where it is not to be drawn from the tiles.
     """
 
@@ -67,12 +67,12 @@ class Faces:
     columns: int = 8
     width: int = 96
     pixelated: bool = False
-    place: str = ""
+    layout: str = ""
     sheet: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
-class Table:
+class TableElement:
     """Rows of texts; the first column names what the others are about."""
 
     kind: ClassVar[str] = "table"
@@ -100,7 +100,7 @@ class Missing:
     reason: str
 
 
-Part = Chart | Faces | Table | Text | Missing
+Element = Chart | ImageGrid | TableElement | Text | Missing
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Section:
     """
 
     title: str
-    parts: Sequence[Part]
+    parts: Sequence[Element]
     halves: bool = False
 
 
@@ -147,7 +147,7 @@ class Report:
     sections: Sequence[Section]
     figures: dict[str, Any] = field(default_factory=dict)
 
-    def parts(self) -> Iterable[Part]:
+    def parts(self) -> Iterable[Element]:
         """Yield every part of every section."""
         return (part for section in self.sections for part in section.parts)
 
@@ -160,7 +160,7 @@ class Report:
         return reasons
 
 
-def attempt(title: str, make: Callable[[], Part]) -> Part:
+def try_element(title: str, make: Callable[[], Element]) -> Element:
     """Make a part; where what it needs is missing or damaged, say so in its place."""
     try:
         return make()

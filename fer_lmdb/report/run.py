@@ -8,18 +8,22 @@ from typing import Any
 
 import prototxt_like as pl
 from fer_lmdb.errors import FerLmdbError, RunError
-from fer_lmdb.plots import draw_accuracy, draw_loss, draw_rate, single_figure
+from fer_lmdb.plots import draw_accuracy, draw_learning_rate, draw_loss, single_figure
 from fer_lmdb.report import network, verdicts
 from fer_lmdb.report.data_set import distribution
-from fer_lmdb.report.material import RunMaterial
-from fer_lmdb.report.parts import Chart, Missing, Part, Report, Section, Text, attempt
+from fer_lmdb.report.material import RunData
+from fer_lmdb.report.parts import Chart, Element, Missing, Report, Section, Text, try_element
 from fer_lmdb.report.samples import samples
-from fer_lmdb.report.summary import facts_of, find_figures, quoted_test
+from fer_lmdb.report.summary import facts_of, find_metrics, quoted_test
 
-CURVES = {"loss": ("Loss", draw_loss), "accuracy": ("Accuracy", draw_accuracy), "rate": ("Learning rate", draw_rate)}
+CURVES = {
+    "loss": ("Loss", draw_loss),
+    "accuracy": ("Accuracy", draw_accuracy),
+    "rate": ("Learning rate", draw_learning_rate),
+}
 
 
-def report_run(run: RunMaterial, seed: int = 0) -> Report:
+def report_run(run: RunData, seed: int = 0) -> Report:
     """Put together the report of a run.
 
     Args:
@@ -29,19 +33,19 @@ def report_run(run: RunMaterial, seed: int = 0) -> Report:
         RunError: this is no run folder, or its run.json is damaged.
     """
     options = run.config["options"]
-    figures, classes, source = find_figures(run)
+    figures, classes, source = find_metrics(run)
     sections = [
         Section("Training", curves(run)),
         Section(
             "Validation",
             [
-                *judged(run, figures, classes, source),
-                attempt("Most confident errors", lambda: verdicts.wrong_faces(run.validation, classes)),
+                *evaluation_section(run, figures, classes, source),
+                try_element("Most confident errors", lambda: verdicts.top_errors(run.validation, classes)),
             ],
             halves=True,
         ),
-        Section("What the net sees and looks for", inner(run)),
-        Section("The data", data(run, seed)),
+        Section("What the net sees and looks for", network_section(run)),
+        Section("The data", data_section(run, seed)),
         Section("How it was made", recipe_texts(run)),
     ]
     subtitle = (
@@ -53,7 +57,7 @@ def report_run(run: RunMaterial, seed: int = 0) -> Report:
     )
 
 
-def curves(run: RunMaterial) -> list[Part]:
+def curves(run: RunData) -> list[Element]:
     """Draw loss, accuracy and rate over the epochs."""
 
     def make(name: str) -> Chart:
@@ -64,43 +68,48 @@ def curves(run: RunMaterial) -> list[Part]:
         rests_on = f"train N = {run.config['epoch_size']:,}, validation N = {val:,}, seed {run.seed}"
         return Chart(name, title, single_figure(draw, run.log), f"{len(run.log)} epochs; {rests_on}.")
 
-    return [attempt(title, partial(make, name)) for name, (title, _) in CURVES.items()]
+    return [try_element(title, partial(make, name)) for name, (title, _) in CURVES.items()]
 
 
-def judged(run: RunMaterial, figures: dict[str, Any] | None, classes: Sequence[str], reason: str) -> list[Part]:
+def evaluation_section(
+    run: RunData, figures: dict[str, Any] | None, classes: Sequence[str], reason: str
+) -> list[Element]:
     """Show the figures as charts and as numbers; calibration needs more than recorded figures."""
     if figures is None:
         return [Missing(title, reason) for title in ("Confusion matrix", "Per class", "Calibration")]
     drawn = [verdicts.confusion(figures, classes), verdicts.per_class(figures, classes)]
-    calibration = attempt("Calibration", lambda: verdicts.calibration(run.validation))
+    calibration = try_element("Calibration", lambda: verdicts.calibration(run.validation))
     return [*drawn, calibration, verdicts.per_class_table(figures, classes)]
 
 
-def inner(run: RunMaterial) -> list[Part]:
+def network_section(run: RunData) -> list[Element]:
     """Show the net's input and its first layer."""
     return [
-        attempt("An augmented batch", lambda: network.augmented(run)),
-        attempt("The mean face", lambda: network.mean_face(run.model.mean)),
-        attempt("Filters of the first layer", lambda: network.filters(run.model)),
+        try_element("An augmented batch", lambda: network.augmented(run)),
+        try_element("The mean face", lambda: network.mean_face(run.model.mean)),
+        try_element("Filters of the first layer", lambda: network.filters(run.model)),
     ]
 
 
-def data(run: RunMaterial, seed: int) -> list[Part]:
+def data_section(run: RunData, seed: int) -> list[Element]:
     """Show what the run was trained on."""
     try:
         manifest = run.data_set.manifest
     except (FerLmdbError, OSError) as error:
-        charts: list[Part] = [Missing("Distribution", str(error))]
+        charts: list[Element] = [Missing("Distribution", str(error))]
     else:
         charts = list(distribution(manifest))
-    return [*charts, attempt("Samples of every class", lambda: samples(run.train, run.data_set.scheme.classes, seed))]
+    return [
+        *charts,
+        try_element("Samples of every class", lambda: samples(run.train, run.data_set.scheme.classes, seed)),
+    ]
 
 
-def recipe_texts(run: RunMaterial) -> list[Part]:
+def recipe_texts(run: RunData) -> list[Element]:
     """Show the solver and the net as they ran."""
 
     def text(name: str, part: str) -> Text:
         return Text(name, pl.to_text(getattr(run.plan, part)))
 
     files = {"solver.prototxt": "solver", "train_val.prototxt": "net"}
-    return [attempt(name, partial(text, name, part)) for name, part in files.items()]
+    return [try_element(name, partial(text, name, part)) for name, part in files.items()]

@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 from fer_lmdb.errors import FerLmdbError, RunError
-from fer_lmdb.report.material import RunMaterial
+from fer_lmdb.report.material import RunData
 from fer_lmdb.report.parts import Fact
 from prototxt_like.errors import PrototxtLikeError
 
 QUOTED = ("accuracy", "ci95", "n", "tta", "data")
 
 
-def facts_of(run: RunMaterial, figures: dict[str, Any] | None, source: str) -> list[Fact]:
+def facts_of(run: RunData, figures: dict[str, Any] | None, source: str) -> list[Fact]:
     """Return the summary.
 
     Args:
@@ -22,10 +22,10 @@ def facts_of(run: RunMaterial, figures: dict[str, Any] | None, source: str) -> l
         figures: those on validation, None where there are none.
         source: where they come from, or why there are none.
     """
-    return [*outcome(figures, source), *progress(run), *quotation(quoted_test(run)), *setting(run)]
+    return [*result_facts(figures, source), *progress(run), *recorded_test_fact(quoted_test(run)), *setup_facts(run)]
 
 
-def find_figures(run: RunMaterial) -> tuple[dict[str, Any] | None, Sequence[str], str]:
+def find_metrics(run: RunData) -> tuple[dict[str, Any] | None, Sequence[str], str]:
     """Measure the model on validation; where that cannot be done, take what `evaluate` once recorded.
 
     Returns:
@@ -43,7 +43,7 @@ def find_figures(run: RunMaterial) -> tuple[dict[str, Any] | None, Sequence[str]
     return recorded, recorded["classes"], f"as fer-lmdb evaluate recorded it on {recorded['data']}"
 
 
-def attempt_recorded(run: RunMaterial, split: str) -> dict[str, Any] | None:
+def attempt_recorded(run: RunData, split: str) -> dict[str, Any] | None:
     """Return a recorded figure; None where there is none that can be read."""
     try:
         return run.recorded(split)
@@ -51,13 +51,13 @@ def attempt_recorded(run: RunMaterial, split: str) -> dict[str, Any] | None:
         return None
 
 
-def quoted_test(run: RunMaterial) -> dict[str, Any] | None:
+def quoted_test(run: RunData) -> dict[str, Any] | None:
     """Return what the run's record says of the test split, which a report never reads itself."""
     recorded = attempt_recorded(run, "test")
     return None if recorded is None else {key: recorded[key] for key in QUOTED}
 
 
-def outcome(figures: dict[str, Any] | None, source: str) -> list[Fact]:
+def result_facts(figures: dict[str, Any] | None, source: str) -> list[Fact]:
     """Return the figures of the summary."""
     if figures is None:
         return [Fact("Accuracy on validation", "not measured", source)]
@@ -70,7 +70,7 @@ def outcome(figures: dict[str, Any] | None, source: str) -> list[Fact]:
     ]
 
 
-def progress(run: RunMaterial) -> list[Fact]:
+def progress(run: RunData) -> list[Fact]:
     """Return how far the run came."""
     facts = []
     try:
@@ -84,7 +84,7 @@ def progress(run: RunMaterial) -> list[Fact]:
     return facts
 
 
-def quotation(test: dict[str, Any] | None) -> list[Fact]:
+def recorded_test_fact(test: dict[str, Any] | None) -> list[Fact]:
     """Return a test figure that was recorded before, where there is one."""
     if test is None:
         return []
@@ -99,7 +99,7 @@ def interval_note(low: float, high: float, figures: dict[str, Any]) -> str:
     return f"95 % interval {low:.1%} to {high:.1%}, N = {figures['n']:,}, {views}"
 
 
-def setting(run: RunMaterial) -> list[Fact]:
+def setup_facts(run: RunData) -> list[Fact]:
     """Return what the run rests on."""
     facts = [Fact("Seed", str(run.seed), "decides weights, order, crops and dropout")]
     versions = run.config.get("versions", {})

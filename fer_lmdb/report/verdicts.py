@@ -10,10 +10,10 @@ import numpy as np
 
 from fer_lmdb.plots import confusion_figure, single_figure
 from fer_lmdb.report.charts import calibration_figure, draw_per_class
-from fer_lmdb.report.material import Validation
-from fer_lmdb.report.parts import Chart, Faces, Group, Table, Tile
+from fer_lmdb.report.material import ValidationResult
+from fer_lmdb.report.parts import Chart, Group, ImageGrid, TableElement, Tile
 
-WRONG_SHOWN = 24
+ERRORS_SHOWN = 24
 
 
 def confusion(figures: Mapping[str, Any], classes: Sequence[str]) -> Chart:
@@ -33,7 +33,7 @@ def per_class(figures: Mapping[str, Any], classes: Sequence[str]) -> Chart:
     return Chart("per-class", "Per class", figure, caption)
 
 
-def per_class_table(figures: Mapping[str, Any], classes: Sequence[str]) -> Table:
+def per_class_table(figures: Mapping[str, Any], classes: Sequence[str]) -> TableElement:
     """List the same figures."""
     rows = []
     for name in classes:
@@ -43,10 +43,10 @@ def per_class_table(figures: Mapping[str, Any], classes: Sequence[str]) -> Table
     means = [f"{figures[f'macro_{key}']:.1%}" for key in ("precision", "recall")]
     rows.append(["mean", f"{figures['n']:,}", *means, f"{figures['macro_f1']:.3f}"])
     caption = f"Validation split, N = {figures['n']:,}."
-    return Table("The same as numbers", ["class", "N", "precision", "recall", "F1"], rows, caption)
+    return TableElement("The same as numbers", ["class", "N", "precision", "recall", "F1"], rows, caption)
 
 
-def calibration(validation: Validation) -> Chart:
+def calibration(validation: ValidationResult) -> Chart:
     """Draw the reliability diagram."""
     figures = validation.figures
     figure = calibration_figure(validation.probabilities, validation.faces.labels)
@@ -57,12 +57,12 @@ def calibration(validation: Validation) -> Chart:
     return Chart("calibration", "Calibration", figure, caption)
 
 
-def wrong_faces(validation: Validation, classes: Sequence[str]) -> Faces:
+def top_errors(validation: ValidationResult, classes: Sequence[str]) -> ImageGrid:
     """Show the errors of which the model was surest, with label, prediction and where the face comes from."""
     probabilities, faces = validation.probabilities, validation.faces
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != faces.labels)
-    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG_SHOWN]
+    chosen = wrong[np.argsort(-confidence[wrong], kind="stable")][:ERRORS_SHOWN]
     tiles = []
     for index in chosen:
         prediction = f"→ {classes[predicted[index]]} {confidence[index]:.0%}"
@@ -72,4 +72,4 @@ def wrong_faces(validation: Validation, classes: Sequence[str]) -> Faces:
         f"The {len(tiles)} of {len(wrong):,} errors on the validation split (N = {len(faces.labels):,}) with the"
         " highest confidence: label, → prediction, name in the data set. Look for wrong labels among them."
     )
-    return Faces("wrong-faces", "Most confident errors", [Group("", tiles)], caption, width=118)
+    return ImageGrid("wrong-faces", "Most confident errors", [Group("", tiles)], caption, width=118)

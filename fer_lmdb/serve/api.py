@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from fer_lmdb import __version__
-from fer_lmdb.serve.body import Bodies, discard
-from fer_lmdb.serve.pool import Pool
-from fer_lmdb.serve.refusals import Refusal
-from fer_lmdb.serve.settings import Settings
+from fer_lmdb.serve.body import UploadReader, discard
+from fer_lmdb.serve.pool import WorkerPool
+from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.settings import ServerSettings
 
 
 class FaceDocument(BaseModel):
@@ -31,7 +31,7 @@ class FaceDocument(BaseModel):
     probabilities: dict[str, float]
 
 
-class PictureDocument(BaseModel):
+class ImageDocument(BaseModel):
     """One picture, as a line of `fer-lmdb predict --json`."""
 
     path: str
@@ -63,7 +63,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorDocument, "description": "Too many pictures of one client; see Retry-After."},
     503: {"model": ErrorDocument, "description": "The queue is full or the time is over; see Retry-After."},
 }
-PICTURE_BODY = {
+IMAGE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -86,7 +86,7 @@ NOTICE = (
 METHODS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
-def build_api(settings: Settings, pool: Pool, bodies: Bodies) -> FastAPI:
+def build_api(settings: ServerSettings, pool: WorkerPool, bodies: UploadReader) -> FastAPI:
     """Return the application with all routes but the page's.
 
     Args:
@@ -101,12 +101,12 @@ def build_api(settings: Settings, pool: Pool, bodies: Bodies) -> FastAPI:
     return app
 
 
-def _add_predict(app: FastAPI, pool: Pool, bodies: Bodies) -> None:
+def _add_predict(app: FastAPI, pool: WorkerPool, bodies: UploadReader) -> None:
     @app.post(
         "/v1/predict",
-        response_model=PictureDocument,
+        response_model=ImageDocument,
         responses=ERRORS,
-        openapi_extra=PICTURE_BODY,
+        openapi_extra=IMAGE_BODY,
         summary="Find the faces of a picture and tell their expressions",
     )
     async def predict(
@@ -117,16 +117,16 @@ def _add_predict(app: FastAPI, pool: Pool, bodies: Bodies) -> None:
         client = request.client.host if request.client else None
         try:
             name = pool.check_model(model)
-            pool.check_room(client)
-        except Refusal:
+            pool.check_capacity(client)
+        except ApiError:
             await discard(request)
             raise
-        async with bodies.picture(request) as upload:
+        async with bodies.read_image(request) as upload:
             answer = await _while_connected(request, pool.predict(upload.data, upload.name, name, client))
         return {"path": upload.name, **answer, "error": None}
 
 
-def _add_facts(app: FastAPI, settings: Settings, pool: Pool) -> None:
+def _add_facts(app: FastAPI, settings: ServerSettings, pool: WorkerPool) -> None:
     @app.get("/v1/models", summary="List the models, the default first")
     async def models() -> dict[str, Any]:
         return {"default": pool.default_model, "models": pool.models}
@@ -134,28 +134,28 @@ def _add_facts(app: FastAPI, settings: Settings, pool: Pool) -> None:
     @app.get("/healthz", summary="Say whether pictures are taken", responses={503: ERRORS[503]})
     async def healthz() -> dict[str, Any]:
         if not pool.ready:
-            raise Refusal("not_ready", "no worker is ready; one is starting", retry_after=5)
+            raise ApiError("not_ready", "no worker is ready; one is starting", retry_after=5)
         queue = {"waiting": pool.waiting, "places": settings.queue}
         limits = {"bytes": settings.max_bytes, "pixels": settings.max_pixels, "seconds": settings.work_seconds}
         return {"status": "ok", "version": __version__, "queue": queue, "limits": limits}
 
 
 def _answer_errors_as_json(app: FastAPI) -> None:
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
+    @app.exception_handler(ApiError)
+    async def refused(_: Request, refusal: ApiError) -> Response:
         return _response(refusal)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        return _response(Refusal("wrong_request", f"{place}: {first['msg']}"))
+        return _response(ApiError("wrong_request", f"{place}: {first['msg']}"))
 
     @app.exception_handler(HTTPException)
     async def failed(request: Request, error: HTTPException) -> Response:
         code = METHODS.get(error.status_code, "bad_request")
         message = f"{request.method} {request.url.path[:80]}: {error.detail}; /docs lists what there is"
-        response = _response(Refusal(code, message))
+        response = _response(ApiError(code, message))
         response.headers.update(error.headers or {})
         return response
 
@@ -164,12 +164,12 @@ def _answer_errors_as_json(app: FastAPI) -> None:
         return Response(status_code=499)  # nobody reads it; the log does not call it a mistake
 
 
-def _response(refusal: Refusal) -> JSONResponse:
+def _response(error: ApiError) -> JSONResponse:
     """Answer with a refusal; a body that was not read to its end ends the connection."""
-    headers = dict(refusal.headers)
-    if refusal.code in {"too_large", "upload_too_slow", "queue_full", "too_many_requests", "unknown_model"}:
+    headers = dict(error.headers)
+    if error.code in {"too_large", "upload_too_slow", "queue_full", "too_many_requests", "unknown_model"}:
         headers["Connection"] = "close"
-    return JSONResponse(refusal.to_dict(), refusal.status, headers)
+    return JSONResponse(error.to_dict(), error.status, headers)
 
 
 async def _while_connected(request: Request, answer: Coroutine[Any, Any, Any]) -> Any:

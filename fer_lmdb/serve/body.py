@@ -12,14 +12,14 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from fer_lmdb.pictures import printable
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.pictures import printable_path
+from fer_lmdb.serve.refusals import ApiError
 
 ENVELOPE = 64_000
 """Bytes that multipart's own lines may take besides the picture."""
-NOT_PICTURES = ("application/json", "text/", "application/xml", "video/", "audio/")
+NOT_IMAGES = ("application/json", "text/", "application/xml", "video/", "audio/")
 UNNAMED = "picture"
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 DISCARD_SECONDS = 10.0
 DISCARD_BYTES = 100_000_000
 
@@ -32,7 +32,7 @@ class Upload:
     name: str
 
 
-class Bodies:
+class UploadReader:
     """Reads bodies and keeps count of what they take together.
 
     Args:
@@ -53,7 +53,7 @@ class Bodies:
             Refusal: too_large, upload_too_slow or queue_full.
             ClientDisconnect: the client has hung up.
         """
-        await self._refuse_declared(request, most)
+        await self._reject_declared(request, most)
         chunks: list[bytes] = []
         try:
             await self._gather(request, most, chunks)
@@ -62,15 +62,15 @@ class Bodies:
             self.held -= sum(map(len, chunks))
 
     @asynccontextmanager
-    async def picture(self, request: Request) -> AsyncIterator[Upload]:
+    async def read_image(self, request: Request) -> AsyncIterator[Upload]:
         """Read the picture of a request: the multipart field `file`, or the whole body.
 
         Raises:
             Refusal: what `read` raises, not_a_picture or wrong_request.
         """
         kind = request.headers.get("content-type", "").lower()
-        if kind.startswith(NOT_PICTURES):
-            raise Refusal(
+        if kind.startswith(NOT_IMAGES):
+            raise ApiError(
                 "not_a_picture",
                 f"found a body of type {kind.split(';')[0]!r}, expected a picture: send image/jpeg, image/png, ... or "
                 "multipart/form-data with the field file",
@@ -95,25 +95,25 @@ class Bodies:
         if size > most:
             raise self._too_large()
         if clock.cancelled_caught:
-            raise Refusal(
+            raise ApiError(
                 "upload_too_slow", f"the upload took longer than {self._seconds:g} seconds; send a smaller picture"
             )
 
     def _hold(self, chunk: bytes, chunks: list[bytes]) -> None:
         if self.held + len(chunk) > self._held_bytes:
-            raise Refusal("queue_full", "too many uploads at once; try again", retry_after=5)
+            raise ApiError("queue_full", "too many uploads at once; try again", retry_after=5)
         self.held += len(chunk)
         chunks.append(chunk)
 
-    async def _refuse_declared(self, request: Request, most: int) -> None:
+    async def _reject_declared(self, request: Request, most: int) -> None:
         """Refuse by the length that the head declares, before a byte of the body is read."""
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most:
             await discard(request)
             raise self._too_large()
 
-    def _too_large(self) -> Refusal:
-        return Refusal("too_large", f"the picture has more than {self._max_bytes / 1e6:g} MB; reduce it first")
+    def _too_large(self) -> ApiError:
+        return ApiError("too_large", f"the picture has more than {self._max_bytes / 1e6:g} MB; reduce it first")
 
 
 async def discard(request: Request) -> None:
@@ -128,7 +128,7 @@ async def discard(request: Request) -> None:
                 return
 
 
-class _InMemory(MultiPartParser):
+class _MemoryMultipartParser(MultiPartParser):
     """Starlette's parser, which would put files of more than a megabyte onto the disk."""
 
     spool_max_size = 2**40
@@ -139,13 +139,15 @@ async def _field_of_form(request: Request, data: bytes) -> Upload:
         yield data
 
     try:
-        form = await _InMemory(request.headers, once(), max_files=4, max_fields=16, max_part_size=ENVELOPE).parse()
+        form = await _MemoryMultipartParser(
+            request.headers, once(), max_files=4, max_fields=16, max_part_size=ENVELOPE
+        ).parse()
     except (MultiPartException, ValueError) as error:
-        raise Refusal("wrong_request", f"the multipart body is damaged: {_reason(error)}") from None
+        raise ApiError("wrong_request", f"the multipart body is damaged: {_reason(error)}") from None
     field = form.get("file")
     if not isinstance(field, UploadFile):
-        names = ", ".join(sorted({printable(name)[:40] for name in form})) or "none"
-        raise Refusal("wrong_request", f"found the fields: {names}; expected a file in the field file")
+        names = ", ".join(sorted({printable_path(name)[:40] for name in form})) or "none"
+        raise ApiError("wrong_request", f"found the fields: {names}; expected a file in the field file")
     upload = Upload(await field.read(), _name_of(field.filename))
     await form.close()
     return upload
@@ -159,4 +161,4 @@ def _reason(error: Exception) -> str:
 def _name_of(filename: str | None) -> str:
     """Return the last part of the client's file name as one short line."""
     last = PurePosixPath((filename or "").replace("\\", "/")).name
-    return printable(last.encode("utf-8", "replace").decode())[:LONGEST_NAME] or UNNAMED
+    return printable_path(last.encode("utf-8", "replace").decode())[:MAX_NAME_LENGTH] or UNNAMED

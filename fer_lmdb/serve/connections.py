@@ -12,14 +12,14 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.serve.refusals import ApiError
 
 STALLED_MILLISECONDS = 30_000
-_SLOW = Refusal("upload_too_slow", "the request's head did not arrive in time; the connection is closed")
-_BUSY = Refusal("queue_full", "there are too many connections; try again", retry_after=2)
+_SLOW = ApiError("upload_too_slow", "the request's head did not arrive in time; the connection is closed")
+_BUSY = ApiError("queue_full", "there are too many connections; try again", retry_after=2)
 
 
-def limited_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]:
+def make_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]:
     """Return uvicorn's HTTP protocol with limits.
 
     Args:
@@ -56,7 +56,7 @@ def limited_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]
         def _await_head(self) -> None:
             self._head = self.loop.call_later(header_seconds, self._turn_away, _SLOW)
 
-        def _turn_away(self, refusal: Refusal) -> None:
+        def _turn_away(self, refusal: ApiError) -> None:
             self.transport.write(_response(refusal))
             self.transport.close()
 
@@ -75,12 +75,11 @@ def _end_stalled_readers(transport: Any) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
 
 
-def _response(refusal: Refusal) -> bytes:
+def _response(error: ApiError) -> bytes:
     """Return a whole HTTP answer, for where there is no request yet."""
-    body = refusal.to_bytes()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
+    body = error.to_bytes()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return (
-        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\n{lines}connection: close\r\n\r\n".encode()
-        + body
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n{lines}connection: close\r\n\r\n".encode() + body
     )

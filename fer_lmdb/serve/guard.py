@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fer_lmdb.serve.refusals import Refusal, send_refusal
+from fer_lmdb.serve.refusals import ApiError, send_error
 
 log = logging.getLogger("fer_lmdb.serve")
 
@@ -39,7 +39,7 @@ SECURITY_HEADERS = {
 IMMUTABLE = ("/assets/", "/static/", "/static-offline-docs/")
 
 
-class Guard:
+class SecurityMiddleware:
     """ASGI middleware around the whole service.
 
     Args:
@@ -57,25 +57,25 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, scope["path"])
+        answer = _ResponseWriter(send, scope["path"])
         try:
             self._check(scope)
             await self._app(scope, receive, answer.send)
-        except Refusal as refusal:
-            await answer.refuse(refusal)
+        except ApiError as refusal:
+            await answer.reject(refusal)
         except ClientDisconnect:
             answer.status = 499
         except Exception as error:  # nobody sees a traceback, and the log shows no more than the kind of error
             log.error("%s in %s %s", type(error).__name__, scope["method"], scope["path"][:80])
-            await answer.refuse(Refusal("internal_error", "the service made a mistake; the picture was not kept"))
+            await answer.reject(ApiError("internal_error", "the service made a mistake; the picture was not kept"))
         finally:
             answer.log(scope)
 
     def _check(self, scope: Scope) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         host = headers.get(b"host", "")
-        if not self.is_ours(host):
-            raise Refusal(
+        if not self.is_allowed_host(host):
+            raise ApiError(
                 "unknown_host",
                 f"the service is not called {_host_name(host)[:80]!r}; use its address, localhost, or start it with "
                 "--allow-host",
@@ -83,9 +83,9 @@ class Guard:
         origin = headers.get(b"origin")
         foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
         if foreign or (scope["method"] == "POST" and headers.get(b"sec-fetch-site") == "cross-site"):
-            raise Refusal("forbidden_origin", "pages of other sites may not use this service")
+            raise ApiError("forbidden_origin", "pages of other sites may not use this service")
 
-    def is_ours(self, host: str) -> bool:
+    def is_allowed_host(self, host: str) -> bool:
         """Whether a Host header names this service: a plain address (no name can be pointed at it) or a known name."""
         name = _host_name(host)
         try:
@@ -95,7 +95,7 @@ class Guard:
         return True
 
 
-class _Answer:
+class _ResponseWriter:
     """The answer on its way out: adds headers, remembers the status, and knows whether it has begun."""
 
     def __init__(self, send: Send, path: str) -> None:
@@ -109,9 +109,9 @@ class _Answer:
             message = {**message, "headers": [*_kept(message["headers"]), *self._added(message["headers"])]}
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def reject(self, error: ApiError) -> None:
         if not self.status:
-            await send_refusal(self.send, refusal, close=True)
+            await send_error(self.send, error, close=True)
 
     def log(self, scope: Scope) -> None:
         """Write one line: no address, no query, no file name, nothing of the picture."""

@@ -15,9 +15,9 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from fer_lmdb.serve.pool import Pool
-from fer_lmdb.serve.refusals import Refusal
-from fer_lmdb.serve.settings import Settings
+from fer_lmdb.serve.pool import WorkerPool
+from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.settings import ServerSettings
 from fer_lmdb.serve.view import EMPTY, render, render_error
 
 HERE = Path(__file__).parent
@@ -55,7 +55,7 @@ education</b>.</li></ul>
 <a href="docs">API documentation</a></p></div>"""
 
 
-def mount_page(app: FastAPI, settings: Settings, pool: Pool, address: str) -> FastAPI:
+def mount_ui(app: FastAPI, settings: ServerSettings, pool: WorkerPool, address: str) -> FastAPI:
     """Put the page onto the application's root.
 
     Args:
@@ -87,7 +87,7 @@ def mount_page(app: FastAPI, settings: Settings, pool: Pool, address: str) -> Fa
     )
 
 
-def _build(settings: Settings, pool: Pool, address: str) -> gr.Blocks:
+def _build(settings: ServerSettings, pool: WorkerPool, address: str) -> gr.Blocks:
     names = [str(row["name"]) for row in pool.models]
     with gr.Blocks(title="fer-lmdb", analytics_enabled=False) as blocks:
         gr.HTML(HEAD)
@@ -104,7 +104,7 @@ def _build(settings: Settings, pool: Pool, address: str) -> gr.Blocks:
     return blocks
 
 
-def _handler(settings: Settings, pool: Pool) -> Any:
+def _handler(settings: ServerSettings, pool: WorkerPool) -> Any:
     async def recognise(model: str, event: gr.EventData, request: gr.Request) -> str:
         data = event._data if isinstance(event._data, dict) else {}
         # Taken out, not read: Gradio keeps its record of an event for a while, and that shall hold no picture.
@@ -113,7 +113,7 @@ def _handler(settings: Settings, pool: Pool) -> Any:
         try:
             client = request.client.host if request.client else None
             answer = await pool.predict(_decoded(text, settings.max_bytes), "picture", pool.check_model(model), client)
-        except Refusal as refusal:
+        except ApiError as refusal:
             return render_error(refusal.message)
         return render(answer)
 
@@ -123,13 +123,13 @@ def _handler(settings: Settings, pool: Pool) -> Any:
 def _decoded(text: Any, most: int) -> bytes:
     """Return the bytes of a data URL."""
     if not isinstance(text, str) or not text.startswith("data:"):
-        raise Refusal("wrong_request", "found no picture in the request; choose one again")
+        raise ApiError("wrong_request", "found no picture in the request; choose one again")
     try:
         data = base64.b64decode(text.partition(",")[2], validate=True)
     except (binascii.Error, ValueError):
-        raise Refusal("wrong_request", "the picture arrived damaged; choose it again") from None
+        raise ApiError("wrong_request", "the picture arrived damaged; choose it again") from None
     if len(data) > most:
-        raise Refusal("too_large", f"the picture has more than {most / 1e6:g} MB; reduce it first")
+        raise ApiError("too_large", f"the picture has more than {most / 1e6:g} MB; reduce it first")
     return data
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fer_lmdb.serve.body import ENVELOPE, Bodies
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.serve.body import ENVELOPE, UploadReader
+from fer_lmdb.serve.refusals import ApiError
 
 API_PATHS = ("/v1/", "/healthz", "/docs", "/openapi.json", "/static-offline-docs/", "/example.png")
 JOIN = "/gradio_api/queue/join"
@@ -24,7 +24,7 @@ GET_PATHS = frozenset(
 GET_PREFIXES = ("/assets/", "/static/", "/gradio_api/heartbeat/")
 
 
-class PageRoutes:
+class Router:
     """ASGI application that leads to the API and to the page's own routes, and bounds what the page sends.
 
     Args:
@@ -34,7 +34,7 @@ class PageRoutes:
         max_bytes: largest picture.
     """
 
-    def __init__(self, api: ASGIApp, page: ASGIApp, bodies: Bodies, max_bytes: int) -> None:
+    def __init__(self, api: ASGIApp, page: ASGIApp, bodies: UploadReader, max_bytes: int) -> None:
         self._api, self._page, self._bodies = api, page, bodies
         self._most = max_bytes * 4 // 3 + ENVELOPE  # base64
 
@@ -49,12 +49,12 @@ class PageRoutes:
         elif scope["method"] in {"GET", "HEAD"} and _is_of_the_page(scope["path"]):
             await self._page(scope, receive, send)
         else:
-            raise Refusal("not_found", "there is nothing at this address; /docs lists what there is")
+            raise ApiError("not_found", "there is nothing at this address; /docs lists what there is")
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._bodies.read(Request(scope, receive), self._most) as body:
             _check_event(body)
-            await self._page(scope, _replay(body, receive), send)
+            await self._page(scope, replay_body(body, receive), send)
 
 
 def _is_of_the_page(path: str) -> bool:
@@ -69,7 +69,7 @@ def _check_event(body: bytes) -> None:
         document = None
     good = isinstance(document, dict) and isinstance(document.get("data"), list) and _all_text(document["data"])
     if not good or not isinstance(document.get("session_hash"), str):
-        raise Refusal("wrong_request", "this address is for the page alone; programs use /v1/predict")
+        raise ApiError("wrong_request", "this address is for the page alone; programs use /v1/predict")
 
 
 def _all_text(values: list[Any]) -> bool:
@@ -77,7 +77,7 @@ def _all_text(values: list[Any]) -> bool:
     return all(value is None or isinstance(value, str) for value in values)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def replay_body(body: bytes, receive: Receive) -> Receive:
     """Hand a body that was read already on once more."""
     pending = [body]
 

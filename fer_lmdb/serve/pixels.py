@@ -8,16 +8,16 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import decode_picture
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import decode_image
+from fer_lmdb.serve.refusals import ApiError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF")
 """What browsers and phones send. Fewer than the command line reads: each decoder is a surface for attacks, and a
 container such as ICO or TIFF may hold a larger picture than its head says."""
 
 
-def to_pixels(data: bytes, name: str, max_pixels: int) -> np.ndarray:
+def decode_upload(data: bytes, name: str, max_pixels: int) -> np.ndarray:
     """Decode a picture that strangers sent.
 
     Args:
@@ -32,17 +32,17 @@ def to_pixels(data: bytes, name: str, max_pixels: int) -> np.ndarray:
         Refusal: too_large, not_a_picture or damaged_picture.
     """
     if not data:
-        raise Refusal("damaged_picture", f"{name}: is empty (0 bytes); send a picture")
+        raise ApiError("damaged_picture", f"{name}: is empty (0 bytes); send a picture")
     width, height = _size(data, name)
     if width * height > max_pixels:
         found, limit = f"{width * height / 1e6:.4g}", f"{max_pixels / 1e6:g}"
-        raise Refusal(
+        raise ApiError(
             "too_large", f"{name}: is {width} x {height}, {found} million pixels; the limit is {limit} million"
         )
     try:
-        return decode_picture(data, name, max_pixels=max_pixels)
-    except PictureError as error:
-        raise Refusal("damaged_picture", str(error)) from None
+        return decode_image(data, name, max_pixels=max_pixels)
+    except ImageError as error:
+        raise ApiError("damaged_picture", str(error)) from None
 
 
 def _size(data: bytes, name: str) -> tuple[int, int]:
@@ -53,13 +53,13 @@ def _size(data: bytes, name: str) -> tuple[int, int]:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
                 return image.size
     except Image.DecompressionBombError:
-        raise Refusal("too_large", f"{name}: has more pixels than anybody can look at; reduce it first") from None
+        raise ApiError("too_large", f"{name}: has more pixels than anybody can look at; reduce it first") from None
     except Image.UnidentifiedImageError:
-        raise Refusal(
+        raise ApiError(
             "not_a_picture",
             f"{name}: is no picture that can be read here; send JPEG, PNG, WebP, AVIF, GIF or BMP "
             "(HEIC, TIFF, SVG and videos are not taken)",
         ) from None
     except Exception as error:  # decoders raise whatever they stumble over
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise Refusal("damaged_picture", f"{name}: is damaged: {reason}") from None
+        raise ApiError("damaged_picture", f"{name}: is damaged: {reason}") from None

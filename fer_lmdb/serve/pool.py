@@ -15,11 +15,11 @@ from time import monotonic
 from typing import Any
 
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.serve.refusals import Refusal
-from fer_lmdb.serve.settings import Settings
-from fer_lmdb.serve.worker import Answer, work
+from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.settings import ServerSettings
+from fer_lmdb.serve.worker import Answer, worker_main
 
-Target = Callable[[Connection, Settings], None]
+Target = Callable[[Connection, ServerSettings], None]
 
 START_SECONDS = 300.0
 RETRY_START_SECONDS = 2.0
@@ -41,7 +41,7 @@ class WorkerProcess:
         target: what runs in the process.
     """
 
-    def __init__(self, settings: Settings, target: Target = work) -> None:
+    def __init__(self, settings: ServerSettings, target: Target = worker_main) -> None:
         self._settings, self._target = settings, target
         self._process: Any = None
         self._connection: Connection | None = None
@@ -82,7 +82,7 @@ class WorkerProcess:
         models: list[dict[str, Any]] = first["models"]
         return models
 
-    def ask(self, question: tuple[str, bytes, str], seconds: float) -> Answer:
+    def request(self, question: tuple[str, bytes, str], seconds: float) -> Answer:
         """Hand a question over and wait for the answer.
 
         Raises:
@@ -120,7 +120,7 @@ def _opened(connection: Connection | None) -> Connection:
     return connection
 
 
-class Pool:
+class WorkerPool:
     """Workers and their queue.
 
     Args:
@@ -131,7 +131,7 @@ class Pool:
         models: what there is to choose from, the default first.
     """
 
-    def __init__(self, settings: Settings, target: Target = work) -> None:
+    def __init__(self, settings: ServerSettings, target: Target = worker_main) -> None:
         self._settings = settings
         self._workers = [WorkerProcess(settings, target) for _ in range(settings.workers)]
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="fer-lmdb-worker")
@@ -175,7 +175,7 @@ class Pool:
             worker.terminate()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for job in self._waiting:
-            _refuse(job, Refusal("not_ready", "the service is being shut down", retry_after=10))
+            _reject(job, ApiError("not_ready", "the service is being shut down", retry_after=10))
         self._waiting.clear()
         self._threads.shutdown(wait=True)
         self.kill()
@@ -214,10 +214,10 @@ class Pool:
         if name is None:
             return self.default_model
         if name not in known:
-            raise Refusal("unknown_model", f"no model is called {name[:80]!r}; there are: {', '.join(known)}")
+            raise ApiError("unknown_model", f"no model is called {name[:80]!r}; there are: {', '.join(known)}")
         return name
 
-    def check_room(self, client: str | None) -> None:
+    def check_capacity(self, client: str | None) -> None:
         """Refuse early, before a body is read, what would find no place.
 
         Raises:
@@ -225,10 +225,10 @@ class Pool:
         """
         if len(self._waiting) >= self._settings.queue:
             places = self._settings.queue
-            raise Refusal("queue_full", f"all {places} places in the queue are taken; try again", self.retry_after())
-        if counts(client) and self._by_client[client or ""] >= self._settings.per_client:
+            raise ApiError("queue_full", f"all {places} places in the queue are taken; try again", self.retry_after())
+        if is_rate_limited(client) and self._by_client[client or ""] >= self._settings.per_client:
             most = self._settings.per_client
-            raise Refusal("too_many_requests", f"you have {most} pictures in work already", self.retry_after())
+            raise ApiError("too_many_requests", f"you have {most} pictures in work already", self.retry_after())
 
     async def predict(self, data: bytes, name: str, model: str, client: str | None = None) -> Answer:
         """Have one picture recognised.
@@ -245,7 +245,7 @@ class Pool:
         Raises:
             Refusal: there is no room or no time, or the picture is unfit.
         """
-        self.check_room(client)
+        self.check_capacity(client)
         job = Job((model, data, name), asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._arrived.set()
@@ -257,7 +257,7 @@ class Pool:
                 self._waiting.remove(job)
             self._by_client -= Counter({client or "": 1})
         if "code" in answer:
-            raise Refusal(answer["code"], answer["message"])
+            raise ApiError(answer["code"], answer["message"])
         return answer
 
     async def _answer_of(self, job: Job) -> Answer:
@@ -265,7 +265,7 @@ class Pool:
         try:
             return await asyncio.wait_for(job.answer, most)
         except (asyncio.TimeoutError, TimeoutError):
-            raise Refusal("waited_too_long", f"no worker was free for {most:g} seconds", self.retry_after()) from None
+            raise ApiError("waited_too_long", f"no worker was free for {most:g} seconds", self.retry_after()) from None
 
     async def _run(self, worker: WorkerProcess) -> None:
         """Give one worker job after job; after an accident a new process takes its place."""
@@ -275,9 +275,9 @@ class Pool:
                 continue
             started = monotonic()
             try:
-                answer = await self._in_thread(worker.ask, job.question, self._settings.work_seconds)
+                answer = await self._in_thread(worker.request, job.question, self._settings.work_seconds)
             except (TimeoutError, EOFError, OSError) as error:
-                _refuse(job, _accident(error, self._settings.work_seconds))
+                _reject(job, _accident(error, self._settings.work_seconds))
                 await self._replace(worker)
                 continue
             self._seconds = 0.8 * self._seconds + 0.2 * (monotonic() - started)
@@ -306,7 +306,7 @@ class Pool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def counts(client: str | None) -> bool:
+def is_rate_limited(client: str | None) -> bool:
     """Whether an address is counted against `per_client`; this machine's own and unknown ones are not."""
     try:
         return client is not None and not ipaddress.ip_address(client).is_loopback
@@ -314,12 +314,12 @@ def counts(client: str | None) -> bool:
         return False
 
 
-def _refuse(job: Job, refusal: Refusal) -> None:
+def _reject(job: Job, error: ApiError) -> None:
     if not job.answer.done():
-        job.answer.set_exception(refusal)
+        job.answer.set_exception(error)
 
 
-def _accident(error: Exception, seconds: float) -> Refusal:
+def _accident(error: Exception, seconds: float) -> ApiError:
     if isinstance(error, TimeoutError):
-        return Refusal("took_too_long", f"the picture took longer than {seconds:g} seconds; send a smaller one", 5)
-    return Refusal("worker_lost", "the process that looked at the picture has ended; a new one is starting", 5)
+        return ApiError("took_too_long", f"the picture took longer than {seconds:g} seconds; send a smaller one", 5)
+    return ApiError("worker_lost", "the process that looked at the picture has ended; a new one is starting", 5)

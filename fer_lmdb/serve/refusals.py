@@ -30,7 +30,7 @@ STATUS = {
 """HTTP status by code; a code stands in `error.code` of the body and does not change between versions."""
 
 
-class Refusal(FerLmdbError):
+class ApiError(FerLmdbError):
     """A request that is answered with an error.
 
     Args:
@@ -65,12 +65,12 @@ class Refusal(FerLmdbError):
         return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
 
-async def send_refusal(send: Any, refusal: Refusal, close: bool = False) -> None:
+async def send_error(send: Any, error: ApiError, close: bool = False) -> None:
     """Answer an ASGI request with a refusal; `close` ends the connection, where the request was not read to its end."""
-    body = refusal.to_bytes()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **refusal.headers}
+    body = error.to_bytes()
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers}
     if close:
         headers["Connection"] = "close"
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.start", "status": error.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

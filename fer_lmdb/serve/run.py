@@ -21,17 +21,17 @@ from starlette.types import ASGIApp
 
 from fer_lmdb.errors import ServeError
 from fer_lmdb.serve.api import build_api
-from fer_lmdb.serve.body import Bodies
-from fer_lmdb.serve.connections import limited_protocol
-from fer_lmdb.serve.guard import Guard
-from fer_lmdb.serve.page_routes import PageRoutes
-from fer_lmdb.serve.pool import Pool
-from fer_lmdb.serve.settings import Settings
+from fer_lmdb.serve.body import UploadReader
+from fer_lmdb.serve.connections import make_protocol
+from fer_lmdb.serve.guard import SecurityMiddleware
+from fer_lmdb.serve.page_routes import Router
+from fer_lmdb.serve.pool import WorkerPool
+from fer_lmdb.serve.settings import ServerSettings
 
 SHUTDOWN_SECONDS = 5
 
 
-def serve(settings: Settings, started: Callable[[str], None]) -> None:
+def serve(settings: ServerSettings, started: Callable[[str], None]) -> None:
     """Serve until the process is told to end.
 
     Args:
@@ -43,9 +43,9 @@ def serve(settings: Settings, started: Callable[[str], None]) -> None:
         ModelError, DetectorError: a model cannot be loaded.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    with bind(settings.host, settings.port) as listener, private_gradio():
+    with bind(settings.host, settings.port) as listener, isolated_gradio():
         address = address_of(listener)
-        pool = Pool(settings)
+        pool = WorkerPool(settings)
         try:
             pool.start_workers(meanwhile=_import_gradio)
             server = _Server(_config(settings, build_app(settings, pool, address)), lambda: started(address))
@@ -64,11 +64,11 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def build_app(settings: Settings, pool: Pool, address: str) -> ASGIApp:
+def build_app(settings: ServerSettings, pool: WorkerPool, address: str) -> ASGIApp:
     """Return the whole service as one ASGI application; the pool is opened and closed with it."""
-    from fer_lmdb.serve.page import mount_page
+    from fer_lmdb.serve.page import mount_ui
 
-    bodies = Bodies(settings.max_bytes, settings.held_bytes, settings.upload_seconds)
+    bodies = UploadReader(settings.max_bytes, settings.held_bytes, settings.upload_seconds)
     api = build_api(settings, pool, bodies)
     _add_example(api)
 
@@ -78,8 +78,8 @@ def build_app(settings: Settings, pool: Pool, address: str) -> ASGIApp:
         yield
         await pool.close()
 
-    page = mount_page(FastAPI(lifespan=lifespan, openapi_url=None), settings, pool, address)
-    return Guard(PageRoutes(api, page, bodies, settings.max_bytes), settings.allowed_hosts)
+    page = mount_ui(FastAPI(lifespan=lifespan, openapi_url=None), settings, pool, address)
+    return SecurityMiddleware(Router(api, page, bodies, settings.max_bytes), settings.allowed_hosts)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 @contextmanager
-def private_gradio() -> Iterator[None]:
+def isolated_gradio() -> Iterator[None]:
     """Keep Gradio from asking the network anything, and give it an empty folder that is gone afterwards.
 
     Gradio reads these variables when it is imported. The routes that would fill the folder are closed (page_routes);
@@ -129,10 +129,10 @@ def private_gradio() -> Iterator[None]:
             yield
 
 
-def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+def _config(settings: ServerSettings, app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=limited_protocol(settings.connections, settings.header_seconds),
+        http=make_protocol(settings.connections, settings.header_seconds),
         ws="none",
         loop="asyncio",
         lifespan="on",

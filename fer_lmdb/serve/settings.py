@@ -8,7 +8,7 @@ DEFAULT_PORT = 8000
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """The limits of a service.
 
     Attributes:

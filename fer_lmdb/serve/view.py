@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from fer_lmdb.palette import colour_of, hex_of, ink_on
+from fer_lmdb.palette import color_of, hex_of, text_color_on
 
 EMPTY = '<p class="fer-empty">The picture with its faces appears here.</p>'
 
@@ -55,7 +55,7 @@ def _best(face: dict[str, Any]) -> tuple[str, float]:
 def _box(face: dict[str, Any], number: str, answer: dict[str, Any]) -> str:
     x, y, width, height = face["box"]
     name, share = _best(face)
-    colour = colour_of(name)
+    colour = color_of(name)
     place = ";".join(
         f"{side}:{100 * value:.3f}%"
         for side, value in {
@@ -68,7 +68,8 @@ def _box(face: dict[str, Any], number: str, answer: dict[str, Any]) -> str:
     side = " fer-right" if x > answer["width"] / 2 else ""
     below = " fer-below" if y < 0.08 * answer["height"] else ""
     return (
-        f'<div class="fer-box{side}{below}" style="{place};--fer:{hex_of(colour)};--fer-ink:{hex_of(ink_on(colour))}">'
+        f'<div class="fer-box{side}{below}" style="{place};'
+        f'--fer:{hex_of(colour)};--fer-ink:{hex_of(text_color_on(colour))}">'
         f"<span>{number}<b>{escape(name)} {share:.0%}</b></span></div>"
     )
 
@@ -81,7 +82,7 @@ def _card(face: dict[str, Any], number: str) -> str:
 
 
 def _bar(label: str, share: float, best: bool) -> str:
-    colour = hex_of(colour_of(label))
+    colour = hex_of(color_of(label))
     mark = ' class="fer-best"' if best else ""
     return (
         f'<div{mark}><dt>{escape(label)}</dt><dd><i style="width:{100 * share:.2f}%;background:{colour}"></i></dd>'

@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.serve.pixels import to_pixels
-from fer_lmdb.serve.refusals import Refusal
-from fer_lmdb.serve.settings import Settings
+from fer_lmdb.serve.pixels import decode_upload
+from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.settings import ServerSettings
 
 if TYPE_CHECKING:
     from fer_lmdb.recognizer import Recognizer
 
 Answer = dict[str, Any]
-FIGURE = ("split", "n", "accuracy", "ci95", "tta")
+PUBLIC_METRICS = ("split", "n", "accuracy", "ci95", "tta")
 """What strangers see of an evaluation; the rest names folders of the machine that trained."""
 
 
-def work(connection: Connection, settings: Settings) -> None:
+def worker_main(connection: Connection, settings: ServerSettings) -> None:
     """Load the models, say so, then answer until the service hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service ends its workers itself
     try:
@@ -40,7 +40,7 @@ def work(connection: Connection, settings: Settings) -> None:
             job = connection.recv()
         except EOFError:
             return
-        connection.send(worker.answer(*job))
+        connection.send(worker.handle(*job))
 
 
 class Worker:
@@ -53,23 +53,23 @@ class Worker:
         FerLmdbError: a model or detector cannot be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         from fer_lmdb.recognizer import Recognizer
 
         self._max_pixels = settings.max_pixels
         self._recognizers: dict[str, Recognizer] = {}
         self.models = []
-        for name, where in _named(settings.models).items():
+        for name, where in _public_names(settings.models).items():
             self._recognizers[name] = Recognizer(where, detector=settings.detector, device=settings.device)
             self.models.append(_describe(name, where))
         self._warm_up()
 
-    def answer(self, model: str, data: bytes, name: str) -> Answer:
+    def handle(self, model: str, data: bytes, name: str) -> Answer:
         """Recognise one picture; whatever goes wrong is an answer, too."""
         try:
-            pixels = to_pixels(data, name, self._max_pixels)
+            pixels = decode_upload(data, name, self._max_pixels)
             faces = self._recognizers[model].predict(pixels)
-        except Refusal as refusal:
+        except ApiError as refusal:
             return {"code": refusal.code, "message": refusal.message}
         except MemoryError:
             return {"code": "took_too_long", "message": f"{name}: there is not enough memory for it just now"}
@@ -86,12 +86,12 @@ class Worker:
             recognizer.predict(np.zeros((96, 96, 3), np.uint8))
 
 
-def _named(models: tuple[str, ...]) -> dict[str, str]:
+def _public_names(models: tuple[str, ...]) -> dict[str, str]:
     """Return where each model lies by the name that strangers may see: never a path of this machine."""
-    from fer_lmdb.models import DEFAULT_MODEL, shipped_names
+    from fer_lmdb.models import DEFAULT_MODEL, list_pretrained
 
     if not models:
-        others = (name for name in shipped_names() if name != DEFAULT_MODEL)
+        others = (name for name in list_pretrained() if name != DEFAULT_MODEL)
         return {name: name for name in (DEFAULT_MODEL, *others)}
     named: dict[str, str] = {}
     for where in models:
@@ -107,8 +107,8 @@ def _named(models: tuple[str, ...]) -> dict[str, str]:
 def _describe(name: str, where: str) -> dict[str, Any]:
     from fer_lmdb import models
 
-    model = models.load(where)
-    figures = [{key: one.get(key) for key in FIGURE} for one in model.facts.get("figures", [])]
+    model = models.load_model(where)
+    figures = [{key: one.get(key) for key in PUBLIC_METRICS} for one in model.metadata.get("figures", [])]
     return {
         "name": name,
         "net": model.name,

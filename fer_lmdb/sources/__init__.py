@@ -1,7 +1,7 @@
-"""Where pictures come from; every source yields the same thing, a `Sample` or a `Reject`.
+"""Where pictures come from; every source yields the same thing, a `Sample` or a `InvalidSample`.
 
 A source is an iterable. It holds one picture at a time, so that a data set of any size can be read.
-What it cannot use it yields as a `Reject`, in the place where it stood, and goes on; whether that stops
+What it cannot use it yields as a `InvalidSample`, in the place where it stood, and goes on; whether that stops
 the build is the builder's business.
 """
 
@@ -26,7 +26,7 @@ class Sample:
         split: "train", "val" or "test".
         label: its class, in the order of the source's `classes`; None where it belongs to none of them.
         image: (H, W) grey or (H, W, 3) RGB, uint8.
-        where: where it stood, for messages: ``fer2013.csv:17`` or the path of a file.
+        location: where it stood, for messages: ``fer2013.csv:17`` or the path of a file.
         row: its number in the source, counted from 0; FER+ votes are joined by it.
         votes: the votes of FER+, (10,) int, None where there are none.
     """
@@ -35,22 +35,22 @@ class Sample:
     split: str
     label: int | None
     image: NDArray[np.uint8]
-    where: str
+    location: str
     row: int
     votes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
-class Reject:
+class InvalidSample:
     """A row or file that cannot be used.
 
     Attributes:
-        where: ``fer2013.csv:17`` or the path of a file.
+        location: ``fer2013.csv:17`` or the path of a file.
         reason: what was found and what was expected.
         split: the split that it belongs to, None where that cannot be told.
     """
 
-    where: str
+    location: str
     reason: str
     split: str | None = None
 
@@ -66,7 +66,7 @@ class Source(Protocol):
     name: str
     classes: tuple[str, ...]
 
-    def __iter__(self) -> Iterator[Sample | Reject]:
+    def __iter__(self) -> Iterator[Sample | InvalidSample]:
         """Yield every picture in the source's own order."""
         ...
 

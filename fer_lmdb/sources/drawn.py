@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
 from fer_lmdb.sources import SPLITS, Sample
-from fer_lmdb.sources.drawn_face import Look, Pose, draw
+from fer_lmdb.sources.drawn_face import PersonAppearance, Pose, draw
 from fer_lmdb.sources.fer2013 import SIDE, SPLIT_OF_USAGE
 
 ACTION_UNITS: dict[str, dict[int, float]] = {
@@ -38,7 +38,7 @@ _ALL_UNITS = sorted({unit for units in ACTION_UNITS.values() for unit in units})
 _HAIR_STYLES = ("bald", "short", "short", "long", "long", "fringe", "receding")
 
 
-class DrawnFaces:
+class SyntheticFaces:
     """A source of drawn faces; every class is equally frequent.
 
     Args:
@@ -93,8 +93,8 @@ def draw_face(
         corner of the mouth.
     """
     oversampled = 4 if side <= 96 else 2
-    look, pose, units = random_look(random), random_pose(random), random_units(expression, random)
-    picture, landmarks = draw(look, pose, units, side * oversampled)
+    appearance, pose, units = random_appearance(random), random_pose(random), random_units(expression, random)
+    picture, landmarks = draw(appearance, pose, units, side * oversampled)
     small = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     return _photograph(small, random), landmarks / np.float32(oversampled)
 
@@ -121,12 +121,12 @@ def random_pose(random: np.random.Generator) -> Pose:
     )
 
 
-def random_look(random: np.random.Generator) -> Look:
+def random_appearance(random: np.random.Generator) -> PersonAppearance:
     """Return a person: tones, shape of head and features, hair, glasses."""
     skin = random.uniform(95, 225)
     hair = random.uniform(15, 90) if random.random() < 0.75 else random.uniform(120, 215)
     style = _HAIR_STYLES[random.integers(len(_HAIR_STYLES))]
-    return Look(
+    return PersonAppearance(
         skin=skin,
         hair=hair,
         brow=min(hair, skin * 0.5),
@@ -160,7 +160,7 @@ def _photograph(picture: NDArray[np.uint8], random: np.random.Generator) -> NDAr
     return np.clip(np.round(lit + grain), 0, 255).astype(np.uint8)
 
 
-def write_drawn_csv(
+def write_synthetic_csv(
     path: str | os.PathLike[str], train: int = 1050, val: int = 210, test: int = 210, seed: int = 0
 ) -> None:
     """Write drawn faces as a csv in FER2013's layout (`emotion,pixels,Usage`).
@@ -176,7 +176,7 @@ def write_drawn_csv(
         SourceError: a count is negative or the file cannot be written.
     """
     usage = {split: name for name, split in SPLIT_OF_USAGE.items()}
-    faces = DrawnFaces(train, val, test, seed)
+    faces = SyntheticFaces(train, val, test, seed)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with Path(path).open("w", encoding="ascii", newline="") as file:

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
-from fer_lmdb.sources import Reject, Sample
+from fer_lmdb.sources import InvalidSample, Sample
 
 SIDE = 48
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = {"emotion", "pixels", "usage"}
-LONGEST_LINE = 1 << 20
+MAX_LINE_LENGTH = 1 << 20
 _VALUES = {str(value): value for value in range(256)}
 _LABELS = {str(label): label for label in range(len(FER2013))}
 
@@ -49,7 +49,7 @@ class Fer2013Csv:
         try:
             self._bytes = self.path.stat().st_size
             with self.path.open("rb") as file:
-                self._columns = read_header(file.readline(LONGEST_LINE), self.path)
+                self._columns = read_header(file.readline(MAX_LINE_LENGTH), self.path)
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
 
@@ -63,18 +63,20 @@ class Fer2013Csv:
         """Digest of the whole file; valid after the iteration has ended."""
         return self._digest.hexdigest()
 
-    def __iter__(self) -> Iterator[Sample | Reject]:
+    def __iter__(self) -> Iterator[Sample | InvalidSample]:
         self._digest = hashlib.sha256()
         self._rows_read = 0
         with self.path.open("rb") as file:
             before = _state(file.fileno())
-            header = file.readline(LONGEST_LINE)
+            header = file.readline(MAX_LINE_LENGTH)
             self._digest.update(header)
             self._bytes_read = len(header)
             for number, line in enumerate(self._lines(file), start=2):
                 where = f"{self.path}:{number}"
                 if line is None:
-                    yield Reject(where, f"a line of more than {LONGEST_LINE:,} bytes; a face takes about 9,000")
+                    yield InvalidSample(
+                        where, f"a line of more than {MAX_LINE_LENGTH:,} bytes; a face takes about 9,000"
+                    )
                 elif line.strip():
                     yield parse_row(line, self._rows_read, where, self._columns)
                 else:
@@ -85,12 +87,12 @@ class Fer2013Csv:
 
     def _lines(self, file: io.BufferedReader) -> Iterator[bytes | None]:
         """Yield every line; None for one that is too long to be a face, of which only pieces are ever held."""
-        while piece := file.readline(LONGEST_LINE):
+        while piece := file.readline(MAX_LINE_LENGTH):
             line: bytes | None = piece
             self._count(piece)
-            while len(piece) == LONGEST_LINE and not piece.endswith(b"\n"):
+            while len(piece) == MAX_LINE_LENGTH and not piece.endswith(b"\n"):
                 line = None
-                piece = file.readline(LONGEST_LINE)
+                piece = file.readline(MAX_LINE_LENGTH)
                 self._count(piece)
             yield line
 
@@ -103,7 +105,7 @@ def looks_like_fer2013(path: Path) -> bool:
     """Whether the first line of a file names FER2013's columns."""
     try:
         with Path(path).open("rb") as file:
-            read_header(file.readline(LONGEST_LINE), path)
+            read_header(file.readline(MAX_LINE_LENGTH), path)
     except (OSError, SourceError):
         return False
     return True
@@ -126,7 +128,7 @@ def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
     return names.index("emotion"), names.index("pixels"), names.index("usage")
 
 
-def parse_row(line: bytes, row: int, where: str, columns: tuple[int, int, int]) -> Sample | Reject:
+def parse_row(line: bytes, row: int, where: str, columns: tuple[int, int, int]) -> Sample | InvalidSample:
     """Read one row.
 
     Args:
@@ -137,17 +139,17 @@ def parse_row(line: bytes, row: int, where: str, columns: tuple[int, int, int]) 
     """
     fields = _fields(line)
     if fields is None or len(fields) <= max(columns):
-        return Reject(where, f"a row of {len(fields or [])} fields; expected emotion, pixels and Usage")
+        return InvalidSample(where, f"a row of {len(fields or [])} fields; expected emotion, pixels and Usage")
     emotion, pixels, usage = (fields[column].strip() for column in columns)
     split = SPLIT_OF_USAGE.get(usage)
     if split is None:
-        return Reject(where, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
+        return InvalidSample(where, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
     label = _LABELS.get(emotion)
     if label is None:
-        return Reject(where, f'emotion "{_short(emotion)}"; expected 0 to {len(FER2013) - 1}', split)
+        return InvalidSample(where, f'emotion "{_short(emotion)}"; expected 0 to {len(FER2013) - 1}', split)
     face = parse_pixels(pixels)
     if isinstance(face, str):
-        return Reject(where, face, split)
+        return InvalidSample(where, face, split)
     return Sample(f"/{split}/{label}/{row:05d}.png", split, label, face, where, row)
 
 

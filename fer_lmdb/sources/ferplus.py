@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FERPLUS
-from fer_lmdb.sources import Reject, Sample, Source
+from fer_lmdb.sources import InvalidSample, Sample, Source
 from fer_lmdb.sources.fer2013 import SPLIT_OF_USAGE
 
 VOTE_COLUMNS = (*FERPLUS.classes, "unknown", "nf")
@@ -37,7 +37,7 @@ class VoteRow:
     votes: tuple[int, ...]
 
 
-class WithVotes:
+class FerPlusSource:
     """A source whose pictures carry their votes.
 
     Args:
@@ -63,7 +63,7 @@ class WithVotes:
         """Return the source's."""
         return self.source.sha256()
 
-    def __iter__(self) -> Iterator[Sample | Reject]:
+    def __iter__(self) -> Iterator[Sample | InvalidSample]:
         read = 0
         for item in self.source:
             read += 1
@@ -73,16 +73,16 @@ class WithVotes:
                 f"{self.name} has {read:,} rows and FER+'s csv {len(self._votes):,}; the two do not belong together"
             )
 
-    def _join(self, sample: Sample) -> Sample | Reject:
+    def _join(self, sample: Sample) -> Sample | InvalidSample:
         row = self._find(sample)
         if row is None:
-            return Reject(sample.where, "FER+'s csv has no row for this picture", sample.split)
+            return InvalidSample(sample.location, "FER+'s csv has no row for this picture", sample.split)
         if row.split != sample.split:
             raise SourceError(
-                f"{sample.where} belongs to {sample.split}, FER+'s row {sample.row} to {row.split};"
+                f"{sample.location} belongs to {sample.split}, FER+'s row {sample.row} to {row.split};"
                 " the two files do not belong together"
             )
-        label = label_of(row.votes) if self._relabel else sample.label
+        label = majority_label(row.votes) if self._relabel else sample.label
         return replace(sample, votes=row.votes, label=label)
 
     def _find(self, sample: Sample) -> VoteRow | None:
@@ -108,7 +108,7 @@ def read_votes(path: Path) -> list[VoteRow]:
         raise SourceError(f"{path} is damaged: {error}") from None
 
 
-def label_of(votes: tuple[int, ...]) -> int | None:
+def majority_label(votes: tuple[int, ...]) -> int | None:
     """Return the expression with the most votes (of a tie the first), None where nobody saw one."""
     expressions = votes[: len(FERPLUS)]
     return expressions.index(max(expressions)) if any(expressions) else None

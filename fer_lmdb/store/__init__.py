@@ -10,17 +10,17 @@ Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/c
 from fer_lmdb.store.database import check_structure
 from fer_lmdb.store.datum import Encoding, decode_datum, encode_datum, encode_votes
 from fer_lmdb.store.digest import digest
-from fer_lmdb.store.keys import make_key, name_of
-from fer_lmdb.store.lookup import Lookup, read_labels
-from fer_lmdb.store.reading import Record, Split, count_records, iterate, iterate_values, read_split, read_votes
-from fer_lmdb.store.writing import StoreWriter
+from fer_lmdb.store.keys import key_name, make_key
+from fer_lmdb.store.lookup import LmdbRandomReader, read_labels
+from fer_lmdb.store.reading import Record, SplitArrays, count_records, iterate, iterate_values, read_split, read_votes
+from fer_lmdb.store.writing import LmdbWriter
 
 __all__ = [
     "Encoding",
-    "Lookup",
+    "LmdbRandomReader",
+    "LmdbWriter",
     "Record",
-    "Split",
-    "StoreWriter",
+    "SplitArrays",
     "check_structure",
     "count_records",
     "decode_datum",
@@ -29,8 +29,8 @@ __all__ = [
     "encode_votes",
     "iterate",
     "iterate_values",
+    "key_name",
     "make_key",
-    "name_of",
     "read_labels",
     "read_split",
     "read_votes",

@@ -14,7 +14,7 @@ from fer_lmdb.errors import StoreError
 
 
 @contextmanager
-def opened(path: Path, readahead: bool = True) -> Iterator[lmdb.Environment]:
+def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environment]:
     """Open a finished database.
 
     No lock is taken: a finished database is never written again, and so several processes,

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import StoreError
-from fer_lmdb.store.database import as_store_error, opened
+from fer_lmdb.store.database import as_store_error, open_readonly
 from fer_lmdb.store.datum import parse_datum
-from fer_lmdb.store.keys import number_of, text_of
+from fer_lmdb.store.keys import key_number, printable_key
 from fer_lmdb.store.reading import iterate_values
 
 
-class Lookup:
+class LmdbRandomReader:
     """Finds records of a finished database by their place, without reading the others.
 
     An LMDB that is open does not survive a fork. So it is opened for each call and closed again, and any number of
-    processes may use one `Lookup`, inherit it or have it sent. A process that will not fork any more says `keep_open`:
+    processes may use one `LmdbRandomReader`, inherit it or have it sent. A process that will not fork any more says `keep_open`:
     a batch is then read three times as fast.
 
     Args:
@@ -34,17 +34,17 @@ class Lookup:
         self._kept: lmdb.Environment | None = None
         self._open = ExitStack()
 
-    def values(self, places: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
+    def get(self, places: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
         """Yield key and value of the records at those places, counted from 0 in the order of the keys.
 
         Raises:
             StoreError: the database is missing, damaged or not numbered.
         """
-        own = nullcontext(self._kept) if self._kept is not None else opened(self.path, readahead=False)
+        own = nullcontext(self._kept) if self._kept is not None else open_readonly(self.path, readahead=False)
         with as_store_error(self.path), own as environment, environment.begin() as transaction:
             cursor = transaction.cursor()
             if self._first is None:
-                self._first = number_of(cursor.key()) if cursor.first() else 0
+                self._first = key_number(cursor.key()) if cursor.first() else 0
             for place in places:
                 prefix = b"%08d_" % (self._first + place)
                 if not cursor.set_range(prefix) or not cursor.key().startswith(prefix):
@@ -55,29 +55,29 @@ class Lookup:
         """Open the database and leave it open."""
         if self._kept is None:
             # What lies beside a record that was drawn by chance is not needed next: no read-ahead.
-            self._kept = self._open.enter_context(opened(self.path, readahead=False))
+            self._kept = self._open.enter_context(open_readonly(self.path, readahead=False))
 
     def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "_first": self._first, "_kept": None, "_open": ExitStack()}
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:
-    """Read the labels of a database in one pass, and make sure that a `Lookup` finds every record by its place.
+    """Read the labels of a database in one pass, and make sure that a `LmdbRandomReader` finds every record by its place.
 
     Raises:
         StoreError: the database is missing, damaged, or its keys are not numbered without a gap.
     """
     labels, first = [], 0
     for place, (key, value) in enumerate(iterate_values(path)):
-        first = number_of(key) if place == 0 else first
-        if number_of(key) != first + place:
+        first = key_number(key) if place == 0 else first
+        if key_number(key) != first + place:
             raise StoreError(_no_such_number(path, place, b"%08d_" % (first + place)))
-        labels.append(parse_datum(value, f"{path}: {text_of(key)}").label)
+        labels.append(parse_datum(value, f"{path}: {printable_key(key)}").label)
     return np.array(labels, dtype=np.int64)
 
 
 def _no_such_number(path: Path, place: int, prefix: bytes) -> str:
     return (
-        f"{path}: record {place} should have a key that begins {text_of(prefix)}; a database whose keys are not"
+        f"{path}: record {place} should have a key that begins {printable_key(prefix)}; a database whose keys are not"
         " numbered one by one has to be read as a whole: --loader memory"
     )

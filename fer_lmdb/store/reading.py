@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import StoreError
-from fer_lmdb.store.database import opened
+from fer_lmdb.store.database import open_readonly
 from fer_lmdb.store.datum import decode_datum, parse_datum
-from fer_lmdb.store.keys import text_of
+from fer_lmdb.store.keys import printable_key
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitArrays:
     """A whole database in memory.
 
     Attributes:
@@ -47,7 +47,7 @@ class Split:
     labels: NDArray[np.int64]
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: Path) -> SplitArrays:
     """Read a whole database of faces into memory, in one pass.
 
     Raises:
@@ -55,10 +55,10 @@ def read_split(path: Path) -> Split:
     """
     keys: list[str] = []
     labels: list[int] = []
-    with _reading(path) as (count, records):
+    with _open_reader(path) as (count, records):
         images: NDArray[np.uint8] | None = None
         for number, (key, value) in enumerate(records):
-            image, label = decode_datum(value, f"{path}: {text_of(key)}")
+            image, label = decode_datum(value, f"{path}: {printable_key(key)}")
             if images is None:
                 images = np.empty((count, 1, *image.shape), dtype=np.uint8)
             if number >= count:
@@ -72,7 +72,7 @@ def read_split(path: Path) -> Split:
         raise StoreError(f"{path} holds no record; build the data set again")
     if len(keys) != count:
         raise StoreError(f"{path} counts {count} records and holds {len(keys)}; the file is damaged")
-    return Split(keys, images, np.array(labels, dtype=np.int64))
+    return SplitArrays(keys, images, np.array(labels, dtype=np.int64))
 
 
 def iterate(path: Path) -> Iterator[Record]:
@@ -82,13 +82,13 @@ def iterate(path: Path) -> Iterator[Record]:
         StoreError: the database is missing or damaged.
     """
     for key, value in iterate_values(path):
-        image, label = decode_datum(value, f"{path}: {text_of(key)}")
+        image, label = decode_datum(value, f"{path}: {printable_key(key)}")
         yield Record(key, image, label)
 
 
 def iterate_values(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Yield every key with its undecoded value, in the order of the keys."""
-    with _reading(path) as (_, records):
+    with _open_reader(path) as (_, records):
         yield from records
 
 
@@ -103,7 +103,7 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     keys, rows = [], []
     for key, value in iterate_values(path):
         keys.append(os.fsdecode(key))
-        rows.append(np.array(parse_datum(value, f"{path}: {text_of(key)}").float_data, dtype=np.float32))
+        rows.append(np.array(parse_datum(value, f"{path}: {printable_key(key)}").float_data, dtype=np.float32))
     if not rows or len({len(row) for row in rows}) != 1:
         raise StoreError(f"{path} is no database of votes: its records do not hold one and the same number of votes")
     return keys, np.stack(rows)
@@ -111,19 +111,19 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
 
 def count_records(path: Path) -> int:
     """Return how many records a database says it holds."""
-    with _reading(path) as (count, _):
+    with _open_reader(path) as (count, _):
         return count
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
+def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
     """Open a finished database for reading; give its number of records and the records in order."""
-    with opened(path) as environment, environment.begin() as transaction:
+    with open_readonly(path) as environment, environment.begin() as transaction:
         yield environment.stat()["entries"], iter(transaction.cursor())
 
 
 def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return (
-        f"{path}: {text_of(key)} is {found[0]} x {found[1]}, the records before it are {expected[0]} x {expected[1]};"
-        " a data set holds faces of one size"
+        f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, the records before it are {expected[0]} x "
+        f"{expected[1]}; a data set holds faces of one size"
     )

@@ -18,10 +18,10 @@ from fer_lmdb.store.digest import add_to_digest
 from fer_lmdb.store.keys import make_key
 
 FIRST_MAP_BYTES = 16 << 20
-RECORDS_A_COMMIT = 1000
+RECORDS_PER_COMMIT = 1000
 
 
-class StoreWriter:
+class LmdbWriter:
     """Writes a new database; use it as a context manager.
 
     The map starts small and doubles whenever it is full; the records of the commit that
@@ -70,7 +70,7 @@ class StoreWriter:
         for digest in self._digests:
             add_to_digest(digest, key, value)
         self.count += 1
-        if len(self._waiting) >= RECORDS_A_COMMIT:
+        if len(self._waiting) >= RECORDS_PER_COMMIT:
             self._commit()
 
     @property
@@ -91,7 +91,7 @@ class StoreWriter:
         finally:
             self._environment.close()
 
-    def __enter__(self) -> StoreWriter:
+    def __enter__(self) -> LmdbWriter:
         return self
 
     def __exit__(

@@ -15,8 +15,8 @@ from skimage import data
 
 import prototxt_like as pl
 from fer_lmdb.cli import cli
-from fer_lmdb.pictures import write_picture
-from fer_lmdb.sources.drawn import DrawnFaces, write_drawn_csv
+from fer_lmdb.pictures import write_image
+from fer_lmdb.sources.drawn import SyntheticFaces, write_synthetic_csv
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 #: They have tests of their own: the demo takes a minute, the others end with Ctrl-C or need a camera.
@@ -45,11 +45,11 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for folder in ("demo", "data", "holiday"):
         (tmp_path / folder).mkdir()
-    write_drawn_csv(tmp_path / "demo" / "faces.csv", 42, 21, 21)
+    write_synthetic_csv(tmp_path / "demo" / "faces.csv", 42, 21, 21)
     shutil.copy(tmp_path / "demo" / "faces.csv", tmp_path / "data" / "fer2013.csv")
     astronaut = np.ascontiguousarray(data.astronaut()[:256, 128:384])
     for name in ("demo/astronaut.png", "photo.jpg", "holiday/1.jpg"):
-        write_picture(tmp_path / name, astronaut)
+        write_image(tmp_path / name, astronaut)
     _write_own_pictures(tmp_path / "photos")
     _write_own_net(tmp_path)
     _write_clip(tmp_path / "clip.mp4", astronaut)
@@ -57,10 +57,10 @@ def project(tmp_path, monkeypatch) -> Path:
 
 
 def _write_own_pictures(folder: Path) -> None:
-    for sample in DrawnFaces(70, 0, 0, seed=3):
-        target = folder / DrawnFaces.classes[sample.label] / f"{sample.row}.png"
+    for sample in SyntheticFaces(70, 0, 0, seed=3):
+        target = folder / SyntheticFaces.classes[sample.label] / f"{sample.row}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(target, sample.image)
+        write_image(target, sample.image)
 
 
 def _write_own_net(folder: Path) -> None:

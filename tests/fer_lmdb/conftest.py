@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.build import Options as BuildOptions
+from fer_lmdb.build import BuildOptions as BuildOptions
 from fer_lmdb.build import build
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.recipe import Options
+from fer_lmdb.recipe import TrainOptions
 from fer_lmdb.sources import Sample
 
 COUNTS = {"train": 150, "val": 40, "test": 30}
@@ -114,9 +114,9 @@ def small_net(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def options(stripes_data, small_net) -> Options:
+def options(stripes_data, small_net) -> TrainOptions:
     """Options of a training of 3 epochs with 10 iterations each, on the processor in float32."""
-    return Options(
+    return TrainOptions(
         model=str(small_net), data=str(stripes_data), epochs=3, batch_size=15, precision="float32", device="cpu"
     )
 

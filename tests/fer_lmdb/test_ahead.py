@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from fer_lmdb.ahead import InBackground, read_ahead
+from fer_lmdb.ahead import BackgroundWorker, prefetch
 
 
 def test_items_keep_their_order() -> None:
-    assert list(read_ahead(iter(range(100)))) == list(range(100))
-    assert list(read_ahead(iter([]))) == []
+    assert list(prefetch(iter(range(100)))) == list(range(100))
+    assert list(prefetch(iter([]))) == []
 
 
 def test_none_is_an_item() -> None:
-    assert list(read_ahead(iter([None, 1, None]))) == [None, 1, None]
+    assert list(prefetch(iter([None, 1, None]))) == [None, 1, None]
 
 
 def test_at_most_one_item_is_read_ahead() -> None:
@@ -27,7 +27,7 @@ def test_at_most_one_item_is_read_ahead() -> None:
             made.append(number)
             yield number
 
-    items = read_ahead(numbers())
+    items = prefetch(numbers())
     for _ in range(3):
         next(items)
     items.close()
@@ -39,7 +39,7 @@ def test_errors_come_out_where_they_happen() -> None:
         yield 1
         raise ValueError("later")
 
-    items = read_ahead(broken())
+    items = prefetch(broken())
     assert next(items) == 1
     with pytest.raises(ValueError, match="later"):
         next(items)
@@ -47,18 +47,18 @@ def test_errors_come_out_where_they_happen() -> None:
 
 def test_calls_happen_in_order_and_are_done_at_the_end() -> None:
     done: list[int] = []
-    with InBackground(waiting=2) as behind:
+    with BackgroundWorker(waiting=2) as behind:
         for number in range(50):
-            behind.call(done.append, number)
+            behind.submit(done.append, number)
     assert done == list(range(50))
 
 
 def test_callers_wait_when_too_many_calls_do() -> None:
     gate, started = threading.Event(), []
-    with InBackground(waiting=2) as behind:
+    with BackgroundWorker(waiting=2) as behind:
         for _ in range(2):
-            behind.call(gate.wait, 10)
-        waiting = threading.Thread(target=lambda: (started.append("asked"), behind.call(started.append, "called")))
+            behind.submit(gate.wait, 10)
+        waiting = threading.Thread(target=lambda: (started.append("asked"), behind.submit(started.append, "called")))
         waiting.start()
         waiting.join(0.2)
         assert waiting.is_alive()
@@ -71,14 +71,14 @@ def test_an_error_of_a_call_is_not_lost() -> None:
     def fail() -> None:
         raise ValueError("disk full")
 
-    with pytest.raises(ValueError, match="disk full"), InBackground() as behind:
-        behind.call(fail)
+    with pytest.raises(ValueError, match="disk full"), BackgroundWorker() as behind:
+        behind.submit(fail)
 
 
 def test_an_error_of_the_caller_wins() -> None:
     def fail() -> None:
         raise ValueError("disk full")
 
-    with pytest.raises(KeyboardInterrupt), InBackground() as behind:
-        behind.call(fail)
+    with pytest.raises(KeyboardInterrupt), BackgroundWorker() as behind:
+        behind.submit(fail)
         raise KeyboardInterrupt

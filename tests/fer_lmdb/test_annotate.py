@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fer_lmdb.annotate import annotate
-from fer_lmdb.annotate.panel import find_room, panel_of
-from fer_lmdb.annotate.picture import letter_size
-from fer_lmdb.annotate.sheet import Box, Sheet, font, text_width
+from fer_lmdb.annotate.panel import make_panel, place_panel
+from fer_lmdb.annotate.picture import font_size
+from fer_lmdb.annotate.sheet import Canvas, Rect, font, text_width
 from fer_lmdb.labels import SCHEMES
-from fer_lmdb.palette import COLOURS, colour_of, hex_of, ink_on
+from fer_lmdb.palette import COLOURS, color_of, hex_of, text_color_on
 from fer_lmdb.predictions import FacePrediction
 
 HAPPY = {"angry": 0.01, "disgust": 0.0, "fear": 0.02, "happy": 0.9, "sad": 0.03, "surprise": 0.03, "neutral": 0.01}
@@ -28,7 +28,7 @@ def blank(height: int, width: int) -> np.ndarray:
 
 
 def has_colour(picture: np.ndarray, expression: str) -> bool:
-    return bool((picture == colour_of(expression)).all(axis=2).any())
+    return bool((picture == color_of(expression)).all(axis=2).any())
 
 
 def test_the_picture_itself_is_left_alone() -> None:
@@ -45,8 +45,8 @@ def test_without_faces_the_picture_comes_back() -> None:
 def test_box_name_and_bars_are_drawn() -> None:
     drawn = annotate(blank(500, 600), [face(100, 100, 150, 180)])
     assert drawn.shape == (500, 600, 3)
-    assert (drawn[150, 100] == colour_of("happy")).all()  # left edge of the box
-    assert (drawn[85:98, 101:105] == colour_of("happy")).all()  # the name's background above it
+    assert (drawn[150, 100] == color_of("happy")).all()  # left edge of the box
+    assert (drawn[85:98, 101:105] == color_of("happy")).all()  # the name's background above it
     assert has_colour(drawn, "sad")  # a bar
     assert (drawn[172, 145] == 255).all()  # the left eye
 
@@ -65,9 +65,9 @@ def test_strips_are_not_enlarged_beyond_measure(height: int, width: int) -> None
 
 
 def test_large_pictures_get_large_letters() -> None:
-    assert letter_size([Box(0, 0, 300, 400)], 6000, 4000) == pytest.approx(4000 / 55, abs=1)
-    assert letter_size([Box(0, 0, 3000, 3500)], 6000, 4000) == pytest.approx(4000 / 22, abs=1)
-    assert letter_size([Box(0, 0, 20, 20)], 500, 500) == 12
+    assert font_size([Rect(0, 0, 300, 400)], 6000, 4000) == pytest.approx(4000 / 55, abs=1)
+    assert font_size([Rect(0, 0, 3000, 3500)], 6000, 4000) == pytest.approx(4000 / 22, abs=1)
+    assert font_size([Rect(0, 0, 20, 20)], 500, 500) == 12
 
 
 def test_a_close_up_gets_its_bars_beside_the_picture() -> None:
@@ -97,7 +97,7 @@ def test_faces_that_the_border_cuts(box: tuple[float, float, float, float]) -> N
 def test_a_crowd_loses_no_bars() -> None:
     faces = [face(40 + 90 * column, 60 + 110 * row, 70, 80) for row in range(5) for column in range(6)]
     drawn = annotate(blank(640, 620), faces)
-    found = (drawn == colour_of("surprise")).all(axis=2)
+    found = (drawn == color_of("surprise")).all(axis=2)
     assert drawn.shape[1] > 620
     starts = found & ~np.roll(found, 1, axis=0) & ~np.roll(found, 1, axis=1)
     assert starts.sum() == len(faces)  # one bar of surprise for every face
@@ -124,27 +124,27 @@ def test_other_schemes_and_scripts() -> None:
 
 
 def test_find_room_prefers_the_right_and_knows_when_there_is_none() -> None:
-    beside = Box(100, 100, 100, 100)
-    assert find_room(80, 60, beside, [beside], (600, 400)).x == pytest.approx(206)
-    blocked = [beside, Box(200, 0, 400, 400)]
-    assert find_room(80, 60, beside, blocked, (600, 400)).right <= 100
-    assert find_room(80, 60, beside, [Box(0, 0, 600, 400)], (600, 400)) is None
-    assert find_room(700, 60, beside, [beside], (600, 400)) is None
+    beside = Rect(100, 100, 100, 100)
+    assert place_panel(80, 60, beside, [beside], (600, 400)).x == pytest.approx(206)
+    blocked = [beside, Rect(200, 0, 400, 400)]
+    assert place_panel(80, 60, beside, blocked, (600, 400)).right <= 100
+    assert place_panel(80, 60, beside, [Rect(0, 0, 600, 400)], (600, 400)) is None
+    assert place_panel(700, 60, beside, [beside], (600, 400)) is None
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
-    panel = panel_of(face(0, 0, 10, 10), 20)
-    sheet = Sheet(np.zeros((400, 400, 3), np.uint8))
+    panel = make_panel(face(0, 0, 10, 10), 20)
+    sheet = Canvas(np.zeros((400, 400, 3), np.uint8))
     panel.draw(sheet, 0, 0)
     drawn = sheet.finish()
-    lengths = {name: (drawn == colour_of(name)).all(axis=2).sum(axis=1).max() for name in ("happy", "sad")}
+    lengths = {name: (drawn == color_of(name)).all(axis=2).sum(axis=1).max() for name in ("happy", "sad")}
     assert lengths["happy"] == pytest.approx(0.9 * 4.2 * 20, abs=1.5)
     assert lengths["sad"] == pytest.approx(0.03 * 4.2 * 20, abs=1.5)
 
 
 def test_a_full_percentage_does_not_touch_its_bar() -> None:
     for size in (12, 20, 64):
-        panel = panel_of(face(0, 0, 10, 10, probabilities={"happy": 1.0, "sad": 0.0}), size)
+        panel = make_panel(face(0, 0, 10, 10, probabilities={"happy": 1.0, "sad": 0.0}), size)
         end_of_bar = 0.5 * size + panel.names_width + 0.5 * size + 4.2 * size
         assert panel.width - 0.5 * size - text_width("100%", size, bold=True) > end_of_bar
 
@@ -167,7 +167,7 @@ def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
 
 @pytest.mark.parametrize("colour", sorted(set(COLOURS.values())))
 def test_letters_stand_out_from_their_background(colour: tuple[int, int, int]) -> None:
-    assert contrast(colour, ink_on(colour)) > 4.5  # WCAG AA
+    assert contrast(colour, text_color_on(colour)) > 4.5  # WCAG AA
 
 
 def test_hex() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import fer_lmdb
 from fer_lmdb import FacePrediction, Recognizer
-from fer_lmdb.pictures import write_picture
+from fer_lmdb.pictures import write_image
 from fer_lmdb.video import VideoWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 def test_the_code_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     from skimage import data
 
-    write_picture(tmp_path / "photo.jpg", data.astronaut())
+    write_image(tmp_path / "photo.jpg", data.astronaut())
     with VideoWriter(tmp_path / "clip.mp4") as video:
         for index in range(3):
             video.add(data.astronaut()[:300, :300], index / 25)

@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, EventAccumulator
 
 from fer_lmdb import train
-from fer_lmdb.curves import Curves
+from fer_lmdb.curves import TensorBoardLogger
 from fer_lmdb.targets import Targets
 
 
@@ -24,7 +24,7 @@ def test_the_picture_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, m
         return call(self, faces, labels, number)
 
     monkeypatch.setattr(Targets, "__call__", watched)
-    monkeypatch.setattr(Curves, "faces", lambda self, iteration, faces: shown.append((iteration, faces)))
+    monkeypatch.setattr(TensorBoardLogger, "log_faces", lambda self, iteration, faces: shown.append((iteration, faces)))
     train.train(replace(options, epochs=1, mixup=1.0), tmp_path / "run")
     ((iteration, faces),) = shown
     assert iteration == 10

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fer_lmdb.batches import Batches, Order, mixed_seed
+from fer_lmdb.batches import EpochSampler, InMemoryLoader, derive_seed
 
 
-def numbered(count: int, batch_size: int, seed: int = 0) -> Batches:
+def numbered(count: int, batch_size: int, seed: int = 0) -> InMemoryLoader:
     """A split whose labels are the positions of its faces."""
     images = torch.zeros(count, 1, 2, 3, dtype=torch.uint8)
-    return Batches(images, torch.arange(count), batch_size, seed)
+    return InMemoryLoader(images, torch.arange(count), batch_size, seed)
 
 
 def test_every_face_is_seen_once_per_epoch_even_where_batches_straddle_epochs():
@@ -37,7 +37,7 @@ def test_a_batch_may_be_larger_than_the_split():
 
 def test_images_and_labels_stay_together():
     images = torch.arange(7, dtype=torch.uint8).reshape(7, 1, 1, 1)
-    batches = Batches(images, torch.arange(7), 3, seed=5)
+    batches = InMemoryLoader(images, torch.arange(7), 3, seed=5)
     for i in range(6):
         faces, labels = batches.at(i)
         assert faces.flatten().tolist() == labels.tolist()
@@ -45,12 +45,12 @@ def test_images_and_labels_stay_together():
 
 @pytest.mark.parametrize("ranks", [2, 3, 6])
 def test_parts_of_a_batch_overlap_nowhere_and_make_it_whole(ranks):
-    whole = Order(10, 6, seed=2)
-    parts = [Order(10, 6, seed=2, part=(rank, ranks)) for rank in range(ranks)]
+    whole = EpochSampler(10, 6, seed=2)
+    parts = [EpochSampler(10, 6, seed=2, part=(rank, ranks)) for rank in range(ranks)]
     for number in range(7):
-        assert torch.equal(torch.cat([part.at(number) for part in parts]), whole.at(number))
+        assert torch.equal(torch.cat([part.batch_indices(number) for part in parts]), whole.batch_indices(number))
 
 
 def test_seeds_of_two_purposes_or_steps_differ():
-    seeds = {mixed_seed(s, n, p) for s in range(3) for n in range(50) for p in ("shuffle", "augment", "net")}
+    seeds = {derive_seed(s, n, p) for s in range(3) for n in range(50) for p in ("shuffle", "augment", "net")}
     assert len(seeds) == 3 * 50 * 3

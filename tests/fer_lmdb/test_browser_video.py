@@ -92,7 +92,7 @@ def test_a_browser_plays_it_to_the_end(tmp_path: Path, suffix: str) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
     source = sounding(tmp_path / "sound.mp4")
-    with VideoWriter(folder / f"clip{suffix}", 25, sound_of=source) as video:
+    with VideoWriter(folder / f"clip{suffix}", 25, audio_from=source) as video:
         for index in range(13):
             video.add(np.full((120, 161, 3), 15 * index, np.uint8), index / 25)
     facts = play(folder / f"clip{suffix}", tmp_path / "profile")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.catalogue import MEASURED, list_models, to_markdown
+from fer_lmdb.catalogue import ZOO_RESULTS, list_models, to_markdown
 from fer_lmdb.cli import main
 
 
@@ -38,7 +38,7 @@ def test_every_figure_has_split_n_and_interval(rows):
 
 
 def test_what_is_measured_and_not_shipped_says_how_it_was_trained(rows):
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    measured = json.loads(ZOO_RESULTS.read_text(encoding="utf-8"))
     assert set(measured) <= set(pl.zoo.names())
     for row in rows:
         if row["figures"] and not row["shipped"]:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fer_lmdb.curves import Curves
+from fer_lmdb.curves import TensorBoardLogger
 
 
 def write(folder: Path, start: int, stop: int) -> None:
     """Write points after iteration `start`, worth their own iteration."""
-    curves = Curves(folder, start)
+    curves = TensorBoardLogger(folder, start)
     for iteration in range(start + 1, stop + 1):
-        curves.training(iteration, iteration, 0.1, 100)
+        curves.log_training(iteration, iteration, 0.1, 100)
     curves.close()
 
 

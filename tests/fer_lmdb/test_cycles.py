@@ -22,14 +22,14 @@ def solver(text):
 )
 def test_the_moments_at_which_a_model_is_kept(text, kept):
     parameter = solver(text)
-    assert [i for i in range(1, parameter.max_iter + 1) if cycles.is_kept(parameter, i)] == kept
+    assert [i for i in range(1, parameter.max_iter + 1) if cycles.is_checkpoint_due(parameter, i)] == kept
 
 
 def test_a_cycle_ends_where_the_rate_rises_again():
     parameter = solver('lr_policy: "cosine" max_iter: 17 cosine_cycles: 4')
     rates = [pl.learning_rate(parameter, i) for i in range(17)]
     rises = [i for i in range(1, 17) if rates[i] > rates[i - 1]]
-    assert [i for i in range(1, 17) if cycles.is_kept(parameter, i)] == rises
+    assert [i for i in range(1, 17) if cycles.is_checkpoint_due(parameter, i)] == rises
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_cycle_ends_where_the_rate_rises_again():
 )
 def test_cycles_that_cannot_be_are_refused(text, message):
     with pytest.raises(RunError, match=message):
-        cycles.check(solver(text))
+        cycles.validate_cycles(solver(text))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.build.join import join
+from fer_lmdb.build.join import join_datasets
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
@@ -105,9 +105,12 @@ def test_a_set_joined_from_a_joined_one_counts_all_ways(stripes_data: Path, copy
     third = Path(shutil.copytree(stripes_data, tmp_path / "third"))
     for folder, way in ((copy, wider), (other, closer), (third, wider)):
         change_manifest(folder, preprocessing=way)
-    join([copy, other], tmp_path / "two")
-    join([tmp_path / "two", third], tmp_path / "three")
-    join([copy, third], tmp_path / "alike")
-    join([tmp_path / "alike", third], tmp_path / "all_alike")
-    mixed = {name: DataSet.open(tmp_path / name).is_mixed for name in ("data", "two", "three", "alike", "all_alike")}
+    join_datasets([copy, other], tmp_path / "two")
+    join_datasets([tmp_path / "two", third], tmp_path / "three")
+    join_datasets([copy, third], tmp_path / "alike")
+    join_datasets([tmp_path / "alike", third], tmp_path / "all_alike")
+    mixed = {
+        name: DataSet.open(tmp_path / name).has_mixed_preprocessing
+        for name in ("data", "two", "three", "alike", "all_alike")
+    }
     assert mixed == {"data": False, "two": True, "three": True, "alike": False, "all_alike": False}

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from fer_lmdb import demo as stage
 from fer_lmdb.cli import cli
 from fer_lmdb.demo import Demo, contact_sheet
-from fer_lmdb.pictures import read_picture
+from fer_lmdb.pictures import read_image
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
 
 def test_it_leaves_the_pictures_and_the_whole_pipeline(short: tuple[Path, str, str]) -> None:
     folder, _, _ = short
-    assert read_picture(folder / "astronaut-recognised.png").shape[:2] == (512, 512)
-    assert read_picture(folder / "curves.png").shape[1] > 1000
-    assert read_picture(folder / "faces.png").shape == (7 * 48, 14 * 48, 3)
+    assert read_image(folder / "astronaut-recognised.png").shape[:2] == (512, 512)
+    assert read_image(folder / "curves.png").shape[1] > 1000
+    assert read_image(folder / "faces.png").shape == (7 * 48, 14 * 48, 3)
     assert (folder / "data" / "manifest.json").is_file()
     assert (folder / "run" / "best.safetensors").is_file()
 
@@ -76,7 +76,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_photograph_goes_to_the_demos_own_net_where_no_model_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage.models, "shipped_names", list)
+    monkeypatch.setattr(stage.models, "list_pretrained", list)
     assert Demo(Path("d")).predict()[1:4] == ["d/astronaut.png", "--model", "d/run"]
 
 

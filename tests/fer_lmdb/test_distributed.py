@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fer_lmdb import train
-from fer_lmdb.distributed import Team
+from fer_lmdb.distributed import ProcessGroup
 from fer_lmdb.errors import RunError
-from fer_lmdb.loading import Loading
+from fer_lmdb.loading import LoaderOptions
 
 # Nothing random and no BatchNorm: what is left is the arithmetic of the batch.
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {0} }}
@@ -51,7 +51,7 @@ def write_net(folder: Path, *, norm: str = "", solver: str = "clip_gradients: 5"
 
 
 @pytest.fixture(scope="module")
-def plain(options, tmp_path_factory) -> train.Options:
+def plain(options, tmp_path_factory) -> train.TrainOptions:
     """A training of 3 epochs, 8 iterations each, whose batches have 20 faces."""
     net = write_net(tmp_path_factory.mktemp("nets") / "plain")
     return replace(options, model=net, epochs=3, batch_size=20)
@@ -115,16 +115,16 @@ def test_two_batches_for_one_update_are_one_large_batch(plain, alone, tmp_path):
 
 @pytest.mark.parametrize("loader", ["memory", "stream"])
 def test_two_processes_reach_what_one_reaches_with_the_same_batch(plain, alone, tmp_path, loader):
-    together(2, train.train, plain, tmp_path / "run", None, Loading(loader, workers=0))
+    together(2, train.train, plain, tmp_path / "run", None, LoaderOptions(loader, workers=0))
     assert_close(tmp_path / "run", alone.run.path)
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
-def train_and_tell(options: train.Options, run: Path, told: Path) -> None:
+def train_and_tell(options: train.TrainOptions, run: Path, told: Path) -> None:
     """Train; write down what this process ends with."""
     sessions = []
-    session = train.Session
-    train.Session = lambda *args, **kwargs: sessions.append(session(*args, **kwargs)) or sessions[-1]
+    session = train.Trainer
+    train.Trainer = lambda *args, **kwargs: sessions.append(session(*args, **kwargs)) or sessions[-1]
     train.train(options, run)
     state = {key: value.double().sum().item() for key, value in sessions[0].net.state_dict().items()}
     (told / os.environ["RANK"]).write_text(json.dumps({"state": state, "log": sessions[0].log}))
@@ -139,9 +139,9 @@ def test_all_processes_end_with_the_same_weights_statistics_and_figures(plain, t
     assert any("mean_sum" in key for key in one["state"])
 
 
-def train_and_stop(options: train.Options, run: Path, at: int) -> None:
+def train_and_stop(options: train.TrainOptions, run: Path, at: int) -> None:
     """Train; the second process is asked to stop after so many iterations."""
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_stop(session):
         result = step(session)
@@ -149,28 +149,28 @@ def train_and_stop(options: train.Options, run: Path, at: int) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    train.Session.step = step_then_stop
+    train.Trainer.step = step_then_stop
     assert train.train(options, run).iteration == at
 
 
 def test_a_run_goes_on_with_another_number_of_processes(plain, alone, tmp_path):
     run = tmp_path / "run"
     together(2, train_and_stop, plain, run, 5)
-    assert int(train.RunFolder(run).read_snapshot().facts["iteration"]) == 5
+    assert int(train.RunFolder(run).read_snapshot().metadata["iteration"]) == 5
     together(4, train.resume, run)
     assert_close(run, alone.run.path)
 
 
-def train_and_die(options: train.Options, run: Path, told: Path, at: int) -> None:
+def train_and_die(options: train.TrainOptions, run: Path, told: Path, at: int) -> None:
     """Train; the second process dies after so many iterations, the first writes down what it says."""
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_die(session):
         if session.iteration == at and session.team.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(session)
 
-    train.Session.step = step_then_die
+    train.Trainer.step = step_then_die
     try:
         train.train(options, run)
     except RunError as error:
@@ -187,20 +187,20 @@ def test_a_process_that_dies_ends_the_run_with_a_clear_error_and_a_good_snapshot
     assert message.startswith("another process of this training has ended")
     assert "\n" not in message
     assert "/" not in message.split("(")[1]  # no path of gloo's sources
-    assert int(train.RunFolder(run).read_snapshot().facts["iteration"]) == 8
+    assert int(train.RunFolder(run).read_snapshot().metadata["iteration"]) == 8
     assert train.resume(run).finished
     assert_close(run, alone.run.path)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():
     with pytest.raises(RunError, match="cannot be cut into 3 equal parts"):
-        Team(0, 3).part_of(20)
+        ProcessGroup(0, 3).local_batch_size(20)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_shares_overlap_nowhere_and_leave_nothing_out(size):
     places = list(range(20))
-    assert [place for rank in range(size) for place in places[Team(rank, size).share_of(20)]] == places
+    assert [place for rank in range(size) for place in places[ProcessGroup(rank, size).rank_slice(20)]] == places
 
 
 def torchrun(run: Path, *flags: str) -> subprocess.CompletedProcess[str]:

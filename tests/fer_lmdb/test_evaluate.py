@@ -11,7 +11,7 @@ import torch
 import prototxt_like as pl
 from fer_lmdb import models
 from fer_lmdb.cli import main
-from fer_lmdb.cli.figures import print_figures
+from fer_lmdb.cli.figures import print_evaluation
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluate import evaluate
@@ -37,19 +37,19 @@ def test_the_precision_is_on_record(trained, stripes_data):
 
 def test_faces_of_another_kind_are_named(trained, stripes_data, tmp_path, capsys):
     assert "prepared_otherwise" not in evaluate([trained.run.path], stripes_data, "val")
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     replace(model, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
     figures = evaluate([tmp_path / "m.safetensors"], stripes_data, "val")
     (odd,) = figures["prepared_otherwise"].values()
     assert odd == {"detector": ["mtcnn", "none"], "margin": [0.25, 0.0]}
-    print_figures(figures)
+    print_evaluation(figures)
     told = "trained on faces prepared otherwise (detector mtcnn, here none; margin 0.25, here 0.0)"
     assert told in capsys.readouterr().out
 
 
 def test_an_ensemble_averages_probabilities(trained, stripes_data):
     faces = DataSet.open(stripes_data).read("test")
-    members = [models.load(trained.run.best), models.load(trained.run.last)]
+    members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
     mean = np.mean([member.classifier().probabilities(faces.images) for member in members], axis=0)
     figures = evaluate([trained.run.best, trained.run.last], stripes_data, "test")
     assert figures["n"] == 30
@@ -57,7 +57,7 @@ def test_an_ensemble_averages_probabilities(trained, stripes_data):
 
 
 def test_models_of_two_kinds_of_face_look_at_their_own(trained, stripes_data, negative_data, tmp_path):
-    own = models.load(trained.run.path)
+    own = models.load_model(trained.run.path)
     replace(own, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "upright.safetensors")
     names = [trained.run.path, tmp_path / "upright.safetensors"]
     figures = evaluate(names, [stripes_data, negative_data], "val", weights=[1, 3])
@@ -67,7 +67,7 @@ def test_models_of_two_kinds_of_face_look_at_their_own(trained, stripes_data, ne
     assert figures["accuracy"] == pytest.approx(expected.mean())
     assert "prepared_otherwise" not in figures
     assert (figures["data"], figures["other_data"]) == (str(stripes_data), [str(negative_data)])
-    assert figures["data_sha256"] == DataSet.open(stripes_data).facts()["sha256"]["val"]
+    assert figures["data_sha256"] == DataSet.open(stripes_data).fingerprint()["sha256"]["val"]
 
 
 def test_the_command_takes_several_data_sets(trained, stripes_data, negative_data, capsys):
@@ -81,7 +81,7 @@ def test_the_command_takes_several_data_sets(trained, stripes_data, negative_dat
 def test_a_model_of_other_classes_is_refused(trained, stripes_data, tmp_path):
     from dataclasses import replace
 
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     other = replace(model, scheme=LabelScheme("other", tuple(reversed(model.scheme.classes))))
     other.save(tmp_path / "other.safetensors")
     with pytest.raises(DataSetError, match="figures across schemes"):
@@ -176,13 +176,13 @@ def test_figures_on_other_faces_are_on_record_and_are_not_taken_for_the_runs_own
 
 def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_data):
     names = [trained.run.best, trained.run.last]
-    fitted = evaluate(names, stripes_data, "test", fit_on="val")
+    fitted = evaluate(names, stripes_data, "test", fit_weights_on="val")
     assert fitted["fitted_on"] == "val"
-    again = evaluate(names, stripes_data, "val", fit_on="val")
+    again = evaluate(names, stripes_data, "val", fit_weights_on="val")
     assert again["weights"] == fitted["weights"]
     assert evaluate(names, stripes_data, "test", weights=fitted["weights"])["log_loss"] == fitted["log_loss"]
     with pytest.raises(DataSetError, match="never fitted on"):
-        evaluate(names, stripes_data, "val", fit_on="test")
+        evaluate(names, stripes_data, "val", fit_weights_on="test")
 
 
 def test_an_ensembles_evaluation_is_on_record_in_its_run_and_is_not_taken_for_the_runs_own(trained, stripes_data):
@@ -196,7 +196,7 @@ def test_an_ensembles_evaluation_is_on_record_in_its_run_and_is_not_taken_for_th
 
 
 def test_a_comparison_tells_both_accuracies_and_a_p_value(trained, stripes_data):
-    found = evaluate([trained.run.best], stripes_data, "val", against=[trained.run.best, trained.run.last])
+    found = evaluate([trained.run.best], stripes_data, "val", compare_to=[trained.run.best, trained.run.last])
     comparison = found["comparison"]
     assert comparison["models"] == [str(trained.run.best), str(trained.run.last)]
     assert comparison["difference"] == pytest.approx(found["accuracy"] - comparison["accuracy"])
@@ -206,12 +206,12 @@ def test_a_comparison_tells_both_accuracies_and_a_p_value(trained, stripes_data)
 def test_votes_add_the_protocols_with_their_n(trained, voted_data, tmp_path):
     from dataclasses import replace
 
-    eight = replace(models.load(trained.run.path), scheme=FERPLUS)
-    net = pl.zoo.set_num_classes(pl.parse_net(eight.net_text), 8)
+    eight = replace(models.load_model(trained.run.path), scheme=FERPLUS)
+    net = pl.zoo.set_num_classes(pl.parse_net(eight.deploy_prototxt), 8)
     weights = {
         key: torch.cat([blob, blob[:1]]) if key.startswith("fc3/") else blob for key, blob in eight.weights.items()
     }
-    replace(eight, net_text=pl.to_text(net), weights=weights).save(tmp_path / "eight.safetensors")
+    replace(eight, deploy_prototxt=pl.to_text(net), weights=weights).save(tmp_path / "eight.safetensors")
     found = evaluate([tmp_path / "eight.safetensors"], voted_data, "val")["protocols"]
     assert {name: figure["n"] for name, figure in found.items()} == {
         "majority without contempt": 40,

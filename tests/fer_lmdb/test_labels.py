@@ -12,17 +12,19 @@ from fer_lmdb.labels import (
     SCHEMES,
     WITHOUT_DISGUST,
     LabelScheme,
-    difference,
-    find_label,
+    explain_mismatch,
     get_scheme,
+    parse_label,
 )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_every_class_finds_itself(scheme) -> None:
     for label, name in enumerate(scheme.classes):
-        assert find_label(name, scheme) == find_label(name.upper(), scheme) == find_label(str(label), scheme) == label
-        assert find_label(f"{label}_{name}", scheme) == label
+        assert (
+            parse_label(name, scheme) == parse_label(name.upper(), scheme) == parse_label(str(label), scheme) == label
+        )
+        assert parse_label(f"{label}_{name}", scheme) == label
 
 
 @pytest.mark.parametrize(
@@ -38,13 +40,13 @@ def test_every_class_finds_itself(scheme) -> None:
     ],
 )
 def test_synonyms(word: str, name: str) -> None:
-    assert find_label(word, FER2013) == FER2013.classes.index(name)
-    assert find_label(word, FERPLUS) is not None
+    assert parse_label(word, FER2013) == FER2013.classes.index(name)
+    assert parse_label(word, FERPLUS) is not None
 
 
 @pytest.mark.parametrize("word", ["", "bored", "7", "-1", "happy faces", "contempt", "²"])
 def test_words_that_name_no_class(word: str) -> None:
-    assert find_label(word, FER2013) is None
+    assert parse_label(word, FER2013) is None
 
 
 def test_schemes_of_six_classes() -> None:
@@ -63,8 +65,8 @@ def test_unknown_scheme() -> None:
 
 def test_a_scheme_agrees_with_itself_and_with_its_copy_from_a_file() -> None:
     for scheme in SCHEMES.values():
-        assert difference(scheme, LabelScheme(scheme.name, scheme.classes)) is None
-    assert difference(FER2013, LabelScheme("custom", FER2013.classes)) is None
+        assert explain_mismatch(scheme, LabelScheme(scheme.name, scheme.classes)) is None
+    assert explain_mismatch(FER2013, LabelScheme("custom", FER2013.classes)) is None
 
 
 @pytest.mark.parametrize(
@@ -77,5 +79,5 @@ def test_a_scheme_agrees_with_itself_and_with_its_copy_from_a_file() -> None:
     ],
 )
 def test_schemes_that_must_not_be_mixed_say_why(one, other, why) -> None:
-    assert why in difference(one, other)
-    assert difference(other, one) is not None
+    assert why in explain_mismatch(one, other)
+    assert explain_mismatch(other, one) is not None

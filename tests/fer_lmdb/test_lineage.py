@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fer_lmdb import lineage, models, train
-from fer_lmdb.build.join import join
+from fer_lmdb.build.join import join_datasets
 from fer_lmdb.cli import main
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import ModelError
@@ -36,21 +36,24 @@ def test_who_begins_as_a_model_knows_what_it_knew(knowing, options, stripes_data
 
 def test_weights_are_not_fitted_on_what_only_some_of_the_models_know(knowing, trained, stripes_data):
     with pytest.raises(ModelError, match=r"both learnt from val: weights fitted on it would prefer them"):
-        evaluate([trained.run.path, knowing], stripes_data, "test", fit_on="val")
-    assert evaluate([trained.run.path, trained.run.last], stripes_data, "test", fit_on="train")["fitted_on"] == "train"
+        evaluate([trained.run.path, knowing], stripes_data, "test", fit_weights_on="val")
+    assert (
+        evaluate([trained.run.path, trained.run.last], stripes_data, "test", fit_weights_on="train")["fitted_on"]
+        == "train"
+    )
 
 
 def test_a_model_knows_the_faces_in_whatever_company_they_come(trained, stripes_data, negative_data, tmp_path):
-    join([stripes_data, negative_data], tmp_path / "joined")
-    joined, alone = DataSet.open(tmp_path / "joined"), models.load(trained.run.path).facts
-    together = {"data": joined.facts(), "recipe": {"options": {"train_on": "train"}}}
-    assert lineage.knows(alone, joined, "train")
-    assert lineage.knows(together, DataSet.open(stripes_data), "train")
-    assert not lineage.knows({"data": {"source": {"sha256": "another"}}}, joined, "train")
-    assert not lineage.knows(together, joined, "val")
+    join_datasets([stripes_data, negative_data], tmp_path / "joined")
+    joined, alone = DataSet.open(tmp_path / "joined"), models.load_model(trained.run.path).metadata
+    together = {"data": joined.fingerprint(), "recipe": {"options": {"train_on": "train"}}}
+    assert lineage.was_trained_on(alone, joined, "train")
+    assert lineage.was_trained_on(together, DataSet.open(stripes_data), "train")
+    assert not lineage.was_trained_on({"data": {"source": {"sha256": "another"}}}, joined, "train")
+    assert not lineage.was_trained_on(together, joined, "val")
 
 
 @pytest.mark.parametrize("facts", [{}, {"data": None, "init": "x", "recipe": []}, {"data": {"source": {}}}])
 def test_a_model_that_does_not_say_knows_nothing(facts, stripes_data):
-    assert lineage.learnt_from(facts) == {}
-    assert not lineage.knows(facts, DataSet.open(stripes_data), "train")
+    assert lineage.training_splits(facts) == {}
+    assert not lineage.was_trained_on(facts, DataSet.open(stripes_data), "train")

@@ -19,9 +19,9 @@ from fer_lmdb import loading, train
 from fer_lmdb.cli import main
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
-from fer_lmdb.loading import Loading, Validation
+from fer_lmdb.loading import LoaderOptions, ValidationSet
 
-STREAM = Loading("stream", workers=1, start_method="fork")
+STREAM = LoaderOptions("stream", workers=1, start_method="fork")
 
 
 def assert_equal_weights(one: Path, other: Path) -> None:
@@ -31,13 +31,13 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 
 
 def test_a_streamed_training_ends_with_the_very_weights_of_one_in_memory(options, trained, tmp_path):
-    streamed = train.train(options, tmp_path / "run", loading=STREAM)
+    streamed = train.train(options, tmp_path / "run", loader_options=STREAM)
     assert streamed.log == trained.log
     assert_equal_weights(streamed.run.path, trained.run.path)
 
 
 def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeypatch):
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_stop(session):
         result = step(session)
@@ -45,33 +45,33 @@ def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeyp
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
-    monkeypatch.setattr(train.Session, "step", step_then_stop)
+    monkeypatch.setattr(train.Trainer, "step", step_then_stop)
     train.train(options, tmp_path / "run")
-    monkeypatch.setattr(train.Session, "step", step)
-    assert train.resume(tmp_path / "run", loading=STREAM).log == trained.log
+    monkeypatch.setattr(train.Trainer, "step", step)
+    assert train.resume(tmp_path / "run", loader_options=STREAM).log == trained.log
     assert_equal_weights(tmp_path / "run", trained.run.path)
 
 
 def test_train_and_val_are_streamed_as_one(options, tmp_path):
     both = replace(options, train_on="train+val", epochs=1)
-    streamed = train.train(both, tmp_path / "stream", loading=replace(STREAM, workers=0))
+    streamed = train.train(both, tmp_path / "stream", loader_options=replace(STREAM, workers=0))
     whole = train.train(both, tmp_path / "memory")
     assert_equal_weights(streamed.run.path, whole.run.path)
 
 
 def test_many_faces_are_streamed_of_their_own_accord(stripes_data, monkeypatch):
     data = DataSet.open(stripes_data)
-    assert not Loading().streams(data, ["train"])
+    assert not LoaderOptions().should_stream(data, ["train"])
     monkeypatch.setattr(loading, "MEMORY_BOUND", 150 * 48 * 48)
-    assert not Loading().streams(data, ["train"])
-    assert Loading().streams(data, ["train", "val"])
-    assert not Loading("memory").streams(data, ["train", "val"])
+    assert not LoaderOptions().should_stream(data, ["train"])
+    assert LoaderOptions().should_stream(data, ["train", "val"])
+    assert not LoaderOptions("memory").should_stream(data, ["train", "val"])
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_validation_faces_come_in_chunks(stripes_data, streamed):
     data = DataSet.open(stripes_data)
-    validation = Validation.of(data, "val", streamed=streamed)
+    validation = ValidationSet.of(data, "val", streamed=streamed)
     whole = data.read("val")
     assert (validation.labels == whole.labels).all()
     assert (validation.chunk(slice(5, 31)) == whole.images[5:31]).all()
@@ -80,13 +80,13 @@ def test_validation_faces_come_in_chunks(stripes_data, streamed):
 @pytest.mark.parametrize(("change", "message"), [({"loader": "disk"}, '--loader "disk"'), ({"workers": -1}, "-1")])
 def test_a_loading_that_makes_no_sense_is_refused(change, message):
     with pytest.raises(RunError, match=message):
-        Loading(**change)
+        LoaderOptions(**change)
 
 
 def test_teachers_that_look_at_every_face_once_need_them_in_memory(options, trained, tmp_path):
     taught = replace(options, epochs=1, teachers=[str(trained.run.path)])
     with pytest.raises(RunError, match="--teacher-sees batches"):
-        train.train(taught, tmp_path / "run", loading=STREAM)
+        train.train(taught, tmp_path / "run", loader_options=STREAM)
 
 
 def test_the_loader_may_change_when_a_run_goes_on_and_the_recipe_may_not(trained, tmp_path, capsys):

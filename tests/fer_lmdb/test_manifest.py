@@ -60,10 +60,10 @@ def test_damaged(tmp_path: Path, content: bytes, reason: str) -> None:
 def test_a_file_is_compared_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "mean.binaryproto"
     path.write_bytes(b"mean")
-    manifests.check_file(path, hashlib.sha256(b"mean").hexdigest())
+    manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.write_bytes(b"meaN")
     with pytest.raises(DataSetError, match=r"mean.binaryproto is damaged: its SHA-256 begins"):
-        manifests.check_file(path, hashlib.sha256(b"mean").hexdigest())
+        manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.unlink()
     with pytest.raises(DataSetError, match=r"cannot read .*mean.binaryproto: No such file"):
-        manifests.check_file(path, "")
+        manifests.verify_sha256(path, "")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fer_lmdb.mcnemar import compare
+from fer_lmdb.mcnemar import mcnemar_test
 
 
 def answers(both, first, second, neither):
@@ -18,21 +18,21 @@ def answers(both, first, second, neither):
 def test_p_is_the_chance_of_a_split_as_uneven_by_tossing_coins(first, second):
     count, fewer = first + second, min(first, second)
     tail = sum(math.comb(count, k) for k in range(fewer + 1)) / 2**count
-    found = compare(*answers(70, first, second, 20))
+    found = mcnemar_test(*answers(70, first, second, 20))
     assert found["p_value"] == pytest.approx(min(1, 2 * tail))
     assert (found["only_first"], found["only_second"]) == (first, second)
     assert found["difference"] == pytest.approx((first - second) / (90 + count))
 
 
 def test_faces_on_which_both_agree_do_not_matter():
-    assert compare(*answers(0, 9, 1, 0))["p_value"] == compare(*answers(500, 9, 1, 900))["p_value"]
+    assert mcnemar_test(*answers(0, 9, 1, 0))["p_value"] == mcnemar_test(*answers(500, 9, 1, 900))["p_value"]
 
 
 def test_the_same_answers_differ_in_nothing():
-    found = compare(*answers(50, 0, 0, 10))
+    found = mcnemar_test(*answers(50, 0, 0, 10))
     assert (found["p_value"], found["significant"], found["difference"]) == (1.0, False, 0.0)
 
 
 def test_significance_is_at_five_percent():
-    assert compare(*answers(50, 9, 1, 10))["significant"]  # p = 0.021
-    assert not compare(*answers(50, 8, 2, 10))["significant"]  # p = 0.109
+    assert mcnemar_test(*answers(50, 9, 1, 10))["significant"]  # p = 0.021
+    assert not mcnemar_test(*answers(50, 8, 2, 10))["significant"]  # p = 0.109

@@ -5,8 +5,8 @@ import pytest
 
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.labels import WITHOUT_DISGUST
-from fer_lmdb.measures import measure, wilson
-from fer_lmdb.narrowing import narrow
+from fer_lmdb.measures import compute_metrics, wilson_interval
+from fer_lmdb.narrowing import map_to_scheme
 
 CLASSES = ("a", "b", "c")
 
@@ -16,7 +16,7 @@ def test_figures_of_a_case_computed_by_hand():
         [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7], [0.5, 0.25, 0.25]], dtype=np.float32
     )
     labels = np.array([0, 1, 1, 2, 0])
-    figures = measure(probabilities, labels, CLASSES)
+    figures = compute_metrics(probabilities, labels, CLASSES)
     assert figures["n"] == 5
     assert figures["accuracy"] == pytest.approx(4 / 5)
     assert figures["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 1]]
@@ -28,7 +28,7 @@ def test_figures_of_a_case_computed_by_hand():
 
 
 def test_a_class_without_faces_does_not_lower_the_macro_averages():
-    figures = measure(np.eye(3, dtype=np.float32)[[0, 1]], np.array([0, 1]), CLASSES)
+    figures = compute_metrics(np.eye(3, dtype=np.float32)[[0, 1]], np.array([0, 1]), CLASSES)
     assert figures["macro_f1"] == figures["macro_recall"] == 1.0
     assert figures["per_class"]["c"]["n"] == 0
 
@@ -36,16 +36,16 @@ def test_a_class_without_faces_does_not_lower_the_macro_averages():
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     probabilities = np.tile(np.array([[0.9, 0.05, 0.05]], dtype=np.float32), (10, 1))
     labels = np.array([0] * 6 + [1] * 4)
-    assert measure(probabilities, labels, CLASSES)["ece"] == pytest.approx(0.3, abs=1e-5)
+    assert compute_metrics(probabilities, labels, CLASSES)["ece"] == pytest.approx(0.3, abs=1e-5)
 
 
 def test_rounding_beyond_1_does_not_change_the_calibration_error():
     """A mean of probabilities can be a little more than 1: no reason to take all of them for logits."""
     probabilities = np.tile(np.array([[1, 0, 0]], dtype=np.float32), (100, 1))
     labels = np.array([0] * 90 + [1] * 10)
-    exact = measure(probabilities, labels, CLASSES)["ece"]
+    exact = compute_metrics(probabilities, labels, CLASSES)["ece"]
     probabilities[0, 0] = np.nextafter(np.float32(1), np.float32(2))
-    assert measure(probabilities, labels, CLASSES)["ece"] == pytest.approx(exact, abs=1e-6)
+    assert compute_metrics(probabilities, labels, CLASSES)["ece"] == pytest.approx(exact, abs=1e-6)
     assert exact == pytest.approx(0.1, abs=1e-6)
 
 
@@ -54,14 +54,14 @@ def test_a_model_that_has_diverged_is_told(value):
     probabilities = np.eye(3, dtype=np.float32)
     probabilities[1, 2] = value
     with pytest.raises(ModelError, match=r"the model gives nan for 1 of 3 faces.*its training has diverged"):
-        measure(probabilities, np.arange(3), CLASSES)
+        compute_metrics(probabilities, np.arange(3), CLASSES)
 
 
 def test_no_face_is_no_figure():
     """Such as those of a split of disgust alone, counted without disgust."""
-    probabilities, labels = narrow(np.full((3, 7), 1 / 7, np.float32), np.array([1, 1, 1]), WITHOUT_DISGUST)
+    probabilities, labels = map_to_scheme(np.full((3, 7), 1 / 7, np.float32), np.array([1, 1, 1]), WITHOUT_DISGUST)
     with pytest.raises(DataSetError, match="no face is left to measure on"):
-        measure(probabilities, labels, WITHOUT_DISGUST.classes)
+        compute_metrics(probabilities, labels, WITHOUT_DISGUST.classes)
 
 
 def test_wilsons_interval_agrees_with_its_formula():
@@ -69,4 +69,4 @@ def test_wilsons_interval_agrees_with_its_formula():
     p = hits / n
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    assert wilson(hits, n) == pytest.approx([centre - half, centre + half], abs=1e-6)
+    assert wilson_interval(hits, n) == pytest.approx([centre - half, centre + half], abs=1e-6)

@@ -18,7 +18,7 @@ from fer_lmdb.errors import ModelError
 
 @pytest.fixture
 def model(trained):
-    return models.load(trained.run.path)
+    return models.load_model(trained.run.path)
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def faces(stripes_data):
 
 def test_a_model_comes_back_as_it_was_saved(model, tmp_path):
     model.save(tmp_path / "m.safetensors")
-    back = models.load(tmp_path / "m.safetensors")
+    back = models.load_model(tmp_path / "m.safetensors")
     assert back.weights.keys() == model.weights.keys()
     assert all(torch.equal(back.weights[key], model.weights[key]) for key in model.weights)
     assert np.array_equal(back.mean, model.mean)
@@ -51,7 +51,7 @@ def test_others_may_read_a_model_as_the_umask_says(model, tmp_path):
 def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, faces, tmp_path):
     model.save(tmp_path / "whole.safetensors")
     model.halved().save(tmp_path / "half.safetensors")
-    half = models.load(tmp_path / "half.safetensors")
+    half = models.load_model(tmp_path / "half.safetensors")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.65 * sizes[1]
     one, other = (m.classifier().probabilities(faces.images) for m in (model, half))
@@ -91,7 +91,7 @@ def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
 
 
 def with_augmentation(model, transform):
-    return replace(model, facts={**model.facts, "recipe": {"transform": transform}})
+    return replace(model, metadata={**model.facts, "recipe": {"transform": transform}})
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -120,7 +120,7 @@ def test_a_net_that_was_not_trained_with_moved_faces_sees_none(model, faces, cou
 
 def test_a_run_says_how_it_moved_its_faces(options, tmp_path):
     run = train.train(replace(options, epochs=1, rotation=9.0, zoom=0.05), tmp_path / "run").run
-    augmentation = models.load(run.path).augmentation
+    augmentation = models.load_model(run.path).augmentation
     assert (augmentation.rotation, augmentation.mirror) == (9, True)
     assert augmentation.zoom == pytest.approx(0.05)
     assert not augmentation.mean_file
@@ -137,13 +137,13 @@ def test_a_file_that_is_no_model_is_one_clear_error(tmp_path, content):
     path = tmp_path / "m.safetensors"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"not a readable \.safetensors"):
-        models.load(path)
+        models.load_model(path)
 
 
 def test_a_safetensors_of_somebody_else_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "m.safetensors")
     with pytest.raises(ModelError, match="no format mark"):
-        models.load(tmp_path / "m.safetensors")
+        models.load_model(tmp_path / "m.safetensors")
 
 
 def test_weights_that_do_not_fit_the_net_are_refused(model):
@@ -158,12 +158,12 @@ def test_weights_that_do_not_fit_the_net_are_refused(model):
 def test_a_name_that_is_nothing_lists_what_there_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="known are face_emotion_net"):
-        models.load("nothing")
+        models.load_model("nothing")
     with pytest.raises(ModelError, match=r"no best\.safetensors"):
-        models.load(tmp_path)
+        models.load_model(tmp_path)
 
 
 def test_an_absolute_path_is_not_a_file_of_that_name_beside_it(trained, model, tmp_path):
     shutil.copytree(trained.run.path, tmp_path / "mine")
     model.save(tmp_path / "mine.safetensors")
-    assert models.find(tmp_path / "mine") == tmp_path / "mine" / "best.safetensors"
+    assert models.resolve_model(tmp_path / "mine") == tmp_path / "mine" / "best.safetensors"

@@ -20,35 +20,37 @@ EARLY = pl.parse_solver("base_lr: 1 early_stop_patience: 3")
     [((), 0), ((1, 0.9, 0.8), 0), ((1, 1), 0), ((1, 1, 1), 1), ((1, 1, 0.9, 1, 1), 1), ((1, 2, 2, 2, 2), 2)],
 )
 def test_the_rate_falls_after_so_many_tests_without_a_better_value(losses, falls):
-    assert patience.plateaus(PLATEAU, log(*losses)) == falls
+    assert patience.count_lr_reductions(PLATEAU, log(*losses)) == falls
 
 
 def test_accuracy_counts_upwards():
     solver = pl.parse_solver('base_lr: 1 lr_policy: "plateau" plateau_patience: 1 monitor: "accuracy"')
-    assert patience.plateaus(solver, log(0.5, 0.4, 0.3)) == 0
-    assert patience.plateaus(solver, log(0.5, 0.6)) == 1
+    assert patience.count_lr_reductions(solver, log(0.5, 0.4, 0.3)) == 0
+    assert patience.count_lr_reductions(solver, log(0.5, 0.6)) == 1
 
 
 def test_training_stops_early_and_not_before():
-    assert not patience.is_over(EARLY, log(1, 2, 2))
-    assert patience.is_over(EARLY, log(1, 2, 2, 2))
-    assert not patience.is_over(EARLY, log(1, 2, 2, 0.5, 2, 2))
-    assert not patience.is_over(pl.parse_solver("base_lr: 1"), log(*[1] * 50))
+    assert not patience.should_stop(EARLY, log(1, 2, 2))
+    assert patience.should_stop(EARLY, log(1, 2, 2, 2))
+    assert not patience.should_stop(EARLY, log(1, 2, 2, 0.5, 2, 2))
+    assert not patience.should_stop(pl.parse_solver("base_lr: 1"), log(*[1] * 50))
 
 
 def test_a_value_must_be_better_by_more_than_min_delta():
     solver = pl.parse_solver("base_lr: 1 early_stop_patience: 2 min_delta: 0.1")
-    assert patience.is_over(solver, log(1, 0.95, 0.93))
+    assert patience.should_stop(solver, log(1, 0.95, 0.93))
 
 
 def test_what_cannot_be_monitored_is_refused():
     with pytest.raises(RunError, match="validation"):
-        patience.check(EARLY, has_validation=False)
+        patience.validate_early_stopping(EARLY, has_validation=False)
     with pytest.raises(RunError, match="loss, accuracy"):
-        patience.check(pl.parse_solver('base_lr: 1 early_stop_patience: 1 monitor: "f1"'), has_validation=True)
-    patience.check(pl.parse_solver("base_lr: 1"), has_validation=False)
+        patience.validate_early_stopping(
+            pl.parse_solver('base_lr: 1 early_stop_patience: 1 monitor: "f1"'), has_validation=True
+        )
+    patience.validate_early_stopping(pl.parse_solver("base_lr: 1"), has_validation=False)
 
 
 def test_a_patience_below_0_is_refused():
     with pytest.raises(RunError, match="early_stop_patience is -1; give a number of tests"):
-        patience.check(pl.parse_solver("early_stop_patience: -1"), has_validation=True)
+        patience.validate_early_stopping(pl.parse_solver("early_stop_patience: -1"), has_validation=True)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import decode_picture, printable, read_picture, write_picture
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import decode_image, printable_path, read_image, write_image
 
 EXACT = ["png", "bmp", "tiff", "ppm", "tga"]
 LOSSY = ["jpg", "webp", "avif", "jp2", "gif"]
@@ -33,7 +33,7 @@ def save(path: Path, image: Image.Image, **options: object) -> Path:
 
 @pytest.mark.parametrize("suffix", EXACT)
 def test_lossless_formats_come_back_exactly(tmp_path: Path, colours: np.ndarray, suffix: str) -> None:
-    found = read_picture(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
+    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
     np.testing.assert_array_equal(found, colours)
     assert found.dtype == np.uint8
     assert found.flags.writeable
@@ -42,7 +42,7 @@ def test_lossless_formats_come_back_exactly(tmp_path: Path, colours: np.ndarray,
 
 @pytest.mark.parametrize("suffix", LOSSY)
 def test_lossy_formats_come_back_nearly(tmp_path: Path, colours: np.ndarray, suffix: str) -> None:
-    found = read_picture(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
+    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
     assert found.shape == (20, 30, 3)
     assert np.abs(found.astype(int) - colours).mean() < 12
 
@@ -50,7 +50,7 @@ def test_lossy_formats_come_back_nearly(tmp_path: Path, colours: np.ndarray, suf
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "bmp", "webp"])
 def test_grey_is_repeated(tmp_path: Path, suffix: str) -> None:
     grey = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
-    found = read_picture(save(tmp_path / f"grey.{suffix}", Image.fromarray(grey)))
+    found = read_image(save(tmp_path / f"grey.{suffix}", Image.fromarray(grey)))
     assert found.shape == (20, 30, 3)
     assert np.abs(found[:, :, 0].astype(int) - grey).max() <= 6
     assert np.abs(found[:, :, 0].astype(int) - found[:, :, 2]).max() <= 3
@@ -61,7 +61,7 @@ def test_alpha_is_blended_on_white(tmp_path: Path, mode: str) -> None:
     image = Image.new("RGBA", (3, 1))
     for column, alpha in enumerate((0, 128, 255)):
         image.putpixel((column, 0), (100, 100, 100, alpha))
-    found = read_picture(save(tmp_path / "alpha.png", image.convert(mode)))
+    found = read_image(save(tmp_path / "alpha.png", image.convert(mode)))
     np.testing.assert_allclose(found[0, :, 0], [255, 177, 100], atol=1)
 
 
@@ -69,26 +69,26 @@ def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
-    found = read_picture(save(tmp_path / "palette.gif", image, transparency=0))
+    found = read_image(save(tmp_path / "palette.gif", image, transparency=0))
     assert found[0].tolist() == [[255, 255, 255], [200, 100, 50]]
 
 
 def test_a_transparent_colour_of_an_rgb_file(tmp_path: Path) -> None:
     image = Image.fromarray(np.uint8([[[1, 2, 3], [9, 9, 9]]]))
-    found = read_picture(save(tmp_path / "key.png", image, transparency=(1, 2, 3)))
+    found = read_image(save(tmp_path / "key.png", image, transparency=(1, 2, 3)))
     assert found[0].tolist() == [[255, 255, 255], [9, 9, 9]]
 
 
 def test_black_and_white(tmp_path: Path) -> None:
     image = Image.fromarray(np.array([[True, False]]))
     assert image.mode == "1"
-    assert read_picture(save(tmp_path / "bits.png", image))[0, :, 1].tolist() == [255, 0]
+    assert read_image(save(tmp_path / "bits.png", image))[0, :, 1].tolist() == [255, 0]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
 def test_sixteen_bit_grey_is_scaled(tmp_path: Path, suffix: str) -> None:
     image = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
-    found = read_picture(save(tmp_path / f"deep.{suffix}", image))
+    found = read_image(save(tmp_path / f"deep.{suffix}", image))
     assert found[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
@@ -102,7 +102,7 @@ def png_file(header: bytes, rows: bytes) -> bytes:
 def test_sixteen_bit_colour_is_scaled() -> None:
     values = np.array([[0, 32896, 65535], [257, 514, 65278]], dtype=">u2")
     data = png_file(struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), b"\0" + values.tobytes())
-    np.testing.assert_allclose(decode_picture(data)[0], [[0, 128, 255], [1, 2, 254]], atol=1)
+    np.testing.assert_allclose(decode_image(data)[0], [[0, 128, 255], [1, 2, 254]], atol=1)
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ def test_sixteen_bit_colour_is_scaled() -> None:
 )
 def test_floating_point(tmp_path: Path, largest: float, expected: list[int]) -> None:
     image = Image.fromarray(np.float32([[0, 0.5 * largest, largest]]))
-    assert read_picture(save(tmp_path / "float.tiff", image))[0, :, 0].tolist() == expected
+    assert read_image(save(tmp_path / "float.tiff", image))[0, :, 0].tolist() == expected
 
 
 def test_not_a_number_is_black(tmp_path: Path) -> None:
     image = Image.fromarray(np.float32([[np.nan, np.inf, 1]]))
-    assert read_picture(save(tmp_path / "nan.tiff", image))[0, :, 0].tolist() == [0, 0, 255]
+    assert read_image(save(tmp_path / "nan.tiff", image))[0, :, 0].tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tiff"])
 def test_cmyk(tmp_path: Path, suffix: str) -> None:
     image = Image.new("RGB", (16, 16), (200, 40, 90)).convert("CMYK")
-    found = read_picture(save(tmp_path / f"print.{suffix}", image))
+    found = read_image(save(tmp_path / f"print.{suffix}", image))
     np.testing.assert_allclose(found[8, 8], [200, 40, 90], atol=8)
 
 
@@ -146,25 +146,25 @@ def test_exif_rotation(tmp_path: Path, colours: np.ndarray, orientation: int, su
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(stored_for(orientation, colours))
-    found = read_picture(save(tmp_path / f"turned.{suffix}", stored, exif=exif))
+    found = read_image(save(tmp_path / f"turned.{suffix}", stored, exif=exif))
     np.testing.assert_array_equal(found, colours)
 
 
 def test_damaged_exif_does_not_matter(tmp_path: Path, colours: np.ndarray) -> None:
     path = save(tmp_path / "odd.jpg", Image.fromarray(colours), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff rubbish")
-    assert read_picture(path).shape == (20, 30, 3)
+    assert read_image(path).shape == (20, 30, 3)
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     for suffix in ("gif", "png", "webp"):
         path = save(tmp_path / f"moving.{suffix}", frames[0], save_all=True, append_images=frames[1:])
-        np.testing.assert_allclose(read_picture(path)[4, 4], [255, 0, 0], atol=6)
+        np.testing.assert_allclose(read_image(path)[4, 4], [255, 0, 0], atol=6)
 
 
 def test_the_content_decides_not_the_ending(tmp_path: Path, colours: np.ndarray) -> None:
     path = save(tmp_path / "picture.png", Image.fromarray(colours)).rename(tmp_path / "picture.jpg")
-    np.testing.assert_array_equal(read_picture(path), colours)
+    np.testing.assert_array_equal(read_image(path), colours)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -173,15 +173,15 @@ def bomb(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("side", [10_001, 60_000, 2_000_000])
 def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
-    with pytest.raises(PictureError, match=r"limit .*100 million"):
-        decode_picture(bomb(side, side), "bomb.png")
+    with pytest.raises(ImageError, match=r"limit .*100 million"):
+        decode_image(bomb(side, side), "bomb.png")
 
 
 def test_the_limit_can_be_moved(tmp_path: Path, colours: np.ndarray) -> None:
     path = save(tmp_path / "picture.png", Image.fromarray(colours))
-    assert read_picture(path, max_pixels=600).shape == (20, 30, 3)
-    with pytest.raises(PictureError, match=r"30 x 20, 0\.0006 million pixels; the limit is 0\.000599"):
-        read_picture(path, max_pixels=599)
+    assert read_image(path, max_pixels=600).shape == (20, 30, 3)
+    with pytest.raises(ImageError, match=r"30 x 20, 0\.0006 million pixels; the limit is 0\.000599"):
+        read_image(path, max_pixels=599)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tiff", "gif", "webp", "avif"])
@@ -191,8 +191,8 @@ def test_truncated_files(tmp_path: Path, suffix: str) -> None:
     whole = path.read_bytes()
     for share in (0.02, 0.5, 0.9):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(PictureError, match=rf"cut\.{suffix}: is (damaged|not a picture)"):
-            read_picture(path)
+        with pytest.raises(ImageError, match=rf"cut\.{suffix}: is (damaged|not a picture)"):
+            read_image(path)
 
 
 def test_flipped_bytes_never_raise_anything_else(colours: np.ndarray, tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_flipped_bytes_never_raise_anything_else(colours: np.ndarray, tmp_path: 
             damaged = whole.copy()
             damaged[random.integers(0, len(whole), 6)] = random.integers(0, 256, 6)
             try:
-                assert decode_picture(damaged.tobytes()).ndim == 3
-            except PictureError as error:
+                assert decode_image(damaged.tobytes()).ndim == 3
+            except ImageError as error:
                 assert "\n" not in str(error)
 
 
@@ -223,20 +223,20 @@ def test_flipped_bytes_never_raise_anything_else(colours: np.ndarray, tmp_path: 
 def test_what_is_no_picture(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "face.jpg"
     path.write_bytes(content)
-    with pytest.raises(PictureError, match=rf"face\.jpg: {message}"):
-        read_picture(path)
+    with pytest.raises(ImageError, match=rf"face\.jpg: {message}"):
+        read_image(path)
 
 
 def test_missing_folder_and_pipe(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"gone\.jpg: does not exist"):
-        read_picture(tmp_path / "gone.jpg")
-    with pytest.raises(PictureError, match="is a folder"):
-        read_picture(tmp_path)
-    with pytest.raises(PictureError, match=r"cannot be read: .*embedded null"):
-        read_picture("a\0b.jpg")
+    with pytest.raises(ImageError, match=r"gone\.jpg: does not exist"):
+        read_image(tmp_path / "gone.jpg")
+    with pytest.raises(ImageError, match="is a folder"):
+        read_image(tmp_path)
+    with pytest.raises(ImageError, match=r"cannot be read: .*embedded null"):
+        read_image("a\0b.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(PictureError, match="is no ordinary file"):
-        read_picture(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="is no ordinary file"):
+        read_image(tmp_path / "pipe.jpg")
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,8 +246,8 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(PictureError, match=r"secret\.jpg: cannot be read: Permission denied"):
-        read_picture(tmp_path / "secret.jpg")
+    with pytest.raises(ImageError, match=r"secret\.jpg: cannot be read: Permission denied"):
+        read_image(tmp_path / "secret.jpg")
 
 
 def test_file_names_of_any_bytes(tmp_path: Path, colours: np.ndarray) -> None:
@@ -256,35 +256,35 @@ def test_file_names_of_any_bytes(tmp_path: Path, colours: np.ndarray) -> None:
         save(path, Image.fromarray(colours))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    np.testing.assert_array_equal(read_picture(path), colours)
+    np.testing.assert_array_equal(read_image(path), colours)
     path.write_bytes(b"rubbish")
-    with pytest.raises(PictureError, match=r"caf\\xe9\\n\.png: is not a picture") as caught:
-        read_picture(path)
+    with pytest.raises(ImageError, match=r"caf\\xe9\\n\.png: is not a picture") as caught:
+        read_image(path)
     str(caught.value).encode("utf-8")
 
 
 def test_printable_keeps_ordinary_letters() -> None:
-    assert printable("Gesichter/größe 1.png") == "Gesichter/größe 1.png"
+    assert printable_path("Gesichter/größe 1.png") == "Gesichter/größe 1.png"
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm"])
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
 def test_written_pictures_come_back(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    write_picture(tmp_path / "new" / f"p.{suffix}", image)
+    write_image(tmp_path / "new" / f"p.{suffix}", image)
     expected = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
-    np.testing.assert_array_equal(read_picture(tmp_path / "new" / f"p.{suffix}"), expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "new" / f"p.{suffix}"), expected)
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"p.{suffix}"]
 
 
 def test_unknown_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r'ending "\.xyz"; use one of \.bmp \.gif \.jpeg'):
-        write_picture(tmp_path / "p.xyz", np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(ImageError, match=r'ending "\.xyz"; use one of \.bmp \.gif \.jpeg'):
+        write_image(tmp_path / "p.xyz", np.zeros((2, 2, 3), np.uint8))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "p.png"
-    write_picture(path, np.zeros((2, 2), np.uint8))
+    write_image(path, np.zeros((2, 2), np.uint8))
     before = path.read_bytes()
 
     def disk_full(self: Path, data: bytes) -> int:
@@ -292,8 +292,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", disk_full)
-    with pytest.raises(PictureError, match=r"p\.png: cannot be written: No space left"):
-        write_picture(path, np.ones((2, 2), np.uint8))
+    with pytest.raises(ImageError, match=r"p\.png: cannot be written: No space left"):
+        write_image(path, np.ones((2, 2), np.uint8))
     assert path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
@@ -304,7 +304,7 @@ def test_many_threads_may_read(tmp_path: Path, colours: np.ndarray) -> None:
 
     def read() -> None:
         for _ in range(50):
-            if not np.array_equal(read_picture(path), colours):
+            if not np.array_equal(read_image(path), colours):
                 wrong.append(path)
 
     threads = [threading.Thread(target=read) for _ in range(4)]

@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 
 from fer_lmdb import models
-from fer_lmdb.build.join import join
+from fer_lmdb.build.join import join_datasets
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.preparations import Preparations, matched
-from fer_lmdb.store import Split
+from fer_lmdb.preparations import DataSetVariants, match_by_name
+from fer_lmdb.store import SplitArrays
 
 
 def split_of(*names, labels=None):
     keys = [f"{number:08d}_{name}" for number, name in enumerate(names)]
     images = np.array([ord(name[0]) for name in names], dtype=np.uint8).reshape(-1, 1, 1, 1)
-    return Split(keys, images, np.array(labels or [ord(name[0]) % 7 for name in names]))
+    return SplitArrays(keys, images, np.array(labels or [ord(name[0]) % 7 for name in names]))
 
 
 def match(found, counted):
-    return matched(found, counted, Path("b"), Path("a"))
+    return match_by_name(found, counted, Path("b"), Path("a"))
 
 
 @pytest.fixture
 def two_models(trained):
     """A model of each kind of face."""
-    own = models.load(trained.run.path)
+    own = models.load_model(trained.run.path)
     return own, replace(own, preprocessing=Preprocessing(detector="mtcnn"))
 
 
@@ -40,35 +40,35 @@ def same(images):
 
 def test_every_model_sees_its_own_kind_in_the_order_of_the_first(two_models, stripes_data, negative_data):
     own, other = two_models
-    faces = Preparations.open([stripes_data, negative_data]).read("val")
+    faces = DataSetVariants.open([stripes_data, negative_data]).read("val")
     stripes, negatives = (DataSet.open(folder).read("val").images for folder in (stripes_data, negative_data))
-    assert np.array_equal(faces.ask(own, same), same(stripes))
-    assert not np.array_equal(faces.ask(other, same), same(negatives))  # they lie in another order
-    assert np.array_equal(faces.ask(other, same), 255 - same(stripes))
+    assert np.array_equal(faces.predict(own, same), same(stripes))
+    assert not np.array_equal(faces.predict(other, same), same(negatives))  # they lie in another order
+    assert np.array_equal(faces.predict(other, same), 255 - same(stripes))
 
 
 def test_a_model_of_no_kind_sees_the_first(trained, stripes_data, negative_data):
-    model = replace(models.load(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
-    sets = Preparations.open([negative_data, stripes_data])
-    assert sets.suited_to(model).folder == negative_data
+    model = replace(models.load_model(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
+    sets = DataSetVariants.open([negative_data, stripes_data])
+    assert sets.matching(model).folder == negative_data
 
 
 def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, negative_data, tmp_path):
     """A training on both kinds has teachers that know one of them: each looks at every face once."""
-    join([stripes_data, negative_data], tmp_path / "both", train_only=True)
-    sets = Preparations.open([tmp_path / "both", stripes_data, negative_data])
-    assert [data.is_mixed for data in sets.sets] == [True, False, False]
+    join_datasets([stripes_data, negative_data], tmp_path / "both", train_only=True)
+    sets = DataSetVariants.open([tmp_path / "both", stripes_data, negative_data])
+    assert [data.has_mixed_preprocessing for data in sets.sets] == [True, False, False]
     faces, looks = sets.read("train"), []
 
     def count(images):
         looks.append(len(images))
         return same(images)
 
-    own, other = (faces.ask(model, count) for model in two_models)
+    own, other = (faces.predict(model, count) for model in two_models)
     assert looks == [150, 150]
     assert own.shape == (300, 48 * 48)
     assert np.array_equal(other, 255 - own)
-    assert Preparations.open([tmp_path / "both", negative_data]).suited_to(two_models[0]).folder == tmp_path / "both"
+    assert DataSetVariants.open([tmp_path / "both", negative_data]).matching(two_models[0]).folder == tmp_path / "both"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_manifest_that_does_not_tell_its_parts_is_damaged(stripes_data, tmp_pa
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataSetError, match="source does not tell what was joined"):
-        Preparations.open([folder])
+        DataSetVariants.open([folder])
 
 
 def test_a_face_may_be_counted_twice():
@@ -109,6 +109,6 @@ def test_other_faces_are_refused(found, message):
 
 def test_data_sets_of_other_classes_and_none_at_all_are_refused(stripes_data, voted_data):
     with pytest.raises(DataSetError, match="are no preparations of the same faces"):
-        Preparations.open([stripes_data, voted_data])
+        DataSetVariants.open([stripes_data, voted_data])
     with pytest.raises(DataSetError, match="no data set is named"):
-        Preparations.open([])
+        DataSetVariants.open([])

@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 
 from fer_lmdb.cli.figures import histogram, named
-from fer_lmdb.readings import expected_highest, figure, readings
+from fer_lmdb.readings import batch_accuracies, batch_accuracy_figure, expected_max
 
 
 def test_readings_are_the_accuracies_of_full_batches():
     right = np.array([1, 1, 0, 0, 1, 1, 1, 1, 0, 0], dtype=bool)
-    found = readings(right, size=4)
+    found = batch_accuracies(right, size=4)
     assert found["accuracies"] == [0.5, 1.0]
     assert (found["accuracy"], found["highest"]) == (0.6, 1.0)
 
 
 def test_a_split_smaller_than_a_batch_is_one_batch():
-    assert readings(np.array([True, False]), size=100)["accuracies"] == [0.5]
+    assert batch_accuracies(np.array([True, False]), size=100)["accuracies"] == [0.5]
 
 
 def test_the_best_of_28_batches_of_128_of_a_net_right_70_percent_of_the_time_shows_78():
-    assert f"{expected_highest(0.7, 128, 28):.0%}" == "78%"
+    assert f"{expected_max(0.7, 128, 28):.0%}" == "78%"
 
 
 def test_the_expectation_agrees_with_a_simulation():
     drawn = np.random.default_rng(5).binomial(100, 0.65, size=(20000, 35)).max(axis=1).mean() / 100
-    assert expected_highest(0.65, 100, 35) == pytest.approx(drawn, abs=0.001)
-    assert expected_highest(0.65, 100, 1) == pytest.approx(0.65)
+    assert expected_max(0.65, 100, 35) == pytest.approx(drawn, abs=0.001)
+    assert expected_max(0.65, 100, 1) == pytest.approx(0.65)
 
 
 def test_the_histogram_counts_every_batch_once():
@@ -35,8 +35,8 @@ def test_the_histogram_counts_every_batch_once():
 
 
 def test_the_picture_marks_the_best_batch_and_the_accuracy(tmp_path):
-    found = readings(np.random.default_rng(1).random(900) < 0.7)
-    drawn = figure(found, "a net, split val")
+    found = batch_accuracies(np.random.default_rng(1).random(900) < 0.7)
+    drawn = batch_accuracy_figure(found, "a net, split val")
     texts = [text.get_text() for text in drawn.axes[0].texts]
     assert f"best batch {100 * found['highest']:.0f} %" in texts
     assert any(f"{100 * found['accuracy']:.1f} %" in text for text in texts)

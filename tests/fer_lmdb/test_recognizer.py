@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fer_lmdb import Recognizer, models
-from fer_lmdb.errors import DetectorError, ModelError, PictureError
+from fer_lmdb.errors import DetectorError, ImageError, ModelError
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.pictures import write_picture
-from fer_lmdb.recognizer import smallest_face
+from fer_lmdb.pictures import write_image
+from fer_lmdb.recognizer import quantized_min_face
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_portrait_has_one_face(recognizer: Recognizer, portrait: np.ndarray) -
 
 
 def test_a_file_gives_the_same_as_its_pixels(recognizer: Recognizer, portrait: np.ndarray, tmp_path: Path) -> None:
-    write_picture(tmp_path / "p.png", portrait)
+    write_image(tmp_path / "p.png", portrait)
     assert recognizer.predict(tmp_path / "p.png") == recognizer.predict(portrait)
     assert recognizer.predict(str(tmp_path / "p.png")) == recognizer.predict(portrait)
 
@@ -67,7 +67,7 @@ def test_without_a_detector_the_picture_is_the_face(trained, stripes_data: Path)
 
     faces = DataSet.open(stripes_data).read("val")
     recognizer = Recognizer(trained.run.path, detector="none", device="cpu")
-    expected = models.load(trained.run.path).classifier().probabilities(faces.images)
+    expected = models.load_model(trained.run.path).classifier().probabilities(faces.images)
     for image, row in zip(faces.images[:5, 0], expected, strict=False):
         (face,) = recognizer.predict(image)
         assert face.box == (0, 0, 48, 48)
@@ -84,7 +84,7 @@ def test_an_unsure_face_is_called_uncertain(trained, portrait: np.ndarray) -> No
 def test_an_ensemble_averages(trained, portrait: np.ndarray, tmp_path: Path) -> None:
     import torch
 
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     for weight in model.weights.values():
         weight.copy_(torch.roll(weight, 1, 0))
     model.save(tmp_path / "other.safetensors")
@@ -105,7 +105,7 @@ def test_views_are_averaged(trained, portrait: np.ndarray) -> None:
 def test_models_of_different_classes_are_no_ensemble(trained, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    replace(models.load(trained.run.path), scheme=FERPLUS).save(tmp_path / "plus.safetensors")
+    replace(models.load_model(trained.run.path), scheme=FERPLUS).save(tmp_path / "plus.safetensors")
     with pytest.raises(ModelError, match="cannot be averaged: "):
         Recognizer([trained.run.path, tmp_path / "plus.safetensors"])
 
@@ -113,7 +113,7 @@ def test_models_of_different_classes_are_no_ensemble(trained, tmp_path: Path) ->
 def test_a_model_that_has_diverged_is_named(trained, tmp_path: Path, portrait) -> None:
     from dataclasses import replace
 
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     weights = {name: blob * float("nan") for name, blob in model.weights.items()}
     replace(model, weights=weights).save(tmp_path / "nan.safetensors")
     with pytest.raises(ModelError, match=r"nan.safetensors gives nan for 1 of 1 faces"):
@@ -139,16 +139,16 @@ def test_what_does_not_exist(trained) -> None:
     ],
 )
 def test_arrays_that_are_no_picture(recognizer: Recognizer, array: np.ndarray) -> None:
-    with pytest.raises(PictureError, match=r"is no picture; expected uint8 \(H, W, 3\) RGB"):
+    with pytest.raises(ImageError, match=r"is no picture; expected uint8 \(H, W, 3\) RGB"):
         recognizer.predict(array)
 
 
 def test_the_smallest_face_grows_with_the_picture_in_steps() -> None:
-    assert smallest_face(16, 20) == 20
-    assert smallest_face(1.5, 20) == 20
-    assert smallest_face(30, 20) == pytest.approx(28.28, abs=0.01)
-    assert smallest_face(125, 20) == pytest.approx(113.1, abs=0.1)
-    assert smallest_face(22, 40) == 40
+    assert quantized_min_face(16, 20) == 20
+    assert quantized_min_face(1.5, 20) == 20
+    assert quantized_min_face(30, 20) == pytest.approx(28.28, abs=0.01)
+    assert quantized_min_face(125, 20) == pytest.approx(113.1, abs=0.1)
+    assert quantized_min_face(22, 40) == 40
 
 
 def test_a_large_picture_finds_the_same_face(recognizer: Recognizer, portrait: np.ndarray) -> None:

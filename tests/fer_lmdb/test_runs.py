@@ -14,13 +14,13 @@ from safetensors.torch import save_file
 from fer_lmdb import runs
 from fer_lmdb.errors import RunError
 from fer_lmdb.runs import RunFolder, Snapshot
-from fer_lmdb.whole import replaced
+from fer_lmdb.whole import atomic_file
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> RunFolder:
     monkeypatch.chdir(tmp_path)
-    folder = runs.new_folder(None, "net")
+    folder = runs.create_run(None, "net")
     folder.write_config({"options": {}})
     return folder
 
@@ -57,31 +57,31 @@ def test_a_damaged_snapshot_is_one_clear_error(folder, content):
 
 def test_numbers_count_up_and_a_run_is_never_overwritten(folder):
     assert folder.name == "net-001"
-    assert runs.new_folder(None, "net").name == "net-002"
+    assert runs.create_run(None, "net").name == "net-002"
     with pytest.raises(RunError, match="--resume"):
-        runs.new_folder("net-001", "net")
+        runs.create_run("net-001", "net")
 
 
 def test_a_bare_name_lies_below_runs_and_a_path_where_it_says(folder, tmp_path):
-    assert runs.folder_of("net-001").path == runs.RUNS / "net-001"
-    assert runs.folder_of(tmp_path / "x").path == tmp_path / "x"
-    assert runs.folder_of("runs/net-001").path == runs.RUNS / "net-001"
-    assert runs.latest_folder().name == "net-001"
+    assert runs.resolve_run("net-001").path == runs.RUNS / "net-001"
+    assert runs.resolve_run(tmp_path / "x").path == tmp_path / "x"
+    assert runs.resolve_run("runs/net-001").path == runs.RUNS / "net-001"
+    assert runs.latest_run().name == "net-001"
 
 
 def test_a_bare_name_is_no_folder_of_something_else(folder):
     Path("net").mkdir()
-    assert runs.folder_of("net").path == runs.RUNS / "net"
+    assert runs.resolve_run("net").path == runs.RUNS / "net"
     Path("old").mkdir()
     Path("old/run.json").write_text("{}")
-    assert runs.folder_of("old").path == Path("old")
+    assert runs.resolve_run("old").path == Path("old")
 
 
 @pytest.mark.parametrize("name", ["solver.prototxt", "deploy.prototxt", "best.safetensors", "log.jsonl"])
 def test_a_folder_with_files_that_a_run_would_replace_is_refused(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(RunError, match=f"is no run, and its {name} would be replaced; choose another --run"):
-        runs.new_folder(tmp_path, "net")
+        runs.create_run(tmp_path, "net")
     assert (tmp_path / name).read_text() == "mine"
 
 
@@ -89,23 +89,23 @@ def test_a_folder_with_files_that_a_run_would_replace_is_refused(tmp_path, name)
 def test_a_file_in_the_place_of_a_run_is_told_of(tmp_path, name):
     (tmp_path / "a.txt").write_text("mine")
     with pytest.raises(RunError, match="a file is where a run's folder has to be; choose another --run name"):
-        runs.new_folder(tmp_path / name, "net")
+        runs.create_run(tmp_path / name, "net")
 
 
 def test_a_number_that_is_taken_at_this_moment_is_left(folder):
     """Another process has made the folder, and not yet written its run.json."""
     (runs.RUNS / "net-002").mkdir()
-    assert runs.new_folder(None, "net").name == "net-003"
+    assert runs.create_run(None, "net").name == "net-003"
 
 
 def test_the_newest_run_is_the_one_that_trained_last_and_not_the_one_measured_last(folder):
     folder.write_snapshot(Snapshot({"a": torch.zeros(1)}, {}))
-    newer = runs.new_folder(None, "net")
+    newer = runs.create_run(None, "net")
     newer.write_config({})
     os.utime(folder.snapshot, (1000, 1000))
     os.utime(newer.config, (2000, 2000))
     folder.add_figures({"models": ["a"]})
-    assert runs.latest_folder().name == newer.name
+    assert runs.latest_run().name == newer.name
 
 
 def test_processes_that_record_at_once_lose_nothing(folder):
@@ -162,7 +162,7 @@ def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
 def test_others_may_read_a_file_as_the_umask_says(tmp_path):
     before = os.umask(0o022)
     try:
-        with replaced(tmp_path / "model.safetensors") as partial:
+        with atomic_file(tmp_path / "model.safetensors") as partial:
             save_file({"a": torch.zeros(2)}, partial)
     finally:
         os.umask(before)

@@ -37,7 +37,7 @@ def video_with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
 
 
 def copy(source: Path, target: Path) -> Path:
-    with VideoReader(source) as frames, VideoWriter(target, sound_of=source) as writer:
+    with VideoReader(source) as frames, VideoWriter(target, audio_from=source) as writer:
         for frame in frames:
             writer.add(frame.image, frame.time_s)
     return target
@@ -109,9 +109,9 @@ def test_without_sound_there_is_none(tmp_path: Path) -> None:
 def test_sound_in_an_unknown_codec_is_missed_not_swallowed(tmp_path: Path) -> None:
     source = video_with_sound(tmp_path / "clip.mp4", "aac")
     source.write_bytes(source.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
-    with VideoReader(source) as frames, VideoWriter(tmp_path / "copy.mp4", sound_of=source) as writer:
+    with VideoReader(source) as frames, VideoWriter(tmp_path / "copy.mp4", audio_from=source) as writer:
         for frame in frames:
             writer.add(frame.image, frame.time_s)
-    assert writer.note == "it is in a codec that is not known here"
+    assert writer.audio_note == "it is in a codec that is not known here"
     with av.open(str(tmp_path / "copy.mp4")) as file:
         assert not file.streams.audio

@@ -25,8 +25,8 @@ def faces(count: int, height: int = 5, width: int = 7, seed: int = 0) -> np.ndar
     return np.random.default_rng(seed).integers(0, 256, (count, height, width), dtype=np.uint8)
 
 
-def write(path: Path, images: np.ndarray, encode: store.Encoding = "raw", **options: int) -> store.StoreWriter:
-    with store.StoreWriter(path, encode, **options) as writer:
+def write(path: Path, images: np.ndarray, encode: store.Encoding = "raw", **options: int) -> store.LmdbWriter:
+    with store.LmdbWriter(path, encode, **options) as writer:
         for number, image in enumerate(images):
             writer.append(f"/train/{number % 3}/{number:05d}.png", image, number % 3)
     return writer
@@ -59,7 +59,7 @@ def listed(shared: Path, split: str) -> list[tuple[str, np.ndarray, int]]:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_raw_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
-    with store.StoreWriter(tmp_path / "ours") as writer:
+    with store.LmdbWriter(tmp_path / "ours") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
     ours = list(store.iterate_values(tmp_path / "ours"))
@@ -72,7 +72,7 @@ def test_raw_database_equals_convert_imageset(shared: Path, golden: Path, tmp_pa
 def test_png_database_equals_convert_imageset_once_decoded(
     shared: Path, golden: Path, tmp_path: Path, split: str
 ) -> None:
-    with store.StoreWriter(tmp_path / "ours", "png") as writer:
+    with store.LmdbWriter(tmp_path / "ours", "png") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
     ours, theirs = store.read_split(tmp_path / "ours"), store.read_split(golden / f"img_{split}_png_lmdb")
@@ -131,14 +131,14 @@ def test_digest_depends_on_every_record(tmp_path: Path) -> None:
 
 def test_names_need_not_be_utf8(tmp_path: Path) -> None:
     name = b"/train/1/caf\xe9.png".decode("utf-8", errors="surrogateescape")
-    with store.StoreWriter(tmp_path / "db") as writer:
+    with store.LmdbWriter(tmp_path / "db") as writer:
         writer.append(name, faces(1)[0], 1)
     assert store.read_split(tmp_path / "db").keys == ["00000000_" + name]
     assert next(store.iterate(tmp_path / "db")).key == b"00000000_/train/1/caf\xe9.png"
 
 
 def test_votes_travel_in_a_database_of_their_own(tmp_path: Path) -> None:
-    with store.StoreWriter(tmp_path / "votes") as writer:
+    with store.LmdbWriter(tmp_path / "votes") as writer:
         writer.append_value("a", store.encode_votes([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], 0))
         writer.append_value("b", store.encode_votes([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], 0))
     keys, votes = store.read_votes(tmp_path / "votes")
@@ -184,7 +184,7 @@ def test_a_database_that_cannot_be_finished_is_closed(tmp_path: Path) -> None:
         def sync(self, force: bool) -> None:
             raise OSError(28, "No space left on device")
 
-    writer = store.StoreWriter(tmp_path / "db")
+    writer = store.LmdbWriter(tmp_path / "db")
     environment = writer._environment
     writer._environment = Full(environment)
     with pytest.raises(StoreError, match="no space left"):
@@ -207,7 +207,7 @@ def test_empty_database(tmp_path: Path) -> None:
 def test_folder_that_holds_a_database_is_not_overwritten(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(3))
     with pytest.raises(StoreError, match="holds a database already"):
-        store.StoreWriter(tmp_path / "db")
+        store.LmdbWriter(tmp_path / "db")
 
 
 @pytest.mark.parametrize("kept", [0, 100, 4096, 8192, 20000, 40000])
@@ -269,7 +269,7 @@ def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
 
 
 def test_faces_of_two_sizes(tmp_path: Path) -> None:
-    with store.StoreWriter(tmp_path / "db") as writer:
+    with store.LmdbWriter(tmp_path / "db") as writer:
         writer.append("a", faces(1, 5, 7)[0], 0)
         writer.append("b", faces(1, 7, 5)[0], 0)
     with pytest.raises(StoreError, match=r"00000001_b is 7 x 5.*5 x 7"):
@@ -279,7 +279,7 @@ def test_faces_of_two_sizes(tmp_path: Path) -> None:
 def test_key_that_lmdb_cannot_hold(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="makes a key of 609 bytes, LMDB holds 511"),
-        store.StoreWriter(tmp_path / "db") as writer,
+        store.LmdbWriter(tmp_path / "db") as writer,
     ):
         writer.append("x" * 600, faces(1)[0], 0)
 

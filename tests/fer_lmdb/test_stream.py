@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lmdb.batches import Batches, Order
+from fer_lmdb.batches import EpochSampler, InMemoryLoader
 from fer_lmdb.errors import StoreError
-from fer_lmdb.store import Lookup, StoreWriter, read_labels, read_split
-from fer_lmdb.stream import StoredFaces, StreamedBatches
+from fer_lmdb.store import LmdbRandomReader, LmdbWriter, read_labels, read_split
+from fer_lmdb.stream import LmdbFaces, StreamingLoader
 
 COUNTS = (70, 30)
 
 
 def write(path: Path, count: int, seed: int = 0, side: int = 12) -> Path:
     generator = np.random.default_rng(seed)
-    with StoreWriter(path) as writer:
+    with LmdbWriter(path) as writer:
         for number in range(count):
             writer.append(
                 f"/{number}.png", generator.integers(0, 256, (side, side), dtype=np.uint8), int(generator.integers(7))
@@ -41,9 +41,9 @@ def both(databases: list[Path], workers: int, start_method: str | None = None, b
     splits = [read_split(path) for path in databases]
     images = torch.from_numpy(np.concatenate([split.images for split in splits]))
     labels = torch.from_numpy(np.concatenate([split.labels for split in splits]))
-    faces = StoredFaces([(path, len(split.labels)) for path, split in zip(databases, splits, strict=True)])
-    order = Order(len(labels), batch_size, seed=3)
-    return Batches(images, labels, batch_size, 3), StreamedBatches(faces, labels, order, workers, start_method)
+    faces = LmdbFaces([(path, len(split.labels)) for path, split in zip(databases, splits, strict=True)])
+    order = EpochSampler(len(labels), batch_size, seed=3)
+    return InMemoryLoader(images, labels, batch_size, 3), StreamingLoader(faces, labels, order, workers, start_method)
 
 
 @pytest.mark.parametrize(("workers", "method"), [(0, None), (1, "fork"), (2, "fork"), (2, "spawn")])
@@ -87,10 +87,10 @@ def test_workers_leave_ctrl_c_and_random_numbers_to_the_training(databases):
 
 def test_what_a_worker_cannot_read_is_said_in_one_line(tmp_path):
     path = write(tmp_path / "db", 20)
-    with StoreWriter(tmp_path / "other") as writer:
+    with LmdbWriter(tmp_path / "other") as writer:
         writer.append("small", np.zeros((3, 5), np.uint8), 0)
-    faces = StoredFaces([(path, 20), (tmp_path / "other", 1)])
-    stream = StreamedBatches(faces, torch.zeros(21), Order(21, 21, 0), 1, "fork")
+    faces = LmdbFaces([(path, 20), (tmp_path / "other", 1)])
+    stream = StreamingLoader(faces, torch.zeros(21), EpochSampler(21, 21, 0), 1, "fork")
     with pytest.raises(StoreError, match="expected one size"):
         stream.at(0)
     stream.close()
@@ -105,26 +105,26 @@ def test_a_database_that_is_not_numbered_is_refused(tmp_path):
     with pytest.raises(StoreError, match="begins 00000001_"):
         read_labels(tmp_path / "db")
     with pytest.raises(StoreError, match="--loader memory"):
-        list(Lookup(tmp_path / "db").values([1]))
+        list(LmdbRandomReader(tmp_path / "db").get([1]))
 
 
-def look_up(lookup: Lookup, places: list[int], results) -> None:
+def look_up(lookup: LmdbRandomReader, places: list[int], results) -> None:
     lookup.keep_open()
-    results.put([value for _, value in lookup.values(places)])
+    results.put([value for _, value in lookup.get(places)])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_several_processes_read_one_database_at_once(databases, method):
     """Also where the parent has read it before it forked."""
-    lookup = Lookup(databases[0])
+    lookup = LmdbRandomReader(databases[0])
     places = np.random.default_rng(0).permutation(COUNTS[0]).tolist()
-    expected = [value for _, value in lookup.values(places)]
+    expected = [value for _, value in lookup.get(places)]
     context = multiprocessing.get_context(method)
     results = context.Queue()
     processes = [context.Process(target=look_up, args=(lookup, places, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    assert [value for _, value in lookup.values(places)] == expected
+    assert [value for _, value in lookup.get(places)] == expected
     assert [results.get(timeout=60) for _ in processes] == [expected] * 3
     for process in processes:
         process.join()
@@ -143,7 +143,7 @@ def private_bytes(pid: int) -> int:
 def test_memory_does_not_grow_with_the_database(tmp_path):
     count, side = 6000, 100  # 60 MB of faces
     path = write(tmp_path / "db", count, side=side)
-    stream = StreamedBatches(StoredFaces([(path, count)]), torch.zeros(count), Order(count, 50, 0), 1, "fork")
+    stream = StreamingLoader(LmdbFaces([(path, count)]), torch.zeros(count), EpochSampler(count, 50, 0), 1, "fork")
     before = private_bytes(os.getpid())
     stream.at(0)
     (worker,) = multiprocessing.active_children()

@@ -16,15 +16,15 @@ from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FERPLUS
-from fer_lmdb.preparations import Preparations
-from fer_lmdb.recipe import Options
+from fer_lmdb.preparations import DataSetVariants
+from fer_lmdb.recipe import TrainOptions
 from fer_lmdb.runs import RunFolder
 
 SCORES = torch.randn(5, 4, generator=torch.Generator().manual_seed(3))
 
 
 def test_a_temperature_divides_the_scores_behind_the_probabilities():
-    found = teachers.soften(torch.softmax(SCORES, dim=1), 2.5)
+    found = teachers.apply_temperature(torch.softmax(SCORES, dim=1), 2.5)
     assert torch.allclose(found, torch.softmax(SCORES / 2.5, dim=1), atol=1e-6)
 
 
@@ -39,7 +39,7 @@ def test_the_loss_is_hintons(weight, temperature):
           loss_param { soft_label: true } }"""
     solver = pl.parse_solver(f"teacher_weight: {weight} temperature: {temperature}")
     shapes = {"data": (5, 6, 1, 1), "label": (5, 4), "taught": (5, 4)}
-    net = pl.Net(teachers.teach_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
+    net = pl.Net(teachers.add_distillation_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
     faces = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(1))
     hard = F.one_hot(torch.tensor([0, 1, 2, 3, 1]), 4).float()
     taught = torch.softmax(SCORES / temperature, dim=1)
@@ -51,10 +51,10 @@ def test_the_loss_is_hintons(weight, temperature):
 
 
 def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, stripes_data):
-    members = [models.load(trained.run.best), models.load(trained.run.last)]
+    members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
-    faces = [Preparations.open([stripes_data]).read("val")]
-    found = teachers.look_at(members, faces, 2.0, torch.device("cpu"))
+    faces = [DataSetVariants.open([stripes_data]).read("val")]
+    found = teachers.teacher_probabilities(members, faces, 2.0, torch.device("cpu"))
     mean = np.mean([member.classifier().probabilities(images, 4) for member in members], axis=0)
     expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
@@ -62,29 +62,34 @@ def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, st
 
 def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, stripes_data, monkeypatch):
     best, last = (str(path) for path in (trained.run.best, trained.run.last))
-    sets = Preparations.open([stripes_data])
+    sets = DataSetVariants.open([stripes_data])
     faces = [sets.read("val")]
-    once = [teachers.look_at(teachers.load([name], sets), faces, 1.0, torch.device("cpu")) for name in (best, last)]
-    asked, vote = [], teachers._votes
-    monkeypatch.setattr(teachers, "_votes", lambda model, *rest: asked.append(model) or vote(model, *rest))
-    found = teachers.look_at(teachers.load([best, last, best], sets), faces, 1.0, torch.device("cpu"))
+    once = [
+        teachers.teacher_probabilities(teachers.load_teachers([name], sets), faces, 1.0, torch.device("cpu"))
+        for name in (best, last)
+    ]
+    asked, vote = [], teachers._probabilities
+    monkeypatch.setattr(teachers, "_probabilities", lambda model, *rest: asked.append(model) or vote(model, *rest))
+    found = teachers.teacher_probabilities(
+        teachers.load_teachers([best, last, best], sets), faces, 1.0, torch.device("cpu")
+    )
     assert len(asked) == 2
     assert found.numpy() == pytest.approx(((2 * once[0] + once[1]) / 3).numpy(), abs=1e-5)
 
 
 def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
-    data = Preparations.open([stripes_data])
-    model = models.load(trained.run.path)
+    data = DataSetVariants.open([stripes_data])
+    model = models.load_model(trained.run.path)
     replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
     with pytest.raises(RunError, match="its labels are not those of"):
-        teachers.load([str(tmp_path / "other.safetensors")], data)
+        teachers.load_teachers([str(tmp_path / "other.safetensors")], data)
     replace(model, preprocessing=replace(model.preprocessing, detector="mtcnn")).save(tmp_path / "cut.safetensors")
     with pytest.raises(RunError, match="detector mtcnn"):
-        teachers.load([str(tmp_path / "cut.safetensors")], data)
+        teachers.load_teachers([str(tmp_path / "cut.safetensors")], data)
 
 
 def plan_of(options, **solver_fields):
-    plan = recipe.make(options, 150, 7)
+    plan = recipe.build_recipe(options, 150, 7)
     solver = pl.SolverParameter()
     solver.CopyFrom(plan.solver)
     solver.MergeFrom(pl.SolverParameter(**solver_fields))
@@ -92,22 +97,22 @@ def plan_of(options, **solver_fields):
 
 
 def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, stripes_data):
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     plan = plan_of(options, temperature=1)
     mean = DataSet.open(stripes_data).mean()
     faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
-    watching = teachers.Watching([model], plan, mean, torch.device("cpu"))
-    assert torch.allclose(watching(faces), model.classifier().outputs(faces), atol=1e-6)
-    assert len(teachers.Watching([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
-    last = models.load(trained.run.last)
-    watching = teachers.Watching([model, last, model], plan, mean, torch.device("cpu"))
-    expected = (2 * model.classifier().outputs(faces) + last.classifier().outputs(faces)) / 3
+    watching = teachers.OnlineTeachers([model], plan, mean, torch.device("cpu"))
+    assert torch.allclose(watching(faces), model.classifier().forward(faces), atol=1e-6)
+    assert len(teachers.OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
+    last = models.load_model(trained.run.last)
+    watching = teachers.OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
+    expected = (2 * model.classifier().forward(faces) + last.classifier().forward(faces)) / 3
     assert torch.allclose(watching(faces), expected, atol=1e-6)
-    other = recipe.make(Options(model="fer_mini"), 150, 7)
+    other = recipe.build_recipe(TrainOptions(model="fer_mini"), 150, 7)
     with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
-        teachers.Watching([model], other, None, torch.device("cpu"))
+        teachers.OnlineTeachers([model], other, None, torch.device("cpu"))
     with pytest.raises(RunError, match="another mean"):
-        teachers.Watching([model], plan, mean + 1, torch.device("cpu"))
+        teachers.OnlineTeachers([model], plan, mean + 1, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
@@ -116,13 +121,13 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
 )
 def test_numbers_that_make_no_sense_are_refused(text):
     with pytest.raises(RunError, match=r"has to be|leave one"):
-        teachers.check(pl.parse_solver(f'teacher: "a" {text}'))
+        teachers.validate_teachers(pl.parse_solver(f'teacher: "a" {text}'))
 
 
 def test_what_is_said_of_teachers_needs_one():
     with pytest.raises(RunError, match="teacher_weight and temperature without a teacher; name one with --teacher"):
-        teachers.check(pl.parse_solver("temperature: 4 teacher_weight: 0.7"))
-    teachers.check(pl.parse_solver("base_lr: 0.1"))
+        teachers.validate_teachers(pl.parse_solver("temperature: 4 teacher_weight: 0.7"))
+    teachers.validate_teachers(pl.parse_solver("base_lr: 0.1"))
 
 
 def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_path):
@@ -138,12 +143,14 @@ def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_pa
 
 def ask(plan, data, folder):
     parts = [data.read("train")]
-    return lessons.taught_rows(plan, data, RunFolder(folder), parts, torch.device("cpu"), torch.float32)
+    return lessons.cached_teacher_probabilities(
+        plan, data, RunFolder(folder), parts, torch.device("cpu"), torch.float32
+    )
 
 
 def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):
     """The negatives lie in another order; what is said of each has to come back in the order of the training."""
-    model = models.load(trained.run.path)
+    model = models.load_model(trained.run.path)
     replace(model, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "teacher.safetensors")
     plan = plan_of(options, teacher=[str(tmp_path / "teacher.safetensors")], temperature=1)
     data = DataSet.open(stripes_data)

@@ -19,7 +19,7 @@ import prototxt_like as pl
 from fer_lmdb import models, teachers, train
 from fer_lmdb.errors import DataSetError, DeviceError, RunError
 from fer_lmdb.export import export
-from fer_lmdb.initial import load_into
+from fer_lmdb.initial import init_from_model
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 
 
@@ -47,7 +47,7 @@ def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
     config = trained.run.read_config()
     assert config["options"] == asdict(options)
     assert len(trained.run.log.read_text().splitlines()) == 3
-    assert models.load(trained.run.path).facts["epoch"] == trained.best
+    assert models.load_model(trained.run.path).metadata["epoch"] == trained.best
 
 
 def test_the_rate_falls_at_60_and_85_percent(trained):
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(options, t
 def test_a_stopped_run_goes_on_to_the_very_same_weights(options, tmp_path, monkeypatch, stop_at, precision):
     options = replace(options, precision=precision)
     whole = train.train(options, tmp_path / "whole")
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_ctrl_c(session):
         result = step(session)
@@ -80,10 +80,10 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(options, tmp_path, monke
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
-    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
+    monkeypatch.setattr(train.Trainer, "step", step_then_ctrl_c)
     stopped = train.train(options, tmp_path / "run")
     assert (stopped.finished, stopped.iteration) == (False, stop_at)
-    monkeypatch.setattr(train.Session, "step", step)
+    monkeypatch.setattr(train.Trainer, "step", step)
     resumed = train.resume(tmp_path / "run")
     assert resumed.finished
     assert resumed.log == whole.log
@@ -130,7 +130,7 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4
     assert tuned.initial.fresh == []
-    assert models.load(tuned.run.path).facts["init"]["source"] == start
+    assert models.load_model(tuned.run.path).metadata["init"]["source"] == start
     (tmp_path / "small_net.caffemodel").unlink()
     assert train.resume(tuned.run.path).initial == tuned.initial
 
@@ -138,40 +138,40 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
 def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
     net = pl.Net(pl.zoo.set_num_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
     filled = [blob.clone() for blob in net.params["fc3"]]
-    initial = load_into(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), fresh_classifier=True)
+    initial = init_from_model(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), fresh_classifier=True)
     assert initial.fresh == ["fc3"]
     assert "conv1" in initial.loaded
     assert all(torch.equal(*pair) for pair in zip(net.params["fc3"], filled, strict=True))
     with pytest.raises(RunError, match="none of its layers"):
-        load_into(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path), FER2013)
+        init_from_model(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path), FER2013)
 
 
 def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small_net, tmp_path):
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
     with pytest.raises(RunError, match=r"another order.*--fresh-classifier"):
-        load_into(net, str(trained.run.path), mirrored)
-    six = replace(models.load(trained.run.path), scheme=MERGED)
+        init_from_model(net, str(trained.run.path), mirrored)
+    six = replace(models.load_model(trained.run.path), scheme=MERGED)
     six.save(tmp_path / "six.safetensors")
     with pytest.raises(RunError, match="merged counts disgust as angry, without-disgust leaves disgust out"):
-        load_into(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
+        init_from_model(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
 
 
 def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_path):
     export(trained.run.path, "caffe", tmp_path)
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     filled = net.params["fc3"][0].clone()
-    initial = load_into(net, str(tmp_path / "small_net.caffemodel"), FER2013, fresh_classifier=True)
+    initial = init_from_model(net, str(tmp_path / "small_net.caffemodel"), FER2013, fresh_classifier=True)
     assert initial.fresh == ["fc3"]
     assert torch.equal(net.params["fc3"][0], filled)
-    assert torch.equal(net.params["conv1"][0], models.load(trained.run.path).weights["conv1/0"])
+    assert torch.equal(net.params["conv1"][0], models.load_model(trained.run.path).weights["conv1/0"])
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
     result = train.train(replace(options, train_on="train+val", epochs=1), tmp_path / "both")
     assert result.run.read_config()["epoch_size"] == 190
     assert "val_accuracy" not in result.best
-    assert models.load(result.run.path).facts["selected"] == "last epoch"
+    assert models.load_model(result.run.path).metadata["selected"] == "last epoch"
 
 
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {0} }}
@@ -203,7 +203,7 @@ def test_a_net_of_three_channels_without_mean_image_and_with_a_second_classifier
     (folder / "solver.prototxt").write_text('base_lr: 0.01 momentum: 0.9 lr_policy: "fixed" max_iter: 10')
     result = train.train(replace(options, model=str(folder), epochs=3, batch_size=15, base_lr=0.01), tmp_path / "run")
     assert result.best["val_accuracy"] > 0.5
-    model = models.load(result.run.path)
+    model = models.load_model(result.run.path)
     assert model.mean is None
     assert sorted({key.split("/")[0] for key in model.weights}) == ["conv", "fc"]
 
@@ -242,9 +242,9 @@ def test_a_run_that_fails_before_its_first_step_can_go_on(options, trained, tmp_
     """What the teachers said may have taken minutes: it is kept, and they are not asked again."""
     asked = replace(options, teachers=[str(trained.run.best)])
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(train, "Curves", Mock(side_effect=OSError(28, "No space left on device")))
+        patch.setattr(train, "TensorBoardLogger", Mock(side_effect=OSError(28, "No space left on device")))
         train.train(asked, tmp_path / "run")
-    monkeypatch.setattr(teachers, "look_at", Mock(side_effect=AssertionError("asked again")))
+    monkeypatch.setattr(teachers, "teacher_probabilities", Mock(side_effect=AssertionError("asked again")))
     assert train.resume(tmp_path / "run").finished
 
 
@@ -273,7 +273,7 @@ def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monke
     text = "label_smoothing: 0.1 mixup: 0.4 cutmix: 1 mix_probability: 0.8 ema_decay: 0.9 warmup_iter: 5"
     options = with_solver(options, tmp_path, text)
     whole = train.train(options, tmp_path / "whole")
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_ctrl_c(session):
         result = step(session)
@@ -281,9 +281,9 @@ def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monke
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
-    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
+    monkeypatch.setattr(train.Trainer, "step", step_then_ctrl_c)
     train.train(options, tmp_path / "run")
-    monkeypatch.setattr(train.Session, "step", step)
+    monkeypatch.setattr(train.Trainer, "step", step)
     assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
 
 
@@ -310,9 +310,9 @@ def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
         "00000030.safetensors",
     ]
     assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
-    facts = models.load(tmp_path / "run" / "kept" / "00000020.safetensors").facts
+    facts = models.load_model(tmp_path / "run" / "kept" / "00000020.safetensors").metadata
     assert (facts["selected"], facts["epoch"]) == ("kept after iteration 20", {"iteration": 20})
-    last = models.load(result.run.last).facts
+    last = models.load_model(result.run.last).metadata
     assert (last["selected"], last["epoch"]) == ("newest", result.log[-1])
     assert torch.equal(
         load_file(tmp_path / "run" / "kept" / "00000030.safetensors")["conv1/0"], weights_of(result.run)["conv1/0"]
@@ -351,7 +351,7 @@ def test_teachers_that_watch_the_batches_teach_too(options, trained, tmp_path):
 
 def stop_after(iteration, monkeypatch):
     """Let a training get Ctrl-C after an iteration."""
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_then_ctrl_c(session):
         result = step(session)
@@ -359,7 +359,7 @@ def stop_after(iteration, monkeypatch):
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
-    monkeypatch.setattr(train.Session, "step", step_then_ctrl_c)
+    monkeypatch.setattr(train.Trainer, "step", step_then_ctrl_c)
 
 
 def test_the_model_holds_the_averaged_weights(options, tmp_path):

@@ -98,14 +98,14 @@ def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Pat
 
 def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(options, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with train._begun(options, run):
+    with train._create_run(options, run):
         other = subprocess.run(command(options, run), capture_output=True, text=True)
         assert other.returncode == 1
         assert "holds a run already" in other.stderr
         assert (run / "run.json").exists()
     empty = tmp_path / "empty"
     empty.mkdir()
-    with runs.RunFolder(empty).held():  # the first one has not written anything yet
+    with runs.RunFolder(empty).lock():  # the first one has not written anything yet
         other = subprocess.run(command(options, empty), capture_output=True, text=True)
         assert other.returncode == 1
         assert "another process is training this run" in other.stderr
@@ -132,7 +132,7 @@ def test_a_run_of_another_version_is_one_clear_line(trained, tmp_path: Path) -> 
 
 def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: Path, monkeypatch) -> None:
     """The loss of an iteration is that before its update: the update itself may be the one too many."""
-    step = train.Session.step
+    step = train.Trainer.step
 
     def step_too_far(session):
         result = step(session)
@@ -140,11 +140,11 @@ def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: P
             session.net.params["conv1"][0].data.fill_(float("nan"))
         return result
 
-    monkeypatch.setattr(train.Session, "step", step_too_far)
+    monkeypatch.setattr(train.Trainer, "step", step_too_far)
     with pytest.raises(RunError, match=r"conv1/0 became nan at iteration 20; try a lower rate"):
         train.train(options, tmp_path / "run")
     run = runs.RunFolder(tmp_path / "run")
-    assert run.read_snapshot().facts["iteration"] == 10
+    assert run.read_snapshot().metadata["iteration"] == 10
     assert [record["epoch"] for record in run.read_log()] == [1]
     for model in (run.best, run.last):
         assert all(torch.isfinite(blob).all() for blob in load_file(model).values())
@@ -188,14 +188,14 @@ def fill(disk: Path) -> None:
 
 def test_a_clock_that_goes_backwards(options, trained, tmp_path: Path, monkeypatch) -> None:
     """Killed in the last epoch, taken up when the clock is a day behind: same log, curves without gap or double."""
-    step, snapshot = train.Session.step, tmp_path / "run" / "snapshot.safetensors"
+    step, snapshot = train.Trainer.step, tmp_path / "run" / "snapshot.safetensors"
 
     def step_and_keep(session):
         if session.iteration == 25:
             shutil.copy(snapshot, tmp_path / "kept")
         return step(session)
 
-    monkeypatch.setattr(train.Session, "step", step_and_keep)
+    monkeypatch.setattr(train.Trainer, "step", step_and_keep)
     train.train(options, tmp_path / "run")
     shutil.move(tmp_path / "kept", snapshot)
     now = time.time
@@ -209,9 +209,9 @@ def test_a_clock_that_goes_backwards(options, trained, tmp_path: Path, monkeypat
 
 def test_the_newest_run_is_found_whatever_the_clock_says(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = runs.new_folder("late", "net")
+    folder = runs.create_run("late", "net")
     folder.write_config({})
-    assert runs.latest_folder().name == "late"
+    assert runs.latest_run().name == "late"
 
 
 # ------------------------------------------------------------------ signals
@@ -229,6 +229,6 @@ def test_sigterm_saves_and_leaves_nothing_half(options, tmp_path: Path) -> None:
     assert "Stopped and saved" in out
     assert "Traceback" not in err
     assert not list((tmp_path / "run").glob("*partial*"))
-    facts = runs.RunFolder(tmp_path / "run").read_snapshot().facts
+    facts = runs.RunFolder(tmp_path / "run").read_snapshot().metadata
     assert facts["iteration"] == int(out.split("iteration ")[1].split()[0])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["options"]["epochs"] == 500

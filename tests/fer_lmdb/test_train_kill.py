@@ -29,11 +29,11 @@ def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
         [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     other.stdout.readline()
-    with pytest.raises(RunError, match="another process is training this run"), RunFolder(tmp_path).held():
+    with pytest.raises(RunError, match="another process is training this run"), RunFolder(tmp_path).lock():
         pass
     other.kill()
     other.communicate()
-    with RunFolder(tmp_path).held():
+    with RunFolder(tmp_path).lock():
         pass
 
 
@@ -55,7 +55,7 @@ def test_a_file_that_cannot_be_locked_is_no_hindrance(tmp_path: Path, monkeypatc
         raise OSError(95, os.strerror(95))
 
     monkeypatch.setattr(fcntl, "lockf", refuse)
-    with RunFolder(tmp_path).held():
+    with RunFolder(tmp_path).lock():
         pass
 
 

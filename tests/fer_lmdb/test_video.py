@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoReader, VideoWriter, fit
+from fer_lmdb.errors import ImageError
+from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoReader, VideoWriter, letterbox
 
 
 def picture(value: int, height: int = 96, width: int = 128) -> np.ndarray:
@@ -146,12 +146,12 @@ def test_videos_of_a_turned_phone_are_upright(tmp_path: Path, matrix: tuple[int,
 def test_what_is_no_video(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(PictureError, match=rf"{name}: {message}"):
+    with pytest.raises(ImageError, match=rf"{name}: {message}"):
         VideoReader(tmp_path / name)
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="is a folder; expected a video"):
+    with pytest.raises(ImageError, match="is a folder; expected a video"):
         VideoReader(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_sound_alone(tmp_path: Path) -> None:
         frame.sample_rate = 44100
         file.mux(stream.encode(frame))
         file.mux(stream.encode())
-    with pytest.raises(PictureError, match="holds no video, only audio"):
+    with pytest.raises(ImageError, match="holds no video, only audio"):
         VideoReader(tmp_path / "song.mp4")
 
 
@@ -171,7 +171,7 @@ def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path: Path) -> 
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2])
     frames = []
-    with VideoReader(path) as video, pytest.raises(PictureError, match=r"clip\.mp4: is (truncated|damaged)"):
+    with VideoReader(path) as video, pytest.raises(ImageError, match=r"clip\.mp4: is (truncated|damaged)"):
         frames.extend(video)
     assert 10 < len(frames) < 95
 
@@ -179,25 +179,25 @@ def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path: Path) -> 
 def test_a_video_cut_off_before_its_index(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4")
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(PictureError, match=r"clip\.mp4: "):
+    with pytest.raises(ImageError, match=r"clip\.mp4: "):
         list(VideoReader(path))
 
 
 def test_an_unknown_codec(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-    with pytest.raises(PictureError, match=r"clip\.mp4: is in a codec that is not known here"):
+    with pytest.raises(ImageError, match=r"clip\.mp4: is in a codec that is not known here"):
         VideoReader(path)
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_lmdb.video.MAX_PIXELS", 100)
-    with VideoReader(write(tmp_path / "clip.mp4", 2)) as video, pytest.raises(PictureError, match="frames of 128 x 96"):
+    with VideoReader(write(tmp_path / "clip.mp4", 2)) as video, pytest.raises(ImageError, match="frames of 128 x 96"):
         list(video)
 
 
 def test_an_unknown_ending(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r'ending "\.gif"; use one of \.m4v \.mkv \.mov \.mp4 \.webm'):
+    with pytest.raises(ImageError, match=r'ending "\.gif"; use one of \.m4v \.mkv \.mov \.mp4 \.webm'):
         VideoWriter(tmp_path / "clip.gif")
 
 
@@ -218,7 +218,7 @@ def test_a_video_without_frames_is_not_written(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(PictureError, match=r"clip\.mp4: cannot be written"):
+    with pytest.raises(ImageError, match=r"clip\.mp4: cannot be written"):
         VideoWriter(tmp_path / "file" / "clip.mp4")
 
 
@@ -245,6 +245,6 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 def test_fit_keeps_what_fits() -> None:
     image = picture(50)
-    np.testing.assert_array_equal(fit(image, 128, 96), image)
-    assert fit(image, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
-    assert fit(cv2.resize(image, (30, 300)), 128, 96).shape == (96, 128, 3)
+    np.testing.assert_array_equal(letterbox(image, 128, 96), image)
+    assert letterbox(image, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
+    assert letterbox(cv2.resize(image, (30, 300)), 128, 96).shape == (96, 128, 3)

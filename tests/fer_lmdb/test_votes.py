@@ -25,7 +25,7 @@ CAST = np.array(
 
 
 def test_single_votes_and_those_without_expression_are_left_out_of_the_shares():
-    found = votes.distributions(CAST)
+    found = votes.vote_distributions(CAST)
     assert found[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     assert found[1, :2].tolist() == pytest.approx([5 / 8, 3 / 8])
     assert found[3, 0] == 1
@@ -40,13 +40,13 @@ def test_majority_keeps_one_expression_or_none():
 
 def test_the_other_modes_learn_the_shares():
     for mode in ("probability", "cross-entropy"):
-        assert np.array_equal(votes.targets(CAST, mode), votes.distributions(CAST))
+        assert np.array_equal(votes.targets(CAST, mode), votes.vote_distributions(CAST))
 
 
 def test_figures_under_every_rule():
     labels = np.array([0, 0, 7, 0, 0])
     probabilities = np.eye(8, dtype=np.float32)[[0, 1, 7, 0, 0]]
-    found = votes.figures(probabilities[:4], labels[:4], CAST[:4])
+    found = votes.compute_metrics(probabilities[:4], labels[:4], CAST[:4])
     assert {rule: (figure["n"], figure["accuracy"]) for rule, figure in found.items()} == {
         "majority without contempt": (1, 1.0),
         "majority": (2, 1.0),
@@ -60,7 +60,7 @@ def test_votes_are_read_in_the_order_of_the_faces(voted_data):
     found, labels = votes.read(data, "train"), data.read("train").labels
     assert found.shape == (150, 10)
     assert np.array_equal(found.argmax(axis=1), labels)
-    assert votes.distributions(found)[0, labels[0]] == pytest.approx(0.7)
+    assert votes.vote_distributions(found)[0, labels[0]] == pytest.approx(0.7)
 
 
 def test_a_data_set_without_votes_says_how_to_get_them(stripes_data, voted_data, tmp_path):
@@ -89,5 +89,5 @@ def test_the_n_of_published_figures_on_the_real_votes(shared):
     cast = np.array([[int(row[name]) for name in VOTE_COLUMNS] for row in rows], dtype=np.float32)
     cast = cast[cast[:, :8].any(axis=1)]  # what a data set of the scheme holds
     labels = cast[:, :8].argmax(axis=1)
-    found = votes.figures(np.eye(8, dtype=np.float32)[labels], labels, cast)
+    found = votes.compute_metrics(np.eye(8, dtype=np.float32)[labels], labels, cast)
     assert [figure["n"] for figure in found.values()] == [3137, 3153, 3546, 3573]

@@ -15,10 +15,10 @@ import pytest
 
 from fer_lmdb import Recognizer
 from fer_lmdb import watch as module
-from fer_lmdb.ahead import newest_only
-from fer_lmdb.errors import PictureError
+from fer_lmdb.ahead import latest_only
+from fer_lmdb.errors import ImageError
 from fer_lmdb.video import VideoWriter
-from fer_lmdb.watch import Camera, FrameRate, Window, known_cameras, watch
+from fer_lmdb.watch import Camera, DisplayWindow, FpsMeter, list_cameras, watch
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +62,13 @@ class FakeCapture:
 @pytest.fixture
 def one_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(module, "known_cameras", lambda: {2: "USB Camera"})
+    monkeypatch.setattr(module, "list_cameras", lambda: {2: "USB Camera"})
 
 
 def test_a_camera_gives_rgb_and_times(one_camera: None) -> None:
     camera = Camera(2)
     frames = []
-    with pytest.raises(PictureError, match="camera 2 gives no more pictures after 3 frames"):
+    with pytest.raises(ImageError, match="camera 2 gives no more pictures after 3 frames"):
         frames.extend(camera)
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert frames[0].image[0, 0].tolist() == [0, 0, 250]
@@ -76,19 +76,19 @@ def test_a_camera_gives_rgb_and_times(one_camera: None) -> None:
 
 
 def test_a_camera_that_does_not_exist(one_camera: None) -> None:
-    with pytest.raises(PictureError, match=r"camera 0 does not exist; found: 2 \(USB Camera\)"):
+    with pytest.raises(ImageError, match=r"camera 0 does not exist; found: 2 \(USB Camera\)"):
         Camera(0)
 
 
 def test_no_camera_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "known_cameras", dict)
-    with pytest.raises(PictureError, match="camera 0 does not exist; found no camera; give a video file or an address"):
+    monkeypatch.setattr(module, "list_cameras", dict)
+    with pytest.raises(ImageError, match="camera 0 does not exist; found no camera; give a video file or an address"):
         Camera(0)
 
 
 def test_a_camera_in_use(one_camera: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "opens", False)
-    with pytest.raises(PictureError, match="camera 2 cannot be opened, another program may use it"):
+    with pytest.raises(ImageError, match="camera 2 cannot be opened, another program may use it"):
         Camera(2)
 
 
@@ -99,11 +99,11 @@ def test_cameras_are_listed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "video3").mkdir()
     monkeypatch.setattr(module, "_CAMERAS", tmp_path)
     monkeypatch.setattr(module.sys, "platform", "linux")
-    assert known_cameras() == {0: "Integrated Camera", 3: "?", 10: "USB Camera"}
+    assert list_cameras() == {0: "Integrated Camera", 3: "?", 10: "USB Camera"}
     monkeypatch.setattr(module, "_CAMERAS", tmp_path / "none")
-    assert known_cameras() == {}
+    assert list_cameras() == {}
     monkeypatch.setattr(module.sys, "platform", "darwin")
-    assert known_cameras() is None
+    assert list_cameras() is None
 
 
 def test_a_file_is_watched_to_its_end(clip: Path, recognizer: Recognizer) -> None:
@@ -115,7 +115,7 @@ def test_a_file_is_watched_to_its_end(clip: Path, recognizer: Recognizer) -> Non
 
 def test_a_file_may_play_at_its_own_pace(clip: Path, recognizer: Recognizer) -> None:
     start = time.monotonic()
-    assert len(list(watch(str(clip), recognizer, in_step=True))) == 12
+    assert len(list(watch(str(clip), recognizer, real_time=True))) == 12
     assert time.monotonic() - start >= 11 / 25
 
 
@@ -129,7 +129,7 @@ def test_a_stream_from_an_address(clip: Path, recognizer: Recognizer) -> None:
     thread.start()
     try:
         seen = list(watch(f"http://127.0.0.1:{server.server_port}/clip.mp4", recognizer))
-        with pytest.raises(PictureError, match=r"gone\.mp4: cannot be read as a video"):
+        with pytest.raises(ImageError, match=r"gone\.mp4: cannot be read as a video"):
             list(watch(f"http://127.0.0.1:{server.server_port}/gone.mp4", recognizer))
     finally:
         server.shutdown()
@@ -141,7 +141,7 @@ def test_a_stream_from_an_address(clip: Path, recognizer: Recognizer) -> None:
 
 
 def test_nobody_listens_at_an_address(recognizer: Recognizer) -> None:
-    with pytest.raises(PictureError, match=r"http://127\.0\.0\.1:9/x: cannot be read as a video"):
+    with pytest.raises(ImageError, match=r"http://127\.0\.0\.1:9/x: cannot be read as a video"):
         list(watch("http://127.0.0.1:9/x", recognizer))
 
 
@@ -153,7 +153,7 @@ def test_the_newest_is_taken_and_the_outdated_skipped() -> None:
         arrived.wait(5)
         yield from range(1, 100)
 
-    items = newest_only(numbers())
+    items = latest_only(numbers())
     assert next(items) == 0
     arrived.set()
     time.sleep(0.3)
@@ -165,10 +165,10 @@ def test_the_newest_is_taken_and_the_outdated_skipped() -> None:
 def test_errors_of_a_live_source_come_out() -> None:
     def broken() -> Iterator[int]:
         yield 1
-        raise PictureError("unplugged")
+        raise ImageError("unplugged")
 
-    with pytest.raises(PictureError, match="unplugged"):
-        list(newest_only(broken()))
+    with pytest.raises(ImageError, match="unplugged"):
+        list(latest_only(broken()))
 
 
 def test_leaving_a_live_source_ends_its_thread() -> None:
@@ -177,7 +177,7 @@ def test_leaving_a_live_source_ends_its_thread() -> None:
             time.sleep(0.001)
             yield 1
 
-    items = newest_only(endless())
+    items = latest_only(endless())
     next(items)
     items.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "newest-only"]
@@ -187,8 +187,8 @@ def test_without_a_screen_there_is_no_window(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(module.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(PictureError, match="there is no screen to open a window on; add --no-window --save"):
-        Window()
+    with pytest.raises(ImageError, match="there is no screen to open a window on; add --no-window --save"):
+        DisplayWindow()
 
 
 def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +197,8 @@ def test_a_headless_opencv_has_no_window(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(cv2, "namedWindow", refuse)
-    with pytest.raises(PictureError, match=r"built without windows .* pip install opencv-python"):
-        Window()
+    with pytest.raises(ImageError, match=r"built without windows .* pip install opencv-python"):
+        DisplayWindow()
 
 
 class FakeScreen:
@@ -220,7 +220,7 @@ def test_a_window_shows_bgr_and_ends_by_key_or_cross(monkeypatch: pytest.MonkeyP
     screen = FakeScreen(monkeypatch)
     red = np.zeros((200, 300, 3), np.uint8)
     red[:, :, 0] = 200
-    with Window() as window:
+    with DisplayWindow() as window:
         assert window.show(red, [])
         assert screen.shown[0][100, 150].tolist() == [0, 0, 200]
         for key in (ord("q"), 27):
@@ -231,7 +231,7 @@ def test_a_window_shows_bgr_and_ends_by_key_or_cross(monkeypatch: pytest.MonkeyP
 
 
 def test_the_frame_rate_is_the_mean_of_the_last_frames() -> None:
-    rate = FrameRate()
+    rate = FpsMeter()
     assert rate.tick(10.0) == 0.0
     for step in range(1, 100):
         found = rate.tick(10.0 + step / 25)

@@ -8,11 +8,11 @@ import pytest
 
 from fer_lmdb import whole
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.whole import whole_folder
+from fer_lmdb.whole import atomic_directory
 
 
 def make(target: Path, text: str, force: bool = False) -> None:
-    with whole_folder(target, force=force) as folder:
+    with atomic_directory(target, force=force) as folder:
         assert folder != target
         assert list(folder.iterdir()) == []
         (folder / "inner").mkdir()
@@ -36,7 +36,7 @@ def test_made_and_replaced(tmp_path: Path, monkeypatch, can_exchange: bool) -> N
 
 def test_an_error_inside_leaves_the_old(tmp_path: Path) -> None:
     make(tmp_path / "data", "first")
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "data", force=True) as folder:
+    with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data", force=True) as folder:
         (folder / "text").write_text(str(1 / 0))
     assert text_of(tmp_path / "data") == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -73,6 +73,6 @@ def test_many_files(tmp_path: Path, monkeypatch) -> None:
 
 def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "data"):
+        with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data"):
             _ = 1 / 0
     make(tmp_path / "data", "first")

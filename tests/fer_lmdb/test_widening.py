@@ -12,7 +12,7 @@ import prototxt_like as pl
 from fer_lmdb import models, train
 from fer_lmdb.errors import RunError
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.initial import load_into
+from fer_lmdb.initial import init_from_model
 from fer_lmdb.labels import FER2013
 from fer_lmdb.models import Model
 
@@ -60,7 +60,7 @@ def narrow(tmp_path: Path) -> pl.Net:
 def widened(tmp_path: Path, width: int = 10) -> pl.Net:
     torch.manual_seed(2)
     large = net(width)
-    initial = load_into(large, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
+    initial = init_from_model(large, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
     assert initial.fresh == []
     return large
 
@@ -91,12 +91,12 @@ def test_channels_without_statistics_have_a_variance_of_one(narrow: pl.Net, tmp_
 
 def test_without_widen_layers_of_another_width_are_filled(narrow: pl.Net, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="none of its layers"):
-        load_into(net(10), str(tmp_path / "narrow.safetensors"), FER2013)
+        init_from_model(net(10), str(tmp_path / "narrow.safetensors"), FER2013)
 
 
 def test_a_net_does_not_become_narrower(narrow: pl.Net, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="none of its layers"):
-        load_into(net(4), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
+        init_from_model(net(4), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
 GROUPED = """
@@ -122,19 +122,19 @@ LRN = 'layer { name: "odd" type: "LRN" bottom: "pool" top: "odd" }'
 )
 def test_nets_in_which_channels_meet_are_refused(narrow: pl.Net, tmp_path: Path, layer: str, kind: str) -> None:
     with pytest.raises(RunError, match=rf"--widen: in layer odd \({kind}\)"):
-        load_into(net(10, layer), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
+        init_from_model(net(10, layer), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
 def test_an_inner_product_over_other_places_is_refused(narrow: pl.Net, tmp_path: Path) -> None:
     """Six channels of four values each would be taken for the first values of nine each."""
     larger = pl.Net(pl.parse_net(text(6).replace("dim: 8 dim: 8", "dim: 12 dim: 12")), phase="TRAIN")
     with pytest.raises(RunError, match=r"layer fc reads maps of 3 x 3, and of 2 x 2 in the model; take .* crop_size"):
-        load_into(larger, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
+        init_from_model(larger, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
 def test_a_caffemodel_is_not_widened(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"narrow\.caffemodel --widen"):
-        load_into(net(10), str(tmp_path / "narrow.caffemodel"), FER2013, widen=True)
+        init_from_model(net(10), str(tmp_path / "narrow.caffemodel"), FER2013, widen=True)
 
 
 def test_train_widens(options, trained, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
     result = train.train(wide, tmp_path / "run")
     assert result.initial.fresh == []
     assert result.best["val_accuracy"] == pytest.approx(trained.best["val_accuracy"], abs=0.05)
-    assert models.load(result.run.path).parameters > models.load(trained.run.path).parameters
+    assert models.load_model(result.run.path).parameters > models.load_model(trained.run.path).parameters
 
 
 @pytest.mark.parametrize("wish", ["widen", "fresh_classifier"])

@@ -9,11 +9,11 @@ import pytest
 import prototxt_like as pl
 from fer_lmdb import recipe, wishes
 from fer_lmdb.errors import RunError
-from fer_lmdb.wishes import Options
+from fer_lmdb.wishes import TrainOptions
 
 
 def plan(**wanted):
-    return recipe.make(Options(**{"model": "fer_mini", "batch_size": 100, **wanted}), 1000, 7)
+    return recipe.build_recipe(TrainOptions(**{"model": "fer_mini", "batch_size": 100, **wanted}), 1000, 7)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_a_wish_becomes_a_field_of_the_training_transform_alone(name):
 
 def test_what_nobody_asks_for_stays_as_the_files_say():
     as_written = pl.read_solver(pl.zoo.path("fer_mini") / "solver.prototxt")
-    found = recipe.make(Options(model="fer_mini"), 28709, 7).solver
+    found = recipe.build_recipe(TrainOptions(model="fer_mini"), 28709, 7).solver
     found.ClearField("random_seed")
     assert found == as_written
 
 
 def test_steps_of_the_file_stay_until_the_length_is_the_users():
-    assert list(recipe.make(Options(), 32298, 7).solver.stepvalue) == [45600, 64600]
-    assert list(recipe.make(Options(policy="multistep"), 32298, 7).solver.stepvalue) == [45600, 64600]
+    assert list(recipe.build_recipe(TrainOptions(), 32298, 7).solver.stepvalue) == [45600, 64600]
+    assert list(recipe.build_recipe(TrainOptions(policy="multistep"), 32298, 7).solver.stepvalue) == [45600, 64600]
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta"])
@@ -106,4 +106,4 @@ def test_every_wish_has_an_option_of_the_command_and_the_other_way_round():
     from fer_lmdb.cli.train import command
 
     names = {parameter.name for parameter in command.params if hasattr(parameter, "group")}
-    assert names == {field.name for field in dataclasses.fields(Options)} | {"run", "resume", "loader", "workers"}
+    assert names == {field.name for field in dataclasses.fields(TrainOptions)} | {"run", "resume", "loader", "workers"}

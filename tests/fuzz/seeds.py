@@ -15,8 +15,8 @@ from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013
 from fer_lmdb.models import Model
 from fer_lmdb.runs import RunFolder, Snapshot
-from fer_lmdb.sources.drawn import write_drawn_csv
-from fer_lmdb.store import StoreWriter, encode_datum, encode_votes
+from fer_lmdb.sources.drawn import write_synthetic_csv
+from fer_lmdb.store import LmdbWriter, encode_datum, encode_votes
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }
@@ -72,14 +72,14 @@ def _datum(folder: Path) -> list[bytes]:
 
 
 def _lmdb(folder: Path) -> list[bytes]:
-    with StoreWriter(folder / "small_lmdb", map_bytes=1 << 20) as writer:
+    with LmdbWriter(folder / "small_lmdb", map_bytes=1 << 20) as writer:
         for number in range(30):
             writer.append(f"/train/{number % 7}/{number}.png", np.full((8, 8), number, np.uint8), number % 7)
     return [(folder / "small_lmdb" / "data.mdb").read_bytes()]
 
 
 def _csv(folder: Path) -> list[bytes]:
-    write_drawn_csv(folder / "drawn.csv", train=3, val=1, test=1)
+    write_synthetic_csv(folder / "drawn.csv", train=3, val=1, test=1)
     first = (folder / "drawn.csv").read_bytes()
     other = b'emotion, Usage, pixels\r\n3,Training,"' + b" ".join([b"7"] * 2304) + b'"\r\n'
     return [first, b"\xef\xbb\xbf" + other]
@@ -111,8 +111,8 @@ def _small_model() -> Model:
     weights = {f"{layer}/{i}": blob for layer, blobs in net.params.items() for i, blob in enumerate(blobs)}
     return Model(
         name="small",
-        net_text=NET,
-        transform_text="scale: 0.00390625",
+        deploy_prototxt=NET,
+        transform_prototxt="scale: 0.00390625",
         weights=weights,
         mean=np.full((1, 8, 8), 128, np.float32),
         scheme=FER2013,

@@ -14,7 +14,7 @@ from fer_lmdb import models
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspect import inspect
-from fer_lmdb.pictures import decode_picture
+from fer_lmdb.pictures import decode_image
 from fer_lmdb.runs import RunFolder
 from fer_lmdb.sources.fer2013 import Fer2013Csv
 from fer_lmdb.sources.ferplus import read_votes
@@ -68,7 +68,7 @@ def _lmdb(data: bytes, folder: Path) -> None:
 def _csv(data: bytes, folder: Path) -> None:
     (folder / "file.csv").write_bytes(data)
     for item in Fer2013Csv(folder / "file.csv"):
-        assert "\n" not in item.where
+        assert "\n" not in item.location
 
 
 def _votes(data: bytes, folder: Path) -> None:
@@ -77,7 +77,7 @@ def _votes(data: bytes, folder: Path) -> None:
 
 
 def _picture(data: bytes, folder: Path) -> None:
-    image = decode_picture(data)
+    image = decode_image(data)
     assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
 
 
@@ -85,7 +85,7 @@ def _model(data: bytes, folder: Path) -> None:
     path = folder / "file.safetensors"
     path.write_bytes(data)
     with suppress(*REFUSALS):
-        models.load(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
+        models.load_model(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
     inspect(path, verify=True)
 
 
@@ -99,7 +99,7 @@ def _manifest(data: bytes, folder: Path) -> None:
     (folder / "manifest.json").write_bytes(data)
     data_set = DataSet.open(folder)
     assert data_set.scheme.classes is not None and data_set.preprocessing is not None
-    data_set.facts()
+    data_set.fingerprint()
     inspect(folder, verify=True)
 
 
@@ -108,7 +108,7 @@ def _http(data: bytes, folder: Path) -> None:
     import anyio
     from starlette.requests import Request
 
-    from fer_lmdb.serve.body import Bodies
+    from fer_lmdb.serve.body import UploadReader
 
     head, _, body = data.partition(b"\r\n\r\n")
     headers = [tuple(line.split(b": ", 1)) for line in head.lower().split(b"\r\n") if b": " in line]
@@ -122,9 +122,9 @@ def _http(data: bytes, folder: Path) -> None:
         return pieces.pop(0) if pieces else {"type": "http.disconnect"}
 
     async def read() -> None:
-        async with Bodies(1_000_000, 10_000_000, seconds=2).picture(Request(scope, receive)) as upload:
+        async with UploadReader(1_000_000, 10_000_000, seconds=2).read_image(Request(scope, receive)) as upload:
             assert "\n" not in upload.name
-            decode_picture(upload.data)
+            decode_image(upload.data)
 
     anyio.run(read)
 

@@ -10,23 +10,23 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-Table = NDArray[np.float64]
+Proposals = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-PICTURE, X1, Y1, X2, Y2, SCORE = range(6)
+IMAGE, X1, Y1, X2, Y2, SCORE = range(6)
 PAIRS_AT_ONCE = 1_000_000
 
 
-def sort_by_score(table: Table) -> Indices:
+def sort_by_score(table: Proposals) -> Indices:
     """Order of the rows: picture by picture, best score first; of equal scores the later one first, as the original.
 
     Equal scores do occur: near 1 a float32 has few values.
     """
     backwards = table[::-1]
-    return len(table) - 1 - np.lexsort((-backwards[:, SCORE], backwards[:, PICTURE]))
+    return len(table) - 1 - np.lexsort((-backwards[:, SCORE], backwards[:, IMAGE]))
 
 
-def suppress(table: Table, threshold: float, *, smaller_area: bool = False) -> Table:
+def suppress(table: Proposals, threshold: float, *, smaller_area: bool = False) -> Proposals:
     """Drop every box that overlaps a better one of its picture by more than the threshold.
 
     A box that is itself dropped still counts as a better one: that is what the original does (it is not the usual
@@ -50,7 +50,7 @@ def suppress(table: Table, threshold: float, *, smaller_area: bool = False) -> T
     return table[~dropped]
 
 
-def make_square(table: Table) -> Table:
+def make_square(table: Proposals) -> Proposals:
     """Grow the shorter side of every box around its centre to the length of the longer one."""
     square = table.copy()
     width, height = table[:, X2] - table[:, X1], table[:, Y2] - table[:, Y1]
@@ -62,12 +62,12 @@ def make_square(table: Table) -> Table:
     return square
 
 
-def sizes(table: Table) -> tuple[Table, Table]:
+def sizes(table: Proposals) -> tuple[Proposals, Proposals]:
     """Width and height of every box as the original counts them: corner pixels included."""
     return table[:, X2] - table[:, X1] + 1, table[:, Y2] - table[:, Y1] + 1
 
 
-def shift_edges(table: Table, shifts: NDArray[np.float32]) -> Table:
+def shift_edges(table: Proposals, shifts: NDArray[np.float32]) -> Proposals:
     """Move the edges of every box.
 
     Args:
@@ -80,7 +80,7 @@ def shift_edges(table: Table, shifts: NDArray[np.float32]) -> Table:
     return moved
 
 
-def clip(table: Table, height: int, width: int) -> Table:
+def clip(table: Proposals, height: int, width: int) -> Proposals:
     """Cut every box to the picture; the last pixel is the right and lower limit."""
     clipped = table.copy()
     clipped[:, [X1, X2]] = table[:, [X1, X2]].clip(0, width - 1)
@@ -88,7 +88,7 @@ def clip(table: Table, height: int, width: int) -> Table:
     return clipped
 
 
-def _candidate_pairs(table: Table) -> Iterator[tuple[Indices, Indices]]:
+def _candidate_pairs(table: Proposals) -> Iterator[tuple[Indices, Indices]]:
     """Yield pairs of rows whose boxes share a picture and some columns of it; others cannot overlap.
 
     Boxes are laid out along one line, picture after picture, and sorted by their left edge: the candidates of a
@@ -98,7 +98,7 @@ def _candidate_pairs(table: Table) -> Iterator[tuple[Indices, Indices]]:
     if len(table) < 2:
         return
     leftmost, rightmost = table[:, X1].min(), table[:, X2].max()
-    origin = table[:, PICTURE] * (rightmost - leftmost + 1) - leftmost
+    origin = table[:, IMAGE] * (rightmost - leftmost + 1) - leftmost
     left, right = origin + table[:, X1], origin + table[:, X2]
     order = np.argsort(left, kind="stable")
     end = np.searchsorted(left[order], right[order], side="left")
@@ -114,7 +114,7 @@ def _candidate_pairs(table: Table) -> Iterator[tuple[Indices, Indices]]:
         start = stop
 
 
-def _overlap(first: Table, second: Table, smaller_area: bool) -> Table:
+def _overlap(first: Proposals, second: Proposals, smaller_area: bool) -> Proposals:
     """Intersection over union (or over the smaller area) of boxes row by row; 0 where there is none."""
     width = np.minimum(first[:, X2], second[:, X2]) - np.maximum(first[:, X1], second[:, X1])
     height = np.minimum(first[:, Y2], second[:, Y2]) - np.maximum(first[:, Y1], second[:, Y1])

@@ -12,8 +12,8 @@ from torch import Tensor
 from fer_lmdb.device import choose_device
 from fer_lmdb.faces.base import Face, Image, as_rgb
 from fer_lmdb.faces.mtcnn import boxes, nets
-from fer_lmdb.faces.mtcnn.boxes import PICTURE, SCORE, X1, X2, Y1, Y2, Table
-from fer_lmdb.faces.mtcnn.patches import cut
+from fer_lmdb.faces.mtcnn.boxes import IMAGE, SCORE, X1, X2, Y1, Y2, Proposals
+from fer_lmdb.faces.mtcnn.patches import crop_patches
 from fer_lmdb.faces.mtcnn.pyramid import Level, levels, tiles
 from fer_lmdb.faces.mtcnn.weights import weights_folder
 
@@ -42,9 +42,9 @@ class Mtcnn:
         self.threshold = threshold
         self.device = choose_device(device)
         folder = weights_folder()
-        self._pnet = nets.load(nets.PNet, folder, self.device)
-        self._rnet = nets.load(nets.RNet, folder, self.device)
-        self._onet = nets.load(nets.ONet, folder, self.device)
+        self._pnet = nets.load_network(nets.PNet, folder, self.device)
+        self._rnet = nets.load_network(nets.RNet, folder, self.device)
+        self._onet = nets.load_network(nets.ONet, folder, self.device)
 
     @torch.inference_mode()
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
@@ -54,23 +54,23 @@ class Mtcnn:
         for positions in _portions(pictures):
             stack = _stack([pictures[position] for position in positions])
             for row in self._detect_stack(torch.from_numpy(stack).to(self.device)):
-                found[positions[int(row[PICTURE])]].append(_face(row))
+                found[positions[int(row[IMAGE])]].append(_face(row))
         return found
 
-    def _detect_stack(self, images: Tensor) -> Table:
+    def _detect_stack(self, images: Tensor) -> Proposals:
         """(N, H, W, 3) uint8 -> (M, 16): picture, x1, y1, x2, y2, score, five x, five y; best first."""
         table = self._propose(images)
         table = self._refine(images, table)
         table = self._decide(images, table)
         return boxes.clip(table, images.shape[1], images.shape[2])
 
-    def _propose(self, images: Tensor) -> Table:
+    def _propose(self, images: Tensor) -> Proposals:
         found = [np.empty((0, 6))]
         for level in levels(images.shape[1], images.shape[2], self.min_face):
             found.append(boxes.suppress(self._propose_level(images, level), 0.5))
         return boxes.make_square(boxes.suppress(np.concatenate(found), 0.7))
 
-    def _propose_level(self, images: Tensor, level: Level) -> Table:
+    def _propose_level(self, images: Tensor, level: Level) -> Proposals:
         found = [np.empty((0, 6))]
         for tile in tiles(images, level):
             shifts, probabilities = self._pnet(tile.pixels)
@@ -83,14 +83,14 @@ class Mtcnn:
         table[:, X1 : Y2 + 1] /= level.scale
         return table
 
-    def _refine(self, images: Tensor, table: Table) -> Table:
+    def _refine(self, images: Tensor, table: Proposals) -> Proposals:
         results = [self._rnet(patches) for patches in _patches(images, table, 24)]
         shifts, probabilities = _joined(results, (4, 0))
         table[:, SCORE] = probabilities
         table = boxes.shift_edges(table, shifts)[probabilities > REFINED_THRESHOLD]
         return boxes.make_square(boxes.suppress(table, 0.7))
 
-    def _decide(self, images: Tensor, table: Table) -> Table:
+    def _decide(self, images: Tensor, table: Proposals) -> Proposals:
         results = [self._onet(patches) for patches in _patches(images, table, 48)]
         shifts, probabilities, landmarks = _joined(results, (4, 0, 10))
         table[:, SCORE] = probabilities
@@ -115,7 +115,7 @@ def _stack(pictures: list[Image]) -> Image:
     return np.stack(pictures)
 
 
-def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Table:
+def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Proposals:
     """Boxes on the level from PNet's positions.
 
     Args:
@@ -124,7 +124,7 @@ def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Table:
     """
     table = np.empty((len(where), 6))
     corner = where[:, [2, 1]] * nets.STRIDE + 1
-    table[:, PICTURE] = where[:, 0]
+    table[:, IMAGE] = where[:, 0]
     # The original counts windows from 1 to 12 but measures their side as 12 - 1.
     table[:, X1 : Y1 + 1] = corner + values[:, 0:2] * (nets.CELL_SIZE - 1)
     table[:, X2 : Y2 + 1] = corner + (nets.CELL_SIZE - 1) + values[:, 2:4] * (nets.CELL_SIZE - 1)
@@ -132,10 +132,10 @@ def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Table:
     return table
 
 
-def _patches(images: Tensor, table: Table, size: int) -> Iterator[Tensor]:
+def _patches(images: Tensor, table: Proposals, size: int) -> Iterator[Tensor]:
     step = PATCHES_AT_ONCE[size]
     for start in range(0, len(table), step):
-        yield cut(images, table[start : start + step], size)
+        yield crop_patches(images, table[start : start + step], size)
 
 
 def _joined(results: list[tuple[Tensor, ...]], widths: tuple[int, ...]) -> list[NDArray[np.float32]]:
@@ -145,7 +145,7 @@ def _joined(results: list[tuple[Tensor, ...]], widths: tuple[int, ...]) -> list[
     return [torch.cat(parts).cpu().numpy() for parts in zip(*results, strict=True)]
 
 
-def _landmarks(table: Table, landmarks: NDArray[np.float32]) -> Table:
+def _landmarks(table: Proposals, landmarks: NDArray[np.float32]) -> Proposals:
     """(M, 10) five x, then five y in units of the box -> pixels of the picture."""
     width, height = boxes.sizes(table)
     x = width[:, None] * landmarks[:, :5] + table[:, X1, None] - 1
@@ -153,7 +153,7 @@ def _landmarks(table: Table, landmarks: NDArray[np.float32]) -> Table:
     return np.concatenate([x, y], axis=1)
 
 
-def _face(row: Table) -> Face:
+def _face(row: Proposals) -> Face:
     box = np.array([row[X1], row[Y1], row[X2] - row[X1], row[Y2] - row[Y1]], np.float32)
     landmarks = np.stack([row[6:11], row[11:16]], axis=1).astype(np.float32)
     return Face(box, float(row[SCORE]), landmarks)

@@ -129,7 +129,7 @@ class ONet(nn.Module):
 Network = TypeVar("Network", PNet, RNet, ONet)
 
 
-def load(kind: type[Network], folder: Path, device: torch.device) -> Network:
+def load_network(kind: type[Network], folder: Path, device: torch.device) -> Network:
     """Build a network with the trained weights of `<folder>/<pnet, rnet or onet>.lz4`.
 
     Raises:

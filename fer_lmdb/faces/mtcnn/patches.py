@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_lmdb.faces.mtcnn.boxes import PICTURE, X1, X2, Y1, Y2, Table
+from fer_lmdb.faces.mtcnn.boxes import IMAGE, X1, X2, Y1, Y2, Proposals
 from fer_lmdb.faces.mtcnn.pyramid import normalize
 
 
-def cut(images: Tensor, table: Table, size: int) -> Tensor:
+def crop_patches(images: Tensor, table: Proposals, size: int) -> Tensor:
     """Cut boxes out with bilinear interpolation; what lies outside the picture is mid-grey.
 
     Args:
@@ -26,7 +26,7 @@ def cut(images: Tensor, table: Table, size: int) -> Tensor:
     _, height, width, _ = images.shape
     y, y_inside = _positions(table[:, Y1], table[:, Y2], height, size, images.device)
     x, x_inside = _positions(table[:, X1], table[:, X2], width, size, images.device)
-    picture = torch.from_numpy(table[:, PICTURE].astype(np.int64)).to(images.device)
+    picture = torch.from_numpy(table[:, IMAGE].astype(np.int64)).to(images.device)
     upper, lower = (_row_starts(picture, rows, height, width) for rows in (y.floor(), y.ceil()))
     left, right = x.floor().long()[:, None, :], x.ceil().long()[:, None, :]
     pixels = images.view(-1, 3)
@@ -38,7 +38,7 @@ def cut(images: Tensor, table: Table, size: int) -> Tensor:
     return patches.permute(0, 3, 1, 2)
 
 
-def _positions(begin: Table, end: Table, length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _positions(begin: Proposals, end: Proposals, length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where along one axis of the picture the pixels of the patches lie.
 
     The original divides by `length` and multiplies by `length - 1`; so does this, in its order and precision.

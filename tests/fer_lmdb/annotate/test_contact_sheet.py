@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fer_lmdb.annotate.contact_sheet import GAP, TILE, TITLE, Example, contact_sheet, data_set_sheet, restored
+from fer_lmdb.annotate.contact_sheet import GAP, TILE, TITLE, Example, contact_sheet, data_set_sheet, reconstruct_image
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.align import box_transform, warp
-from fer_lmdb.faces.prepare import Preprocessing, cut_out
+from fer_lmdb.faces.prepare import Preprocessing, crop_face
 
 LANDMARKS = np.array([[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]], np.float32)
 FACE = Face(np.array([182, 64, 83, 107], np.float32), 0.99, LANDMARKS)
@@ -18,7 +18,7 @@ FACE = Face(np.array([182, 64, 83, 107], np.float32), 0.99, LANDMARKS)
 @pytest.fixture(scope="module")
 def example() -> Example:
     picture = skimage.data.astronaut()
-    return Example.of(picture, cut_out(picture, FACE, Preprocessing()))
+    return Example.from_prepared(picture, crop_face(picture, FACE, Preprocessing()))
 
 
 def tile(sheet: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -63,14 +63,14 @@ def test_a_picture_without_face_stands_alone(example: Example) -> None:
 def test_a_picture_is_put_together_from_its_face() -> None:
     picture = skimage.data.astronaut()[:, :, 0]
     transform = box_transform(np.array([160.0, 50, 120, 120]), 48, 0)
-    part, shift = restored(warp(picture, transform, 48), transform)
+    part, shift = reconstruct_image(warp(picture, transform, 48), transform)
     x, y = (np.array([220.0, 110.0]) * shift[0, 0] + shift[:, 2]).astype(int)
     middle = part[y - 20 : y + 20, x - 20 : x + 20].astype(int)
     assert np.abs(middle - picture[90:130, 200:240]).mean() < 12
 
 
 def test_the_sheet_of_a_data_set_has_a_row_for_every_class_and_one_for_misses(example: Example) -> None:
-    prepared = cut_out(example.picture, FACE, Preprocessing())
+    prepared = crop_face(example.picture, FACE, Preprocessing())
     seen = {**FACE.to_dict(), "transform": prepared.transform.tolist(), "state": "aligned"}
     missed = {"box": None, "score": None, "landmarks": None, "transform": [[1, 0, 0], [0, 1, 0]], "state": "kept"}
     records = [{"key": f"{index:08d}_a.png", **(missed if index % 5 == 4 else seen)} for index in range(20)]

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from fer_lmdb import whole
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013
-from fer_lmdb.sources import Reject, Sample
+from fer_lmdb.sources import InvalidSample, Sample
 
 COUNTS = {"train": 1300, "val": 40, "test": 30}
 AS_THEY_ARE = Preprocessing(detector="none")
@@ -37,13 +37,13 @@ class Noise:
         self.counts = counts
         self.bad = bad
 
-    def __iter__(self) -> Iterator[Sample | Reject]:
+    def __iter__(self) -> Iterator[Sample | InvalidSample]:
         generator = np.random.default_rng(self.seed)
         splits = [split for split, count in self.counts.items() for _ in range(count)]
         for row, split in enumerate(splits):
             image = generator.integers(0, 256, (48, 48), dtype=np.uint8)
             if row in self.bad:
-                yield Reject(f"noise:{row}", "is bad", split)
+                yield InvalidSample(f"noise:{row}", "is bad", split)
             else:
                 yield Sample(f"/{split}/{row % 7}/{row:05d}.png", split, row % 7, image, f"noise:{row}", row)
 
@@ -70,17 +70,17 @@ def die_in_stage(stage: str) -> None:
 
 
 def run(progress) -> None:
-    build(Noise(2), Path(sys.argv[1]), Options(AS_THEY_ARE, seed=2), force=True, progress=progress)
+    build(Noise(2), Path(sys.argv[1]), BuildOptions(AS_THEY_ARE, seed=2), force=True, progress=progress)
 
 
 def main() -> None:
     """Build into argv[1]; die at the moment argv[2] by the signal argv[3], SIGKILL where none is named."""
     moment = sys.argv[2]
-    exchange, sync_tree = whole._exchange, whole.sync_tree
+    exchange, sync_tree = whole._exchange, whole.fsync_tree
     if moment == "before sync":
-        whole.sync_tree = lambda folder: die()
+        whole.fsync_tree = lambda folder: die()
     elif moment == "after sync":
-        whole.sync_tree = lambda folder: (sync_tree(folder), die())
+        whole.fsync_tree = lambda folder: (sync_tree(folder), die())
     elif moment == "after exchange":
         whole._exchange = lambda one, other: (exchange(one, other), die())
     elif moment == "between two renames":
@@ -89,7 +89,7 @@ def main() -> None:
         Path.rename = lambda self, other: (rename(self, other), die() if str(other).endswith(".old") else None)
     elif moment == "after two renames":
         whole._exchange = lambda one, other: False
-        whole._sync = lambda path: die() if path == Path(sys.argv[1]).parent else None
+        whole._fsync = lambda path: die() if path == Path(sys.argv[1]).parent else None
     else:
         die_in_stage(moment)
     run(lambda stage, done, total: None)

@@ -16,22 +16,22 @@ import pytest
 
 import prototxt_like as pl
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
 from fer_lmdb.faces.base import Face
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FERPLUS, MERGED, WITHOUT_DISGUST
 from fer_lmdb.sources import Sample
-from fer_lmdb.sources.drawn import write_drawn_csv
-from fer_lmdb.sources.ferplus import VoteRow, WithVotes
+from fer_lmdb.sources.drawn import write_synthetic_csv
+from fer_lmdb.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.sources.open import open_source
 from fer_lmdb.store import read_split, read_votes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import AS_THEY_ARE, COUNTS, Noise
 
-PLAIN = Options(AS_THEY_ARE)
+PLAIN = BuildOptions(AS_THEY_ARE)
 SMALL = {"train": 21, "val": 7, "test": 7}
 
 
@@ -70,7 +70,7 @@ def test_manifest(noise_data: Path) -> None:
     assert manifest["classes"] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert (manifest["size"], manifest["detector"], manifest["align"], manifest["seed"]) == (48, "none", None, 0)
     assert manifest["source"] == {"name": "noise", "sha256": "noise 0", "rows": 1370}
-    assert manifest["opencv"] == DataSet.open(noise_data).facts()["opencv"] == cv2.__version__
+    assert manifest["opencv"] == DataSet.open(noise_data).fingerprint()["opencv"] == cv2.__version__
     assert Preprocessing.from_dict(manifest["preprocessing"]) == AS_THEY_ARE
     validation = manifest["splits"]["val"]
     assert validation["count"] == validation["kept_unaligned"] == 40
@@ -120,7 +120,7 @@ def test_votes_make_labels_and_travel_in_a_second_database(tmp_path: Path) -> No
         VoteRow(sample.split, "", tuple(np.eye(10, dtype=int)[row % 10] * 9))
         for row, sample in enumerate(Noise(counts=SMALL))
     ]
-    source = WithVotes(Noise(counts=SMALL), votes, relabel=True)
+    source = FerPlusSource(Noise(counts=SMALL), votes, relabel=True)
     document = build(source, tmp_path / "data", replace(PLAIN, scheme=FERPLUS))
     faces = read_split(tmp_path / "data" / "train_lmdb")
     keys, stored = read_votes(tmp_path / "data" / "train_votes_lmdb")
@@ -173,8 +173,8 @@ class EveryThird:
 @pytest.mark.parametrize("on_miss", ["keep", "drop"])
 def test_faces_are_aligned_and_misses_kept_or_dropped(tmp_path: Path, monkeypatch, on_miss: str) -> None:
     monkeypatch.setattr(Preprocessing, "load_detector", lambda self, device: EveryThird())
-    monkeypatch.setattr(sys.modules["fer_lmdb.build.gather"], "PICTURES_AT_ONCE", 10)
-    options = Options(Preprocessing(), on_miss=on_miss)
+    monkeypatch.setattr(sys.modules["fer_lmdb.build.gather"], "MAX_BATCH_IMAGES", 10)
+    options = BuildOptions(Preprocessing(), on_miss=on_miss)
     document = build(Noise(counts=SMALL), tmp_path / "data", options)
     facts = document["splits"]["train"]
     kept = 14 if on_miss == "keep" else 0
@@ -200,7 +200,7 @@ def test_faces_are_aligned_and_misses_kept_or_dropped(tmp_path: Path, monkeypatc
 
 
 def test_mtcnn_finds_the_drawn_faces(tmp_path: Path) -> None:
-    write_drawn_csv(tmp_path / "drawn.csv", train=30, val=6, test=6)
+    write_synthetic_csv(tmp_path / "drawn.csv", train=30, val=6, test=6)
     document = build(open_source(tmp_path / "drawn.csv"), tmp_path / "data")
     assert document["detector"] == "mtcnn"
     assert sum(facts["count"] for facts in document["splits"].values()) == 42

@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_lmdb.build import Options, build, extract
+from fer_lmdb.build import BuildOptions, build, extract
 from fer_lmdb.build.extract import draw_face, png_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.base import Face
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.store import StoreWriter, digest, read_split
+from fer_lmdb.store import LmdbWriter, digest, read_split
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import AS_THEY_ARE, Noise
 
 SMALL = {"train": 21, "val": 7, "test": 7}
-PLAIN = Options(AS_THEY_ARE)
+PLAIN = BuildOptions(AS_THEY_ARE)
 
 
 def all_files(folder: Path) -> set[str]:
@@ -33,7 +33,7 @@ def test_lists_and_aligned_pictures_make_the_same_database(tmp_path: Path) -> No
     """What convert_imageset does with a list, done here with the store: the same keys and Datums."""
     build(Noise(counts=SMALL), tmp_path / "data", PLAIN, images=tmp_path / "images")
     for split in SMALL:
-        with StoreWriter(tmp_path / "again" / split) as writer:
+        with LmdbWriter(tmp_path / "again" / split) as writer:
             for line in (tmp_path / "images" / f"{split}_list.txt").read_text().splitlines():
                 name, label = line.rsplit(" ", 1)
                 picture = cv2.imread(f"{tmp_path}/images/aligned{name}", cv2.IMREAD_GRAYSCALE)
@@ -76,7 +76,7 @@ def test_boxes_are_drawn_where_a_face_was_found(tmp_path: Path, monkeypatch) -> 
             ]
 
     monkeypatch.setattr(Preprocessing, "load_detector", lambda self, device: Whole())
-    extract(Noise(counts=SMALL), tmp_path / "images", Options(Preprocessing()))
+    extract(Noise(counts=SMALL), tmp_path / "images", BuildOptions(Preprocessing()))
     picture = cv2.imread(str(tmp_path / "images" / "boxed" / "val" / "0" / "00021.png"))
     assert picture.shape == (192, 192, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 2

@@ -12,22 +12,22 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.errors import SourceError
 from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.sources.folders import PictureFolders
+from fer_lmdb.sources.folders import ImageFolder
 
-PLAIN = Options(Preprocessing(detector="none"))
+PLAIN = BuildOptions(Preprocessing(detector="none"))
 
 
 @pytest.fixture
-def changed(tmp_path: Path) -> PictureFolders:
+def changed(tmp_path: Path) -> ImageFolder:
     """A folder of which, after it was listed, one picture was cut off, one went and one became a folder."""
     for split, count in (("train", 6), ("val", 2)):
         (tmp_path / "photos" / split / "happy").mkdir(parents=True)
         for number in range(count):
             Image.new("L", (48, 48), 20 * number).save(tmp_path / "photos" / split / "happy" / f"{number}.png")
-    source = PictureFolders(tmp_path / "photos")
+    source = ImageFolder(tmp_path / "photos")
     happy = tmp_path / "photos" / "train" / "happy"
     (happy / "1.png").write_bytes((happy / "1.png").read_bytes()[:50])
     (happy / "2.png").unlink()
@@ -36,7 +36,7 @@ def changed(tmp_path: Path) -> PictureFolders:
     return source
 
 
-def test_pictures_that_change_while_the_folder_is_read_are_named(changed: PictureFolders, tmp_path: Path) -> None:
+def test_pictures_that_change_while_the_folder_is_read_are_named(changed: ImageFolder, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"1\.png: is .*--skip-bad"):
         build(changed, tmp_path / "data", PLAIN)
     assert not (tmp_path / "data").exists()

@@ -15,8 +15,8 @@ import pytest
 
 from fer_lmdb import manifest as manifests
 from fer_lmdb import votes
-from fer_lmdb.build import Options, build
-from fer_lmdb.build.join import join
+from fer_lmdb.build import BuildOptions, build
+from fer_lmdb.build.join import join_datasets
 from fer_lmdb.cli import main
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, FerLmdbError
@@ -26,14 +26,14 @@ from fer_lmdb.labels import FERPLUS
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import AS_THEY_ARE, Noise
 
-PLAIN = Options(AS_THEY_ARE)
+PLAIN = BuildOptions(AS_THEY_ARE)
 
 
 class PlusNoise(Noise):
     classes = FERPLUS.classes
 
 
-def built(folder: Path, options: Options = PLAIN, source: type[Noise] = Noise, **counts: int) -> Path:
+def built(folder: Path, options: BuildOptions = PLAIN, source: type[Noise] = Noise, **counts: int) -> Path:
     build(source(seed=options.seed, counts=counts), folder, options)
     return folder
 
@@ -54,7 +54,7 @@ def faces_of(folder: Path, split: str) -> Counter[tuple[bytes, int]]:
 
 
 def test_every_face_is_there_with_its_label_and_name(large: Path, small: Path, tmp_path: Path) -> None:
-    document = join([large, small], tmp_path / "both")
+    document = join_datasets([large, small], tmp_path / "both")
     for split in ("train", "val"):
         assert faces_of(tmp_path / "both", split) == faces_of(large, split) + faces_of(small, split)
     assert faces_of(tmp_path / "both", "test") == faces_of(large, "test")
@@ -71,7 +71,7 @@ def test_every_face_is_there_with_its_label_and_name(large: Path, small: Path, t
 
 
 def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, tmp_path: Path) -> None:
-    join([large, small], tmp_path / "both")
+    join_datasets([large, small], tmp_path / "both")
     assert inspect(tmp_path / "both", verify=True)["problems"] == []
     data = DataSet.open(tmp_path / "both")
     np.testing.assert_allclose(data.mean()[0], data.read("train").images[:, 0].mean(axis=0), atol=1e-3)
@@ -91,12 +91,12 @@ def test_it_names_the_opencv_of_all(
     shutil.copytree(small, tmp_path / "older")
     path = tmp_path / "older" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"opencv": older}))
-    assert join([large, tmp_path / "older"], tmp_path / "both")["opencv"] == joined
+    assert join_datasets([large, tmp_path / "older"], tmp_path / "both")["opencv"] == joined
 
 
 def test_the_order_is_random_and_decided_by_the_seed(large: Path, small: Path, tmp_path: Path) -> None:
     digests = [
-        join([large, small], tmp_path / str(number), seed=seed)["splits"]["train"]["sha256"]
+        join_datasets([large, small], tmp_path / str(number), seed=seed)["splits"]["train"]["sha256"]
         for number, seed in enumerate((0, 0, 1))
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -106,14 +106,14 @@ def test_the_order_is_random_and_decided_by_the_seed(large: Path, small: Path, t
 
 
 def test_of_all_but_the_first_only_the_training_faces(large: Path, small: Path, tmp_path: Path) -> None:
-    join([large, small], tmp_path / "both", train_only=True)
+    join_datasets([large, small], tmp_path / "both", train_only=True)
     assert faces_of(tmp_path / "both", "val") == faces_of(large, "val")
     assert DataSet.open(tmp_path / "both").count("train") == 141
 
 
 def test_votes_stay_with_their_faces(voted_data: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(voted_data, tmp_path / "copy")
-    join([voted_data, copy], tmp_path / "both")
+    join_datasets([voted_data, copy], tmp_path / "both")
     data = DataSet.open(tmp_path / "both")
     cast = votes.read(data, "val")
     np.testing.assert_array_equal(cast.argmax(axis=1), data.read("val").labels)
@@ -124,7 +124,7 @@ def test_votes_stay_with_their_faces(voted_data: Path, tmp_path: Path) -> None:
 def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
     large: Path, voted_data: Path, tmp_path: Path
 ) -> None:
-    other_size = built(tmp_path / "size", Options(replace(AS_THEY_ARE, size=32)), train=9)
+    other_size = built(tmp_path / "size", BuildOptions(replace(AS_THEY_ARE, size=32)), train=9)
     unvoted = built(tmp_path / "unvoted", replace(PLAIN, scheme=FERPLUS), PlusNoise, train=9)
     for folders, words in [
         ([large], "found 1 data set to join; name two"),
@@ -134,7 +134,7 @@ def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
         ([voted_data, unvoted], "none; join data sets of one kind"),
     ]:
         with pytest.raises(DataSetError, match=words):
-            join(folders, tmp_path / "target")
+            join_datasets(folders, tmp_path / "target")
         assert not (tmp_path / "target").exists()
 
 
@@ -144,12 +144,12 @@ def test_a_damaged_data_set_is_refused(large: Path, tmp_path: Path) -> None:
     document["splits"]["train"]["count"] = 11
     manifests.write_manifest(broken, document)
     with pytest.raises(DataSetError, match="holds less than its manifest says"):
-        join([large, broken], tmp_path / "target")
+        join_datasets([large, broken], tmp_path / "target")
     with (broken / "train_lmdb" / "data.mdb").open("r+b") as file:
         file.seek(5000)
         file.write(b"x")
     with pytest.raises(FerLmdbError, match="damaged"):
-        join([large, broken], tmp_path / "target")
+        join_datasets([large, broken], tmp_path / "target")
 
 
 def test_the_command(large: Path, small: Path, tmp_path: Path, capsys) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.store import digest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,16 +23,16 @@ PROGRAM = Path(__file__).parent / "noise.py"
 
 
 def build_seed(target: Path, seed: int) -> None:
-    build(Noise(seed), target, Options(AS_THEY_ARE, seed=seed), force=True)
+    build(Noise(seed), target, BuildOptions(AS_THEY_ARE, seed=seed), force=True)
 
 
 def whole_seed(target: Path) -> int:
     """Check every file of a data set and return the seed it was built with."""
     manifest = manifests.read_manifest(target)
-    manifests.check_file(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
     for split, facts in manifest["splits"].items():
         assert digest(manifests.database(target, split)) == facts["sha256"]
-        manifests.check_file(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
+        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
     assert {path.name for path in target.iterdir()} == {
         "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json",
     }  # fmt: skip
@@ -72,7 +72,7 @@ def test_killed_where_names_cannot_be_exchanged(tmp_path: Path, moment: str, see
     build_seed(target, 1)
     kill_at(target, moment)
     with pytest.raises(RuntimeError, match="stop"):
-        build(Noise(5), target, Options(AS_THEY_ARE), force=True, progress=stop)
+        build(Noise(5), target, BuildOptions(AS_THEY_ARE), force=True, progress=stop)
     assert whole_seed(target) == seed
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 

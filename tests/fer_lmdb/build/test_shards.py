@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from fer_lmdb import manifest as manifests
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.inspect import inspect
 from fer_lmdb.inspect.duplicates import audit
-from fer_lmdb.sources.ferplus import VoteRow, WithVotes
+from fer_lmdb.sources.ferplus import FerPlusSource, VoteRow
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import AS_THEY_ARE, Noise
 
 COUNTS = {"train": 103, "val": 12, "test": 3}
-PLAIN = Options(AS_THEY_ARE)
+PLAIN = BuildOptions(AS_THEY_ARE)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_streamed_as_one(whole: Path, cut: Path) -> None:
     positions = np.random.default_rng(0).permutation(115)
     expected, found = DataSet.open(whole), DataSet.open(cut)
     np.testing.assert_array_equal(found.labels(["train", "val"]), expected.labels(["train", "val"]))
-    faces = [data.stored(["train", "val"]).at(positions) for data in (expected, found)]
+    faces = [data.lmdb_faces(["train", "val"]).at(positions) for data in (expected, found)]
     np.testing.assert_array_equal(*faces)
 
 
@@ -72,7 +72,7 @@ def test_inspected_and_audited_as_one(whole: Path, cut: Path) -> None:
 
 def test_votes_stay_whole(tmp_path: Path) -> None:
     rows = [VoteRow(sample.split, "", tuple(range(10))) for sample in Noise(counts=COUNTS)]
-    build(WithVotes(Noise(counts=COUNTS), rows), tmp_path / "data", replace(PLAIN, shards=4))
+    build(FerPlusSource(Noise(counts=COUNTS), rows), tmp_path / "data", replace(PLAIN, shards=4))
     assert (tmp_path / "data" / "train_votes_lmdb" / "data.mdb").is_file()
     assert inspect(tmp_path / "data", verify=True)["problems"] == []
 

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.build.spool import Entry, Spool, open_spools, shuffle
+from fer_lmdb.build.spool import Spool, SpoolEntry, open_spools, shuffle
 
 ENTRIES = [
-    Entry("plain.png", 3),
-    Entry("train/größe 1\n2.png", 0, '"box": null, "score": 0.5'),
-    Entry(os.fsdecode(b"not-utf8-\xff.png"), 6, "", (0, 10, 2)),
-    Entry("", -1, "", ()),
+    SpoolEntry("plain.png", 3),
+    SpoolEntry("train/größe 1\n2.png", 0, '"box": null, "score": 0.5'),
+    SpoolEntry(os.fsdecode(b"not-utf8-\xff.png"), 6, "", (0, 10, 2)),
+    SpoolEntry("", -1, "", ()),
 ]
 
 
-def filled(path: Path, entries: list[Entry]) -> Spool:
+def filled(path: Path, entries: list[SpoolEntry]) -> Spool:
     spool = Spool(path, 2)
     for number, entry in enumerate(entries):
         spool.add(np.full((2, 2), number, np.uint8), entry)
@@ -44,7 +44,7 @@ def test_the_shuffle_is_the_seeds(tmp_path):
         (tmp_path / str(number)).mkdir()
         with open_spools(tmp_path / str(number), 2) as spools:
             for count in range(50):
-                spools["train"].add(np.zeros((2, 2), np.uint8), Entry(f"{count}", 0))
+                spools["train"].add(np.zeros((2, 2), np.uint8), SpoolEntry(f"{count}", 0))
             shuffle(spools, seed)
             orders.append([entry.name for entry in spools["train"].entries()])
     assert orders[0] == orders[1] != orders[2]
@@ -71,7 +71,7 @@ def test_memory_does_not_grow_with_what_is_said_of_a_face(tmp_path):
         spool = Spool(tmp_path / "train.spool", 2)
         face = np.zeros((2, 2), np.uint8)
         for number in range(20_000):
-            spool.add(face, Entry(f"train/neutral/{number:08d}.png", 0, detection))
+            spool.add(face, SpoolEntry(f"train/neutral/{number:08d}.png", 0, detection))
         spool.shuffle(np.random.default_rng(0))
         assert sum(1 for _ in spool.entries()) == 20_000
         held, _ = tracemalloc.get_traced_memory()

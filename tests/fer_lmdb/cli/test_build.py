@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from fer_lmdb.cli import main
-from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.drawn import write_synthetic_csv
 
 
 @pytest.fixture(scope="module")
 def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("csv") / "drawn.csv"
-    write_drawn_csv(path, train=35, val=7, test=7)
+    write_synthetic_csv(path, train=35, val=7, test=7)
     return path
 
 

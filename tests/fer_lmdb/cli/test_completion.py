@@ -16,7 +16,7 @@ import prototxt_like as pl
 from fer_lmdb.cli import COMMANDS, cli
 from fer_lmdb.cli.completion import SHELLS, completion_script
 from fer_lmdb.faces.registry import DETECTORS
-from fer_lmdb.models import shipped_names
+from fer_lmdb.models import list_pretrained
 
 
 def offered(line: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_commands_options_and_choices_are_offered():
 
 @pytest.mark.parametrize("line", ["predict --model ", "watch --model ", "evaluate ", "export "])
 def test_models_are_shipped_ones_and_runs(project, line):
-    assert offered(f"fer-lmdb {line}") == [*shipped_names(), "runs/mine"]
+    assert offered(f"fer-lmdb {line}") == [*list_pretrained(), "runs/mine"]
 
 
 def test_nets_runs_data_sets_and_detectors_are_offered(project):
@@ -96,7 +96,7 @@ def test_completing_loads_neither_torch_nor_numpy(project):
     }
     start = f"import sys; sys.argv = ['fer-lmdb']\n{code}"
     done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, env=environment)
-    assert done.stdout.split() == [f"plain,{name}" for name in (*shipped_names(), "runs/mine")]
+    assert done.stdout.split() == [f"plain,{name}" for name in (*list_pretrained(), "runs/mine")]
     assert done.stderr.strip() == "[]"
 
 

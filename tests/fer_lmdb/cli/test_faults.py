@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.drawn import write_synthetic_csv
 
 ODD = os.fsdecode(b"caf\xe9")
 
@@ -39,7 +39,7 @@ def test_a_reader_that_leaves_closed_streams_and_no_home(tmp_path: Path) -> None
 @pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
 def test_names_that_are_not_utf8_from_end_to_end(tmp_path: Path, locale: str) -> None:
     """Source, target and message: every byte of a name arrives, whatever the terminal can show."""
-    write_drawn_csv(tmp_path / f"{ODD}.csv", train=14, val=7, test=7)
+    write_synthetic_csv(tmp_path / f"{ODD}.csv", train=14, val=7, test=7)
     settings = {"LC_ALL": locale, "PYTHONIOENCODING": "ascii" if locale == "POSIX" else ""}
     done = shell(
         "fer-lmdb build *.csv --detector none && fer-lmdb inspect data/caf* --verify --json", tmp_path, **settings

@@ -18,7 +18,7 @@ from PIL import Image
 from fer_lmdb.cli import cli
 from fer_lmdb.cli.bars import bar
 from fer_lmdb.labels import FER2013
-from fer_lmdb.pictures import read_picture, write_picture
+from fer_lmdb.pictures import read_image, write_image
 from fer_lmdb.video import VideoReader, VideoWriter
 
 
@@ -29,9 +29,9 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("album")
     portrait = data.astronaut()[20:220, 120:320]
-    write_picture(folder / "one.png", portrait)
-    write_picture(folder / "sub" / "two.jpg", np.concatenate([portrait, portrait[:, ::-1]], axis=1))
-    write_picture(folder / "empty.png", np.full((120, 100, 3), 90, np.uint8))
+    write_image(folder / "one.png", portrait)
+    write_image(folder / "sub" / "two.jpg", np.concatenate([portrait, portrait[:, ::-1]], axis=1))
+    write_image(folder / "empty.png", np.full((120, 100, 3), 90, np.uint8))
     return folder
 
 
@@ -131,7 +131,7 @@ def test_save_crops_and_csv(predict, album: Path, tmp_path: Path) -> None:
     results = ["--save", tmp_path / "out", "--crops", tmp_path / "crops", "--csv", tmp_path / "faces.csv"]
     result = predict(album, *results, "--json")
     assert result.exit_code == 0, result.output
-    assert read_picture(tmp_path / "out" / "sub" / "two.jpg").shape[0] >= 400
+    assert read_image(tmp_path / "out" / "sub" / "two.jpg").shape[0] >= 400
     names = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "crops").rglob("*.png"))
     assert names == ["crops/one-1.png", "crops/sub/two-1.png", "crops/sub/two-2.png"]
     with (tmp_path / "faces.csv").open(newline="") as file:
@@ -143,7 +143,7 @@ def test_save_crops_and_csv(predict, album: Path, tmp_path: Path) -> None:
 
 def test_results_inside_the_album_are_not_predicted_again(predict, album: Path, tmp_path: Path) -> None:
     folder = tmp_path / "album"
-    write_picture(folder / "one.png", read_picture(album / "one.png"))
+    write_image(folder / "one.png", read_image(album / "one.png"))
     for _ in range(2):
         result = predict(folder, "--json", "--save", folder / "out", "--crops", folder / "crops")
         assert len(result.stdout.splitlines()) == 1
@@ -153,7 +153,7 @@ def test_save_to_one_file(predict, album: Path, tmp_path: Path) -> None:
     result = predict(album / "one.png", "--save", tmp_path / "a.webp")
     assert result.exit_code == 0
     assert result.stderr == ""
-    assert read_picture(tmp_path / "a.webp").shape[0] >= 400
+    assert read_image(tmp_path / "a.webp").shape[0] >= 400
 
 
 def test_one_file_for_many_pictures_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_the_original_is_kept(predict, album: Path) -> None:
     result = predict(album / "one.png", "--save", album / "one.png")
     assert result.exit_code == 1
     assert "this would overwrite the original" in result.stderr
-    assert read_picture(album / "one.png").shape == (200, 200, 3)
+    assert read_image(album / "one.png").shape == (200, 200, 3)
 
 
 @pytest.mark.parametrize("by_stdin", [False, True])
@@ -175,13 +175,13 @@ def test_no_picture_is_replaced_by_what_comes_of_another(
     predict, album: Path, tmp_path: Path, order: tuple[str, str], by_stdin: bool
 ) -> None:
     for folder in order:
-        write_picture(tmp_path / folder / "x.png", read_picture(album / "empty.png"))
+        write_image(tmp_path / folder / "x.png", read_image(album / "empty.png"))
     names = [tmp_path / folder / "x.png" for folder in order]
     words, stdin = (["-"], "\n".join(map(str, names)).encode()) if by_stdin else (names, None)
     result = predict(*words, "--save", tmp_path / "b", "--detector", "none", stdin=stdin)
     assert result.exit_code == 1
     assert f"{tmp_path}/b/x.png: this would overwrite the original" in result.stderr
-    assert [read_picture(name).shape for name in names] == [(120, 100, 3)] * 2
+    assert [read_image(name).shape for name in names] == [(120, 100, 3)] * 2
 
 
 @pytest.mark.parametrize(("option", "target"), [("--crops", "b"), ("--csv", "b/x-1.png")])
@@ -189,12 +189,12 @@ def test_no_picture_is_replaced_by_faces_or_a_table(
     predict, album: Path, tmp_path: Path, option: str, target: str
 ) -> None:
     for name in ("a/x.png", "b/x-1.png"):
-        write_picture(tmp_path / name, read_picture(album / "empty.png"))
+        write_image(tmp_path / name, read_image(album / "empty.png"))
     words = [tmp_path / "a" / "x.png", tmp_path / "b" / "x-1.png", "--detector", "none"]
     result = predict(*words, option, tmp_path / target)
     assert result.exit_code == 1
     assert f"{tmp_path}/b/x-1.png: this would overwrite the original" in result.stderr
-    assert read_picture(tmp_path / "b" / "x-1.png").shape == (120, 100, 3)
+    assert read_image(tmp_path / "b" / "x-1.png").shape == (120, 100, 3)
 
 
 def test_results_of_an_earlier_run_are_replaced(predict, album: Path, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_results_of_an_earlier_run_are_replaced(predict, album: Path, tmp_path: 
         (tmp_path / "out" / "one.png").write_bytes(b"old")
         (tmp_path / "faces.csv").write_bytes(b"old")
     assert predict("-", *words, stdin=os.fsencode(album / "one.png")).exit_code == 0
-    assert read_picture(tmp_path / "out" / "one.png").shape[0] >= 200
+    assert read_image(tmp_path / "out" / "one.png").shape[0] >= 200
     assert (tmp_path / "faces.csv").read_bytes()[:4] == b"path"
 
 
@@ -237,7 +237,7 @@ def test_a_video(predict, clip: Path, tmp_path: Path) -> None:
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["frame"], row["face"]) for row in rows] == [(str(index), "1") for index in range(10)]
-    assert read_picture(tmp_path / "plot.png").shape[1] > 1000
+    assert read_image(tmp_path / "plot.png").shape[1] > 1000
     assert len(list((tmp_path / "crops").iterdir())) == 10
 
 
@@ -262,11 +262,11 @@ def test_pictures_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp
 
 def test_a_plot_takes_no_pictures_place(predict, album: Path, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
-    write_picture(tmp_path / "clip.png", read_picture(album / "empty.png"))
+    write_image(tmp_path / "clip.png", read_image(album / "empty.png"))
     result = predict(tmp_path / "clip.mp4", tmp_path / "clip.png", "--plot", tmp_path)
     assert result.exit_code == 1
     assert f"{tmp_path}/clip.png: this would overwrite the original" in result.stderr
-    assert read_picture(tmp_path / "clip.png").shape == (120, 100, 3)
+    assert read_image(tmp_path / "clip.png").shape == (120, 100, 3)
 
 
 def test_a_broken_video_is_an_error(predict, tmp_path: Path) -> None:

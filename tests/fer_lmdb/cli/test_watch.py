@@ -64,7 +64,7 @@ def test_doing_nothing_is_wrong_usage(run, clip: Path) -> None:
 
 
 def test_no_camera_and_no_screen_are_said(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stage, "known_cameras", dict)
+    monkeypatch.setattr(stage, "list_cameras", dict)
     result = run("0", "--no-window", "--save", tmp_path / "out.mp4")
     assert result.exit_code == 1
     assert (
@@ -95,16 +95,16 @@ def test_what_was_recorded_is_kept_when_the_source_breaks_off(run, clip: Path, t
 
 
 def test_ctrl_c_completes_the_file(run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fer_lmdb.predict.frames import FrameRecognizer
+    from fer_lmdb.predict.frames import VideoRecognizer
 
-    update = FrameRecognizer.update
+    update = VideoRecognizer.update
 
-    def interrupted(self: FrameRecognizer, image: np.ndarray, time_s: float) -> object:
+    def interrupted(self: VideoRecognizer, image: np.ndarray, time_s: float) -> object:
         if time_s > 0.2:
             raise KeyboardInterrupt
         return update(self, image, time_s)
 
-    monkeypatch.setattr(FrameRecognizer, "update", interrupted)
+    monkeypatch.setattr(VideoRecognizer, "update", interrupted)
     result = run(clip, "--no-window", "--save", tmp_path / "out.mp4")
     assert result.exit_code == 0, result.output
     assert result.stderr.startswith("Stopped.\n6 frames")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_lmdb.build import Options, build
-from fer_lmdb.engines import Local, get_engine, on_ray
-from fer_lmdb.errors import DetectorError, EngineError, SourceError
-from fer_lmdb.predict import find_files, predict_pictures
+from fer_lmdb.build import BuildOptions, build
+from fer_lmdb.engines import SerialExecutor, get_executor, on_ray
+from fer_lmdb.errors import DetectorError, ExecutorError, SourceError
+from fer_lmdb.predict import find_files, predict_images
 from fer_lmdb.recognizer import Recognizer
-from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.drawn import write_synthetic_csv
 from fer_lmdb.sources.open import open_source
 
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # both are read when Ray is imported: on a busy machine
@@ -71,27 +71,27 @@ def always_die(number: int) -> int:
 
 
 def test_a_worker_that_dies_is_replaced_and_nothing_is_lost_or_doubled(cluster, tmp_path: Path) -> None:
-    found = list(get_engine("ray").map(Work(tmp_path), range(20), lambda number: number))
+    found = list(get_executor("ray").map(Work(tmp_path), range(20), lambda number: number))
     assert [(number, result) for number, (result, _) in found] == [(number, 2 * number) for number in range(20)]
     assert len({node for _, (_, node) in found}) == 2
 
 
 def test_what_the_work_refuses_comes_back_as_it_is(cluster) -> None:
     with pytest.raises(SourceError, match=r"^number 0 is not liked$"):
-        list(get_engine("ray").map(refuse, range(3), lambda number: number))
+        list(get_executor("ray").map(refuse, range(3), lambda number: number))
 
 
 def test_work_that_always_dies_is_given_up(cluster, monkeypatch) -> None:
     monkeypatch.setattr("fer_lmdb.engines.on_ray.RETRIES", 1)
-    with pytest.raises(EngineError, match="Ray gave up") as failure:
-        list(get_engine("ray").map(always_die, range(1), lambda number: number))
+    with pytest.raises(ExecutorError, match="Ray gave up") as failure:
+        list(get_executor("ray").map(always_die, range(1), lambda number: number))
     assert "\n" not in str(failure.value)
 
 
 def test_a_cluster_builds_the_very_same_data_set(cluster, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(sys.modules["fer_lmdb.build.gather"], "PICTURES_AT_ONCE", 8)
-    write_drawn_csv(tmp_path / "drawn.csv", train=28, val=7, test=7)
-    options = Options(seed=3)
+    monkeypatch.setattr(sys.modules["fer_lmdb.build.gather"], "MAX_BATCH_IMAGES", 8)
+    write_synthetic_csv(tmp_path / "drawn.csv", train=28, val=7, test=7)
+    options = BuildOptions(seed=3)
     documents = [
         build(open_source(tmp_path / "drawn.csv"), tmp_path / engine, replace(options, engine=engine))
         for engine in ("local", "ray")
@@ -102,10 +102,10 @@ def test_a_cluster_builds_the_very_same_data_set(cluster, tmp_path: Path, monkey
 
 
 def test_a_detector_that_is_missing_shows_before_anything_is_sent(cluster, tmp_path: Path) -> None:
-    write_drawn_csv(tmp_path / "drawn.csv", train=7, val=7, test=7)
-    preprocessing = replace(Options().preprocessing, detector="nosuch")
+    write_synthetic_csv(tmp_path / "drawn.csv", train=7, val=7, test=7)
+    preprocessing = replace(BuildOptions().preprocessing, detector="nosuch")
     with pytest.raises(DetectorError):
-        build(open_source(tmp_path / "drawn.csv"), tmp_path / "data", Options(preprocessing, engine="ray"))
+        build(open_source(tmp_path / "drawn.csv"), tmp_path / "data", BuildOptions(preprocessing, engine="ray"))
 
 
 def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> N
     (tmp_path / "5.png").write_bytes(b"no picture")
     recognizer = Recognizer(trained.run.path, detector="none")
     seen = [
-        [one.prediction.to_dict() for one in predict_pictures(find_files([str(tmp_path)]), recognizer, engine)]
-        for engine in (Local(), get_engine("ray"))
+        [one.prediction.to_dict() for one in predict_images(find_files([str(tmp_path)]), recognizer, engine)]
+        for engine in (SerialExecutor(), get_executor("ray"))
     ]
     assert len(seen[0]) == 6
     assert seen[0] == seen[1]
@@ -124,6 +124,6 @@ def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
 def test_a_cluster_that_is_not_there_is_one_clear_line(address: str) -> None:
-    with pytest.raises(EngineError, match=f"cannot reach the Ray cluster {address}") as failure:
+    with pytest.raises(ExecutorError, match=f"cannot reach the Ray cluster {address}") as failure:
         on_ray._connect(ray, address)
     assert "\n" not in str(failure.value)

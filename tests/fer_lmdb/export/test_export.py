@@ -25,7 +25,7 @@ def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_p
     data = (faces - pl.read_mean(tmp_path / "mean.binaryproto"))[..., 3:45, 3:45].astype(np.float32)
     with torch.no_grad():
         (found,) = net(data=torch.from_numpy(data)).values()
-    expected = models.load(trained.run.path).classifier().probabilities(faces)
+    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 
@@ -37,11 +37,11 @@ def test_deploy_prototxt_says_what_the_net_expects(trained, tmp_path):
 
 
 def test_layers_of_our_own_do_not_reach_caffe(trained, tmp_path):
-    model = models.load(trained.run.path)
-    start = model.net_text.index('layer {\n  name: "conv1"\n')
-    bottom = model.net_text.index('bottom: "data"', start)
-    noisy = replace(model, net_text=_with_noise(model.net_text, start, bottom))
-    assert not pl.is_pure_caffe(pl.parse_net(noisy.net_text))
+    model = models.load_model(trained.run.path)
+    start = model.deploy_prototxt.index('layer {\n  name: "conv1"\n')
+    bottom = model.deploy_prototxt.index('bottom: "data"', start)
+    noisy = replace(model, deploy_prototxt=_with_noise(model.deploy_prototxt, start, bottom))
+    assert not pl.is_pure_caffe(pl.parse_net(noisy.deploy_prototxt))
     write_caffe(noisy, tmp_path)
     deploy = pl.read_net(tmp_path / "deploy.prototxt")
     assert pl.is_pure_caffe(deploy)
@@ -62,15 +62,15 @@ def _with_noise(text: str, start: int, bottom: int) -> str:
 def test_what_caffe_cannot_do_is_refused(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(pl, "extensions", lambda message: ['layer "x": soft_label in LossParameter'], raising=False)
     with pytest.raises(ModelError, match=r'small_net needs what Caffe does not have: layer "x".*export it as onnx'):
-        write_caffe(models.load(trained.run.path), tmp_path / "caffe")
+        write_caffe(models.load_model(trained.run.path), tmp_path / "caffe")
     assert not (tmp_path / "caffe").exists()
 
 
 def test_the_half_sized_file_carries_the_runs_figures(trained, stripes_data, tmp_path):
     figures = evaluate([trained.run.path], stripes_data, "test")
     export(trained.run.path, "safetensors", tmp_path / "m.safetensors")
-    half = models.load(tmp_path / "m.safetensors")
-    assert figures in half.facts["figures"]
+    half = models.load_model(tmp_path / "m.safetensors")
+    assert figures in half.metadata["figures"]
     assert half.weights["fc1/0"].dtype == torch.float16
     again = evaluate([tmp_path / "m.safetensors"], stripes_data, "test")
     assert again["accuracy"] == pytest.approx(figures["accuracy"], abs=0.04)

@@ -20,11 +20,11 @@ from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, MissingExtra, ModelError
 from fer_lmdb.export import export, int8
 from fer_lmdb.export import onnx as stage
-from fer_lmdb.export.int8 import open_fitting
+from fer_lmdb.export.int8 import load_calibration_data
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import Model
-from fer_lmdb.pictures import write_picture
+from fer_lmdb.pictures import write_image
 
 pytest.importorskip("onnxscript")
 onnx = pytest.importorskip("onnx")
@@ -62,7 +62,7 @@ def untrained(name: str) -> Model:
 def test_every_net_of_the_zoo(name: str, tmp_path: Path) -> None:
     model = untrained(name)
     facts = stage.write_onnx(model, tmp_path / "net.onnx")
-    assert facts["largest_difference"] < stage.LARGEST_DIFFERENCE
+    assert facts["largest_difference"] < stage.MAX_DIFFERENCE
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     for count in (1, 3):
         faces = np.random.default_rng(count).integers(0, 256, (count, 1, 48, 48)).astype(np.uint8)
@@ -92,7 +92,7 @@ def test_the_file_explains_itself(exported, trained) -> None:
 
 def test_the_file_says_what_the_model_says(exported, trained, stripes_data) -> None:
     faces = DataSet.open(stripes_data).read("val").images
-    expected = models.load(trained.run.path).classifier().probabilities(faces)
+    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
     (found,) = onnxruntime.InferenceSession(exported.files[0]).run(None, {"faces": faces})
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -101,7 +101,7 @@ def test_the_ten_lines_of_the_page(exported, tmp_path: Path, monkeypatch, capsys
     (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     assert len([line for line in block.splitlines() if line]) == 10
     shutil.copy(exported.files[0], tmp_path / "face.onnx")
-    write_picture(tmp_path / "face.png", np.tile(np.arange(0, 240, 4, np.uint8), (60, 1)))
+    write_image(tmp_path / "face.png", np.tile(np.arange(0, 240, 4, np.uint8), (60, 1)))
     monkeypatch.chdir(tmp_path)
     exec(compile(block, str(PAGE), "exec"), {"__name__": "page"})
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -132,7 +132,7 @@ def test_a_file_that_computes_otherwise_is_not_kept(trained, exported, tmp_path:
     weights.CopyFrom(onnx.numpy_helper.from_array(np.arange(7, dtype=np.float32), weights.name))
     monkeypatch.setattr(stage, "_to_graph", lambda model, classifier: graph)
     with pytest.raises(ModelError, match=r"m\.onnx: onnxruntime's probabilities differ .* was not kept"):
-        stage.write_onnx(models.load(trained.run.path), tmp_path / "m.onnx")
+        stage.write_onnx(models.load_model(trained.run.path), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -149,7 +149,7 @@ def test_other_labels_are_no_measure(trained, stripes_data, tmp_path: Path, know
     manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataSetError, match=f"merged and the model .* have {reason}"):
-        open_fitting(replace(models.load(trained.run.path), scheme=known), folder)
+        load_calibration_data(replace(models.load_model(trained.run.path), scheme=known), folder)
 
 
 def test_an_int8_file_that_is_not_finished_leaves_the_old_one(
@@ -160,7 +160,7 @@ def test_an_int8_file_that_is_not_finished_leaves_the_old_one(
 
     monkeypatch.setattr(int8, "_note", stop)
     (tmp_path / "small.onnx").write_bytes(b"the old one")
-    faces = open_fitting(models.load(trained.run.path), stripes_data)
+    faces = load_calibration_data(models.load_model(trained.run.path), stripes_data)
     with pytest.raises(KeyboardInterrupt):
         int8.write_int8(exported.files[0], tmp_path / "small.onnx", faces)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the old one"]

@@ -14,7 +14,7 @@ import skimage.data
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.align import template, to_original
-from fer_lmdb.faces.prepare import Preprocessing, cut_out, find_faces, prepare
+from fer_lmdb.faces.prepare import Preprocessing, crop_face, detect_faces, preprocess_faces
 
 BOX = np.array([10, 5, 20, 30], np.float32)
 TEMPLATE = template(48, Preprocessing().margin, Preprocessing().template)
@@ -38,7 +38,7 @@ def test_the_astronaut_is_found_and_aligned() -> None:
     preprocessing = Preprocessing()
     picture = skimage.data.astronaut()
     empty = np.full((60, 70, 3), 128, np.uint8)
-    found, kept = prepare([picture, empty], preprocessing, preprocessing.load_detector())
+    found, kept = preprocess_faces([picture, empty], preprocessing, preprocessing.load_detector())
     assert found.aligned
     assert found.crop.shape == (48, 48)
     assert found.crop.dtype == np.uint8
@@ -53,7 +53,9 @@ def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
     faces = list(strip.reshape(-1, 48, 48))
     detector = Preprocessing().load_detector()
     rates = {
-        surround: np.mean([item.aligned for item in prepare(faces, Preprocessing(surround=surround), detector)])
+        surround: np.mean(
+            [item.aligned for item in preprocess_faces(faces, Preprocessing(surround=surround), detector)]
+        )
         for surround in (0.0, 0.25)
     }
     assert rates[0.25] >= 0.88
@@ -63,7 +65,7 @@ def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
 def test_none_keeps_every_picture_as_it_is() -> None:
     preprocessing = Preprocessing(detector="none")
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
-    prepared = prepare(list(faces), preprocessing, preprocessing.load_detector())
+    prepared = preprocess_faces(list(faces), preprocessing, preprocessing.load_detector())
     np.testing.assert_array_equal([item.crop for item in prepared], faces)
     np.testing.assert_array_equal(prepared[0].transform, [[1, 0, 0], [0, 1, 0]])
     assert all(item.face is None for item in prepared)
@@ -71,7 +73,7 @@ def test_none_keeps_every_picture_as_it_is() -> None:
 
 def test_a_second_look_repeats_the_edge_and_maps_back() -> None:
     detector = OnlySurrounded()
-    (faces,) = find_faces([np.zeros((48, 48), np.uint8)], Preprocessing(surround=0.25, enlarge=2), detector)
+    (faces,) = detect_faces([np.zeros((48, 48), np.uint8)], Preprocessing(surround=0.25, enlarge=2), detector)
     assert detector.seen == [(48, 48), (144, 144)]
     np.testing.assert_allclose(faces[0].landmarks, LANDMARKS / 2 - 12, atol=1e-4)
     np.testing.assert_allclose(faces[0].box, [0, 0, 47, 47])  # cut to the picture
@@ -79,26 +81,26 @@ def test_a_second_look_repeats_the_edge_and_maps_back() -> None:
 
 def test_large_pictures_and_found_faces_get_no_second_look() -> None:
     detector = OnlySurrounded()
-    find_faces([np.zeros((200, 300, 3), np.uint8)], Preprocessing(), detector)
+    detect_faces([np.zeros((200, 300, 3), np.uint8)], Preprocessing(), detector)
     assert detector.seen == [(200, 300, 3)]
-    find_faces([np.zeros((48, 48, 3), np.uint8)], Preprocessing(surround=0), detector)
+    detect_faces([np.zeros((48, 48, 3), np.uint8)], Preprocessing(surround=0), detector)
     assert detector.seen[1:] == [(48, 48, 3)]
 
 
 def test_a_face_without_landmarks_is_cut_along_its_box() -> None:
     image = np.zeros((60, 60), np.uint8)
     image[5:35, 5:35] = 200  # the box, made square
-    prepared = cut_out(image, Face(BOX, 0.5), Preprocessing(margin=0))
+    prepared = crop_face(image, Face(BOX, 0.5), Preprocessing(margin=0))
     assert (prepared.crop[1:-1, 1:-1] == 200).all()  # the outermost pixels blend with what lies outside
-    boxed = cut_out(image, Face(BOX, 0.5, LANDMARKS), Preprocessing(align="box", margin=0))
+    boxed = crop_face(image, Face(BOX, 0.5, LANDMARKS), Preprocessing(align="box", margin=0))
     np.testing.assert_array_equal(boxed.crop, prepared.crop)
 
 
 def test_photographs_of_a_net_trained_without_detection() -> None:
-    photographs = Preprocessing(detector="none").for_photographs()
+    photographs = Preprocessing(detector="none").for_detection()
     found = (photographs.detector, photographs.align, photographs.template, photographs.margin)
     assert found == ("mtcnn", "landmarks", "fer2013", 0)
-    assert Preprocessing(margin=0.2).for_photographs() == Preprocessing(margin=0.2)
+    assert Preprocessing(margin=0.2).for_detection() == Preprocessing(margin=0.2)
 
 
 def test_preprocessing_travels_as_json() -> None:
@@ -112,19 +114,19 @@ def test_files_that_name_no_template_mean_the_first_one() -> None:
 
 def test_what_differs_is_named_with_both_values() -> None:
     other = Preprocessing(margin=0.1, template="arcface")
-    assert Preprocessing().differences(other) == {"template": ("fer2013", "arcface"), "margin": (0.0, 0.1)}
-    assert other.differences(other) == {}
+    assert Preprocessing().diff(other) == {"template": ("fer2013", "arcface"), "margin": (0.0, 0.1)}
+    assert other.diff(other) == {}
 
 
 def test_what_changes_no_pixel_is_no_difference() -> None:
     older = Preprocessing.from_dict({"detector": "none", "margin": -0.08, "fill": "black", "min_face": 40})
     newer = Preprocessing(detector="none")
     picture = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
-    crops = [prepare([picture], way, None)[0].crop for way in (older, newer)]
+    crops = [preprocess_faces([picture], way, None)[0].crop for way in (older, newer)]
     np.testing.assert_array_equal(*crops)
-    assert older.differences(newer) == newer.differences(older) == {}
-    assert newer.differences(Preprocessing(detector="none", size=64)) == {"size": (48, 64)}
-    assert newer.differences(Preprocessing(margin=0.1)) == {"detector": ("none", "mtcnn"), "margin": (0.0, 0.1)}
+    assert older.diff(newer) == newer.diff(older) == {}
+    assert newer.diff(Preprocessing(detector="none", size=64)) == {"size": (48, 64)}
+    assert newer.diff(Preprocessing(margin=0.1)) == {"detector": ("none", "mtcnn"), "margin": (0.0, 0.1)}
 
 
 @pytest.mark.parametrize(

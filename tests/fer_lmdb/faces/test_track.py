@@ -9,7 +9,7 @@ import pytest
 
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces import Face
-from fer_lmdb.faces.track import Tracker, VideoFaces
+from fer_lmdb.faces.track import FaceTracker, Tracker
 
 
 def face(x: float, y: float = 50, size: float = 40, score: float = 0.9) -> Face:
@@ -35,7 +35,7 @@ def test_faces_that_cross_are_told_apart_by_overlap() -> None:
 
 
 def test_a_face_elsewhere_gets_a_new_number_and_numbers_are_not_reused() -> None:
-    tracker = Tracker(patience=0)
+    tracker = Tracker(max_missed_frames=0)
     tracker.update([face(0)])
     assert [item.id for item in tracker.update([face(300)])] == [2]
     assert tracker.update([]) == []
@@ -63,20 +63,20 @@ def test_between_detections_a_moving_face_goes_on() -> None:
     tracker = Tracker()
     for step in range(30):
         (tracked,) = tracker.update([face(4 * step)] if step % 3 == 0 else None)
-        assert tracked.seen == (step % 3 == 0)
+        assert tracked.detected == (step % 3 == 0)
     assert abs(tracked.face.box[0] - 4 * 29) < 4
     assert abs(tracked.face.landmarks[2, 0] - (4 * 29 + 20)) < 4
 
 
 def test_a_lost_face_waits_and_comes_back_under_its_number() -> None:
-    tracker = Tracker(patience=5)
+    tracker = Tracker(max_missed_frames=5)
     for step in range(5):
         tracker.update([face(2 * step)])
     for _ in range(5):
         (waiting,) = tracker.update([])
-        assert not waiting.seen
+        assert not waiting.detected
     (back,) = tracker.update([face(10)])
-    assert (back.id, back.seen) == (1, True)
+    assert (back.id, back.detected) == (1, True)
     for _ in range(5):
         tracker.update([])
     assert tracker.update([]) == []
@@ -99,7 +99,7 @@ def test_the_detector_runs_every_third_frame() -> None:
             return [[face(10)] for _ in images]
 
     detector = Counting()
-    video = VideoFaces(detector, every=3)
+    video = FaceTracker(detector, detect_every=3)
     frames = [video.update(np.zeros((100, 100, 3), np.uint8)) for _ in range(7)]
     assert detector.calls == 3
     assert [[item.id for item in frame] for frame in frames] == [[1]] * 7
@@ -111,7 +111,7 @@ def test_a_face_is_kept_between_two_askings_however_far_apart(every: int) -> Non
         def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
             return [[face(10)] for _ in images]
 
-    video = VideoFaces(Still(), every)
+    video = FaceTracker(Still(), every)
     frames = [video.update(np.zeros((100, 100, 3), np.uint8)) for _ in range(51)]
     assert [[item.id for item in frame] for frame in frames] == [[1]] * 51
 
@@ -120,4 +120,4 @@ def test_settings_that_make_no_sense() -> None:
     with pytest.raises(DetectorError, match="smoothing is 1"):
         Tracker(smoothing=1)
     with pytest.raises(DetectorError, match="every 0 frames"):
-        VideoFaces(Tracker(), every=0)  # type: ignore[arg-type]
+        FaceTracker(Tracker(), detect_every=0)  # type: ignore[arg-type]

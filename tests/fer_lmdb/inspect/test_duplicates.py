@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb import models
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.cli import main
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.prepare import Preprocessing
@@ -99,7 +99,7 @@ class WithTwins:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    build(WithTwins(), tmp_path / "data", Options(Preprocessing(detector="none")))
+    build(WithTwins(), tmp_path / "data", BuildOptions(Preprocessing(detector="none")))
     return tmp_path / "data"
 
 
@@ -125,7 +125,7 @@ def test_a_model_on_faces_with_and_without_a_twin(stripes_data: Path, trained) -
 
 
 def test_an_audit_warns_as_evaluate_does(trained, stripes_data, tmp_path, capsys):
-    own = models.load(trained.run.path)
+    own = models.load_model(trained.run.path)
     replace(own, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
     with pytest.raises(SystemExit):
         main(["inspect", str(stripes_data), "--duplicates", "--model", str(tmp_path / "m.safetensors")])
@@ -166,7 +166,7 @@ def test_the_same_names_for_other_faces_are_refused(stripes_data: Path, trained,
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    replace(models.load(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
+    replace(models.load_model(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
     with pytest.raises(DataSetError, match="the same names for other faces"):
         audit(folder, model=str(tmp_path / "six.safetensors"))
 

@@ -15,7 +15,7 @@ import torch
 
 import prototxt_like as pl
 from fer_lmdb import models, store
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.errors import FerLmdbError, SourceError, StoreError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.inspect import inspect
@@ -24,7 +24,7 @@ from fer_lmdb.inspect.drawing import draw
 from fer_lmdb.labels import FERPLUS
 from fer_lmdb.manifest import file_sha256
 from fer_lmdb.sources import Sample
-from fer_lmdb.sources.ferplus import VoteRow, WithVotes
+from fer_lmdb.sources.ferplus import FerPlusSource, VoteRow
 from prototxt_like import zoo
 from prototxt_like.errors import PrototxtLikeError
 from tests.archives import unpack
@@ -60,7 +60,7 @@ def test_a_whole_data_set(stripes_data: Path) -> None:
 
 def test_another_records_under_the_right_digest_of_the_file(data: Path) -> None:
     shutil.rmtree(data / "val_lmdb")
-    with store.StoreWriter(data / "val_lmdb") as writer:
+    with store.LmdbWriter(data / "val_lmdb") as writer:
         for number in range(39):
             writer.append(f"/val/0/{number}.png", np.zeros((48, 47), np.uint8), number % 8)
     edit_manifest(data, "val", file_sha256=file_sha256(data / "val_lmdb" / "data.mdb"))
@@ -77,7 +77,7 @@ def test_another_records_under_the_right_digest_of_the_file(data: Path) -> None:
 def test_keys_that_are_not_numbered(data: Path) -> None:
     faces = store.read_split(data / "val_lmdb")
     shutil.rmtree(data / "val_lmdb")
-    with store.StoreWriter(data / "val_lmdb") as writer:
+    with store.LmdbWriter(data / "val_lmdb") as writer:
         for number in range(40):
             writer.count = number + (number > 7)
             writer.append("x", faces.images[number, 0], int(faces.labels[number]))
@@ -126,13 +126,13 @@ class TwoPerSplit:
 
 def test_votes_are_checked(tmp_path: Path) -> None:
     votes = [VoteRow(sample.split, "", (9, 1, 0, 0, 0, 0, 0, 0, 0, 0)) for sample in TwoPerSplit()]
-    options = Options(Preprocessing(detector="none"), scheme=FERPLUS)
-    build(WithVotes(TwoPerSplit(), votes, relabel=True), tmp_path / "data", options)
+    options = BuildOptions(Preprocessing(detector="none"), scheme=FERPLUS)
+    build(FerPlusSource(TwoPerSplit(), votes, relabel=True), tmp_path / "data", options)
     assert problems(tmp_path / "data") == ""
     document = inspect(tmp_path / "data" / "val_votes_lmdb")
     assert document["encodings"] == {"numbers": 2}
     shutil.rmtree(tmp_path / "data" / "val_votes_lmdb")
-    with store.StoreWriter(tmp_path / "data" / "val_votes_lmdb") as writer:
+    with store.LmdbWriter(tmp_path / "data" / "val_votes_lmdb") as writer:
         writer.append_value("other", store.encode_votes([1.0] * 10, 0))
     sha = file_sha256(tmp_path / "data" / "val_votes_lmdb" / "data.mdb")
     edit_manifest(tmp_path / "data", "val", votes_file_sha256=sha)
@@ -224,7 +224,7 @@ def test_mean(stripes_data: Path, tmp_path: Path) -> None:
 
 
 def test_net(tmp_path: Path) -> None:
-    document = inspect("face_emotion_net" if not models.shipped_names() else NET / "train_val.prototxt", verify=True)
+    document = inspect("face_emotion_net" if not models.list_pretrained() else NET / "train_val.prototxt", verify=True)
     assert (document["what"], document["problems"], document["pure_caffe"]) == ("net", [], True)
     test = document["phases"]["TEST"]
     assert (test["parameters"], test["multiply_adds"]) == (5_452_711, 18_465_920)
@@ -280,7 +280,7 @@ def test_run_and_model(trained) -> None:
 
 
 def test_damaged_model(trained, tmp_path: Path) -> None:
-    model = models.load(trained.run.path / "best.safetensors")
+    model = models.load_model(trained.run.path / "best.safetensors")
     name, blob = next((name, blob) for name, blob in model.weights.items() if blob.ndim == 2)
     broken = torch.full_like(blob, torch.nan)
     models.replace(model, weights={**model.weights, name: broken}).save(tmp_path / "nan.safetensors")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb import Recognizer
-from fer_lmdb.predict.frames import MEMORY_S, FrameRecognizer, Smoother, predict_video
+from fer_lmdb.predict.frames import SMOOTHING_SECONDS, ProbabilitySmoother, VideoRecognizer, predict_video
 from fer_lmdb.video import VideoWriter
 
 
@@ -41,7 +41,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_people_keep_their_numbers(clip: Path, recognizer: Recognizer) -> None:
-    frames = [seen.prediction for seen in predict_video(clip, recognizer, every=3)]
+    frames = [seen.prediction for seen in predict_video(clip, recognizer, detect_every=3)]
     assert [frame.frame for frame in frames] == list(range(24))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(24) / 25, atol=0.002)
     people = [[face.id for face in frame.faces] for frame in frames]
@@ -62,7 +62,7 @@ def test_a_frames_line_keeps_the_contract(clip: Path, recognizer: Recognizer) ->
 
 def test_the_first_frame_is_as_a_picture_of_it(recognizer: Recognizer) -> None:
     image = np.ascontiguousarray(portrait())
-    (tracked,) = FrameRecognizer(recognizer).update(image, 0.0)
+    (tracked,) = VideoRecognizer(recognizer).update(image, 0.0)
     (face,) = recognizer.predict(image)
     np.testing.assert_allclose(tracked.box, face.box, atol=0.1)
     np.testing.assert_allclose(list(tracked.probabilities.values()), list(face.probabilities.values()), atol=1e-3)
@@ -70,7 +70,7 @@ def test_the_first_frame_is_as_a_picture_of_it(recognizer: Recognizer) -> None:
 
 
 def test_without_a_detector_every_frame_is_one_face(trained) -> None:
-    frames = FrameRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"))
+    frames = VideoRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"))
     for index in range(3):
         (face,) = frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25)
         assert face.box == (0, 0, 50, 60)
@@ -79,14 +79,14 @@ def test_without_a_detector_every_frame_is_one_face(trained) -> None:
 
 @pytest.mark.parametrize("every", [12, 25])
 def test_a_still_picture_is_one_person_in_all_frames(trained, every: int) -> None:
-    frames = FrameRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), every)
+    frames = VideoRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), every)
     seen = [frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25) for index in range(51)]
     assert [[face.id for face in faces] for faces in seen] == [[1]] * 51
 
 
 def test_who_is_gone_is_not_classified_and_soon_left_out(trained) -> None:
     """Three looks at a portrait, then an empty picture, then the portrait again."""
-    frames = FrameRecognizer(Recognizer(trained.run.path, device="cpu"), every=2)
+    frames = VideoRecognizer(Recognizer(trained.run.path, device="cpu"), detect_every=2)
     image, empty = np.ascontiguousarray(portrait()), np.full((200, 200, 3), 90, np.uint8)
     before = [frames.update(image, index / 25) for index in range(6)][-1]
     after = [frames.update(empty, (6 + index) / 25) for index in range(4)]
@@ -120,16 +120,16 @@ def test_leaving_in_the_middle_is_no_problem(clip: Path, recognizer: Recognizer)
 
 
 def test_probabilities_follow_within_their_memory() -> None:
-    smoother = Smoother()
+    smoother = ProbabilitySmoother()
     old, new = np.float32([1, 0]), np.float32([0, 1])
     np.testing.assert_array_equal(smoother.update(1, old, 0.0), old)
-    np.testing.assert_allclose(smoother.update(1, new, MEMORY_S), [np.exp(-1), 1 - np.exp(-1)], atol=1e-6)
-    np.testing.assert_array_equal(smoother.update(2, new, MEMORY_S), new)
+    np.testing.assert_allclose(smoother.update(1, new, SMOOTHING_SECONDS), [np.exp(-1), 1 - np.exp(-1)], atol=1e-6)
+    np.testing.assert_array_equal(smoother.update(2, new, SMOOTHING_SECONDS), new)
     np.testing.assert_allclose(smoother.update(1, new, 100.0), new, atol=1e-6)
 
 
 def test_smoothing_depends_on_time_not_on_the_number_of_frames() -> None:
-    slow, fast = Smoother(), Smoother()
+    slow, fast = ProbabilitySmoother(), ProbabilitySmoother()
     target = np.float32([0, 1])
     for smoother in (slow, fast):
         smoother.update(1, np.float32([1, 0]), 0.0)
@@ -140,7 +140,7 @@ def test_smoothing_depends_on_time_not_on_the_number_of_frames() -> None:
 
 
 def test_people_who_are_gone_are_forgotten() -> None:
-    smoother = Smoother()
+    smoother = ProbabilitySmoother()
     smoother.update(1, np.float32([1, 0]), 0.0)
     smoother.forget_all_but({2})
     np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 0.01), [0, 1])

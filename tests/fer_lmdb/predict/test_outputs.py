@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import read_picture, write_picture
-from fer_lmdb.predict import Found, Seen
-from fer_lmdb.predict.outputs import AnnotatedCopies, Crops, Names, Table, crop
-from fer_lmdb.predictions import FacePrediction, FramePrediction, PicturePrediction
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import read_image, write_image
+from fer_lmdb.predict import ImageResult, InputFile
+from fer_lmdb.predict.outputs import AnnotatedWriter, CropWriter, CsvWriter, OutputNames, crop
+from fer_lmdb.predictions import FacePrediction, FramePrediction, ImagePrediction
 
 FACE = FacePrediction((10.0, 20.0, 30.0, 40.0), 0.9, None, "happy", {"happy": 0.75, "sad": 0.25})
 
 
-def seen(path: Path, inside: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True) -> Seen:
+def seen(path: Path, inside: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True) -> ImageResult:
     image = np.random.default_rng(0).integers(0, 256, (90, 80, 3), dtype=np.uint8)
     if write:
-        write_picture(path, image)
-    return Seen(Found(path, Path(inside)), PicturePrediction(str(path), 80, 90, faces), image)
+        write_image(path, image)
+    return ImageResult(InputFile(path, Path(inside)), ImagePrediction(str(path), 80, 90, faces), image)
 
 
 def listing(folder: Path) -> list[str]:
@@ -30,27 +30,27 @@ def listing(folder: Path) -> list[str]:
 
 
 def test_copies_are_laid_out_as_the_originals(tmp_path: Path) -> None:
-    copies = AnnotatedCopies(tmp_path / "out", one_file=False)
+    copies = AnnotatedWriter(tmp_path / "out", one_file=False)
     for inside in ("a.jpg", "sub/a.jpg", "sub/b.png"):
         copies.add(seen(tmp_path / "in" / inside, inside))
     assert listing(tmp_path / "out") == ["a.jpg", "sub/a.jpg", "sub/b.png"]
-    assert read_picture(tmp_path / "out" / "sub" / "b.png").shape[0] >= 400
+    assert read_image(tmp_path / "out" / "sub" / "b.png").shape[0] >= 400
 
 
 def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    copies = AnnotatedCopies(tmp_path / "out", one_file=False)
+    copies = AnnotatedWriter(tmp_path / "out", one_file=False)
     for folder in ("x", "y", "z"):
         copies.add(seen(tmp_path / folder / "a.jpg", "a.jpg"))
     assert listing(tmp_path / "out") == ["a-2.jpg", "a-3.jpg", "a.jpg"]
 
 
 def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:
-    AnnotatedCopies(tmp_path / "out", one_file=False).add(seen(tmp_path / "a.avif", "a.avif", write=False))
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(seen(tmp_path / "a.avif", "a.avif", write=False))
     assert listing(tmp_path / "out") == ["a.png"]
 
 
 def test_one_file(tmp_path: Path) -> None:
-    AnnotatedCopies(tmp_path / "new" / "one.webp", one_file=True).add(seen(tmp_path / "a.jpg", "a.jpg"))
+    AnnotatedWriter(tmp_path / "new" / "one.webp", one_file=True).add(seen(tmp_path / "a.jpg", "a.jpg"))
     assert listing(tmp_path / "new") == ["one.webp"]
 
 
@@ -59,24 +59,26 @@ def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> No
     picture = seen(tmp_path / "a.png", "a.png")
     before = (tmp_path / "a.png").read_bytes()
     target = tmp_path / "a.png" if one_file else tmp_path
-    with pytest.raises(PictureError, match=r"a\.png: this would overwrite the original"):
-        AnnotatedCopies(target, one_file).add(picture)
+    with pytest.raises(ImageError, match=r"a\.png: this would overwrite the original"):
+        AnnotatedWriter(target, one_file).add(picture)
     assert (tmp_path / "a.png").read_bytes() == before
 
 
 def test_unread_pictures_are_passed_over(tmp_path: Path) -> None:
-    broken = Seen(Found(tmp_path / "a.png", Path("a.png")), PicturePrediction("a.png", 0, 0, (), "broken"), None)
-    AnnotatedCopies(tmp_path / "out", one_file=False).add(broken)
+    broken = ImageResult(
+        InputFile(tmp_path / "a.png", Path("a.png")), ImagePrediction("a.png", 0, 0, (), "broken"), None
+    )
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(broken)
     assert not (tmp_path / "out").exists()
 
 
 def test_crops_are_numbered(tmp_path: Path) -> None:
     other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
-    crops, picture = Crops(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
+    crops, picture = CropWriter(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
     crops.add(picture.found, picture.image, picture.prediction.faces)
     crops.add(picture.found, picture.image, [replace(FACE, id=7)], "-000020")
     assert listing(tmp_path / "crops") == ["sub/a-000020-7.png", "sub/a-1.png", "sub/a-2.png"]
-    assert read_picture(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
+    assert read_image(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
 
 
 @pytest.mark.parametrize(
@@ -95,19 +97,19 @@ def test_crops_stay_inside_the_picture(box: tuple[float, float, float, float], s
 
 
 def test_names_are_free() -> None:
-    names = Names(Path("out"))
-    found = Found(Path("x/a.b.jpg"), Path("s/a.b.jpg"))
+    names = OutputNames(Path("out"))
+    found = InputFile(Path("x/a.b.jpg"), Path("s/a.b.jpg"))
     chosen = [names.choose(found, "-1", ".png").as_posix() for _ in range(2)]
     assert chosen == ["out/s/a.b-1.png", "out/s/a.b-1-2.png"]
 
 
 def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
     path = tmp_path / "new" / "faces.csv"
-    table = Table(path, ["happy", "sad"])
+    table = CsvWriter(path, ["happy", "sad"])
     table.add(FramePrediction('odd, "name".mp4', 3, 0.12, (replace(FACE, id=5), replace(FACE, id=6))))
-    table.add(PicturePrediction("none.jpg", 80, 90, ()))
-    table.add(PicturePrediction("broken.jpg", 0, 0, (), "broken.jpg: is damaged"))
-    table.add(PicturePrediction("two.jpg", 80, 90, (FACE, FACE)))
+    table.add(ImagePrediction("none.jpg", 80, 90, ()))
+    table.add(ImagePrediction("broken.jpg", 0, 0, (), "broken.jpg: is damaged"))
+    table.add(ImagePrediction("two.jpg", 80, 90, (FACE, FACE)))
     table.close()
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -133,5 +135,5 @@ def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
 
 
 def test_a_table_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="cannot be written: Is a directory"):
-        Table(tmp_path, ["happy"])
+    with pytest.raises(ImageError, match="cannot be written: Is a directory"):
+        CsvWriter(tmp_path, ["happy"])

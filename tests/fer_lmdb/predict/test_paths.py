@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.predict.paths import Found, find_files
+from fer_lmdb.predict.paths import InputFile, find_files
 
 
 @pytest.fixture
@@ -19,13 +19,13 @@ def holiday(tmp_path: Path) -> Path:
     return folder
 
 
-def names(found: list[Found], top: Path) -> list[str]:
+def names(found: list[InputFile], top: Path) -> list[str]:
     return [one.path.relative_to(top).as_posix() for one in found]
 
 
 def test_a_file_is_taken_whatever_its_ending(holiday: Path) -> None:
     (found,) = find_files([str(holiday / "notes.txt")])
-    assert found == Found(holiday / "notes.txt", Path("notes.txt"))
+    assert found == InputFile(holiday / "notes.txt", Path("notes.txt"))
 
 
 def test_a_folder_is_searched_through_in_order(holiday: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.errors import PictureError
-from fer_lmdb.pictures import read_picture
+from fer_lmdb.errors import ImageError
+from fer_lmdb.pictures import read_image
 from fer_lmdb.predict import timeline as module
-from fer_lmdb.predict.timeline import MOST_BINS, Timeline
+from fer_lmdb.predict.timeline import MAX_BINS, Timeline
 from fer_lmdb.predictions import FacePrediction, FramePrediction
 
 
@@ -36,7 +36,7 @@ def test_memory_is_bounded_and_means_stay_right() -> None:
     line = Timeline(("happy", "sad"))
     for index in range(20_000):
         line.add(frame(index, index / 10, {1: 0.2 if index < 10_000 else 0.6}))
-    assert len(line.people[1].sums) <= MOST_BINS
+    assert len(line.people[1].sums) <= MAX_BINS
     assert line.mean(1)["happy"] == pytest.approx(0.4)
     times, rows = line._series(1)
     assert times[-1] == pytest.approx(2000, abs=2 * line.bin_s)
@@ -45,7 +45,7 @@ def test_memory_is_bounded_and_means_stay_right() -> None:
 
 
 def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PEOPLE_KEPT", 5)
+    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(60):
         line.add(frame(index, index / 25, {1: 0.5, 100 + index: 0.5}))
@@ -54,17 +54,17 @@ def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_comes_late_and_stays_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PEOPLE_KEPT", 3)
+    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 3)
     line = Timeline(("happy", "sad"))
     for index, number in enumerate((1, 1, 1, 2, 2, 3, 3, *[4] * 50)):
         line.add(frame(index, index / 25, {number: 0.5}))
     assert set(line.people) == {1, 3, 4}  # 2 and 3 were seen as often, 3 later
     assert line.people[4].frames == 50
-    assert line.longest_seen(1) == [4]
+    assert line.most_visible(1) == [4]
 
 
 def test_a_crowd_that_comes_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PEOPLE_KEPT", 5)
+    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(20):
         line.add(frame(index, index / 25, dict.fromkeys(range(100 + 3 * index, 103 + 3 * index), 0.5)))
@@ -85,7 +85,7 @@ def test_those_seen_longest_are_drawn_in_order() -> None:
     line = Timeline(("happy", "sad"))
     for index in range(10):
         line.add(frame(index, index / 25, {number: 0.5 for number in range(1, 9) if index < 12 - number}))
-    assert line.longest_seen(3) == [1, 2, 3]
+    assert line.most_visible(3) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("people", [0, 1, 3])
@@ -94,13 +94,13 @@ def test_the_plot(tmp_path: Path, people: int) -> None:
     for index in range(50):
         line.add(frame(index, index / 25, dict.fromkeys(range(1, people + 1), 0.8)))
     line.draw(tmp_path / "new" / "plot.png", "clip.mp4")
-    drawn = read_picture(tmp_path / "new" / "plot.png")
+    drawn = read_image(tmp_path / "new" / "plot.png")
     assert drawn.shape[1] > 1000
     assert (drawn == (240, 228, 66)).all(axis=2).any() is np.bool_(people > 0)  # happy's colour
 
 
 def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"plot\.xyz: cannot be written"):
+    with pytest.raises(ImageError, match=r"plot\.xyz: cannot be written"):
         Timeline(("happy",)).draw(tmp_path / "plot.xyz")
 
 
@@ -109,6 +109,6 @@ def test_a_plot_is_written_whole_and_replaces_a_link_alone(tmp_path: Path) -> No
     (tmp_path / "plot.png").symlink_to(tmp_path / "photo.png")
     Timeline(("happy",)).draw(tmp_path / "plot.png")
     assert (tmp_path / "photo.png").read_bytes() == b"photograph"
-    with pytest.raises(PictureError, match=r"plot\.xyz: cannot be written"):
+    with pytest.raises(ImageError, match=r"plot\.xyz: cannot be written"):
         Timeline(("happy",)).draw(tmp_path / "plot.xyz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "plot.png"]

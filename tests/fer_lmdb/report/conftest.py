@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.runs import RunFolder
-from fer_lmdb.sources.drawn import write_drawn_csv
+from fer_lmdb.sources.drawn import write_synthetic_csv
 from fer_lmdb.sources.fer2013 import Fer2013Csv
-from fer_lmdb.train import Result
+from fer_lmdb.train import TrainResult
 
 
 @pytest.fixture(scope="session")
-def trained(trained, tmp_path_factory) -> Result:
+def trained(trained, tmp_path_factory) -> TrainResult:
     """The training all tests share, without the figures that other tests have added to its record."""
     run = RunFolder(tmp_path_factory.mktemp("report") / trained.run.name)
     shutil.copytree(trained.run.path, run.path, ignore=shutil.ignore_patterns("figures.jsonl"))
@@ -31,7 +31,7 @@ def trained(trained, tmp_path_factory) -> Result:
 def drawn_csv(tmp_path_factory) -> Path:
     """56 drawn faces in FER2013's layout."""
     path = tmp_path_factory.mktemp("drawn") / "drawn.csv"
-    write_drawn_csv(path, 42, 7, 7, seed=5)
+    write_synthetic_csv(path, 42, 7, 7, seed=5)
     return path
 
 
@@ -39,7 +39,7 @@ def drawn_csv(tmp_path_factory) -> Path:
 def drawn_data(drawn_csv) -> Path:
     """A data set of them, aligned by MTCNN, that lies elsewhere than its csv."""
     folder = drawn_csv.parent / "sets" / "drawn"
-    build(Fer2013Csv(drawn_csv), folder, Options(Preprocessing()))
+    build(Fer2013Csv(drawn_csv), folder, BuildOptions(Preprocessing()))
     return folder
 
 

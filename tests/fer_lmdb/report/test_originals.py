@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.build import Options, build
+from fer_lmdb.build import BuildOptions, build
 from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.faces.prepare import Preprocessing
 from fer_lmdb.manifest import DETECTIONS_NAME
-from fer_lmdb.pictures import write_picture
+from fer_lmdb.pictures import write_image
 from fer_lmdb.report.contact import contact, read_detections
 from fer_lmdb.report.originals import check_source, find_source, name_of, read_originals
 from fer_lmdb.sources import Sample
 from fer_lmdb.sources.fer2013 import Fer2013Csv
-from fer_lmdb.sources.folders import PictureFolders
+from fer_lmdb.sources.folders import ImageFolder
 
 
 def pictures_of(csv: Path) -> dict[str, np.ndarray]:
@@ -66,8 +66,8 @@ def test_pictures_of_a_folder_whatever_its_layout(layout: str, tmp_path, drawn_c
     for number, (name, image) in enumerate(pictures_of(drawn_csv).items()):
         split, label = name.split("/")[1:3]
         above = {"split": Path(split), "cut": Path(), "train only": Path("train")}[layout]
-        write_picture(root / above / classes[int(label)] / f"{number}.png", image)
-    build(PictureFolders(root, seed=3, fraction=0.2), tmp_path / "data", Options(Preprocessing(detector="none")))
+        write_image(root / above / classes[int(label)] / f"{number}.png", image)
+    build(ImageFolder(root, seed=3, holdout=0.2), tmp_path / "data", BuildOptions(Preprocessing(detector="none")))
     keys = DataSet.open(tmp_path / "data").read("val").keys
     found = read_originals(root, [name_of({"key": key}) for key in keys])
     for key, face in zip(keys, DataSet.open(tmp_path / "data").read("val").images[:, 0], strict=True):
@@ -104,7 +104,7 @@ def test_without_source_the_sheet_says_where_the_pictures_come_from(sheet, data_
 
 def test_pictures_that_were_left_out_are_shown_from_the_source(tmp_path, drawn_csv) -> None:
     folder = tmp_path / "data"
-    build(Fer2013Csv(drawn_csv), folder, Options(Preprocessing(threshold=0.999), on_miss="drop"))
+    build(Fer2013Csv(drawn_csv), folder, BuildOptions(Preprocessing(threshold=0.999), on_miss="drop"))
     data_set = DataSet.open(folder)
     dropped = data_set.manifest["splits"]["train"]["dropped"]
     assert dropped > 0

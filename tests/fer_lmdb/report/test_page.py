@@ -15,7 +15,19 @@ from PIL import Image
 from fer_lmdb import report
 from fer_lmdb.plots import draw_distribution, single_figure
 from fer_lmdb.report.page import data_uri, render
-from fer_lmdb.report.parts import Chart, Faces, Fact, Group, Missing, Report, Section, Table, Text, Tile, attempt
+from fer_lmdb.report.parts import (
+    Chart,
+    Fact,
+    Group,
+    ImageGrid,
+    Missing,
+    Report,
+    Section,
+    TableElement,
+    Text,
+    Tile,
+    try_element,
+)
 
 
 class Reader(HTMLParser):
@@ -104,7 +116,7 @@ def test_every_part_is_a_file_that_can_be_opened(written) -> None:
 
 
 def test_texts_are_shown_as_they_are() -> None:
-    parts = [Table("T", ["<a>"], [["<b>"]], "<c>"), Text("<d>", "<e>"), Missing("<f>", "<g>")]
+    parts = [TableElement("T", ["<a>"], [["<b>"]], "<c>"), Text("<d>", "<e>"), Missing("<f>", "<g>")]
     page = render(small(*parts), "fer-lmdb report '<h>'")
     for letter in "abcdefgh":
         assert f"&lt;{letter}&gt;" in page
@@ -127,7 +139,7 @@ def test_a_picture_survives_its_way_into_the_page() -> None:
 
 def test_a_group_without_faces_says_so(tmp_path) -> None:
     face = np.zeros((4, 4), np.uint8)
-    faces = Faces("f", "F", [Group("sad", []), Group("happy", [Tile(face, ("one", "two"))])], "caption")
+    faces = ImageGrid("f", "F", [Group("sad", []), Group("happy", [Tile(face, ("one", "two"))])], "caption")
     found = small(
         faces, Chart("c", "C", single_figure(draw_distribution, "val", {"count": 0, "per_class": {"sad": 0}}))
     )
@@ -148,6 +160,6 @@ def test_only_expected_errors_become_a_note() -> None:
     def fails() -> Text:
         raise FileNotFoundError(2, "No such file", "x.png")
 
-    assert attempt("T", fails) == Missing("T", "[Errno 2] No such file: 'x.png'")
+    assert try_element("T", fails) == Missing("T", "[Errno 2] No such file: 'x.png'")
     with pytest.raises(ZeroDivisionError):
-        attempt("T", lambda: Text("a", str(1 / 0)))
+        try_element("T", lambda: Text("a", str(1 / 0)))

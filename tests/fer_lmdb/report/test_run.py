@@ -13,14 +13,14 @@ from fer_lmdb.dataset import DataSet
 from fer_lmdb.errors import DataSetError, RunError, SourceError
 from fer_lmdb.evaluate import evaluate
 from fer_lmdb.report import network, verdicts
-from fer_lmdb.report.material import RunMaterial
+from fer_lmdb.report.material import RunData
 from fer_lmdb.report.parts import Missing, Report, Text
-from fer_lmdb.session import Session
+from fer_lmdb.session import Trainer
 
 
 @pytest.fixture(scope="module")
-def material(trained) -> RunMaterial:
-    return RunMaterial(trained.run, device="cpu")
+def material(trained) -> RunData:
+    return RunData(trained.run, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_test_figure_that_was_recorded_is_quoted(copied) -> None:
 
 
 def test_the_augmented_batch_is_the_one_that_the_training_began_with(material, trained, tmp_path) -> None:
-    session = Session(material.plan, DataSet.open(material.data_set.folder), type(trained.run)(tmp_path))
+    session = Trainer(material.plan, DataSet.open(material.data_set.folder), type(trained.run)(tmp_path))
     faces, _ = session.step()
     shown, targets = network.first_batch(material)
     np.testing.assert_array_equal(shown, faces[: len(shown)].cpu().numpy())
@@ -117,7 +117,7 @@ def test_the_errors_shown_are_errors_the_surest_first(material) -> None:
     validation = material.validation
     probabilities = np.roll(validation.probabilities, 1, axis=1)  # a model that is mostly wrong
     odd = type(validation)(validation.faces, probabilities, validation.figures)
-    tiles = verdicts.wrong_faces(odd, material.model.scheme.classes).groups[0].tiles
+    tiles = verdicts.top_errors(odd, material.model.scheme.classes).groups[0].tiles
     assert len(tiles) > 5
     assert all(tile.lines[0] != tile.lines[1].split()[1] for tile in tiles)
     confidences = [int(tile.lines[1].split()[2].rstrip("%")) for tile in tiles]
@@ -162,13 +162,13 @@ def test_a_run_that_moved_with_its_data_set_finds_it(copied, stripes_data, tmp_p
     moved = tmp_path / "elsewhere" / "runs" / "one"
     shutil.copytree(folder.path, moved)
     shutil.copytree(stripes_data, tmp_path / "elsewhere" / "data" / "stripes")
-    material = RunMaterial(type(folder)(moved))
+    material = RunData(type(folder)(moved))
     assert material.data_set.folder == tmp_path / "elsewhere" / "data" / "stripes"
 
 
 def test_a_run_that_trained_on_validation_is_not_measured_on_it(copied) -> None:
     folder = copied(train_on="train+val")
-    folder.add_figures(evaluate([folder.path], RunMaterial(folder).data_set.folder, "val"))
+    folder.add_figures(evaluate([folder.path], RunData(folder).data_set.folder, "val"))
     found = report.report(folder.path, device="cpu")
     (reason,) = found.missing()
     assert "trained on the validation split as well" in reason

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.serve.refusals import ApiError
 
 uvicorn = pytest.importorskip("uvicorn", reason='needs the extra "web"')
 
 from starlette.requests import ClientDisconnect, Request  # noqa: E402 - parts of the extra
 
-from fer_lmdb.serve.body import Bodies  # noqa: E402
-from fer_lmdb.serve.connections import limited_protocol  # noqa: E402
+from fer_lmdb.serve.body import UploadReader  # noqa: E402
+from fer_lmdb.serve.connections import make_protocol  # noqa: E402
 
 HEAD_SECONDS = 0.5
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -35,7 +35,7 @@ async def small_app(scope, receive, send) -> None:
 def port() -> Iterator[int]:
     """A server that takes three connections and waits half a second for a head."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        protocol = limited_protocol(3, HEAD_SECONDS)
+        protocol = make_protocol(3, HEAD_SECONDS)
         config = uvicorn.Config(small_app, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -126,24 +126,24 @@ def part(body: bytes, more: bool = True) -> dict:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
-async def refused(bodies: Bodies, request: Request) -> str:
-    with pytest.raises(Refusal) as caught:
-        async with bodies.picture(request):
+async def refused(bodies: UploadReader, request: Request) -> str:
+    with pytest.raises(ApiError) as caught:
+        async with bodies.read_image(request):
             pass
     assert bodies.held == 0
     return caught.value.code
 
 
 def test_a_body_that_does_not_come_is_not_waited_for() -> None:
-    bodies = Bodies(max_bytes=100, held_bytes=150, seconds=0.2)
+    bodies = UploadReader(max_bytes=100, held_bytes=150, seconds=0.2)
     assert asyncio.run(refused(bodies, request_of([part(b"x")]))) == "upload_too_slow"
 
 
 def test_a_client_that_hangs_up_frees_its_memory() -> None:
     async def scenario() -> None:
-        bodies = Bodies(max_bytes=100, held_bytes=150, seconds=5)
+        bodies = UploadReader(max_bytes=100, held_bytes=150, seconds=5)
         with pytest.raises(ClientDisconnect):
-            async with bodies.picture(request_of([part(b"x" * 50), {"type": "http.disconnect"}])):
+            async with bodies.read_image(request_of([part(b"x" * 50), {"type": "http.disconnect"}])):
                 pass
         assert bodies.held == 0
 
@@ -152,11 +152,11 @@ def test_a_client_that_hangs_up_frees_its_memory() -> None:
 
 def test_all_bodies_together_are_bounded() -> None:
     async def scenario() -> None:
-        bodies = Bodies(max_bytes=100, held_bytes=150, seconds=5)
-        async with bodies.picture(request_of([part(b"x" * 100, more=False)])) as first:
+        bodies = UploadReader(max_bytes=100, held_bytes=150, seconds=5)
+        async with bodies.read_image(request_of([part(b"x" * 100, more=False)])) as first:
             assert len(first.data) == bodies.held == 100
-            with pytest.raises(Refusal) as caught:
-                async with bodies.picture(request_of([part(b"y" * 60, more=False)])):
+            with pytest.raises(ApiError) as caught:
+                async with bodies.read_image(request_of([part(b"y" * 60, more=False)])):
                     pass
             assert (caught.value.code, caught.value.retry_after) == ("queue_full", 5)
         assert bodies.held == 0
@@ -177,9 +177,9 @@ def test_large_multipart_bodies_never_touch_the_disk(monkeypatch) -> None:
     body = head + bytes(3_000_000) + b"\r\n--b--\r\n"
 
     async def scenario() -> None:
-        bodies = Bodies(max_bytes=4_000_000, held_bytes=9_000_000, seconds=5)
+        bodies = UploadReader(max_bytes=4_000_000, held_bytes=9_000_000, seconds=5)
         request = request_of([part(body, more=False)], content_type="multipart/form-data; boundary=b")
-        async with bodies.picture(request) as upload:
+        async with bodies.read_image(request) as upload:
             assert (len(upload.data), upload.name) == (3_000_000, "b.png")
 
     asyncio.run(scenario())
@@ -202,7 +202,7 @@ PIECES = [
 )
 def test_any_multipart_body_is_an_upload_or_a_refusal(pieces: list[bytes], boundary: str) -> None:
     async def scenario() -> None:
-        bodies = Bodies(max_bytes=1000, held_bytes=2000, seconds=5)
+        bodies = UploadReader(max_bytes=1000, held_bytes=2000, seconds=5)
         raw = [(b"content-type", f"multipart/form-data; boundary={boundary}".encode("latin-1"))]
         messages = iter([part(b"".join(pieces), more=False)])
 
@@ -211,10 +211,10 @@ def test_any_multipart_body_is_an_upload_or_a_refusal(pieces: list[bytes], bound
 
         request = Request({"type": "http", "method": "POST", "headers": raw, "path": "/"}, receive)
         try:
-            async with bodies.picture(request) as upload:
+            async with bodies.read_image(request) as upload:
                 assert upload.name.isprintable()
                 assert "/" not in upload.name
-        except Refusal as refusal:
+        except ApiError as refusal:
             assert refusal.code in {"wrong_request", "not_a_picture"}
         assert bodies.held == 0
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_lmdb.serve.pixels import to_pixels
-from fer_lmdb.serve.refusals import Refusal
+from fer_lmdb.serve.pixels import decode_upload
+from fer_lmdb.serve.refusals import ApiError
 
 MOST = 1_000_000
 
@@ -25,21 +25,21 @@ def encoded(kind: str, size: tuple[int, int] = (40, 30)) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF"])
 def test_what_browsers_send_is_read(kind: str) -> None:
-    assert to_pixels(encoded(kind), "p", MOST).shape == (30, 40, 3)
+    assert decode_upload(encoded(kind), "p", MOST).shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "ICO", "TGA", "PPM", "EPS", "PDF"])
 def test_other_formats_are_not_even_opened(kind: str) -> None:
-    with pytest.raises(Refusal, match="no picture that can be read here; send JPEG, PNG") as caught:
-        to_pixels(encoded(kind), "p", MOST)
+    with pytest.raises(ApiError, match="no picture that can be read here; send JPEG, PNG") as caught:
+        decode_upload(encoded(kind), "p", MOST)
     assert caught.value.status == 415
 
 
 @pytest.mark.parametrize(("width", "height"), [(1001, 1000), (30_000, 30_000), (2_000_000_000, 2_000_000_000)])
 def test_bombs_are_refused_before_decoding(claiming, width: int, height: int) -> None:
     tracemalloc.start()
-    with pytest.raises(Refusal) as caught:
-        to_pixels(claiming(width, height), "bomb.png", MOST)
+    with pytest.raises(ApiError) as caught:
+        decode_upload(claiming(width, height), "bomb.png", MOST)
     assert tracemalloc.get_traced_memory()[1] < 2_000_000
     tracemalloc.stop()
     assert (caught.value.status, caught.value.code) == (413, "too_large")
@@ -48,14 +48,14 @@ def test_bombs_are_refused_before_decoding(claiming, width: int, height: int) ->
 def test_a_small_file_of_many_pixels_is_refused() -> None:
     data = encoded("PNG", (2000, 2000))
     assert len(data) < 100_000
-    with pytest.raises(Refusal, match="is 2000 x 2000, 4 million pixels; the limit is 1 million"):
-        to_pixels(data, "p", MOST)
+    with pytest.raises(ApiError, match="is 2000 x 2000, 4 million pixels; the limit is 1 million"):
+        decode_upload(data, "p", MOST)
 
 
 @pytest.mark.parametrize("data", [b"", encoded("PNG")[:70], encoded("JPEG")[:300], encoded("BMP")[:500]])
 def test_damaged_pictures(data: bytes) -> None:
-    with pytest.raises(Refusal) as caught:
-        to_pixels(data, "p", MOST)
+    with pytest.raises(ApiError) as caught:
+        decode_upload(data, "p", MOST)
     assert (caught.value.status, caught.value.code) == (422, "damaged_picture")
     assert "\n" not in caught.value.message
 
@@ -71,8 +71,8 @@ def test_any_bytes_are_pixels_or_a_refusal(base: bytes, edits: list[tuple[int, b
     for at, replacement in edits:
         data[at : at + len(replacement)] = replacement
     try:
-        pixels = to_pixels(bytes(data), "p", MOST)
-    except Refusal as refusal:
+        pixels = decode_upload(bytes(data), "p", MOST)
+    except ApiError as refusal:
         assert refusal.status in {413, 415, 422}
     else:
         assert pixels.dtype == np.uint8

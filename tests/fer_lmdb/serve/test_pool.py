@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fer_lmdb.errors import FerLmdbError, ModelError
-from fer_lmdb.serve.pool import Pool
-from fer_lmdb.serve.refusals import Refusal
-from fer_lmdb.serve.settings import Settings
-from fer_lmdb.serve.worker import Worker, _named
+from fer_lmdb.serve.pool import WorkerPool
+from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.settings import ServerSettings
+from fer_lmdb.serve.worker import Worker, _public_names
 
 
 @asynccontextmanager
 async def opened(stand_in, **settings):
-    pool = Pool(Settings(**settings), stand_in)
+    pool = WorkerPool(ServerSettings(**settings), stand_in)
     pool.start_workers()
     pool.open()
     try:
@@ -26,17 +26,17 @@ async def opened(stand_in, **settings):
 
 
 async def code_of(awaitable) -> str:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         await awaitable
     return caught.value.code
 
 
-async def warmed(pool: Pool) -> None:
+async def warmed(pool: WorkerPool) -> None:
     """Wait until a worker answers; it takes longer to start than these tests let pictures wait."""
     for _ in range(400):
         try:
             await pool.predict(b"fine", "p", "one")
-        except Refusal:
+        except ApiError:
             await asyncio.sleep(0.05)
         else:
             return
@@ -49,7 +49,7 @@ def test_pictures_are_answered_in_turn_by_the_model_that_was_asked_for(stand_in)
             assert [answer["width"] for answer in answers] == list(range(1, 9))
             assert pool.default_model == pool.check_model(None) == "one"
             assert pool.check_model("two") == "two"
-            with pytest.raises(Refusal, match="no model is called 'three'; there are: one, two"):
+            with pytest.raises(ApiError, match="no model is called 'three'; there are: one, two"):
                 pool.check_model("three")
             assert await code_of(pool.predict(b"bad", "p", "one")) == "damaged_picture"
 
@@ -63,7 +63,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(stand_in) -> None:
             await asyncio.sleep(0.1)
             working += [asyncio.ensure_future(pool.predict(b"fine", "p", "one")) for _ in range(2)]
             await asyncio.sleep(0.1)
-            with pytest.raises(Refusal) as caught:
+            with pytest.raises(ApiError) as caught:
                 await pool.predict(b"fine", "p", "one")
             assert (caught.value.status, caught.value.code) == (503, "queue_full")
             assert caught.value.headers == {"Retry-After": str(caught.value.retry_after)}
@@ -146,16 +146,16 @@ def test_closing_refuses_who_waits(stand_in) -> None:
 )
 def test_a_worker_that_cannot_start_is_one_error(stand_in, model: str, message: str) -> None:
     with pytest.raises(FerLmdbError, match=message):
-        Pool(Settings(models=(model,)), stand_in).start_workers()
+        WorkerPool(ServerSettings(models=(model,)), stand_in).start_workers()
 
 
 def test_a_real_worker_says_which_model_is_missing() -> None:
     with pytest.raises(ModelError, match='no model "nothing"'):
-        Worker(Settings(models=("nothing",)))
+        Worker(ServerSettings(models=("nothing",)))
 
 
 def test_names_of_models_hold_no_path() -> None:
-    assert _named(("/home/me/runs/mine", "other/mine.safetensors", "face_emotion_net")) == {
+    assert _public_names(("/home/me/runs/mine", "other/mine.safetensors", "face_emotion_net")) == {
         "mine": "/home/me/runs/mine",
         "mine-2": "other/mine.safetensors",
         "face_emotion_net": "face_emotion_net",

@@ -44,10 +44,10 @@ def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> No
     from skimage import data
 
     from fer_lmdb import Recognizer
-    from fer_lmdb.predictions import PicturePrediction
+    from fer_lmdb.predictions import ImagePrediction
 
     faces = tuple(Recognizer(device="cpu").predict(data.astronaut()))
-    printed = PicturePrediction("astronaut.png", 512, 512, faces).to_dict()
+    printed = ImagePrediction("astronaut.png", 512, 512, faces).to_dict()
     answer = httpx.post(f"{service.url}/v1/predict", files={"file": ("astronaut.png", astronaut)}, timeout=60)
     assert answer.status_code == 200
     found, expected = answer.json(), json.loads(json.dumps(printed))

@@ -12,7 +12,7 @@ import pytest
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
 from fer_lmdb.sources import Sample
-from fer_lmdb.sources.drawn import ACTION_UNITS, DrawnFaces, draw_face, random_look, write_drawn_csv
+from fer_lmdb.sources.drawn import ACTION_UNITS, SyntheticFaces, draw_face, random_appearance, write_synthetic_csv
 from fer_lmdb.sources.drawn_face import Pose, draw
 from fer_lmdb.sources.fer2013 import Fer2013Csv
 
@@ -20,18 +20,18 @@ UPRIGHT = Pose(roll=0, yaw=0, scale=0.4, shift_x=0, shift_y=0)
 
 
 def test_a_seed_decides_every_pixel() -> None:
-    first, again, other = (list(DrawnFaces(9, 3, 2, seed)) for seed in (1, 1, 2))
+    first, again, other = (list(SyntheticFaces(9, 3, 2, seed)) for seed in (1, 1, 2))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first, again, strict=True))
     assert not any(np.array_equal(a.image, b.image) for a, b in zip(first, other, strict=True))
 
 
 def test_more_faces_leave_the_first_ones_as_they_were() -> None:
-    few, many = list(DrawnFaces(4, 0, 0)), list(DrawnFaces(9, 0, 0))
+    few, many = list(SyntheticFaces(4, 0, 0)), list(SyntheticFaces(9, 0, 0))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(few, many, strict=False))
 
 
 def test_counts_splits_names_and_labels() -> None:
-    source = DrawnFaces(15, 8, 7)
+    source = SyntheticFaces(15, 8, 7)
     samples = list(source)
     assert source.size_hint() == len(samples) == 30
     assert [sum(face.split == split for face in samples) for split in ("train", "val", "test")] == [15, 8, 7]
@@ -43,7 +43,7 @@ def test_counts_splits_names_and_labels() -> None:
 
 def test_the_digest_covers_the_pixels() -> None:
     digests = []
-    for source in (DrawnFaces(3, 0, 0), DrawnFaces(3, 0, 0), DrawnFaces(3, 0, 0, seed=9)):
+    for source in (SyntheticFaces(3, 0, 0), SyntheticFaces(3, 0, 0), SyntheticFaces(3, 0, 0, seed=9)):
         list(source)
         digests.append(source.sha256())
     assert digests[0] == digests[1] != digests[2]
@@ -51,7 +51,7 @@ def test_the_digest_covers_the_pixels() -> None:
 
 def test_negative_counts_are_refused() -> None:
     with pytest.raises(SourceError, match="cannot draw -1 faces; expected 0 or more"):
-        DrawnFaces(3, -1, 2)
+        SyntheticFaces(3, -1, 2)
 
 
 def test_every_class_of_fer2013_has_its_action_units() -> None:
@@ -59,9 +59,9 @@ def test_every_class_of_fer2013_has_its_action_units() -> None:
 
 
 def test_the_csv_is_read_back_as_fer2013(tmp_path: Path) -> None:
-    write_drawn_csv(tmp_path / "new" / "faces.csv", 6, 3, 2, seed=4)
+    write_synthetic_csv(tmp_path / "new" / "faces.csv", 6, 3, 2, seed=4)
     read = list(Fer2013Csv(tmp_path / "new" / "faces.csv"))
-    for drawn, face in zip(DrawnFaces(6, 3, 2, seed=4), read, strict=True):
+    for drawn, face in zip(SyntheticFaces(6, 3, 2, seed=4), read, strict=True):
         assert isinstance(face, Sample)
         np.testing.assert_array_equal(face.image, drawn.image)
         assert (face.label, face.split, face.name) == (drawn.label, drawn.split, drawn.name)
@@ -70,11 +70,11 @@ def test_the_csv_is_read_back_as_fer2013(tmp_path: Path) -> None:
 def test_a_csv_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match=r"cannot write .*faces\.csv"):
-        write_drawn_csv(tmp_path / "file" / "faces.csv", 1, 0, 0)
+        write_synthetic_csv(tmp_path / "file" / "faces.csv", 1, 0, 0)
 
 
 def landmarks_of(units: dict[int, float]) -> np.ndarray:
-    look = random_look(np.random.default_rng(0))
+    look = random_appearance(np.random.default_rng(0))
     return draw(look, UPRIGHT, units, 400)[1]
 
 
@@ -82,7 +82,7 @@ def test_landmarks_lie_where_the_features_are_drawn() -> None:
     left_eye, right_eye, nose, left_corner, right_corner = landmarks_of({})
     assert left_eye[0] < nose[0] == 200 < right_eye[0]
     assert left_eye[1] == right_eye[1] < nose[1] < left_corner[1] == right_corner[1]
-    look = random_look(np.random.default_rng(0))
+    look = random_appearance(np.random.default_rng(0))
     picture, landmarks = draw(look, UPRIGHT, {}, 400)
     for x, y in landmarks[:2].round().astype(int):
         assert picture[y, x] < 0.5 * look.skin  # the pupil
@@ -96,13 +96,13 @@ def test_corners_of_the_mouth_follow_their_action_unit(unit: int, direction: int
 
 @pytest.mark.parametrize("unit", sorted({unit for units in ACTION_UNITS.values() for unit in units} - {25}))
 def test_every_action_unit_changes_the_picture(unit: int) -> None:
-    look = random_look(np.random.default_rng(3))
+    look = random_appearance(np.random.default_rng(3))
     rest, active = (draw(look, UPRIGHT, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
     assert (np.abs(active - rest) > 10).sum() > 60
 
 
 def test_roll_turns_the_landmarks() -> None:
-    look = random_look(np.random.default_rng(0))
+    look = random_appearance(np.random.default_rng(0))
     turned = draw(look, Pose(roll=0.3, yaw=0, scale=0.4, shift_x=0, shift_y=0), {}, 400)[1]
     across = turned[1] - turned[0]
     assert np.arctan2(across[1], across[0]) == pytest.approx(0.3, abs=1e-6)
@@ -144,5 +144,5 @@ def test_classes_can_be_told_apart_but_not_trivially() -> None:
 
 def test_drawing_is_fast() -> None:
     start = time.process_time()
-    list(DrawnFaces(100, 0, 0))
+    list(SyntheticFaces(100, 0, 0))
     assert time.process_time() - start < 2  # about 0.2 s; 1,500 faces take a few seconds

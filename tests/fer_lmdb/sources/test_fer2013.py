@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_lmdb.errors import SourceError
-from fer_lmdb.sources import Reject, Sample
+from fer_lmdb.sources import InvalidSample, Sample
 from fer_lmdb.sources.fer2013 import Fer2013Csv, looks_like_fer2013, parse_pixels, parse_row
 
 FACE = np.random.default_rng(3).integers(0, 256, (48, 48), dtype=np.uint8)
@@ -25,7 +25,7 @@ def write(path: Path, *rows: str | bytes, header: str = "emotion,pixels,Usage", 
     return Fer2013Csv(path)
 
 
-def only(source: Fer2013Csv) -> Sample | Reject:
+def only(source: Fer2013Csv) -> Sample | InvalidSample:
     (item,) = source
     return item
 
@@ -38,7 +38,7 @@ def test_a_row_becomes_a_sample_named_as_in_the_reference(tmp_path: Path) -> Non
         ("/val/0/00001.png", "val", 0, 1),
         ("/test/6/00002.png", "test", 6, 2),
     ]
-    assert samples[1].where == f"{tmp_path}/a.csv:3"
+    assert samples[1].location == f"{tmp_path}/a.csv:3"
     for sample in samples:
         np.testing.assert_array_equal(sample.image, FACE)
 
@@ -65,7 +65,7 @@ def test_layouts(tmp_path: Path, header: str, row: str) -> None:
 def test_last_line_needs_no_line_break_and_empty_lines_are_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"emotion,pixels,Usage\n\n0,{PIXELS},Training\n\n1,{PIXELS},Training")
     first, second = Fer2013Csv(tmp_path / "a.csv")
-    assert (first.row, first.where[-2:], second.row, second.where[-2:]) == (0, ":3", 1, ":5")
+    assert (first.row, first.location[-2:], second.row, second.location[-2:]) == (0, ":3", 1, ":5")
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_last_line_needs_no_line_break_and_empty_lines_are_nothing(tmp_path: Pat
 )
 def test_a_row_that_cannot_be_used(tmp_path: Path, row: str | bytes, reason: str) -> None:
     reject = only(write(tmp_path / "a.csv", row))
-    assert isinstance(reject, Reject)
-    assert reject.where == f"{tmp_path}/a.csv:2"
+    assert isinstance(reject, InvalidSample)
+    assert reject.location == f"{tmp_path}/a.csv:2"
     assert reason in reject.reason
     assert "\n" not in reject.reason
     assert reject.reason.isprintable()
@@ -99,7 +99,7 @@ def test_a_row_that_cannot_be_used(tmp_path: Path, row: str | bytes, reason: str
 
 def test_rows_after_a_broken_one_are_read(tmp_path: Path) -> None:
     items = list(write(tmp_path / "a.csv", f"9,{PIXELS},Training", f"1,{PIXELS},PublicTest"))
-    assert [type(item) for item in items] == [Reject, Sample]
+    assert [type(item) for item in items] == [InvalidSample, Sample]
     assert items[0].split == "train"
     assert items[1].row == 1
 
@@ -173,7 +173,7 @@ def test_what_only_looks_like_a_pixel(value: str, place: int) -> None:
 @settings(max_examples=300, deadline=None)
 def test_any_line_becomes_a_sample_or_a_reject(line: bytes) -> None:
     item = parse_row(line, 0, "a.csv:2", (0, 1, 2))
-    assert isinstance(item, Reject)
+    assert isinstance(item, InvalidSample)
     assert item.reason.isprintable()
 
 

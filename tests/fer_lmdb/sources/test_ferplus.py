@@ -10,8 +10,8 @@ import pytest
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.sources import Reject, Sample
-from fer_lmdb.sources.ferplus import WithVotes, label_of, protocols, read_votes
+from fer_lmdb.sources import InvalidSample, Sample
+from fer_lmdb.sources.ferplus import FerPlusSource, majority_label, protocols, read_votes
 
 HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 VOTES = (
@@ -43,7 +43,7 @@ def votes_file(folder: Path, rows: str = VOTES, header: str = HEADER) -> Path:
 
 
 def test_votes_are_joined_by_row(tmp_path: Path) -> None:
-    source = WithVotes(Three(), read_votes(votes_file(tmp_path)))
+    source = FerPlusSource(Three(), read_votes(votes_file(tmp_path)))
     assert [sample.votes for sample in source] == [
         (4, 0, 0, 1, 3, 2, 0, 0, 0, 0),
         (0, 8, 1, 0, 0, 0, 0, 0, 1, 0),
@@ -54,7 +54,7 @@ def test_votes_are_joined_by_row(tmp_path: Path) -> None:
 
 
 def test_votes_make_the_labels(tmp_path: Path) -> None:
-    source = WithVotes(Three(), read_votes(votes_file(tmp_path)), relabel=True)
+    source = FerPlusSource(Three(), read_votes(votes_file(tmp_path)), relabel=True)
     assert source.classes == FERPLUS.classes
     assert [sample.label for sample in source] == [0, 1, None]
 
@@ -62,21 +62,21 @@ def test_votes_make_the_labels(tmp_path: Path) -> None:
 def test_votes_are_joined_by_name(tmp_path: Path) -> None:
     source = Three()
     source.names = ("/train/x/fer0000000.png", "/val/x/fer0028638.png", "/test/x/other.png")
-    first, second, third = WithVotes(source, read_votes(votes_file(tmp_path)), by_name=True)
+    first, second, third = FerPlusSource(source, read_votes(votes_file(tmp_path)), by_name=True)
     assert (first.votes[0], second.votes[1]) == (4, 8)
-    assert isinstance(third, Reject)
+    assert isinstance(third, InvalidSample)
 
 
 def test_another_number_of_rows(tmp_path: Path) -> None:
     votes = read_votes(votes_file(tmp_path, VOTES + "PrivateTest,x,0,0,0,0,0,0,0,0,0,10\n"))
     with pytest.raises(SourceError, match="three has 3 rows and FER\\+'s csv 4"):
-        list(WithVotes(Three(), votes))
+        list(FerPlusSource(Three(), votes))
 
 
 def test_rows_of_other_splits(tmp_path: Path) -> None:
     votes = read_votes(votes_file(tmp_path, VOTES.replace("PublicTest", "Training")))
     with pytest.raises(SourceError, match="three:1 belongs to val, FER\\+'s row 1 to train"):
-        list(WithVotes(Three(), votes))
+        list(FerPlusSource(Three(), votes))
 
 
 @pytest.mark.parametrize("row", ["Training,a,1,2\n", "Nothing,a" + ",1" * 10 + "\n", "Training,a" + ",x" * 10 + "\n"])
@@ -96,9 +96,9 @@ def test_another_csv(tmp_path: Path) -> None:
 
 
 def test_label_of_votes() -> None:
-    assert label_of((0, 0, 5, 0, 0, 0, 5, 0, 0, 0)) == 2
-    assert label_of((0, 0, 0, 0, 0, 0, 0, 1, 4, 5)) == 7
-    assert label_of((0, 0, 0, 0, 0, 0, 0, 0, 4, 6)) is None
+    assert majority_label((0, 0, 5, 0, 0, 0, 5, 0, 0, 0)) == 2
+    assert majority_label((0, 0, 0, 0, 0, 0, 0, 1, 4, 5)) == 7
+    assert majority_label((0, 0, 0, 0, 0, 0, 0, 0, 4, 6)) is None
 
 
 def test_protocols() -> None:

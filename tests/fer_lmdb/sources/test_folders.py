@@ -12,8 +12,8 @@ from PIL import Image
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FERPLUS
-from fer_lmdb.sources import Reject, Sample
-from fer_lmdb.sources.folders import PictureFolders
+from fer_lmdb.sources import InvalidSample, Sample
+from fer_lmdb.sources.folders import ImageFolder
 
 
 def picture(path: Path, grey: int = 100, size: tuple[int, int] = (9, 6)) -> None:
@@ -21,7 +21,7 @@ def picture(path: Path, grey: int = 100, size: tuple[int, int] = (9, 6)) -> None
     Image.new("L", size, grey).save(path, format="PNG")
 
 
-def samples(source: PictureFolders) -> list[Sample]:
+def samples(source: ImageFolder) -> list[Sample]:
     items = list(source)
     assert all(isinstance(item, Sample) for item in items), items
     return items
@@ -31,7 +31,7 @@ def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
     for split in ("Training", "valid", "TEST"):
         for name in ("anger", "Happy", "6"):
             picture(tmp_path / split / name / "1.png")
-    found = samples(PictureFolders(tmp_path))
+    found = samples(ImageFolder(tmp_path))
     assert [(sample.name, sample.split, sample.label) for sample in found] == [
         ("/train/6/1.png", "train", 6),
         ("/train/Happy/1.png", "train", 3),
@@ -51,7 +51,7 @@ def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
 def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "train" / "sad" / "1.png")
     picture(tmp_path / name / "sad" / "2.png")
-    assert [sample.split for sample in samples(PictureFolders(tmp_path))] == ["train", "val"]
+    assert [sample.split for sample in samples(ImageFolder(tmp_path))] == ["train", "val"]
 
 
 def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> Non
         picture(tmp_path / "happy" / f"{number:02d}.png")
     for number in range(20):
         picture(tmp_path / "sad" / f"{number:02d}.png")
-    split_of = {sample.name.split("/", 2)[2]: sample.split for sample in samples(PictureFolders(tmp_path, seed=5))}
+    split_of = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=5))}
     assert Counter((name.split("/")[0], split) for name, split in split_of.items()) == {
         ("happy", "train"): 32,
         ("happy", "val"): 4,
@@ -68,8 +68,8 @@ def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> Non
         ("sad", "val"): 2,
         ("sad", "test"): 2,
     }
-    again = {sample.name.split("/", 2)[2]: sample.split for sample in samples(PictureFolders(tmp_path, seed=5))}
-    other = {sample.name.split("/", 2)[2]: sample.split for sample in samples(PictureFolders(tmp_path, seed=6))}
+    again = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=5))}
+    other = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=6))}
     assert split_of == again != other
 
 
@@ -78,7 +78,7 @@ def test_missing_validation_is_cut_off_training_and_test_stays(tmp_path: Path) -
         picture(tmp_path / "train" / "happy" / f"{number:02d}.png")
     for number in range(7):
         picture(tmp_path / "test" / "happy" / f"{number:02d}.png")
-    counts = Counter(sample.split for sample in samples(PictureFolders(tmp_path)))
+    counts = Counter(sample.split for sample in samples(ImageFolder(tmp_path)))
     assert counts == {"train": 18, "val": 2, "test": 7}
 
 
@@ -88,7 +88,7 @@ def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> Non
     (tmp_path / "train" / "happy" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "train" / "happy" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "train" / ".hidden").mkdir()
-    assert [sample.name for sample in samples(PictureFolders(tmp_path))] == [
+    assert [sample.name for sample in samples(ImageFolder(tmp_path))] == [
         "/train/happy/person 1/a b.png",
         "/val/happy/1.png",
     ]
@@ -96,7 +96,7 @@ def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> Non
 
 def test_ferplus_folders(tmp_path: Path) -> None:
     picture(tmp_path / "contempt" / "1.png")
-    (sample,) = samples(PictureFolders(tmp_path, FERPLUS))
+    (sample,) = samples(ImageFolder(tmp_path, FERPLUS))
     assert FERPLUS.classes[sample.label] == "contempt"
 
 
@@ -113,8 +113,8 @@ def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
     picture(broken / "5\nline.png")
     os.mkfifo(broken / "6 pipe.png")
     picture(tmp_path / "val" / "sad" / "1.png")
-    rejects = [item for item in PictureFolders(tmp_path) if isinstance(item, Reject)]
-    reasons = {Path(reject.where).name: reject.reason for reject in rejects}
+    rejects = [item for item in ImageFolder(tmp_path) if isinstance(item, InvalidSample)]
+    reasons = {Path(reject.location).name: reject.reason for reject in rejects}
     assert 'the folder "bored" is no class' in reasons["1.png"]
     assert reasons["1 empty.png"].startswith("is empty")
     assert set(reasons) == {
@@ -126,22 +126,22 @@ def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
         "5\\nline.png",
         "6 pipe.png",
     }
-    assert all(reject.split == "train" and "\n" not in reject.where + reject.reason for reject in rejects)
+    assert all(reject.split == "train" and "\n" not in reject.location + reject.reason for reject in rejects)
 
 
 def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
     picture(tmp_path / "train" / "happy" / os.fsdecode(b"caf\xe9.png"))
     picture(tmp_path / "val" / "happy" / "1.png")
-    first = samples(PictureFolders(tmp_path))[0]
+    first = samples(ImageFolder(tmp_path))[0]
     assert os.fsencode(first.name) == b"/train/happy/caf\xe9.png"
-    assert first.where.endswith("caf\\xe9.png")
+    assert first.location.endswith("caf\\xe9.png")
 
 
 def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
     def digest(folder: str, name: str, grey: int) -> str:
         picture(tmp_path / folder / "train" / "happy" / name, grey)
         picture(tmp_path / folder / "val" / "happy" / "1.png", 1)
-        source = PictureFolders(tmp_path / folder)
+        source = ImageFolder(tmp_path / folder)
         samples(source)
         return source.sha256()
 
@@ -153,9 +153,9 @@ def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
 def test_folder_without_classes(tmp_path: Path) -> None:
     picture(tmp_path / "holiday" / "1.png")
     with pytest.raises(SourceError, match=r"holds no folder named after a class .*angry, disgust"):
-        PictureFolders(tmp_path)
+        ImageFolder(tmp_path)
 
 
 def test_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere: No such file"):
-        PictureFolders(tmp_path / "nowhere")
+        ImageFolder(tmp_path / "nowhere")
