@@ -26,8 +26,8 @@ def bars(target: Path, title: str, values: Mapping[str, float], number: str = "{
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.5, 0.7 + 0.34 * len(values)), layout="constrained")
-    colours = [OURS if name.startswith("fer-lmdb") else THEIRS for name in values]
-    drawn = axes.barh(list(values), list(values.values()), color=colours)
+    colors = [OURS if name.startswith("fer-lmdb") else THEIRS for name in values]
+    drawn = axes.barh(list(values), list(values.values()), color=colors)
     axes.bar_label(drawn, labels=[number.format(value) for value in values.values()], padding=4)
     axes.set_title(title, loc="left", fontsize=11)
     axes.invert_yaxis()

@@ -59,8 +59,8 @@ def ours(name: str, min_face: int) -> dict[str, DetectMany]:
 
     detector = get_detector(name, min_face=min_face)
 
-    def detect(pictures: list[np.ndarray]) -> list[Found]:
-        found = detector.detect(pictures)
+    def detect(images: list[np.ndarray]) -> list[Found]:
+        found = detector.detect(images)
         return [
             [
                 [*face.box.tolist(), face.score, *(face.landmarks[:5].ravel().tolist() if has_five(face) else [])]
@@ -93,11 +93,11 @@ def mtcnn_tensorflow(min_face: int) -> dict[str, DetectMany]:
             for face in faces
         ]
 
-    def alone(pictures: list[np.ndarray]) -> list[Found]:
-        return [plain(detector.detect_faces(picture, min_face_size=min_face)) for picture in pictures]
+    def alone(images: list[np.ndarray]) -> list[Found]:
+        return [plain(detector.detect_faces(image, min_face_size=min_face)) for image in images]
 
-    def lists(pictures: list[np.ndarray]) -> list[Found]:
-        parts = [pictures[start : start + 32] for start in range(0, len(pictures), 32)]
+    def lists(images: list[np.ndarray]) -> list[Found]:
+        parts = [images[start : start + 32] for start in range(0, len(images), 32)]
         return [plain(faces) for part in parts for faces in detector.detect_faces(part, min_face_size=min_face)]
 
     return {"one by one": alone, "lists of 32": lists}
@@ -117,13 +117,13 @@ def facenet_pytorch(min_face: int) -> dict[str, DetectMany]:
             for box, score, point in zip(boxes, scores, points)  # noqa: B905
         ]
 
-    def alone(pictures: list[np.ndarray]) -> list[Found]:
-        return [plain(*detector.detect(picture, landmarks=True)) for picture in pictures]
+    def alone(images: list[np.ndarray]) -> list[Found]:
+        return [plain(*detector.detect(image, landmarks=True)) for image in images]
 
-    def stacks(pictures: list[np.ndarray]) -> list[Found]:
+    def stacks(images: list[np.ndarray]) -> list[Found]:
         found: list[Found] = []
-        for start in range(0, len(pictures), 32):
-            part = detector.detect(np.stack(pictures[start : start + 32]), landmarks=True)
+        for start in range(0, len(images), 32):
+            part = detector.detect(np.stack(images[start : start + 32]), landmarks=True)
             found += [plain(*faces) for faces in zip(*part)]  # noqa: B905
         return found
 
@@ -139,9 +139,9 @@ def ways(name: str, min_face: int) -> dict[str, DetectMany]:
     return ours(name, min_face)
 
 
-def work(name: str, pictures: Path, result: Path) -> None:
+def work(name: str, images: Path, result: Path) -> None:
     """Measure one detector and write what it found and how long it took."""
-    with np.load(pictures) as file:
+    with np.load(images) as file:
         faces = [np.repeat(face[:, :, None], 3, axis=2) for face in file["faces"]]
         frame = file["frame"]
     report: dict[str, Any] = {"faces_per_second": 0.0, "frame_ms": {}, "frame_faces": {}}
@@ -190,13 +190,13 @@ def small_faces(path: Path | None, count: int) -> np.ndarray:
     import cv2
     import skimage.data
 
-    grey = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
     generator = np.random.default_rng(0)
     crops = []
     for _ in range(count):
         side = int(generator.uniform(110, 190))
         x, y = (generator.normal((224, 120), 8) - side / 2).astype(int).clip(0)
-        crop = cv2.resize(grey[y : y + side, x : x + side], (48, 48), interpolation=cv2.INTER_AREA)
+        crop = cv2.resize(gray[y : y + side, x : x + side], (48, 48), interpolation=cv2.INTER_AREA)
         crops.append((crop * generator.uniform(0.5, 1.1)).clip(0, 255).astype(np.uint8))
     return np.stack(crops)
 
@@ -228,12 +228,12 @@ def video_frame() -> np.ndarray:
     return frame
 
 
-def run_round(pythons: dict[str, Path], pictures: Path, folder: Path) -> dict[str, dict[str, Any]]:
+def run_round(pythons: dict[str, Path], images: Path, folder: Path) -> dict[str, dict[str, Any]]:
     """Run every detector once, each in a process of its own."""
     reports = {}
     for name, python in pythons.items():
         result = folder / f"{name}.json"
-        command = [python, __file__, "--work", name, str(pictures), str(result)]
+        command = [python, __file__, "--work", name, str(images), str(result)]
         settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
         if name in REQUIREMENTS:  # what this project finds through PYTHONPATH is not for the others
             settings.pop("PYTHONPATH", None)
@@ -315,9 +315,9 @@ def main() -> None:
     pythons = {name: environment(name, options.environments) for name in REQUIREMENTS}
     pythons = {name: pythons.get(name, Path(sys.executable)) for name in TITLES}
     with tempfile.TemporaryDirectory() as name:
-        pictures = Path(name) / "pictures.npz"
-        np.savez(pictures, faces=small_faces(options.csv, options.faces), frame=video_frame())
-        rounds = [run_round(pythons, pictures, Path(name)) for _ in range(options.rounds)]
+        images = Path(name) / "pictures.npz"
+        np.savez(images, faces=small_faces(options.csv, options.faces), frame=video_frame())
+        rounds = [run_round(pythons, images, Path(name)) for _ in range(options.rounds)]
     source = "FER2013's validation split" if options.csv else "one photograph"
     best = best_of(rounds)
     text = table(best, options.faces, options.rounds, source)

@@ -73,7 +73,7 @@ def service(folder: Path) -> Iterator[tuple[str, int, psutil.Process]]:
             process.terminate()
 
 
-def good_picture() -> bytes:
+def good_image() -> bytes:
     """A photograph of 40 kB with one face (NASA, public domain)."""
     stream = BytesIO()
     Image.fromarray(data.astronaut()).save(stream, "JPEG", quality=85)
@@ -140,10 +140,10 @@ async def trickle(host: str, port: int, start: bytes) -> tuple[int, dict[str, st
             await writer.wait_closed()
 
 
-async def abort(host: str, port: int, picture: bytes) -> tuple[int, dict[str, str], bytes]:
+async def abort(host: str, port: int, image: bytes) -> tuple[int, dict[str, str], bytes]:
     """Announce a picture, send half of it and hang up."""
     _, writer = await asyncio.open_connection(host, port)
-    writer.write(HEAD_ONLY + f"Content-Length: {len(picture)}\r\n\r\n".encode() + picture[: len(picture) // 2])
+    writer.write(HEAD_ONLY + f"Content-Length: {len(image)}\r\n\r\n".encode() + image[: len(image) // 2])
     with suppress(ConnectionError):
         await writer.drain()
     await asyncio.sleep(0.05)
@@ -165,7 +165,7 @@ class Load:
         self._at = (host, port)
         self._kinds = {kind: share for kind, share in KINDS.items() if slow or not kind.startswith("slow")}
         self._random = random.Random(seed)
-        self._picture, self._bomb = good_picture(), bomb()
+        self._image, self._bomb = good_image(), bomb()
         self._garbage = self._random.randbytes(50_000)
         self.reference: bytes = b""
         self.seen: Counter[tuple[str, int]] = Counter()
@@ -180,7 +180,7 @@ class Load:
     async def ask_once(self) -> tuple[int, float]:
         """Send a good picture; return the status and the seconds that it took."""
         started = time.monotonic()
-        status, _, body = await post(*self._at, self._picture)
+        status, _, body = await post(*self._at, self._image)
         if status == 200:
             self.reference = self.reference or body
             self.wrong["answer"] += body != self.reference
@@ -198,11 +198,11 @@ class Load:
             await asyncio.sleep(min(1.0, float(headers.get("retry-after", 0))))
 
     async def _do(self, kind: str) -> tuple[int, dict[str, str], bytes]:
-        bodies = {"good": self._picture, "garbage": self._garbage, "bomb": self._bomb, "too large": bytes(10_000_001)}
+        bodies = {"good": self._image, "garbage": self._garbage, "bomb": self._bomb, "too large": bytes(10_000_001)}
         if kind in bodies:
             return await post(*self._at, bodies[kind])
         if kind == "aborted":
-            return await abort(*self._at, self._picture)
+            return await abort(*self._at, self._image)
         if kind == "page":
             return await post(*self._at, b'{"data": [{"path": "/etc/passwd"}]}', "/gradio_api/queue/join")
         start = HEAD_ONLY if kind == "slow head" else HEAD_ONLY + b"Content-Length: 50000\r\n\r\n"

@@ -71,10 +71,10 @@ def measured() -> None:
 
 def watch() -> None:
     """A frame of what watch writes, of a picture that moves."""
-    picture = data.astronaut()
+    image = data.astronaut()
     with VideoWriter(Path("clip.mp4")) as clip:
         for step in range(16):
-            clip.add(np.ascontiguousarray(picture[2 * step : 2 * step + 360, :480]), step / 10)
+            clip.add(np.ascontiguousarray(image[2 * step : 2 * step + 360, :480]), step / 10)
     fer_lmdb("watch", "clip.mp4", "--no-window", "--save", "watched.mp4")
     *_, last = VideoReader("watched.mp4")
     save_jpeg(Image.fromarray(last.image), "watch.jpg")
@@ -101,7 +101,7 @@ def web_page() -> None:
         save_jpeg(Image.open(io.BytesIO(browser.screenshot())), "web-page.jpg")
 
 
-PICTURES: dict[str, Callable[[], None]] = {
+IMAGES: dict[str, Callable[[], None]] = {
     "photograph": photograph,
     "terminal": terminal,
     "measured": measured,
@@ -127,23 +127,23 @@ def screen(name: str, columns: int, *words: str) -> None:
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ fer-lmdb {' '.join(words)}", style="bold"))
     console.print(without_seams(Text.from_ansi(fer_lmdb(*words, columns=columns).rstrip() + "\n"), console))
-    picture = console.export_svg(title="", unique_id=Path(name).stem)
+    image = console.export_svg(title="", unique_id=Path(name).stem)
     # A font from the network would be a request that the reader did not ask for.
-    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-    (IMAGES / name).write_text(picture, encoding="utf-8")
+    image = re.sub(r"@font-face \{.*?\}\s*", "", image, flags=re.DOTALL)
+    (IMAGES / name).write_text(image, encoding="utf-8")
 
 
 def without_seams(text: Text, console: Console) -> Text:
     """Return the text with coloured cells below its full blocks, which do not touch each other in all fonts."""
     for bar in re.finditer("█+", text.plain):
-        colour = text.get_style_at_offset(console, bar.start()).color
-        text.stylize(Style(bgcolor=colour), *bar.span())
+        color = text.get_style_at_offset(console, bar.start()).color
+        text.stylize(Style(bgcolor=color), *bar.span())
     return text
 
 
-def save_jpeg(picture: Image.Image, name: str) -> None:
+def save_jpeg(image: Image.Image, name: str) -> None:
     """Write a photograph."""
-    picture.convert("RGB").save(IMAGES / name, quality=88, optimize=True)
+    image.convert("RGB").save(IMAGES / name, quality=88, optimize=True)
 
 
 @contextmanager
@@ -183,9 +183,9 @@ def main(wanted: list[str]) -> int:
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in wanted or PICTURES:
+        for name in wanted or IMAGES:
             try:
-                PICTURES[name]()
+                IMAGES[name]()
                 print(f"{name}: made")  # noqa: T201
             except Missing as error:
                 left += 1

@@ -2,12 +2,12 @@
 
     FerLmdbError
     ├── SourceError            a csv row, folder or picture that cannot be used
-    │   └── PictureError       one picture that cannot be read
+    │   └── ImageError       one picture that cannot be read
     ├── StoreError             an LMDB that is missing, damaged, full or not ours
     ├── DataSetError           a built data set that is missing, incomplete or does not fit the model
     ├── DetectorError          a face detector that is unknown or whose package or weights are missing
     ├── ModelError             a model file that is unknown, damaged or does not fit
-    ├── EngineError            a cluster that cannot be reached or gives up
+    ├── ExecutorError            a cluster that cannot be reached or gives up
     ├── RunError               a run folder that cannot be started, resumed or read
     ├── ServeError             a web service that cannot be started
     └── MissingExtra           an optional part that is not installed

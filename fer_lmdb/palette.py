@@ -6,20 +6,20 @@ the same expression share one.
 
 from __future__ import annotations
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green, blue, 0-255."""
 
-_VERMILLION: Colour = (213, 94, 0)
-_GREEN: Colour = (0, 158, 115)
-_PURPLE: Colour = (204, 121, 167)
-_YELLOW: Colour = (240, 228, 66)
-_BLUE: Colour = (0, 114, 178)
-_ORANGE: Colour = (230, 159, 0)
-_SKY: Colour = (86, 180, 233)
-_GREY: Colour = (187, 187, 187)
-_DARK: Colour = (90, 90, 90)
+_VERMILLION: Color = (213, 94, 0)
+_GREEN: Color = (0, 158, 115)
+_PURPLE: Color = (204, 121, 167)
+_YELLOW: Color = (240, 228, 66)
+_BLUE: Color = (0, 114, 178)
+_ORANGE: Color = (230, 159, 0)
+_SKY: Color = (86, 180, 233)
+_GRAY: Color = (187, 187, 187)
+_DARK: Color = (90, 90, 90)
 
-COLOURS: dict[str, Colour] = {
+COLORS: dict[str, Color] = {
     "angry": _VERMILLION,
     "anger": _VERMILLION,
     "disgust": _GREEN,
@@ -29,28 +29,28 @@ COLOURS: dict[str, Colour] = {
     "sad": _BLUE,
     "sadness": _BLUE,
     "surprise": _ORANGE,
-    "neutral": _GREY,
+    "neutral": _GRAY,
     "contempt": _SKY,
     "uncertain": _DARK,
 }
 
 
-def color_of(expression: str) -> Colour:
+def color_of(expression: str) -> Color:
     """Return the colour of an expression; sky blue for a name that no shipped label scheme has."""
-    return COLOURS.get(expression, _SKY)
+    return COLORS.get(expression, _SKY)
 
 
-def text_color_on(colour: Colour) -> Colour:
+def text_color_on(color: Color) -> Color:
     """Return black or white, whichever reads better on a colour (WCAG relative luminance)."""
 
     def linear(value: int) -> float:
         share = value / 255
         return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
 
-    luminance = sum(weight * linear(value) for weight, value in zip((0.2126, 0.7152, 0.0722), colour, strict=True))
+    luminance = sum(weight * linear(value) for weight, value in zip((0.2126, 0.7152, 0.0722), color, strict=True))
     return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
-def hex_of(colour: Colour) -> str:
+def hex_of(color: Color) -> str:
     """Return a colour as `#rrggbb`, for terminals, plots and pages."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+    return "#{:02x}{:02x}{:02x}".format(*color)

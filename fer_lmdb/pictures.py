@@ -60,7 +60,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
         (H, W, 3) uint8 RGB, 0-255, writable.
 
     Raises:
-        PictureError: the file is missing, no picture, damaged, truncated or too large.
+        ImageError: the file is missing, no picture, damaged, truncated or too large.
     """
     name = printable_path(path)
     _check_is_file(Path(path), name)
@@ -83,7 +83,7 @@ def decode_image(data: bytes, name: str = "picture", *, max_pixels: int = MAX_PI
         (H, W, 3) uint8 RGB, 0-255, writable.
 
     Raises:
-        PictureError: it is no picture, damaged, truncated or too large.
+        ImageError: it is no picture, damaged, truncated or too large.
     """
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes); expected a picture")
@@ -98,7 +98,7 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         image: (H, W, 3) uint8 RGB or (H, W) uint8 grey, 0-255.
 
     Raises:
-        PictureError: the ending is unknown or the file cannot be written.
+        ImageError: the ending is unknown or the file cannot be written.
     """
     path, name = Path(path), printable_path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
@@ -182,8 +182,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode == "F" or image.mode.startswith("I"):
-        grey = _scale_to_bytes(np.asarray(image), image.mode)
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        gray = _scale_to_bytes(np.asarray(image), image.mode)
+        return np.repeat(gray[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

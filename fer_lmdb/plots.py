@@ -41,10 +41,10 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str = ""
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
     for (row, column), share in np.ndenumerate(shares):
-        colour = "white" if share > 0.55 else BLACK_ON_LIGHT
-        axes.text(column, row - 0.14, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=9)
+        color = "white" if share > 0.55 else BLACK_ON_LIGHT
+        axes.text(column, row - 0.14, f"{share:.0%}", ha="center", va="center", color=color, fontsize=9)
         count = f"{int(matrix[row, column]):,}"
-        axes.text(column, row + 0.24, count, ha="center", va="center", color=colour, fontsize=7)
+        axes.text(column, row + 0.24, count, ha="center", va="center", color=color, fontsize=7)
     return figure
 
 
@@ -117,8 +117,8 @@ def draw_distribution(axes: Axes, split: str, facts: Mapping[str, Any]) -> None:
         facts: the split's entry in a manifest: count, per_class.
     """
     names, counts = list(facts["per_class"]), list(facts["per_class"].values())
-    colours = [hex_of(color_of(name)) for name in names]
-    bars = axes.bar(range(len(names)), counts, color=colours, edgecolor="black", linewidth=0.5)
+    colors = [hex_of(color_of(name)) for name in names]
+    bars = axes.bar(range(len(names)), counts, color=colors, edgecolor="black", linewidth=0.5)
     axes.bar_label(bars, [f"{count:,}\n{count / max(facts['count'], 1):.0%}" for count in counts], fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_title(f"{split}: {facts['count']:,} faces")
@@ -136,10 +136,10 @@ def _has(log: Log, key: str) -> bool:
     return any(key in record for record in log)
 
 
-def _draw_curve(axes: Axes, log: Log, key: str, colour: str, factor: float = 1, **style: Any) -> None:
+def _draw_curve(axes: Axes, log: Log, key: str, color: str, factor: float = 1, **style: Any) -> None:
     epochs = [record["epoch"] for record in log]
     marker = "." if len(log) <= MARKER_LIMIT else ""
-    axes.plot(epochs, [factor * record.get(key, np.nan) for record in log], color=colour, marker=marker, **style)
+    axes.plot(epochs, [factor * record.get(key, np.nan) for record in log], color=color, marker=marker, **style)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)

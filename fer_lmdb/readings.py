@@ -49,8 +49,8 @@ def batch_accuracy_figure(found: dict[str, Any], title: str) -> Figure:
     """Draw the readings as points, with the accuracy on all faces and the highest reading."""
     values = 100 * np.array(found["accuracies"])
     best = int(values.argmax())
-    picture = Figure(figsize=(9, 4), layout="constrained")
-    axes = picture.subplots()
+    image = Figure(figsize=(9, 4), layout="constrained")
+    axes = image.subplots()
     places = np.arange(1, len(values) + 1)
     axes.vlines(places, 100 * found["accuracy"], values, color="#C9D6E6")
     axes.plot(places, values, "o", color="#5B7DA8", markersize=5)
@@ -68,4 +68,4 @@ def batch_accuracy_figure(found: dict[str, Any], title: str) -> Figure:
     axes.set_xlim(0.2, len(values) + 0.8)
     axes.set_ylim(max(0, values.min() - 4), min(106, values.max() + 4))
     axes.spines[["top", "right"]].set_visible(False)
-    return picture
+    return image

@@ -88,65 +88,65 @@ class Recognizer:
         """Whether there is a detector; without one every picture counts as one face."""
         return self._detection.detector != "none"
 
-    def predict(self, picture: ImageInput | str | os.PathLike[str]) -> list[FacePrediction]:
+    def predict(self, image: ImageInput | str | os.PathLike[str]) -> list[FacePrediction]:
         """Find the faces of one picture and tell their expressions.
 
         Args:
-            picture: a file, or uint8 pixels: (H, W, 3) RGB or (H, W) grey, 0-255.
+            image: a file, or uint8 pixels: (H, W, 3) RGB or (H, W) grey, 0-255.
 
         Returns:
             the faces, best detection score first; an empty list where there is none.
 
         Raises:
-            PictureError: the file cannot be read, or the array is no such picture.
+            ImageError: the file cannot be read, or the array is no such picture.
         """
-        pixels = read_image(picture) if isinstance(picture, str | os.PathLike) else picture
+        pixels = read_image(image) if isinstance(image, str | os.PathLike) else image
         return self.predict_many([pixels])[0]
 
-    def predict_many(self, pictures: Sequence[ImageInput]) -> list[list[FacePrediction]]:
+    def predict_many(self, images: Sequence[ImageInput]) -> list[list[FacePrediction]]:
         """Do the same for several pictures at once, which is quicker than one by one.
 
         Args:
-            pictures: uint8 (H, W, 3) RGB or (H, W) grey, 0-255; sizes may differ.
+            images: uint8 (H, W, 3) RGB or (H, W) grey, 0-255; sizes may differ.
 
         Returns:
             the faces of every picture, in the order of the pictures.
 
         Raises:
-            PictureError: one of the arrays is no such picture.
+            ImageError: one of the arrays is no such picture.
         """
-        pictures = [_as_image(picture) for picture in pictures]
-        found = self.detect(pictures)
-        rows = iter(self.classify(pictures, found))
+        images = [_as_image(image) for image in images]
+        found = self.detect(images)
+        rows = iter(self.classify(images, found))
         return [
-            [self.to_prediction(face, picture, next(rows)) for face in faces]
-            for picture, faces in zip(pictures, found, strict=True)
+            [self.to_prediction(face, image, next(rows)) for face in faces]
+            for image, faces in zip(images, found, strict=True)
         ]
 
-    def detect(self, pictures: Sequence[ImageInput], share: float = MIN_FACE_FRACTION) -> list[list[Face | None]]:
+    def detect(self, images: Sequence[ImageInput], share: float = MIN_FACE_FRACTION) -> list[list[Face | None]]:
         """Find faces without classifying them.
 
         Args:
-            pictures: uint8 (H, W, 3) RGB, 0-255.
+            images: uint8 (H, W, 3) RGB, 0-255.
             share: the smallest face as a part of each picture's shorter side; a `min_face` of the recogniser wins.
 
         Returns:
             the faces of every picture, best score first; without a detector None, which stands for the whole picture.
         """
         if not self.has_detector:
-            return [[None] for _ in pictures]
-        found: list[list[Face | None]] = [[] for _ in pictures]
-        for min_face, members in self._by_min_face(pictures, share).items():
-            faces = detect_faces([pictures[at] for at in members], self._detection, self._detector(min_face))
+            return [[None] for _ in images]
+        found: list[list[Face | None]] = [[] for _ in images]
+        for min_face, members in self._by_min_face(images, share).items():
+            faces = detect_faces([images[at] for at in members], self._detection, self._detector(min_face))
             for at, own in zip(members, faces, strict=True):
                 found[at] = list(own)
         return found
 
-    def classify(self, pictures: Sequence[ImageInput], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
+    def classify(self, images: Sequence[ImageInput], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
         """Tell the expressions of faces that are already found.
 
         Args:
-            pictures: uint8 (H, W, 3) RGB or (H, W) grey, 0-255.
+            images: uint8 (H, W, 3) RGB or (H, W) grey, 0-255.
             found: the faces of every picture; None stands for the whole picture.
 
         Returns:
@@ -160,20 +160,20 @@ class Recognizer:
         for name, cutting, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
             if len(total):
                 if cutting not in crops:
-                    crops[cutting] = _crop(pictures, found, cutting)
+                    crops[cutting] = _crop(images, found, cutting)
                 rows = classifier.probabilities(crops[cutting], self.tta)
                 check_finite(rows, name)
                 total += rows
         return (total / len(self._classifiers)).astype(np.float32)
 
     def to_prediction(
-        self, face: Face | None, picture: ImageInput, row: NDArray[np.float32], number: int | None = None
+        self, face: Face | None, image: ImageInput, row: NDArray[np.float32], number: int | None = None
     ) -> FacePrediction:
         """Put a face and its probabilities together.
 
         Args:
             face: where it is; None for the whole picture.
-            picture: what it was found in.
+            image: what it was found in.
             row: (classes,) float32 probabilities.
             number: the person's number in a video.
         """
@@ -181,7 +181,7 @@ class Recognizer:
         best = self.classes[int(row.argmax())]
         expression = best if row.max() >= self.threshold else UNCERTAIN
         if face is None:
-            height, width = picture.shape[:2]
+            height, width = image.shape[:2]
             box, score, landmarks = (0.0, 0.0, float(width), float(height)), 1.0, None
         else:
             x, y, width, height = face.box.tolist()
@@ -189,10 +189,10 @@ class Recognizer:
             landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
         return FacePrediction(box, score, landmarks, expression, probabilities, number)
 
-    def _by_min_face(self, pictures: Sequence[ImageInput], share: float) -> dict[float, list[int]]:
+    def _by_min_face(self, images: Sequence[ImageInput], share: float) -> dict[float, list[int]]:
         groups: dict[float, list[int]] = {}
-        for at, picture in enumerate(pictures):
-            least = self.min_face or quantized_min_face(min(picture.shape[:2]) * share, self._detection.min_face)
+        for at, image in enumerate(images):
+            least = self.min_face or quantized_min_face(min(image.shape[:2]) * share, self._detection.min_face)
             groups.setdefault(least, []).append(at)
         return groups
 
@@ -209,8 +209,8 @@ def quantized_min_face(wish: float, least: float) -> float:
     return float(least * 2 ** (steps / 2))
 
 
-def _as_image(picture: ImageInput) -> ImageInput:
-    array = np.asarray(picture)
+def _as_image(image: ImageInput) -> ImageInput:
+    array = np.asarray(image)
     if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
         raise ImageError(
             f"an array of {array.dtype} {array.shape} is no picture; expected uint8 (H, W, 3) RGB or (H, W) grey, 0-255"
@@ -219,12 +219,12 @@ def _as_image(picture: ImageInput) -> ImageInput:
 
 
 def _crop(
-    pictures: Sequence[ImageInput], found: Sequence[Sequence[Face | None]], how: Preprocessing
+    images: Sequence[ImageInput], found: Sequence[Sequence[Face | None]], how: Preprocessing
 ) -> NDArray[np.uint8]:
     """Return all faces as (N, 1, size, size) uint8 grey."""
     crops = [
-        (crop_full_image(picture, how) if face is None else crop_face(picture, face, how)).crop
-        for picture, faces in zip(pictures, found, strict=True)
+        (crop_full_image(image, how) if face is None else crop_face(image, face, how)).crop
+        for image, faces in zip(images, found, strict=True)
         for face in faces
     ]
     return np.stack(crops)[:, None]

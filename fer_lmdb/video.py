@@ -62,7 +62,7 @@ class VideoReader:
         source: a file, or the address of a camera's stream (rtsp://, http://).
 
     Raises:
-        PictureError: it is missing, no video, or in a codec that cannot be read. While iterating: it is damaged, or
+        ImageError: it is missing, no video, or in a codec that cannot be read. While iterating: it is damaged, or
             ends before its end.
     """
 
@@ -101,12 +101,12 @@ class VideoReader:
             for index, frame in enumerate(self._input.decode(self._stream)):
                 time_s = frame.time if frame.time is not None else float(index / self.rate)
                 start = time_s if start is None else start
-                yield Frame(index, time_s - start, self._to_picture(frame))
+                yield Frame(index, time_s - start, self._to_image(frame))
         except FFmpegError as error:
             raise ImageError(f"{self.name}: is damaged after {index + 1} frames: {_reason(error)}") from error
         self._check_complete(index + 1)
 
-    def _to_picture(self, frame: Any) -> NDArray[np.uint8]:
+    def _to_image(self, frame: Any) -> NDArray[np.uint8]:
         if frame.width * frame.height > MAX_PIXELS:
             size = f"{frame.width} x {frame.height}"
             raise ImageError(f"{self.name}: has frames of {size}; the limit is {MAX_PIXELS / 1e6:g} million pixels")
@@ -145,7 +145,7 @@ class VideoWriter:
         audio_from: a video whose sound goes along.
 
     Raises:
-        PictureError: the ending is unknown, or the file cannot be written.
+        ImageError: the ending is unknown, or the file cannot be written.
     """
 
     def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE, audio_from: Path | None = None) -> None:

@@ -32,7 +32,7 @@ class Camera:
     """A camera by its number; iterate over it to get its frames.
 
     Raises:
-        PictureError: there is no such camera; the message lists those found. While iterating: it stopped.
+        ImageError: there is no such camera; the message lists those found. While iterating: it stopped.
     """
 
     def __init__(self, number: int) -> None:
@@ -65,7 +65,7 @@ class DisplayWindow:
     """A window that shows frames, their faces and the frame rate.
 
     Raises:
-        PictureError: there is no screen, or OpenCV was built without windows.
+        ImageError: there is no screen, or OpenCV was built without windows.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def watch(
         real_time: show a video file at its own pace, rather than as fast as it can be read.
 
     Raises:
-        PictureError: there is no such camera or video, or it broke off.
+        ImageError: there is no such camera or video, or it broke off.
     """
     live = source.isdigit() or "://" in source
     with closing(Camera(int(source)) if source.isdigit() else VideoReader(source)) as video:

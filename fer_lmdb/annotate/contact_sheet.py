@@ -21,7 +21,7 @@ GAP = 8
 TITLE = 26
 BACKGROUND = (250, 250, 250)
 INK = (30, 30, 30)
-LANDMARK_COLOUR = (255, 255, 255)
+LANDMARK_COLOR = (255, 255, 255)
 NO_FACE = "no face found"
 CONTEXT_FRACTION = 0.3
 """How much of its surroundings a picture shows around a face, as a part of the face's box."""
@@ -35,19 +35,19 @@ class Example:
     """One picture and the face that was made of it.
 
     Attributes:
-        picture: uint8 RGB or grey, what the detector saw.
+        image: uint8 RGB or grey, what the detector saw.
         face: where it found a face, in pixels of `picture`; None: nowhere.
         crop: uint8 grey (size, size), what the net sees.
     """
 
-    picture: Image
+    image: Image
     face: Face | None
     crop: Image
 
     @classmethod
-    def from_prepared(cls, picture: Image, prepared: PreparedFace) -> Example:
+    def from_prepared(cls, image: Image, prepared: PreparedFace) -> Example:
         """An example from a picture and what `preprocess_faces` made of it."""
-        return cls(picture, prepared.face, prepared.crop)
+        return cls(image, prepared.face, prepared.crop)
 
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
@@ -167,13 +167,13 @@ def example_of(crop: Image, record: Mapping[str, Any], originals: Originals) -> 
         originals: gives its picture, or None: then the picture is put together from the face.
     """
     face = _face(record)
-    picture = originals(str(record["key"]))
+    image = originals(str(record["key"]))
     if face is None:
-        return Example(crop if picture is None else picture, None, crop)
-    if picture is None:
-        picture, shift = reconstruct_image(crop, np.array(record["transform"], np.float64))
+        return Example(crop if image is None else image, None, crop)
+    if image is None:
+        image, shift = reconstruct_image(crop, np.array(record["transform"], np.float64))
         face = _transform_face(face, shift)
-    return Example(picture, face, crop)
+    return Example(image, face, crop)
 
 
 def _face(record: Mapping[str, Any]) -> Face | None:
@@ -203,32 +203,32 @@ def draw_example(example: Example) -> Image:
         uint8 RGB (TILE, 2 * TILE, 3) or (TILE, TILE, 3).
     """
     if example.face is None:
-        return _resize_to_tile(example.picture)
-    return np.hstack([_draw_detection(example.picture, example.face), _resize_to_tile(example.crop)])
+        return _resize_to_tile(example.image)
+    return np.hstack([_draw_detection(example.image, example.face), _resize_to_tile(example.crop)])
 
 
-def _draw_detection(picture: Image, face: Face) -> Image:
+def _draw_detection(image: Image, face: Face) -> Image:
     """The surroundings of a face, TILE x TILE, with its box and landmarks; a small picture is shown whole."""
-    limit = np.array([picture.shape[1], picture.shape[0]])
+    limit = np.array([image.shape[1], image.shape[0]])
     side = max(float(face.box[2:].max()), 1.0) * (1 + 2 * CONTEXT_FRACTION)
     if limit.min() <= side:
         side = float(limit.max())
     first = np.minimum(np.maximum(face.box[:2] + face.box[2:] / 2 - side / 2, 0), np.maximum(limit - side, 0))
     shift = box_transform(np.array([*first, side, side]), TILE, 0)
-    canvas = Canvas(warp(as_rgb(picture), shift, TILE, "black"))
+    canvas = Canvas(warp(as_rgb(image), shift, TILE, "black"))
     moved_face = _transform_face(face, shift)
     canvas.outline(Rect(*(float(value) for value in moved_face.box)), color_of("happy"), 1)
     for x, y in moved_face.landmarks if moved_face.landmarks is not None else ():
-        canvas.dot(float(x), float(y), 1.6, LANDMARK_COLOUR)
+        canvas.dot(float(x), float(y), 1.6, LANDMARK_COLOR)
     return canvas.finish()
 
 
-def _resize_to_tile(picture: Image) -> Image:
+def _resize_to_tile(image: Image) -> Image:
     """The whole picture, TILE pixels wide or high, in the middle of a tile."""
-    zoom = TILE / max(picture.shape[:2])
-    size = (max(1, round(picture.shape[1] * zoom)), max(1, round(picture.shape[0] * zoom)))
+    zoom = TILE / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * zoom)), max(1, round(image.shape[0] * zoom)))
     interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(np.ascontiguousarray(as_rgb(picture)), size, interpolation=interpolation)
+    scaled = cv2.resize(np.ascontiguousarray(as_rgb(image)), size, interpolation=interpolation)
     tile = np.full((TILE, TILE, 3), BACKGROUND, np.uint8)
     top, left = (TILE - size[1]) // 2, (TILE - size[0]) // 2
     tile[top : top + size[1], left : left + size[0]] = scaled

@@ -77,7 +77,7 @@ def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
 
 
 def place_panel(
-    width: float, height: float, beside: Rect, taken: Sequence[Rect], picture: tuple[int, int], allowed: float = 0.02
+    width: float, height: float, beside: Rect, taken: Sequence[Rect], image: tuple[int, int], allowed: float = 0.02
 ) -> Rect | None:
     """Look for room for a panel beside a face.
 
@@ -86,17 +86,17 @@ def place_panel(
         height: of the panel, pixels.
         beside: the face.
         taken: what must stay visible: all faces (this one too), labels and panels.
-        picture: width and height of the picture.
+        image: width and height of the picture.
         allowed: the share of the panel that may lie on something taken.
 
     Returns:
         the place that hides least, or None where every place hides more than allowed.
     """
-    if width > picture[0] or height > picture[1]:
+    if width > image[0] or height > image[1]:
         return None
     gap = 0.06 * beside.width
     places = [
-        Rect(x, y, width, height).clamped_to(*picture)
+        Rect(x, y, width, height).clamped_to(*image)
         for x, y in [
             (beside.right + gap, beside.y),
             (beside.x - gap - width, beside.y),

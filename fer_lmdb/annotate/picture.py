@@ -104,10 +104,10 @@ def _draw_names(
     height, width = canvas.pixels.shape[:2]
     for at, (face, box) in enumerate(zip(faces, boxes, strict=True)):
         name = _name_of(face, numbers.get(at))
-        colour = color_of(face.expression)
+        color = color_of(face.expression)
         label = _label_box(name, box, size, width, height)
-        canvas.fill(label, colour)
-        canvas.text(label.x + 0.5 * size, label.y + 0.75 * size, name, text_color_on(colour), size, bold=True)
+        canvas.fill(label, color)
+        canvas.text(label.x + 0.5 * size, label.y + 0.75 * size, name, text_color_on(color), size, bold=True)
 
 
 def _place_panels(

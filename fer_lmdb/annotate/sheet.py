@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_lmdb.palette import Colour
+from fer_lmdb.palette import Color
 
 _SUBPIXEL_BITS = 3
 
@@ -63,15 +63,15 @@ class Canvas:
     """
 
     pixels: NDArray[np.uint8]
-    _texts: list[tuple[tuple[float, float], str, Colour, float, bool, str]] = field(default_factory=list)
+    _texts: list[tuple[tuple[float, float], str, Color, float, bool, str]] = field(default_factory=list)
 
-    def outline(self, box: Rect, colour: Colour, thickness: int) -> None:
+    def outline(self, box: Rect, color: Color, thickness: int) -> None:
         """Draw a frame with a dark edge on either side, so that it shows on any background."""
         corners = ((round(box.x), round(box.y)), (round(box.right) - 1, round(box.bottom) - 1))
         cv2.rectangle(self.pixels, *corners, (0, 0, 0), thickness + 2 * max(1, thickness // 3))
-        cv2.rectangle(self.pixels, *corners, colour, thickness)
+        cv2.rectangle(self.pixels, *corners, color, thickness)
 
-    def fill(self, box: Rect, colour: Colour, opacity: float = 1.0) -> None:
+    def fill(self, box: Rect, color: Color, opacity: float = 1.0) -> None:
         """Cover a rectangle; what lies outside of the picture is left out."""
         left, top = max(0, round(box.x)), max(0, round(box.y))
         window = self.pixels[top : max(0, round(box.bottom)), left : max(0, round(box.right))]
@@ -79,20 +79,20 @@ class Canvas:
             return
         if opacity < 1:
             flat = np.empty_like(window)
-            flat[:] = colour
+            flat[:] = color
             window[:] = cv2.addWeighted(window, 1 - opacity, flat, opacity, 0)
         else:
-            window[:] = colour
+            window[:] = color
 
-    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+    def dot(self, x: float, y: float, radius: float, color: Color) -> None:
         """Draw a small disc with a dark rim."""
         centre = (round(x * (1 << _SUBPIXEL_BITS)), round(y * (1 << _SUBPIXEL_BITS)))
-        for reach, tone in ((radius * 1.5, (0, 0, 0)), (radius, colour)):
+        for reach, tone in ((radius * 1.5, (0, 0, 0)), (radius, color)):
             size = round(reach * (1 << _SUBPIXEL_BITS))
             cv2.circle(self.pixels, centre, size, tone, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def text(
-        self, x: float, y: float, words: str, colour: Colour, size: float, *, bold: bool = False, anchor: str = "lm"
+        self, x: float, y: float, words: str, color: Color, size: float, *, bold: bool = False, anchor: str = "lm"
     ) -> None:
         """Note a line of text; `finish` writes it.
 
@@ -100,12 +100,12 @@ class Canvas:
             x: where the anchor lies.
             y: where the anchor lies.
             words: the text.
-            colour: of the letters.
+            color: of the letters.
             size: height of the font in pixels.
             bold: whether the letters are bold.
             anchor: Pillow's anchor, for example "lm": left, middle.
         """
-        self._texts.append(((x, y), words, colour, size, bold, anchor))
+        self._texts.append(((x, y), words, color, size, bold, anchor))
 
     def finish(self) -> NDArray[np.uint8]:
         """Write the text and return the (H, W, 3) uint8 RGB picture."""
@@ -113,8 +113,8 @@ class Canvas:
             return self.pixels
         image = Image.fromarray(self.pixels)
         draw = ImageDraw.Draw(image)
-        for place, words, colour, size, bold, anchor in self._texts:
-            draw.text(place, words, fill=colour, font=font(round(size), bold), anchor=anchor)
+        for place, words, color, size, bold, anchor in self._texts:
+            draw.text(place, words, fill=color, font=font(round(size), bold), anchor=anchor)
         self._texts.clear()
         self.pixels = np.array(image)
         return self.pixels

@@ -24,7 +24,7 @@ from fer_lmdb.sources import Sample
 
 MARKER = "train_list.txt"
 MIN_DRAWING_SIDE = 192
-LANDMARK_COLOUR = (255, 255, 255)
+LANDMARK_COLOR = (255, 255, 255)
 
 
 class ImageDumper:
@@ -81,5 +81,5 @@ def draw_face(image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
         thickness = max(1, min(sheet.pixels.shape[:2]) // 150)
         sheet.outline(Rect(*(float(value) * zoom for value in face.box)), color_of("happy"), thickness)
         for x, y in face.landmarks if face.landmarks is not None else ():
-            sheet.dot((float(x) + 0.5) * zoom, (float(y) + 0.5) * zoom, 1.5 * thickness, LANDMARK_COLOUR)
+            sheet.dot((float(x) + 0.5) * zoom, (float(y) + 0.5) * zoom, 1.5 * thickness, LANDMARK_COLOR)
     return sheet.finish()

@@ -141,15 +141,13 @@ def command(
     target = out or Path("data") / (source.stem if source.is_file() else source.resolve().name)
     options = options_of(choices)
     scheme = get_scheme(choices["classes"])
-    pictures = open_source(
-        source, scheme, ferplus=choices["ferplus"], holdout=choices["fraction"], seed=choices["seed"]
-    )
+    opened = open_source(source, scheme, ferplus=choices["ferplus"], holdout=choices["fraction"], seed=choices["seed"])
     with progress_bar("faces") as bar:
         how: dict[str, Any] = {"force": force, "progress": show_on(bar)}
         if only_images and images is not None:
-            document = building.extract(pictures, images, options, **how)
+            document = building.extract(opened, images, options, **how)
         else:
-            document = building.build(pictures, target, options, images=images, **how)
+            document = building.build(opened, target, options, images=images, **how)
     report(document, images if only_images else target, time.monotonic() - started, as_json, only_images)
 
 

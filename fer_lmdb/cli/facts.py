@@ -177,7 +177,7 @@ def show_duplicates(document: dict[str, Any], console: Console) -> None:
             f" the largest of {facts['largest']}",
             highlight=False,
         )
-        rows = [[split, *twins.values()] for split, twins in facts["with_twin_in"].items()]
+        rows = [[split, *near_duplicates.values()] for split, near_duplicates in facts["with_twin_in"].items()]
         table(console, ["faces of", *(f"twin in {split}" for split in facts["with_twin_in"])], rows)
     for split, facts in document["same_label"].items():
         if facts["with_twin"]:

@@ -54,9 +54,9 @@ def command(
 
     document = inspect(path, verify=verify)
     if draw is not None:
-        from fer_lmdb.inspect.drawing import draw as draw_picture
+        from fer_lmdb.inspect.drawing import draw as draw_image
 
-        draw_picture(artifact_kind(resolve(path)), resolve(path), draw)
+        draw_image(artifact_kind(resolve(path)), resolve(path), draw)
         note(f"Drawn: {draw}")
     if duplicates:
         from fer_lmdb.inspect.duplicates import audit

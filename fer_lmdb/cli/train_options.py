@@ -16,7 +16,7 @@ length = options_of("Length and rate (where not given: the net's solver.prototxt
 update = options_of("Updates (where not given: the net's solver.prototxt)")
 target = options_of("What the loss compares with (where not given: the net's solver.prototxt)")
 teacher = options_of("Teachers (distillation)")
-picture = options_of("Augmentation of the training faces (where not given: the net's train_val.prototxt)")
+image = options_of("Augmentation of the training faces (where not given: the net's train_val.prototxt)")
 end = options_of("When to stop, what to keep")
 
 NUMBER = {"type": float, "metavar": "X"}
@@ -109,14 +109,14 @@ OPTIONS: list[Callable[[Any], Any]] = [
         multiple=True,
         help="The same faces, prepared as a teacher knows them; where that is not the way of --data.",
     ),
-    picture("--mirror/--no-mirror", default=None, help="Flip half of them."),
-    picture("--rotation", metavar="DEGREES", type=float, help="Largest turn, either way."),
-    picture("--zoom", metavar="SHARE", type=float, help="Largest change of size: 0.15 draws from 0.85 to 1.15."),
-    picture("--shift", metavar="SHARE", type=float, help="Largest shift, as a part of the side."),
-    picture("--shear", metavar="DEGREES", type=float, help="Largest slant, either way."),
-    picture("--brightness", metavar="SHARE", type=float, help="Largest change of all values."),
-    picture("--contrast", metavar="SHARE", type=float, help="Largest change of the distance to the face's mean."),
-    picture("--erasing", metavar="CHANCE", type=float, help="Chance that a random rectangle is blanked."),
+    image("--mirror/--no-mirror", default=None, help="Flip half of them."),
+    image("--rotation", metavar="DEGREES", type=float, help="Largest turn, either way."),
+    image("--zoom", metavar="SHARE", type=float, help="Largest change of size: 0.15 draws from 0.85 to 1.15."),
+    image("--shift", metavar="SHARE", type=float, help="Largest shift, as a part of the side."),
+    image("--shear", metavar="DEGREES", type=float, help="Largest slant, either way."),
+    image("--brightness", metavar="SHARE", type=float, help="Largest change of all values."),
+    image("--contrast", metavar="SHARE", type=float, help="Largest change of the distance to the face's mean."),
+    image("--erasing", metavar="CHANCE", type=float, help="Chance that a random rectangle is blanked."),
     end("--early-stop", metavar="EPOCHS", type=int, help="Stop after so many epochs without a better value."),
     end("--monitor", type=click.Choice(["loss", "accuracy"]), help="The value on validation.  [default: loss]"),
     end("--min-delta", **NUMBER, help="A value is better only by more than this.  [default: 0]"),

@@ -53,7 +53,7 @@ def get_executor(name: str, **settings: Any) -> Executor:
         settings: of `fer_lmdb.engines.on_ray.RayExecutor`.
     Raises:
         MissingExtra: its package is not installed.
-        EngineError: the cluster cannot be reached.
+        ExecutorError: the cluster cannot be reached.
     """
     if name == "local":
         return SerialExecutor()

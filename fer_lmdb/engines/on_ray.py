@@ -38,7 +38,7 @@ class RayExecutor:
         address: "auto", "host:6379" or "ray://host:10001"; None heeds RAY_ADDRESS.
     Raises:
         MissingExtra: Ray is not installed.
-        EngineError: the cluster cannot be reached.
+        ExecutorError: the cluster cannot be reached.
     """
 
     def __init__(self, address: str | None = None) -> None:

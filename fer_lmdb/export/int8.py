@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 CALIBRATION_FACES = 1024
-QUANTISED = ("Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "Add", "Concat", "Relu", "LeakyRelu")
+QUANTIZED = ("Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "Add", "Concat", "Relu", "LeakyRelu")
 """Operations in int8; the picture's own preparation and the softmax stay float32."""
 _BATCH = 64
 _ROUNDS = 20
@@ -85,7 +85,7 @@ def write_int8(path: Path, out: Path, faces: CalibrationData) -> dict[str, Any]:
         faces_per_second (batches of 64).
     """
     with tempfile.TemporaryDirectory() as folder, _silenced():
-        small = _quantise(path, Path(folder), faces.calibration)
+        small = _quantize(path, Path(folder), faces.calibration)
         figures = _compare(path, small, faces)
         _note(small, figures)
         with atomic_file(out) as partial:
@@ -113,7 +113,7 @@ def _compare(path: Path, small: Path, faces: CalibrationData) -> dict[str, Any]:
     return figures
 
 
-def _quantise(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
+def _quantize(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
     """Write the int8 file into a folder; return its path."""
     quantization = require("onnxruntime.quantization")
     shape_inference = require("onnxruntime.quantization.shape_inference")
@@ -124,7 +124,7 @@ def _quantise(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
         folder / "int8.onnx",
         reader,
         quant_format=quantization.QuantFormat.QDQ,
-        op_types_to_quantize=list(QUANTISED),
+        op_types_to_quantize=list(QUANTIZED),
         per_channel=True,
         weight_type=quantization.QuantType.QInt8,
         activation_type=quantization.QuantType.QUInt8,

@@ -41,12 +41,12 @@ class Haar:
     def _detect_one(self, image: Image) -> list[Face]:
         # Very large pictures are searched at a smaller size: the integral images take 30 bytes a pixel.
         scale = min(1.0, (MAX_PIXELS / (image.shape[0] * image.shape[1])) ** 0.5)
-        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
         if scale < 1:
-            grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         smallest = max(1, round(self.min_face * scale))
         boxes, _, weights = self._cascade.detectMultiScale3(
-            grey, minNeighbors=self.neighbours, minSize=(smallest, smallest), outputRejectLevels=True
+            gray, minNeighbors=self.neighbours, minSize=(smallest, smallest), outputRejectLevels=True
         )
         scores = np.ravel(weights)
         order = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= self.threshold]

@@ -19,7 +19,7 @@ from fer_lmdb.faces.packages import extra, package_folder
 SIDE = 300
 MEAN_BGR = np.array([104, 177, 123], np.float32)
 FACE_CLASS = 1
-PICTURES_AT_ONCE = 16
+IMAGES_AT_ONCE = 16
 NET_FILE = "deploy.prototxt.txt"
 WEIGHTS_FILE = "res10_300x300_ssd_iter_140000.caffemodel"
 
@@ -49,8 +49,8 @@ class Ssd:
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Find the faces in every picture; see `Detector.detect`."""
         found: list[list[Face]] = []
-        for start in range(0, len(images), PICTURES_AT_ONCE):
-            part = [as_rgb(image, start + i) for i, image in enumerate(images[start : start + PICTURES_AT_ONCE])]
+        for start in range(0, len(images), IMAGES_AT_ONCE):
+            part = [as_rgb(image, start + i) for i, image in enumerate(images[start : start + IMAGES_AT_ONCE])]
             rows = self.rows(part)
             found += [self._faces(rows[rows[:, 0] == index], image) for index, image in enumerate(part)]
         return found

@@ -52,8 +52,8 @@ class Tracker:
     Args:
         smoothing: 0 takes every detection as it is; towards 1 positions follow more slowly.
         min_overlap: intersection over union below which a detection is another face.
-        max_missed_frames: frames that a track goes on without a detection before it ends, those in which the detector was
-            not asked among them.
+        max_missed_frames: frames that a track goes on without a detection before it ends, those in which the detector
+            was not asked among them.
     """
 
     def __init__(

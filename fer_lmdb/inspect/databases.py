@@ -89,11 +89,11 @@ def facts_of(value: bytes) -> RecordFacts:
     if datum.encoded:
         encoding = next((name for magic, name in MAGIC.items() if datum.data.startswith(magic)), "encoded")
         data = np.frombuffer(datum.data, dtype=np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-        if picture is None:
+        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+        if image is None:
             return RecordFacts(datum.label, encoding, "unknown", "its picture cannot be decoded")
-        channels = 1 if picture.ndim == 2 else picture.shape[2]
-        return RecordFacts(datum.label, encoding, f"{channels} x {picture.shape[0]} x {picture.shape[1]}")
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        return RecordFacts(datum.label, encoding, f"{channels} x {image.shape[0]} x {image.shape[1]}")
     if datum.float_data and not datum.data:
         return RecordFacts(datum.label, "numbers", str(len(datum.float_data)))
     size = f"{datum.channels} x {datum.height} x {datum.width}"

@@ -84,8 +84,8 @@ def draw_mean(mean: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         (H', W', 3) uint8 RGB.
     """
-    picture = np.clip(np.rint(mean), 0, 255).astype(np.uint8).transpose(1, 2, 0)  # (H, W, C)
-    rgb = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture[:, :, 2::-1]
+    image = np.clip(np.rint(mean), 0, 255).astype(np.uint8).transpose(1, 2, 0)  # (H, W, C)
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[:, :, 2::-1]
     zoom = max(1, MEAN_SIDE // max(rgb.shape[:2]))
     return np.asarray(np.repeat(np.repeat(rgb, zoom, axis=0), zoom, axis=1))
 

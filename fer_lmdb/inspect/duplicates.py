@@ -100,7 +100,7 @@ def audit(
         "groups": [[printable_path(faces.keys[face]) for face in members] for members in groups_of(near)],
     }
     if model is not None:
-        document["explains"] = explain(names_with_twin(near, faces, split), model, data or folder, split)
+        document["explains"] = explain(names_with_near_duplicate(near, faces, split), model, data or folder, split)
     return document
 
 
@@ -220,21 +220,21 @@ def label_agreement(numbers: Numbers, faces: AllFaces, split: str) -> dict[str, 
         ``with_twin``: faces with a twin in the training split; ``same``: those of its label.
     """
     train, own = faces.splits.index("train"), faces.splits.index(split)
-    with_twin = same = 0
+    with_near_duplicate = same = 0
     for members in groups_of(numbers):
         place = np.array(members)
         taught = faces.labels[place[faces.split[place] == train]]
         asked = faces.labels[place[faces.split[place] == own]]
         if len(taught) and len(asked):
-            with_twin += len(asked)
+            with_near_duplicate += len(asked)
             same += int((asked == np.bincount(taught).argmax()).sum())
-    return {"with_twin": with_twin, "same": same}
+    return {"with_twin": with_near_duplicate, "same": same}
 
 
 # ------------------------------------------------------------------ what they explain
 
 
-def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:
+def explain(near_duplicates: dict[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:
     """Measure a model on a split's faces with and without a twin in the training split.
 
     The model is checked, measured and recorded as `evaluate` does it: readers of a run see which splits were opened.
@@ -251,15 +251,15 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
 
     faces, view = DataSetVariants.open([data]).read(split), stage.EvalOptions()
     names = [key_name(key) for key in faces.reference.keys]
-    if set(names) != set(twins):
+    if set(names) != set(near_duplicates):
         raise DataSetError(f"{data} holds other pictures than the audited data set; build both from the same source")
     members = load_ensemble([model])
     stage.check_labels([model], members, faces.variants.first)
     probabilities = average_probabilities(view.probabilities(members, faces))
     figures, right = stage.compute_result([model], members, probabilities, faces, view, None)
     stage.log_evaluation({**figures, "by": "duplicates audit"})
-    twin = np.array([twins[name] for name in names])
-    masks = {"all": twin | ~twin, "with_twin": twin, "without_twin": ~twin}
+    near_duplicate = np.array([near_duplicates[name] for name in names])
+    masks = {"all": near_duplicate | ~near_duplicate, "with_twin": near_duplicate, "without_twin": ~near_duplicate}
     warnings = {key: figures[key] for key in stage.CAVEAT_KEYS if key in figures}
     return {
         "model": model,
@@ -269,13 +269,16 @@ def explain(twins: dict[str, bool], model: str, data: Path, split: str) -> dict[
     }
 
 
-def names_with_twin(near: Numbers, faces: AllFaces, split: str) -> dict[str, bool]:
+def names_with_near_duplicate(near: Numbers, faces: AllFaces, split: str) -> dict[str, bool]:
     """Return for the name of every face of a split whether the training split has a twin of it."""
     if split not in faces.splits:
         raise DataSetError(f"there is no {split} split; there are {', '.join(faces.splits)}")
     taught = np.unique(near[faces.split == faces.splits.index("train")])
     own = np.flatnonzero(faces.split == faces.splits.index(split))
-    return {key_name(faces.keys[face]): bool(twin) for face, twin in zip(own, np.isin(near[own], taught), strict=True)}
+    return {
+        key_name(faces.keys[face]): bool(near_duplicate)
+        for face, near_duplicate in zip(own, np.isin(near[own], taught), strict=True)
+    }
 
 
 def accuracy_of(right: NDArray[np.bool_]) -> dict[str, Any]:

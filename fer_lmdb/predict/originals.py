@@ -31,7 +31,7 @@ class OverwriteGuard:
             path: where it would go.
             found: whose result it is.
         Raises:
-            PictureError: a file to look at lies there.
+            ImageError: a file to look at lies there.
         """
         if _real(path) in self._files or (found and _is_same(path, found.path)):
             raise ImageError(

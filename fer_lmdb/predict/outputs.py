@@ -45,7 +45,7 @@ class OutputNames:
             ending: what is added to the stem.
             suffix: another suffix than the file's own.
         Raises:
-            PictureError: a file to look at has it.
+            ImageError: a file to look at has it.
         """
         wanted = self.folder / found.inside
         stem = wanted.stem + ending
@@ -118,7 +118,7 @@ class CsvWriter:
         classes: the model's classes; a column each.
 
     Raises:
-        PictureError: the file cannot be written.
+        ImageError: the file cannot be written.
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:

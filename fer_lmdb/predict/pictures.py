@@ -82,14 +82,14 @@ def to_json_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _predict(pictures: list[NDArray[np.uint8]], recognizer: Recognizer) -> list[list[FacePrediction] | str]:
+def _predict(images: list[NDArray[np.uint8]], recognizer: Recognizer) -> list[list[FacePrediction] | str]:
     """Predict a batch; where it fails, one by one, so that one odd picture does not take the others along."""
     try:
-        return list(recognizer.predict_many(pictures))
+        return list(recognizer.predict_many(images))
     except FerLmdbError as error:
-        if len(pictures) == 1:
+        if len(images) == 1:
             return [str(error)]
-        return [result for picture in pictures for result in _predict([picture], recognizer)]
+        return [result for image in images for result in _predict([image], recognizer)]
 
 
 def _batches(files: Iterable[InputFile]) -> Iterator[list[tuple[InputFile, NDArray[np.uint8] | str]]]:

@@ -34,7 +34,7 @@ class ResultWriters:
         guard: what must not be written over.
 
     Raises:
-        PictureError: the table cannot be written, or would take the place of a file to look at.
+        ImageError: the table cannot be written, or would take the place of a file to look at.
     """
 
     def __init__(

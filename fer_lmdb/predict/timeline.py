@@ -91,7 +91,7 @@ class Timeline:
         """Draw the expressions of the people seen longest, one panel each.
 
         Raises:
-            PictureError: the file cannot be written.
+            ImageError: the file cannot be written.
         """
         from matplotlib.figure import Figure
 

@@ -13,7 +13,7 @@ from fer_lmdb.measures import ECE_BINS, wilson_interval
 from fer_lmdb.plots import BLUE, GREEN, despine
 
 ORANGE = "#E69F00"
-COLOURS = {"precision": BLUE, "recall": ORANGE, "f1": GREEN}
+COLORS = {"precision": BLUE, "recall": ORANGE, "f1": GREEN}
 WORDS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -40,11 +40,11 @@ def draw_per_class(axes: Axes, figures: Mapping[str, Any], classes: Sequence[str
     """Draw precision, recall and F1 of every class as bars, the first two with their intervals."""
     ends = wilson_intervals(np.array(figures["confusion"]))
     places = np.arange(len(classes))
-    for number, (name, colour) in enumerate(COLOURS.items()):
+    for number, (name, color) in enumerate(COLORS.items()):
         values = np.array([figures["per_class"][word][name] for word in classes])
         away = None if name not in ends else np.abs(ends[name].T - values).clip(0)
         style: dict[str, Any] = {"error_kw": {"linewidth": 1, "capsize": 1.5}, "edgecolor": "black", "linewidth": 0.4}
-        axes.barh(places + 0.27 * (number - 1), values, 0.25, xerr=away, color=colour, label=WORDS[name], **style)
+        axes.barh(places + 0.27 * (number - 1), values, 0.25, xerr=away, color=color, label=WORDS[name], **style)
     axes.set_yticks(places, classes)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()

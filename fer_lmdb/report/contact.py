@@ -40,21 +40,19 @@ def contact(data_set: DataSet, faces: SplitArrays, source: Path | None, seed: in
     groups = sample_examples(faces.labels, kept, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
     left_out = dropped[:DROPPED_SHOWN]
     wanted = {name_of(kept[index]) for _, indices in groups for index in indices} | {name_of(one) for one in left_out}
-    pictures = {} if source is None else read_originals(source, wanted)
+    images = {} if source is None else read_originals(source, wanted)
 
     def original(key: str) -> Image | None:
-        return pictures.get(name_of({"key": key}))
+        return images.get(name_of({"key": key}))
 
     rows = [
         (title, [example_of(faces.images[index, 0], kept[index], original) for index in indices])
         for title, indices in groups
     ]
     if left_out:
-        shown = [pictures[name_of(one)] for one in left_out if name_of(one) in pictures]
-        rows.append((LEFT_OUT, [Example(picture, None, picture) for picture in shown]))
-    caption = (
-        f"Train split, N = {len(faces.labels):,}, drawn at random (seed {seed}). {_told(source, pictures, wanted)}"
-    )
+        shown = [images[name_of(one)] for one in left_out if name_of(one) in images]
+        rows.append((LEFT_OUT, [Example(image, None, image) for image in shown]))
+    caption = f"Train split, N = {len(faces.labels):,}, drawn at random (seed {seed}). {_told(source, images, wanted)}"
     return _as_faces(rows, caption)
 
 
@@ -87,14 +85,14 @@ def read_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]]
     return kept, [record for record in records if record["key"] is None]
 
 
-def _told(source: Path | None, pictures: Mapping[str, Image], wanted: set[str]) -> str:
+def _told(source: Path | None, images: Mapping[str, Image], wanted: set[str]) -> str:
     """Return where the pictures come from."""
     if source is None:
         return (
             "The pictures are put together from the aligned faces, as far as these show them;"
             " for the originals say with --source where the csv or folder lies."
         )
-    gone = len(wanted) - len(pictures)
+    gone = len(wanted) - len(images)
     missing = f"; {gone} of {len(wanted)} are not there and were put together from the aligned faces" if gone else ""
     return f"The pictures come from {source.name}{missing}."
 

@@ -104,7 +104,7 @@ def _rows(groups: Sequence[Group], columns: int, step: float) -> Iterator[tuple[
 
 
 def _draw_tile(axes: Axes, image: np.ndarray, left: float, top: float, pixelated: bool) -> None:
-    colours: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 else {}
+    colors: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 else {}
     smooth = "nearest" if pixelated else "antialiased"
     extent = (left, left + 0.96, top + 0.96, top)
-    axes.imshow(image, extent=extent, interpolation=smooth, aspect="auto", **colours)
+    axes.imshow(image, extent=extent, interpolation=smooth, aspect="auto", **colors)

@@ -24,9 +24,7 @@ def augmented(run: RunData) -> ImageGrid:
     """Show faces of the run's very first batch as the net saw them, each stretched to its own range."""
     faces, targets = first_batch(run)
     classes = run.data_set.scheme.classes
-    tiles = [
-        Tile(image, caption_of(target, classes)) for image, target in zip(as_pictures(faces), targets, strict=True)
-    ]
+    tiles = [Tile(image, caption_of(target, classes)) for image, target in zip(as_images(faces), targets, strict=True)]
     caption = (
         f"The first {len(tiles)} faces of iteration 1 (train split, seed {run.seed}), cropped and augmented as"
         f" train_val.prototxt says, {faces.shape[-1]} x {faces.shape[-2]} pixels, each stretched to its own range."
@@ -73,7 +71,7 @@ def caption_of(target: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{classes[index]} {target[index]:.0%}" for index in order)
 
 
-def as_pictures(faces: np.ndarray) -> list[np.ndarray]:
+def as_images(faces: np.ndarray) -> list[np.ndarray]:
     """Stretch every face to 0-255.
 
     Args:

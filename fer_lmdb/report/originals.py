@@ -64,7 +64,7 @@ def read_originals(path: Path, names: Collection[str]) -> dict[str, Image]:
 
     Args:
         path: the csv or folder that the data set was built from.
-        names: which pictures, as `key_name` gives them.
+        names: which pictures, as `name_of` gives them.
 
     Returns:
         uint8 grey (H, W) or RGB (H, W, 3) by name; a picture of a folder that is gone or damaged is left out.

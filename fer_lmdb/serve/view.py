@@ -55,7 +55,7 @@ def _best(face: dict[str, Any]) -> tuple[str, float]:
 def _box(face: dict[str, Any], number: str, answer: dict[str, Any]) -> str:
     x, y, width, height = face["box"]
     name, share = _best(face)
-    colour = color_of(name)
+    color = color_of(name)
     place = ";".join(
         f"{side}:{100 * value:.3f}%"
         for side, value in {
@@ -69,7 +69,7 @@ def _box(face: dict[str, Any], number: str, answer: dict[str, Any]) -> str:
     below = " fer-below" if y < 0.08 * answer["height"] else ""
     return (
         f'<div class="fer-box{side}{below}" style="{place};'
-        f'--fer:{hex_of(colour)};--fer-ink:{hex_of(text_color_on(colour))}">'
+        f'--fer:{hex_of(color)};--fer-ink:{hex_of(text_color_on(color))}">'
         f"<span>{number}<b>{escape(name)} {share:.0%}</b></span></div>"
     )
 
@@ -82,9 +82,9 @@ def _card(face: dict[str, Any], number: str) -> str:
 
 
 def _bar(label: str, share: float, best: bool) -> str:
-    colour = hex_of(color_of(label))
+    color = hex_of(color_of(label))
     mark = ' class="fer-best"' if best else ""
     return (
-        f'<div{mark}><dt>{escape(label)}</dt><dd><i style="width:{100 * share:.2f}%;background:{colour}"></i></dd>'
+        f'<div{mark}><dt>{escape(label)}</dt><dd><i style="width:{100 * share:.2f}%;background:{color}"></i></dd>'
         f"<dd>{share:.0%}</dd></div>"
     )

@@ -94,8 +94,8 @@ def draw_face(
     """
     oversampled = 4 if side <= 96 else 2
     appearance, pose, units = random_appearance(random), random_pose(random), random_units(expression, random)
-    picture, landmarks = draw(appearance, pose, units, side * oversampled)
-    small = np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    image, landmarks = draw(appearance, pose, units, side * oversampled)
+    small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     return _photograph(small, random), landmarks / np.float32(oversampled)
 
 
@@ -149,12 +149,12 @@ def random_appearance(random: np.random.Generator) -> PersonAppearance:
     )
 
 
-def _photograph(picture: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+def _photograph(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
     """Light from one side, contrast, a little blur, grain."""
-    side = len(picture)
+    side = len(image)
     slope = np.linspace(-1, 1, side, dtype=np.float32)
     light = 1 + random.uniform(-0.25, 0.25) * slope[None, :] + random.uniform(-0.15, 0.15) * slope[:, None]
-    bright = (picture - np.float32(128)) * random.uniform(0.7, 1.1) + 128 + random.uniform(-20, 20)
+    bright = (image - np.float32(128)) * random.uniform(0.7, 1.1) + 128 + random.uniform(-20, 20)
     lit = cv2.GaussianBlur(bright * light, (0, 0), random.uniform(0.2, 0.65) * side / SIDE)
     grain = random.standard_normal((side, side), dtype=np.float32) * random.uniform(1.5, 7)
     return np.clip(np.round(lit + grain), 0, 255).astype(np.uint8)

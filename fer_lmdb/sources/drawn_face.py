@@ -66,11 +66,11 @@ class FaceCanvas:
     Args:
         side: width and height in pixels.
         pose: where the face units lie.
-        grey: the background, 0-255.
+        gray: the background, 0-255.
     """
 
-    def __init__(self, side: int, pose: Pose, grey: float) -> None:
-        self.pixels = np.full((side, side), grey, np.uint8)
+    def __init__(self, side: int, pose: Pose, gray: float) -> None:
+        self.pixels = np.full((side, side), gray, np.uint8)
         self.pose = pose
         self.unit = pose.scale * side
 
@@ -89,15 +89,15 @@ class FaceCanvas:
             axis=1,
         )
 
-    def fill(self, points: Points, grey: float, flat: bool = False) -> None:
+    def fill(self, points: Points, gray: float, flat: bool = False) -> None:
         """Fill a polygon."""
-        cv2.fillPoly(self.pixels, [self._fixed_point(points, flat)], grey, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.pixels, [self._fixed_point(points, flat)], gray, cv2.LINE_AA, _SUBPIXEL_BITS)
 
-    def stroke(self, points: Points, grey: float, width: float, flat: bool = False) -> None:
+    def stroke(self, points: Points, gray: float, width: float, flat: bool = False) -> None:
         """Draw a line of a width in face units."""
         thickness = max(1, round(width * self.unit))
         line = [self._fixed_point(points, flat)]
-        cv2.polylines(self.pixels, line, False, grey, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.polylines(self.pixels, line, False, gray, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def round_off(self, strength: float) -> None:
         """Darken the picture away from the middle of the face, as a round head does in front light."""
@@ -165,8 +165,8 @@ def ellipse(x: float, y: float, half_width: float, half_height: float, steps: in
     return np.stack([x + half_width * np.cos(angle), y + half_height * np.sin(angle)], axis=1)
 
 
-def _shade(grey: float, factor: float) -> float:
-    return float(np.clip(grey * factor, 0, 255))
+def _shade(gray: float, factor: float) -> float:
+    return float(np.clip(gray * factor, 0, 255))
 
 
 def _draw_head(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits) -> None:

@@ -174,7 +174,7 @@ def read_bytes(path: str) -> bytes:
 
     Raises:
         OSError: it cannot be read.
-        PictureError: it is no ordinary file, or larger than any picture.
+        ImageError: it is no ordinary file, or larger than any picture.
     """
     file = Path(path)
     size = file.stat().st_size

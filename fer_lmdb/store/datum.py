@@ -52,7 +52,7 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
     """
     datum = parse_datum(value, where)
     if datum.encoded:
-        return _decode_picture(datum.data, where), datum.label
+        return _decode_image(datum.data, where), datum.label
     sizes_fit = datum.channels == 1 and min(datum.height, datum.width) > 0
     sizes_fit = sizes_fit and datum.height * datum.width == len(datum.data)
     if not sizes_fit:
@@ -81,7 +81,7 @@ def _encode_png(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def _decode_picture(data: bytes, where: str) -> NDArray[np.uint8]:
+def _decode_image(data: bytes, where: str) -> NDArray[np.uint8]:
     import cv2
 
     image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None

@@ -21,8 +21,8 @@ class LmdbRandomReader:
     """Finds records of a finished database by their place, without reading the others.
 
     An LMDB that is open does not survive a fork. So it is opened for each call and closed again, and any number of
-    processes may use one `LmdbRandomReader`, inherit it or have it sent. A process that will not fork any more says `keep_open`:
-    a batch is then read three times as fast.
+    processes may use one `LmdbRandomReader`, inherit it or have it sent. A process that will not fork any more
+    says `keep_open`: a batch is then read three times as fast.
 
     Args:
         path: the database's folder. Its keys have to be numbered without a gap, as ours and Caffe's are.
@@ -62,7 +62,7 @@ class LmdbRandomReader:
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:
-    """Read the labels of a database in one pass, and make sure that a `LmdbRandomReader` finds every record by its place.
+    """Read the labels of a database in one pass, and make sure that `LmdbRandomReader` finds every one by its place.
 
     Raises:
         StoreError: the database is missing, damaged, or its keys are not numbered without a gap.

@@ -130,9 +130,9 @@ def test_what_the_documentation_links_to_is_there(page):
     assert not missing
 
 
-def test_every_picture_is_shown_somewhere_and_asks_nothing_of_the_network():
+def test_every_image_is_shown_somewhere_and_asks_nothing_of_the_network():
     shown = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
-    for picture in (ROOT / "docs" / "images").iterdir():
-        assert picture.name in shown, picture.name
-        if picture.suffix == ".svg":
-            assert not re.search(r"(?:href|src|url)\W{1,3}https?:", picture.read_text(encoding="utf-8"))
+    for image in (ROOT / "docs" / "images").iterdir():
+        assert image.name in shown, image.name
+        if image.suffix == ".svg":
+            assert not re.search(r"(?:href|src|url)\W{1,3}https?:", image.read_text(encoding="utf-8"))

@@ -50,13 +50,13 @@ def project(tmp_path, monkeypatch) -> Path:
     astronaut = np.ascontiguousarray(data.astronaut()[:256, 128:384])
     for name in ("demo/astronaut.png", "photo.jpg", "holiday/1.jpg"):
         write_image(tmp_path / name, astronaut)
-    _write_own_pictures(tmp_path / "photos")
+    _write_own_images(tmp_path / "photos")
     _write_own_net(tmp_path)
     _write_clip(tmp_path / "clip.mp4", astronaut)
     return tmp_path
 
 
-def _write_own_pictures(folder: Path) -> None:
+def _write_own_images(folder: Path) -> None:
     for sample in SyntheticFaces(70, 0, 0, seed=3):
         target = folder / SyntheticFaces.classes[sample.label] / f"{sample.row}.png"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from fer_lmdb.annotate.panel import make_panel, place_panel
 from fer_lmdb.annotate.picture import font_size
 from fer_lmdb.annotate.sheet import Canvas, Rect, font, text_width
 from fer_lmdb.labels import SCHEMES
-from fer_lmdb.palette import COLOURS, color_of, hex_of, text_color_on
+from fer_lmdb.palette import COLORS, color_of, hex_of, text_color_on
 from fer_lmdb.predictions import FacePrediction
 
 HAPPY = {"angry": 0.01, "disgust": 0.0, "fear": 0.02, "happy": 0.9, "sad": 0.03, "surprise": 0.03, "neutral": 0.01}
@@ -27,17 +27,17 @@ def blank(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 120, np.uint8)
 
 
-def has_colour(picture: np.ndarray, expression: str) -> bool:
-    return bool((picture == color_of(expression)).all(axis=2).any())
+def has_color(image: np.ndarray, expression: str) -> bool:
+    return bool((image == color_of(expression)).all(axis=2).any())
 
 
-def test_the_picture_itself_is_left_alone() -> None:
+def test_the_image_itself_is_left_alone() -> None:
     image = blank(500, 600)
     annotate(image, [face(100, 100, 150, 180)])
     assert (image == 120).all()
 
 
-def test_without_faces_the_picture_comes_back() -> None:
+def test_without_faces_the_image_comes_back() -> None:
     image = np.random.default_rng(0).integers(0, 256, (450, 500, 3), dtype=np.uint8)
     np.testing.assert_array_equal(annotate(image, []), image)
 
@@ -47,15 +47,15 @@ def test_box_name_and_bars_are_drawn() -> None:
     assert drawn.shape == (500, 600, 3)
     assert (drawn[150, 100] == color_of("happy")).all()  # left edge of the box
     assert (drawn[85:98, 101:105] == color_of("happy")).all()  # the name's background above it
-    assert has_colour(drawn, "sad")  # a bar
+    assert has_color(drawn, "sad")  # a bar
     assert (drawn[172, 145] == 255).all()  # the left eye
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (200, 200), (48, 400), (1, 1)])
-def test_small_pictures_are_enlarged_until_letters_can_be_read(height: int, width: int) -> None:
+def test_small_images_are_enlarged_until_letters_can_be_read(height: int, width: int) -> None:
     drawn = annotate(blank(height, width), [face(0, 0, width, height)])
     assert drawn.shape[0] >= 400
-    assert has_colour(drawn, "sad")
+    assert has_color(drawn, "sad")
 
 
 @pytest.mark.parametrize(("height", "width"), [(10, 20_000), (9_000, 10), (30, 3_000)])
@@ -64,19 +64,19 @@ def test_strips_are_not_enlarged_beyond_measure(height: int, width: int) -> None
     assert drawn.shape[0] * drawn.shape[1] < 4 * max(height, width) * 400
 
 
-def test_large_pictures_get_large_letters() -> None:
+def test_large_images_get_large_letters() -> None:
     assert font_size([Rect(0, 0, 300, 400)], 6000, 4000) == pytest.approx(4000 / 55, abs=1)
     assert font_size([Rect(0, 0, 3000, 3500)], 6000, 4000) == pytest.approx(4000 / 22, abs=1)
     assert font_size([Rect(0, 0, 20, 20)], 500, 500) == 12
 
 
-def test_a_close_up_gets_its_bars_beside_the_picture() -> None:
+def test_a_close_up_gets_its_bars_beside_the_image() -> None:
     image = blank(500, 500)
     drawn = annotate(image, [face(20, 20, 460, 460)])
     assert drawn.shape[0] == 500
     assert drawn.shape[1] > 650
-    assert not has_colour(drawn[:, :500], "sad")
-    assert has_colour(drawn[:, 500:], "sad")
+    assert not has_color(drawn[:, :500], "sad")
+    assert has_color(drawn[:, 500:], "sad")
 
 
 def test_a_video_frame_keeps_its_size() -> None:
@@ -90,8 +90,8 @@ def test_a_video_frame_keeps_its_size() -> None:
 @pytest.mark.parametrize("box", [(-40, -40, 100, 120), (550, 430, 120, 120), (-50, 200, 2000, 60), (590, 2, 300, 400)])
 def test_faces_that_the_border_cuts(box: tuple[float, float, float, float]) -> None:
     drawn = annotate(blank(500, 600), [face(*box)])
-    assert has_colour(drawn, "happy")
-    assert has_colour(drawn, "sad")
+    assert has_color(drawn, "happy")
+    assert has_color(drawn, "sad")
 
 
 def test_a_crowd_loses_no_bars() -> None:
@@ -120,7 +120,7 @@ def test_the_persons_number_is_drawn_in_videos() -> None:
 def test_other_schemes_and_scripts() -> None:
     probabilities = {"счастье": 0.7, "contempt": 0.2, "怒り": 0.1}
     drawn = annotate(blank(500, 600), [face(100, 100, 150, 180, expression="счастье", probabilities=probabilities)])
-    assert has_colour(drawn, "contempt")
+    assert has_color(drawn, "contempt")
 
 
 def test_find_room_prefers_the_right_and_knows_when_there_is_none() -> None:
@@ -149,15 +149,15 @@ def test_a_full_percentage_does_not_touch_its_bar() -> None:
         assert panel.width - 0.5 * size - text_width("100%", size, bold=True) > end_of_bar
 
 
-def test_every_class_of_every_scheme_has_a_colour_of_its_own() -> None:
+def test_every_class_of_every_scheme_has_a_color_of_its_own() -> None:
     for scheme in SCHEMES.values():
-        assert set(scheme.classes) <= set(COLOURS)
-        assert len({COLOURS[name] for name in scheme.classes}) == len(scheme)
+        assert set(scheme.classes) <= set(COLORS)
+        assert len({COLORS[name] for name in scheme.classes}) == len(scheme)
 
 
 def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
-    def luminance(colour: tuple[int, int, int]) -> float:
-        share = np.array(colour) / 255
+    def luminance(color: tuple[int, int, int]) -> float:
+        share = np.array(color) / 255
         linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
@@ -165,9 +165,9 @@ def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("colour", sorted(set(COLOURS.values())))
-def test_letters_stand_out_from_their_background(colour: tuple[int, int, int]) -> None:
-    assert contrast(colour, text_color_on(colour)) > 4.5  # WCAG AA
+@pytest.mark.parametrize("color", sorted(set(COLORS.values())))
+def test_letters_stand_out_from_their_background(color: tuple[int, int, int]) -> None:
+    assert contrast(color, text_color_on(color)) > 4.5  # WCAG AA
 
 
 def test_hex() -> None:

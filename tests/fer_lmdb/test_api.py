@@ -47,8 +47,8 @@ def test_the_arguments_are_stable() -> None:
     assert list(taken) == ["model", "detector", "min_face", "threshold", "tta", "device", "precision"]
     assert {name for name, one in taken.items() if one.kind is one.KEYWORD_ONLY} == set(taken) - {"model"}
     assert all(one.default is not one.empty for one in taken.values())
-    assert list(inspect.signature(Recognizer.predict).parameters) == ["self", "picture"]
-    assert list(inspect.signature(Recognizer.predict_many).parameters) == ["self", "pictures"]
+    assert list(inspect.signature(Recognizer.predict).parameters) == ["self", "image"]
+    assert list(inspect.signature(Recognizer.predict_many).parameters) == ["self", "images"]
 
 
 def test_the_package_is_typed_and_imports_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ from fer_lmdb.curves import TensorBoardLogger
 from fer_lmdb.targets import Targets
 
 
-def test_the_picture_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, monkeypatch):
+def test_the_image_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, monkeypatch):
     shown, plain = [], []
     call = Targets.__call__
 
@@ -36,13 +36,13 @@ def test_the_picture_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, m
     assert ((weights.abs() > 1e-3).sum(1) <= 2).all()
 
 
-def test_the_picture_is_in_the_event_file(trained):
+def test_the_image_is_in_the_event_file(trained):
     events = EventAccumulator(str(trained.run.tensorboard), size_guidance={IMAGES: 0})
     events.Reload()
     (event,) = events.Images("train/faces")
-    picture = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)).convert("L"))
+    image = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)).convert("L"))
     assert event.step == 10
-    assert picture.shape == (2 * 42, 8 * 42)  # 15 faces in rows of eight
-    assert picture[:42, :42].min() == 0
-    assert picture[:42, :42].max() == 255
-    assert picture[42:, 7 * 42 :].max() == 0  # the sixteenth place is empty
+    assert image.shape == (2 * 42, 8 * 42)  # 15 faces in rows of eight
+    assert image[:42, :42].min() == 0
+    assert image[:42, :42].max() == 255
+    assert image[42:, 7 * 42 :].max() == 0  # the sixteenth place is empty

@@ -76,10 +76,10 @@ def sounding(path: Path) -> Path:
     """Half a second of sound with one frame."""
     tone = (8000 * np.sin(np.arange(24_000) / 15)).astype(np.int16)
     with av.open(str(path), "w") as file:
-        picture, track = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=48_000, layout="mono")
-        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
-        file.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
-        file.mux(picture.encode(None))
+        image, track = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=48_000, layout="mono")
+        image.width, image.height, image.pix_fmt = 64, 48, "yuv420p"
+        file.mux(image.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")))
+        file.mux(image.encode(None))
         frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
         frame.sample_rate = 48_000
         file.mux([*track.encode(frame), *track.encode(None)])

@@ -30,7 +30,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(stage, name, count)
 
 
-def test_it_leaves_the_pictures_and_the_whole_pipeline(short: tuple[Path, str, str]) -> None:
+def test_it_leaves_the_images_and_the_whole_pipeline(short: tuple[Path, str, str]) -> None:
     folder, _, _ = short
     assert read_image(folder / "astronaut-recognised.png").shape[:2] == (512, 512)
     assert read_image(folder / "curves.png").shape[1] > 1000

@@ -20,7 +20,7 @@ LOSSY = ["jpg", "webp", "avif", "jp2", "gif"]
 
 
 @pytest.fixture
-def colours() -> np.ndarray:
+def colors() -> np.ndarray:
     """A smooth 20 x 30 picture whose four corners differ."""
     rows, columns = np.mgrid[0:20, 0:30]
     return np.stack([rows * 12, columns * 8, 255 - rows * 6 - columns * 4], axis=2).astype(np.uint8)
@@ -32,27 +32,27 @@ def save(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 @pytest.mark.parametrize("suffix", EXACT)
-def test_lossless_formats_come_back_exactly(tmp_path: Path, colours: np.ndarray, suffix: str) -> None:
-    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
-    np.testing.assert_array_equal(found, colours)
+def test_lossless_formats_come_back_exactly(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
+    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colors)))
+    np.testing.assert_array_equal(found, colors)
     assert found.dtype == np.uint8
     assert found.flags.writeable
     assert found.flags.c_contiguous
 
 
 @pytest.mark.parametrize("suffix", LOSSY)
-def test_lossy_formats_come_back_nearly(tmp_path: Path, colours: np.ndarray, suffix: str) -> None:
-    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colours)))
+def test_lossy_formats_come_back_nearly(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
+    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colors)))
     assert found.shape == (20, 30, 3)
-    assert np.abs(found.astype(int) - colours).mean() < 12
+    assert np.abs(found.astype(int) - colors).mean() < 12
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "bmp", "webp"])
-def test_grey_is_repeated(tmp_path: Path, suffix: str) -> None:
-    grey = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
-    found = read_image(save(tmp_path / f"grey.{suffix}", Image.fromarray(grey)))
+def test_gray_is_repeated(tmp_path: Path, suffix: str) -> None:
+    gray = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
+    found = read_image(save(tmp_path / f"grey.{suffix}", Image.fromarray(gray)))
     assert found.shape == (20, 30, 3)
-    assert np.abs(found[:, :, 0].astype(int) - grey).max() <= 6
+    assert np.abs(found[:, :, 0].astype(int) - gray).max() <= 6
     assert np.abs(found[:, :, 0].astype(int) - found[:, :, 2]).max() <= 3
 
 
@@ -65,7 +65,7 @@ def test_alpha_is_blended_on_white(tmp_path: Path, mode: str) -> None:
     np.testing.assert_allclose(found[0, :, 0], [255, 177, 100], atol=1)
 
 
-def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
+def test_palette_with_a_transparent_color(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
@@ -73,7 +73,7 @@ def test_palette_with_a_transparent_colour(tmp_path: Path) -> None:
     assert found[0].tolist() == [[255, 255, 255], [200, 100, 50]]
 
 
-def test_a_transparent_colour_of_an_rgb_file(tmp_path: Path) -> None:
+def test_a_transparent_color_of_an_rgb_file(tmp_path: Path) -> None:
     image = Image.fromarray(np.uint8([[[1, 2, 3], [9, 9, 9]]]))
     found = read_image(save(tmp_path / "key.png", image, transparency=(1, 2, 3)))
     assert found[0].tolist() == [[255, 255, 255], [9, 9, 9]]
@@ -86,7 +86,7 @@ def test_black_and_white(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
-def test_sixteen_bit_grey_is_scaled(tmp_path: Path, suffix: str) -> None:
+def test_sixteen_bit_gray_is_scaled(tmp_path: Path, suffix: str) -> None:
     image = Image.fromarray(np.array([[0, 257, 32896, 65535]], dtype=np.uint16))
     found = read_image(save(tmp_path / f"deep.{suffix}", image))
     assert found[0, :, 0].tolist() == [0, 1, 128, 255]
@@ -99,7 +99,7 @@ def png_file(header: bytes, rows: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def test_sixteen_bit_colour_is_scaled() -> None:
+def test_sixteen_bit_color_is_scaled() -> None:
     values = np.array([[0, 32896, 65535], [257, 514, 65278]], dtype=">u2")
     data = png_file(struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), b"\0" + values.tobytes())
     np.testing.assert_allclose(decode_image(data)[0], [[0, 128, 255], [1, 2, 254]], atol=1)
@@ -142,29 +142,29 @@ def stored_for(orientation: int, upright: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation(tmp_path: Path, colours: np.ndarray, orientation: int, suffix: str) -> None:
+def test_exif_rotation(tmp_path: Path, colors: np.ndarray, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = Image.fromarray(stored_for(orientation, colours))
+    stored = Image.fromarray(stored_for(orientation, colors))
     found = read_image(save(tmp_path / f"turned.{suffix}", stored, exif=exif))
-    np.testing.assert_array_equal(found, colours)
+    np.testing.assert_array_equal(found, colors)
 
 
-def test_damaged_exif_does_not_matter(tmp_path: Path, colours: np.ndarray) -> None:
-    path = save(tmp_path / "odd.jpg", Image.fromarray(colours), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff rubbish")
+def test_damaged_exif_does_not_matter(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "odd.jpg", Image.fromarray(colors), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff rubbish")
     assert read_image(path).shape == (20, 30, 3)
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     for suffix in ("gif", "png", "webp"):
         path = save(tmp_path / f"moving.{suffix}", frames[0], save_all=True, append_images=frames[1:])
         np.testing.assert_allclose(read_image(path)[4, 4], [255, 0, 0], atol=6)
 
 
-def test_the_content_decides_not_the_ending(tmp_path: Path, colours: np.ndarray) -> None:
-    path = save(tmp_path / "picture.png", Image.fromarray(colours)).rename(tmp_path / "picture.jpg")
-    np.testing.assert_array_equal(read_image(path), colours)
+def test_the_content_decides_not_the_ending(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "picture.png", Image.fromarray(colors)).rename(tmp_path / "picture.jpg")
+    np.testing.assert_array_equal(read_image(path), colors)
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -177,8 +177,8 @@ def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
         decode_image(bomb(side, side), "bomb.png")
 
 
-def test_the_limit_can_be_moved(tmp_path: Path, colours: np.ndarray) -> None:
-    path = save(tmp_path / "picture.png", Image.fromarray(colours))
+def test_the_limit_can_be_moved(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "picture.png", Image.fromarray(colors))
     assert read_image(path, max_pixels=600).shape == (20, 30, 3)
     with pytest.raises(ImageError, match=r"30 x 20, 0\.0006 million pixels; the limit is 0\.000599"):
         read_image(path, max_pixels=599)
@@ -195,10 +195,10 @@ def test_truncated_files(tmp_path: Path, suffix: str) -> None:
             read_image(path)
 
 
-def test_flipped_bytes_never_raise_anything_else(colours: np.ndarray, tmp_path: Path) -> None:
+def test_flipped_bytes_never_raise_anything_else(colors: np.ndarray, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for suffix in ("png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "tga", "jp2"):
-        whole = np.frombuffer(save(tmp_path / f"x.{suffix}", Image.fromarray(colours)).read_bytes(), np.uint8)
+        whole = np.frombuffer(save(tmp_path / f"x.{suffix}", Image.fromarray(colors)).read_bytes(), np.uint8)
         for _ in range(40):
             damaged = whole.copy()
             damaged[random.integers(0, len(whole), 6)] = random.integers(0, 256, 6)
@@ -220,7 +220,7 @@ def test_flipped_bytes_never_raise_anything_else(colours: np.ndarray, tmp_path: 
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
     ],
 )
-def test_what_is_no_picture(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_image(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "face.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=rf"face\.jpg: {message}"):
@@ -250,13 +250,13 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_image(tmp_path / "secret.jpg")
 
 
-def test_file_names_of_any_bytes(tmp_path: Path, colours: np.ndarray) -> None:
+def test_file_names_of_any_bytes(tmp_path: Path, colors: np.ndarray) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.png"))
     try:
-        save(path, Image.fromarray(colours))
+        save(path, Image.fromarray(colors))
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    np.testing.assert_array_equal(read_image(path), colours)
+    np.testing.assert_array_equal(read_image(path), colors)
     path.write_bytes(b"rubbish")
     with pytest.raises(ImageError, match=r"caf\\xe9\\n\.png: is not a picture") as caught:
         read_image(path)
@@ -269,7 +269,7 @@ def test_printable_keeps_ordinary_letters() -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm"])
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
-def test_written_pictures_come_back(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+def test_written_images_come_back(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     write_image(tmp_path / "new" / f"p.{suffix}", image)
     expected = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
@@ -298,13 +298,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
 
-def test_many_threads_may_read(tmp_path: Path, colours: np.ndarray) -> None:
-    path = save(tmp_path / "p.png", Image.fromarray(colours))
+def test_many_threads_may_read(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "p.png", Image.fromarray(colors))
     wrong: list[object] = []
 
     def read() -> None:
         for _ in range(50):
-            if not np.array_equal(read_image(path), colours):
+            if not np.array_equal(read_image(path), colors):
                 wrong.append(path)
 
     threads = [threading.Thread(target=read) for _ in range(4)]

@@ -34,7 +34,7 @@ def test_the_histogram_counts_every_batch_once():
     assert [line.count("#") for line in lines] == [1, 2, 1, 1]
 
 
-def test_the_picture_marks_the_best_batch_and_the_accuracy(tmp_path):
+def test_the_image_marks_the_best_batch_and_the_accuracy(tmp_path):
     found = batch_accuracies(np.random.default_rng(1).random(900) < 0.7)
     drawn = batch_accuracy_figure(found, "a net, split val")
     texts = [text.get_text() for text in drawn.axes[0].texts]

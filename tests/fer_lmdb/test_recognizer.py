@@ -47,12 +47,12 @@ def test_a_file_gives_the_same_as_its_pixels(recognizer: Recognizer, portrait: n
     assert recognizer.predict(str(tmp_path / "p.png")) == recognizer.predict(portrait)
 
 
-def test_many_pictures_give_the_same_as_each(recognizer: Recognizer, portrait: np.ndarray) -> None:
-    pictures = [portrait, np.zeros((60, 70, 3), np.uint8), portrait[:, ::-1], portrait[:, :, 1]]
-    together = recognizer.predict_many(pictures)
+def test_many_images_give_the_same_as_each(recognizer: Recognizer, portrait: np.ndarray) -> None:
+    images = [portrait, np.zeros((60, 70, 3), np.uint8), portrait[:, ::-1], portrait[:, :, 1]]
+    together = recognizer.predict_many(images)
     assert [len(faces) for faces in together] == [1, 0, 1, 1]
-    for picture, faces in zip(pictures, together, strict=True):
-        for face, alone in zip(faces, recognizer.predict(picture), strict=True):
+    for image, faces in zip(images, together, strict=True):
+        for face, alone in zip(faces, recognizer.predict(image), strict=True):
             np.testing.assert_allclose(face.box, alone.box, atol=0.01)
             np.testing.assert_allclose(list(face.probabilities.values()), list(alone.probabilities.values()), atol=1e-3)
     assert recognizer.predict_many([]) == []
@@ -62,7 +62,7 @@ def test_no_face_is_a_result(recognizer: Recognizer) -> None:
     assert recognizer.predict(np.full((100, 100, 3), 200, np.uint8)) == []
 
 
-def test_without_a_detector_the_picture_is_the_face(trained, stripes_data: Path) -> None:
+def test_without_a_detector_the_image_is_the_face(trained, stripes_data: Path) -> None:
     from fer_lmdb.dataset import DataSet
 
     faces = DataSet.open(stripes_data).read("val")
@@ -138,12 +138,12 @@ def test_what_does_not_exist(trained) -> None:
         np.zeros(5, np.uint8),
     ],
 )
-def test_arrays_that_are_no_picture(recognizer: Recognizer, array: np.ndarray) -> None:
+def test_arrays_that_are_no_image(recognizer: Recognizer, array: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"is no picture; expected uint8 \(H, W, 3\) RGB"):
         recognizer.predict(array)
 
 
-def test_the_smallest_face_grows_with_the_picture_in_steps() -> None:
+def test_the_smallest_face_grows_with_the_image_in_steps() -> None:
     assert quantized_min_face(16, 20) == 20
     assert quantized_min_face(1.5, 20) == 20
     assert quantized_min_face(30, 20) == pytest.approx(28.28, abs=0.01)
@@ -151,7 +151,7 @@ def test_the_smallest_face_grows_with_the_picture_in_steps() -> None:
     assert quantized_min_face(22, 40) == 40
 
 
-def test_a_large_picture_finds_the_same_face(recognizer: Recognizer, portrait: np.ndarray) -> None:
+def test_a_large_image_finds_the_same_face(recognizer: Recognizer, portrait: np.ndarray) -> None:
     import cv2
 
     large = cv2.resize(portrait, (2000, 2000), interpolation=cv2.INTER_LINEAR)

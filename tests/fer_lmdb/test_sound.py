@@ -20,14 +20,14 @@ def video_with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
     times = np.arange(int(seconds * RATE)) / RATE
     tone = (np.where(times >= BEEP_S, 0.5 * np.sin(2 * np.pi * 440 * times), 0) * 32767).astype(np.int16)
     with av.open(str(path), "w") as file:
-        picture = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        image = file.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        image.width, image.height, image.pix_fmt = 64, 48, "yuv420p"
         track = file.add_stream(codec, rate=RATE, layout="mono")
         file.metadata["title"] = track.metadata["title"] = track.metadata["handler_name"] = "<title>"
         for index in range(int(seconds * 25)):
             shade = np.full((48, 64, 3), 200 if index / 25 >= BEEP_S else 20, np.uint8)
-            file.mux(picture.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
-        file.mux(picture.encode(None))
+            file.mux(image.encode(av.VideoFrame.from_ndarray(shade, format="rgb24")))
+        file.mux(image.encode(None))
         for start in range(0, len(tone), 1024):
             samples = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="s16", layout="mono")
             samples.sample_rate, samples.pts = RATE, start

@@ -51,8 +51,8 @@ def listed(shared: Path, split: str) -> list[tuple[str, np.ndarray, int]]:
         name, label = line.split()
         sheet, place = divmod(int(Path(name).stem), 300)
         if sheet not in sheets:
-            picture = cv2.imread(str(shared / "fer2013" / "pixels" / f"{sheet:03d}.webp"), cv2.IMREAD_GRAYSCALE)
-            sheets[sheet] = picture.reshape(-1, 48, 48)
+            image = cv2.imread(str(shared / "fer2013" / "pixels" / f"{sheet:03d}.webp"), cv2.IMREAD_GRAYSCALE)
+            sheets[sheet] = image.reshape(-1, 48, 48)
         lines.append((name, sheets[sheet][place], int(label)))
     return lines
 
@@ -288,10 +288,10 @@ def test_file_that_may_not_grow_is_one_clear_line(tmp_path: Path) -> None:
     """A limit on the size of files stands for a full disk, which a test cannot always make."""
     code = (
         "import resource, signal, sys, numpy as np\n"
-        "from fer_lmdb.store import StoreWriter\n"
+        "from fer_lmdb.store import LmdbWriter\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))\n"
-        "with StoreWriter(sys.argv[1]) as writer:\n"
+        "with LmdbWriter(sys.argv[1]) as writer:\n"
         "    for number in range(1000): writer.append(str(number), np.zeros((48, 48), np.uint8), 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "db")], capture_output=True, text=True)

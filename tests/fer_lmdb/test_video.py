@@ -16,7 +16,7 @@ from fer_lmdb.errors import ImageError
 from fer_lmdb.video import WRITABLE_VIDEO_SUFFIXES, VideoReader, VideoWriter, letterbox
 
 
-def picture(value: int, height: int = 96, width: int = 128) -> np.ndarray:
+def image(value: int, height: int = 96, width: int = 128) -> np.ndarray:
     """Left half grey of that value, right half black."""
     image = np.full((height, width, 3), value, np.uint8)
     image[:, width // 2 :] = 0
@@ -26,7 +26,7 @@ def picture(value: int, height: int = 96, width: int = 128) -> np.ndarray:
 def write(path: Path, count: int = 30, times: list[float] | None = None, **size: int) -> Path:
     with VideoWriter(path, 25) as video:
         for index in range(count):
-            video.add(picture(40 + 5 * index % 200, **size), times[index] if times else index / 25)
+            video.add(image(40 + 5 * index % 200, **size), times[index] if times else index / 25)
     return path
 
 
@@ -66,7 +66,7 @@ def test_odd_sizes(tmp_path: Path, height: int, width: int) -> None:
 
 def test_frames_of_changing_size_are_fitted_into_the_first(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "clip.mp4") as video:
-        video.add(picture(200), 0)
+        video.add(image(200), 0)
         video.add(np.full((200, 100, 3), 200, np.uint8), 0.04)
     with VideoReader(tmp_path / "clip.mp4") as video:
         last = list(video)[-1].image
@@ -82,7 +82,7 @@ def test_a_video_whose_size_changes_is_read(tmp_path: Path) -> None:
             stream = file.add_stream("mpeg2video", rate=25)
             stream.width, stream.height, stream.pix_fmt = 128, height, "yuv420p"
             for _ in range(5):
-                file.mux(stream.encode(av.VideoFrame.from_ndarray(picture(100, height), format="rgb24")))
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(image(100, height), format="rgb24")))
             file.mux(stream.encode())
     (tmp_path / "ab.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
     with VideoReader(tmp_path / "ab.ts") as video:
@@ -204,7 +204,7 @@ def test_an_unknown_ending(tmp_path: Path) -> None:
 def test_an_interrupted_video_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "clip.mp4") as video:
-        video.add(picture(9), 0)
+        video.add(image(9), 0)
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
     assert (tmp_path / "clip.mp4").read_bytes() == b"old"
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_odd_rates_are_kept(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "clip.mp4", Fraction(30000, 1001)) as writer:
         for index in range(60):
-            writer.add(picture(100), index * 1001 / 30000)
+            writer.add(image(100), index * 1001 / 30000)
     with VideoReader(tmp_path / "clip.mp4") as reader:
         assert isinstance(reader.rate, Fraction)
         assert float(reader.rate) == pytest.approx(29.97, abs=0.01)
@@ -244,7 +244,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 
 def test_fit_keeps_what_fits() -> None:
-    image = picture(50)
-    np.testing.assert_array_equal(letterbox(image, 128, 96), image)
-    assert letterbox(image, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
-    assert letterbox(cv2.resize(image, (30, 300)), 128, 96).shape == (96, 128, 3)
+    first = image(50)
+    np.testing.assert_array_equal(letterbox(first, 128, 96), first)
+    assert letterbox(first, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
+    assert letterbox(cv2.resize(first, (30, 300)), 128, 96).shape == (96, 128, 3)

@@ -51,9 +51,9 @@ class FakeCapture:
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         self.left -= 1
-        picture = np.zeros((120, 160, 3), np.uint8)
-        picture[:, :, 0] = 250  # OpenCV's blue
-        return (True, picture) if self.left >= 0 else (False, None)
+        image = np.zeros((120, 160, 3), np.uint8)
+        image[:, :, 0] = 250  # OpenCV's blue
+        return (True, image) if self.left >= 0 else (False, None)
 
     def release(self) -> None:
         self.released = True

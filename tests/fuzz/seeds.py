@@ -34,7 +34,7 @@ SOLVER = """net: "train_val.prototxt"
 base_lr: 0.01 lr_policy: "multistep" gamma: 0.1 stepvalue: 60 stepvalue: 85
 momentum: 0.9 weight_decay: 0.0005 max_iter: 100 display: 10 snapshot: 50 type: "SGD"
 """
-PICTURES = {
+IMAGES = {
     "PNG": "RGB", "JPEG": "RGB", "WEBP": "RGB", "BMP": "RGB", "TIFF": "L", "GIF": "P", "PPM": "RGB",
     "JPEG2000": "RGB", "AVIF": "RGB", "ICO": "RGBA", "TGA": "RGB",
 }  # fmt: skip
@@ -95,13 +95,13 @@ def _votes(folder: Path) -> list[bytes]:
     return ["\r\n".join(lines).encode()]
 
 
-def _picture(folder: Path) -> list[bytes]:
+def _image(folder: Path) -> list[bytes]:
     across = np.linspace(0, 255, 24, dtype=np.uint8)
-    colour = np.stack([np.tile(across, (16, 1)), np.full((16, 24), 90, np.uint8), np.tile(across[::-1], (16, 1))], -1)
+    color = np.stack([np.tile(across, (16, 1)), np.full((16, 24), 90, np.uint8), np.tile(across[::-1], (16, 1))], -1)
     files = []
-    for name, mode in PICTURES.items():
+    for name, mode in IMAGES.items():
         file = BytesIO()
-        Image.fromarray(colour).convert(mode).save(file, format=name)
+        Image.fromarray(color).convert(mode).save(file, format=name)
         files.append(file.getvalue())
     return files
 
@@ -158,7 +158,7 @@ MAKERS = {
     "lmdb": _lmdb,
     "csv": _csv,
     "votes": _votes,
-    "picture": _picture,
+    "picture": _image,
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,

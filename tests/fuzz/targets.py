@@ -76,7 +76,7 @@ def _votes(data: bytes, folder: Path) -> None:
     read_votes(folder / "file.csv")
 
 
-def _picture(data: bytes, folder: Path) -> None:
+def _image(data: bytes, folder: Path) -> None:
     image = decode_image(data)
     assert image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
 
@@ -137,7 +137,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "lmdb": _lmdb,
     "csv": _csv,
     "votes": _votes,
-    "picture": _picture,
+    "picture": _image,
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,

@@ -19,7 +19,7 @@ from fer_lmdb.faces.mtcnn.weights import weights_folder
 
 PROPOSAL_THRESHOLD = 0.6
 REFINED_THRESHOLD = 0.7
-PICTURES_AT_ONCE = 512
+IMAGES_AT_ONCE = 512
 PIXELS_AT_ONCE = 1 << 22
 PATCHES_AT_ONCE = {24: 128, 48: 48}
 """How many patches of a size go through a network in one call: their activations then stay in the cache."""
@@ -49,10 +49,10 @@ class Mtcnn:
     @torch.inference_mode()
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
         """Find the faces in every picture; see `Detector.detect`. Pictures of equal size are worked on together."""
-        pictures = [as_rgb(image, position) for position, image in enumerate(images)]
-        found: list[list[Face]] = [[] for _ in pictures]
-        for positions in _portions(pictures):
-            stack = _stack([pictures[position] for position in positions])
+        arrays = [as_rgb(image, position) for position, image in enumerate(images)]
+        found: list[list[Face]] = [[] for _ in arrays]
+        for positions in _portions(arrays):
+            stack = _stack([arrays[position] for position in positions])
             for row in self._detect_stack(torch.from_numpy(stack).to(self.device)):
                 found[positions[int(row[IMAGE])]].append(_face(row))
         return found
@@ -75,9 +75,9 @@ class Mtcnn:
         for tile in tiles(images, level):
             shifts, probabilities = self._pnet(tile.pixels)
             where = torch.nonzero(probabilities > PROPOSAL_THRESHOLD)
-            picture, row, column = where.unbind(1)
-            chosen = torch.cat([shifts[picture, :, row, column], probabilities[picture, row, column, None]], dim=1)
-            origin = np.array([tile.first_picture, tile.first_row // nets.STRIDE, 0])
+            image, row, column = where.unbind(1)
+            chosen = torch.cat([shifts[image, :, row, column], probabilities[image, row, column, None]], dim=1)
+            origin = np.array([tile.first_image, tile.first_row // nets.STRIDE, 0])
             found.append(_windows(where.cpu().numpy() + origin, chosen.cpu().numpy()))
         table = np.concatenate(found)
         table[:, X1 : Y2 + 1] /= level.scale
@@ -98,21 +98,21 @@ class Mtcnn:
         return boxes.suppress(placed[probabilities > self.threshold], 0.7, smaller_area=True)
 
 
-def _portions(pictures: list[Image]) -> Iterator[list[int]]:
+def _portions(images: list[Image]) -> Iterator[list[int]]:
     """Yield positions of pictures of one size, as many as may be worked on together."""
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for position, picture in enumerate(pictures):
-        by_size.setdefault(picture.shape, []).append(position)
+    for position, image in enumerate(images):
+        by_size.setdefault(image.shape, []).append(position)
     for (height, width, _), positions in by_size.items():
-        count = min(PICTURES_AT_ONCE, max(1, PIXELS_AT_ONCE // (height * width)))
+        count = min(IMAGES_AT_ONCE, max(1, PIXELS_AT_ONCE // (height * width)))
         for start in range(0, len(positions), count):
             yield positions[start : start + count]
 
 
-def _stack(pictures: list[Image]) -> Image:
-    if len(pictures) == 1:  # no copy: it may be huge
-        return np.ascontiguousarray(pictures[0])[None]
-    return np.stack(pictures)
+def _stack(images: list[Image]) -> Image:
+    if len(images) == 1:  # no copy: it may be huge
+        return np.ascontiguousarray(images[0])[None]
+    return np.stack(images)
 
 
 def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Proposals:

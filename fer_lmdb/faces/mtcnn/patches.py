@@ -26,8 +26,8 @@ def crop_patches(images: Tensor, table: Proposals, size: int) -> Tensor:
     _, height, width, _ = images.shape
     y, y_inside = _positions(table[:, Y1], table[:, Y2], height, size, images.device)
     x, x_inside = _positions(table[:, X1], table[:, X2], width, size, images.device)
-    picture = torch.from_numpy(table[:, IMAGE].astype(np.int64)).to(images.device)
-    upper, lower = (_row_starts(picture, rows, height, width) for rows in (y.floor(), y.ceil()))
+    image = torch.from_numpy(table[:, IMAGE].astype(np.int64)).to(images.device)
+    upper, lower = (_row_starts(image, rows, height, width) for rows in (y.floor(), y.ceil()))
     left, right = x.floor().long()[:, None, :], x.ceil().long()[:, None, :]
     pixels = images.view(-1, 3)
     across, down = x.frac()[:, None, :, None], y.frac()[:, :, None, None]
@@ -55,9 +55,9 @@ def _positions(begin: Proposals, end: Proposals, length: int, size: int, device:
     return torch.from_numpy(edge).to(device), torch.from_numpy(inside).to(device)
 
 
-def _row_starts(picture: Tensor, rows: Tensor, height: int, width: int) -> Tensor:
+def _row_starts(image: Tensor, rows: Tensor, height: int, width: int) -> Tensor:
     """(M, size, 1) index of the first pixel of each row among all pixels of all pictures."""
-    return ((picture[:, None] * height + rows.long()) * width)[:, :, None]
+    return ((image[:, None] * height + rows.long()) * width)[:, :, None]
 
 
 def _take(pixels: Tensor, indices: Tensor) -> Tensor:

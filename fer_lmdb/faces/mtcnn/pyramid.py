@@ -40,7 +40,7 @@ class Tile:
         pixels: (N, 3, h, w) float32, range -1 to 1, RGB, channels last in memory.
     """
 
-    first_picture: int
+    first_image: int
     first_row: int
     pixels: Tensor
 
@@ -75,13 +75,13 @@ def tiles(images: Tensor, level: Level) -> Iterator[Tile]:
         level: the size wanted.
     """
     _, height, width, _ = images.shape
-    pictures = max(1, PIXELS_AT_ONCE // (level.height * level.width))
+    step = max(1, PIXELS_AT_ONCE // (level.height * level.width))
     rows = max(STRIDE, PIXELS_AT_ONCE // level.width // STRIDE * STRIDE)
     shrink_y, shrink_x = area_filter(height, level.height), area_filter(width, level.width)
-    for first in range(0, len(images), pictures):
+    for first in range(0, len(images), step):
         for top in range(0, level.height - CELL_SIZE + STRIDE, rows):
             bottom = min(top + rows + CELL_SIZE - STRIDE, level.height)
-            shrunk = _shrink(images[first : first + pictures], shrink_y.part(top, bottom), shrink_x)
+            shrunk = _shrink(images[first : first + step], shrink_y.part(top, bottom), shrink_x)
             yield Tile(first, top, normalize(shrunk))
 
 

@@ -45,16 +45,16 @@ def noise_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_every_picture_arrives_once_with_its_label(noise_data: Path) -> None:
-    pictures = {sample.name: sample for sample in Noise()}
+def test_every_image_arrives_once_with_its_label(noise_data: Path) -> None:
+    images = {sample.name: sample for sample in Noise()}
     for split, count in COUNTS.items():
         faces = read_split(manifests.database(noise_data, split))
         names = [key[9:] for key in faces.keys]
         assert [int(key[:8]) for key in faces.keys] == list(range(count))
-        assert sorted(names) == sorted(name for name, sample in pictures.items() if sample.split == split)
+        assert sorted(names) == sorted(name for name, sample in images.items() if sample.split == split)
         assert names != sorted(names)
-        np.testing.assert_array_equal(faces.labels, [pictures[name].label for name in names])
-        np.testing.assert_array_equal(faces.images[:, 0], [pictures[name].image for name in names])
+        np.testing.assert_array_equal(faces.labels, [images[name].label for name in names])
+        np.testing.assert_array_equal(faces.images[:, 0], [images[name].image for name in names])
 
 
 def test_mean_is_that_of_the_training_split(noise_data: Path) -> None:
@@ -90,14 +90,14 @@ def test_same_seed_same_data_set_other_seed_other_order(noise_data: Path, tmp_pa
     assert (tmp_path / "other" / "mean.binaryproto").read_bytes() == (noise_data / "mean.binaryproto").read_bytes()
 
 
-def test_png_holds_the_same_pictures(noise_data: Path, tmp_path: Path) -> None:
+def test_png_holds_the_same_images(noise_data: Path, tmp_path: Path) -> None:
     build(Noise(), tmp_path / "png", replace(PLAIN, encode="png"))
     raw, png = read_split(noise_data / "val_lmdb"), read_split(tmp_path / "png" / "val_lmdb")
     assert raw.keys == png.keys
     np.testing.assert_array_equal(raw.images, png.images)
 
 
-def test_a_split_without_pictures_has_no_database(tmp_path: Path) -> None:
+def test_a_split_without_images_has_no_database(tmp_path: Path) -> None:
     document = build(Noise(counts={"train": 5, "val": 0, "test": 2}), tmp_path / "data", PLAIN)
     assert list(document["splits"]) == ["train", "test"]
     assert not (tmp_path / "data" / "val_lmdb").exists()
@@ -135,7 +135,7 @@ def test_ferplus_needs_votes(tmp_path: Path) -> None:
         build(Noise(counts=SMALL), tmp_path / "data", replace(PLAIN, scheme=FERPLUS))
 
 
-def test_pictures_of_any_size_and_colour(tmp_path: Path) -> None:
+def test_images_of_any_size_and_color(tmp_path: Path) -> None:
     class Mixed(Noise):
         def __iter__(self) -> Iterator[Sample]:
             for sample in super().__iter__():
@@ -186,16 +186,16 @@ def test_faces_are_aligned_and_misses_kept_or_dropped(tmp_path: Path, monkeypatc
     faces = read_split(tmp_path / "data" / "train_lmdb")
     train = [line for line in lines if line["split"] == "train" and line["key"]]
     assert [line["key"] for line in train] == faces.keys
-    pictures = {sample.name: sample.image for sample in Noise(counts=SMALL)}
+    images = {sample.name: sample.image for sample in Noise(counts=SMALL)}
     for line, face in zip(train, faces.images[:, 0], strict=True):
-        original = pictures[line["key"][9:]]
+        original = images[line["key"][9:]]
         assert (line["state"] == "kept") == np.array_equal(face, original) == (line["box"] is None)
         if line["state"] == "aligned":
             assert (line["box"], line["score"]) == ([8, 6, 32, 36], 0.5)
             assert np.array(line["transform"]).shape == (2, 3)
             assert np.array(line["landmarks"]).shape == (5, 2)
     dropped = [line for line in lines if line["state"] == "dropped"]
-    assert all(line["key"] is None and line["name"] in pictures for line in dropped)
+    assert all(line["key"] is None and line["name"] in images for line in dropped)
     assert len(dropped) == sum(counts["dropped"] for counts in document["splits"].values())
 
 
@@ -328,10 +328,10 @@ def test_damage_between_writing_and_checking_is_noticed(tmp_path: Path) -> None:
     def damage(stage: str, done: int, total: int | None) -> None:
         if stage == "write test":
             path = tmp_path / ".data.building" / "val_lmdb" / "data.mdb"
-            picture = next(sample.image for sample in Noise(counts=SMALL) if sample.split == "val").tobytes()
+            image = next(sample.image for sample in Noise(counts=SMALL) if sample.split == "val").tobytes()
             content = path.read_bytes()
-            assert picture in content
-            path.write_bytes(content.replace(picture, picture[:-1] + bytes([picture[-1] ^ 1])))
+            assert image in content
+            path.write_bytes(content.replace(image, image[:-1] + bytes([image[-1] ^ 1])))
 
     with pytest.raises(DataSetError, match="val_lmdb does not read back as it was written"):
         build(Noise(counts=SMALL), tmp_path / "data", PLAIN, progress=damage)

@@ -29,19 +29,19 @@ def all_files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_lists_and_aligned_pictures_make_the_same_database(tmp_path: Path) -> None:
+def test_lists_and_aligned_images_make_the_same_database(tmp_path: Path) -> None:
     """What convert_imageset does with a list, done here with the store: the same keys and Datums."""
     build(Noise(counts=SMALL), tmp_path / "data", PLAIN, images=tmp_path / "images")
     for split in SMALL:
         with LmdbWriter(tmp_path / "again" / split) as writer:
             for line in (tmp_path / "images" / f"{split}_list.txt").read_text().splitlines():
                 name, label = line.rsplit(" ", 1)
-                picture = cv2.imread(f"{tmp_path}/images/aligned{name}", cv2.IMREAD_GRAYSCALE)
-                writer.append(name, picture, int(label))
+                image = cv2.imread(f"{tmp_path}/images/aligned{name}", cv2.IMREAD_GRAYSCALE)
+                writer.append(name, image, int(label))
         assert digest(tmp_path / "again" / split) == digest(tmp_path / "data" / f"{split}_lmdb")
 
 
-def test_only_pictures(tmp_path: Path) -> None:
+def test_only_images(tmp_path: Path) -> None:
     document = extract(Noise(counts=SMALL), tmp_path / "images", PLAIN)
     names = {sample.name for sample in Noise(counts=SMALL)}
     lists = {"train_list.txt", "val_list.txt", "test_list.txt"}
@@ -51,19 +51,19 @@ def test_only_pictures(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
-def test_originals_keep_size_and_colour(tmp_path: Path) -> None:
-    colour = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+def test_originals_keep_size_and_color(tmp_path: Path) -> None:
+    color = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
 
     class Photographs(Noise):
         def __iter__(self):
             for sample in super().__iter__():
-                yield replace(sample, image=colour, name=sample.name.replace(".png", ".jpg"))
+                yield replace(sample, image=color, name=sample.name.replace(".png", ".jpg"))
 
     extract(Photographs(counts=SMALL), tmp_path / "images", PLAIN)
     original, aligned = (
         tmp_path / "images" / kind / "train" / "3" / "00003.jpg.png" for kind in ("original", "aligned")
     )
-    np.testing.assert_array_equal(cv2.imread(str(original))[:, :, ::-1], colour)
+    np.testing.assert_array_equal(cv2.imread(str(original))[:, :, ::-1], color)
     assert cv2.imread(str(aligned), cv2.IMREAD_UNCHANGED).shape == (48, 48)
 
 
@@ -77,10 +77,10 @@ def test_boxes_are_drawn_where_a_face_was_found(tmp_path: Path, monkeypatch) -> 
 
     monkeypatch.setattr(Preprocessing, "load_detector", lambda self, device: Whole())
     extract(Noise(counts=SMALL), tmp_path / "images", BuildOptions(Preprocessing()))
-    picture = cv2.imread(str(tmp_path / "images" / "boxed" / "val" / "0" / "00021.png"))
-    assert picture.shape == (192, 192, 3)
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 2
-    assert not (picture[..., 0] == picture[..., 2]).all()  # the frame has a colour
+    boxed = cv2.imread(str(tmp_path / "images" / "boxed" / "val" / "0" / "00021.png"))
+    assert boxed.shape == (192, 192, 3)
+    assert len(np.unique(boxed.reshape(-1, 3), axis=0)) > 2
+    assert not (boxed[..., 0] == boxed[..., 2]).all()  # the frame has a colour
 
 
 def test_drawing_nothing_enlarges_alone() -> None:
@@ -107,7 +107,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("images", ["data/images", "data", "."])
-def test_pictures_inside_the_data_set_are_refused(tmp_path: Path, images: str) -> None:
+def test_images_inside_the_data_set_are_refused(tmp_path: Path, images: str) -> None:
     with pytest.raises(DataSetError, match="lie inside each other"):
         build(Noise(counts=SMALL), tmp_path / "data", PLAIN, images=tmp_path / images)
     assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,7 @@ def changed(tmp_path: Path) -> ImageFolder:
     return source
 
 
-def test_pictures_that_change_while_the_folder_is_read_are_named(changed: ImageFolder, tmp_path: Path) -> None:
+def test_images_that_change_while_the_folder_is_read_are_named(changed: ImageFolder, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"1\.png: is .*--skip-bad"):
         build(changed, tmp_path / "data", PLAIN)
     assert not (tmp_path / "data").exists()
@@ -58,7 +58,7 @@ from fer_lmdb.sources import folders
 picture = np.full((8, 8), 90, np.uint8)
 folders.decode_picture = lambda data, where: picture
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-source = folders.PictureFolders(Path(sys.argv[1]))
+source = folders.ImageFolder(Path(sys.argv[1]))
 document = build(source, Path(sys.argv[2]), Options(Preprocessing(detector="none", size=8)))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(sum(facts["count"] for facts in document["splits"].values()), (after - before) >> 10)

@@ -97,7 +97,7 @@ def test_a_mistake_is_wrong_usage_and_gets_a_suggestion(arguments, suggestion):
 )
 def test_a_mistaken_name_is_an_error_with_a_suggestion(arguments, suggestion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _picture().save("gradient.png")
+    _image().save("gradient.png")
     for name in ("runs/mine/best.safetensors", "runs/mine/run.json", "data/fer2013/manifest.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -145,23 +145,23 @@ def test_a_variable_makes_every_command_verbose_and_what_is_typed_wins():
 
 
 def test_quiet_leaves_out_progress_and_hints_but_neither_results_nor_errors(tmp_path):
-    pictures = tmp_path / "faces"
+    images = tmp_path / "faces"
     for name in ("train/happy/1", "train/sad/2", "val/happy/3", "val/sad/4", "test/happy/5", "test/sad/6"):
-        file = pictures / f"{name}.png"
+        file = images / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        _picture().save(file)
-    built = run("build", str(pictures), "--detector", "none", "--out", str(tmp_path / "loud"))
+        _image().save(file)
+    built = run("build", str(images), "--detector", "none", "--out", str(tmp_path / "loud"))
     assert "Next: fer-lmdb train" in built.stderr
-    quiet = run("build", str(pictures), "--detector", "none", "--out", str(tmp_path / "quiet"), "-q")
+    quiet = run("build", str(images), "--detector", "none", "--out", str(tmp_path / "quiet"), "-q")
     assert quiet.exit_code == 0
     assert quiet.stderr == ""
     assert "happy" in quiet.stdout
-    again = run("-q", "build", str(pictures), "--detector", "none", "--out", str(tmp_path / "quiet"))
+    again = run("-q", "build", str(images), "--detector", "none", "--out", str(tmp_path / "quiet"))
     assert again.exit_code == 1
     assert "Error:" in again.stderr
 
 
-def _picture():
+def _image():
     from PIL import Image
 
     return Image.linear_gradient("L").resize((48, 48))

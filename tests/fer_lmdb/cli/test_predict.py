@@ -104,7 +104,7 @@ def test_top_and_threshold(predict, album: Path) -> None:
     assert "uncertain" in result.stdout
 
 
-def test_a_broken_picture_is_a_row_and_the_exit_code_is_1(predict, album: Path, tmp_path: Path) -> None:
+def test_a_broken_image_is_a_row_and_the_exit_code_is_1(predict, album: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"rubbish")
     result = predict(tmp_path / "broken.jpg", album / "one.png", "https://example.org/a.jpg", "--json")
     assert result.exit_code == 1
@@ -156,7 +156,7 @@ def test_save_to_one_file(predict, album: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.webp").shape[0] >= 400
 
 
-def test_one_file_for_many_pictures_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
+def test_one_file_for_many_images_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
     result = predict(album, "--save", tmp_path / "a.png")
     assert result.exit_code == 2
     assert "names one file, but there may be several; give a folder" in result.stderr
@@ -171,7 +171,7 @@ def test_the_original_is_kept(predict, album: Path) -> None:
 
 @pytest.mark.parametrize("by_stdin", [False, True])
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_no_picture_is_replaced_by_what_comes_of_another(
+def test_no_image_is_replaced_by_what_comes_of_another(
     predict, album: Path, tmp_path: Path, order: tuple[str, str], by_stdin: bool
 ) -> None:
     for folder in order:
@@ -185,7 +185,7 @@ def test_no_picture_is_replaced_by_what_comes_of_another(
 
 
 @pytest.mark.parametrize(("option", "target"), [("--crops", "b"), ("--csv", "b/x-1.png")])
-def test_no_picture_is_replaced_by_faces_or_a_table(
+def test_no_image_is_replaced_by_faces_or_a_table(
     predict, album: Path, tmp_path: Path, option: str, target: str
 ) -> None:
     for name in ("a/x.png", "b/x-1.png"):
@@ -248,7 +248,7 @@ def test_a_video_as_json_lines(predict, clip: Path) -> None:
     assert {face["id"] for document in documents for face in document["faces"]} == {1}
 
 
-def test_pictures_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp_path: Path) -> None:
+def test_images_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp_path: Path) -> None:
     for name, source in (("a.png", album / "one.png"), ("b.mp4", clip), ("c.png", album / "empty.png")):
         (tmp_path / "mixed" / "deep").mkdir(parents=True, exist_ok=True)
         (tmp_path / "mixed" / "deep" / name).write_bytes(source.read_bytes())
@@ -260,7 +260,7 @@ def test_pictures_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp
     assert written == ["out/deep/a.png", "out/deep/b.mp4", "out/deep/c.png", "plots/deep/b.png"]
 
 
-def test_a_plot_takes_no_pictures_place(predict, album: Path, clip: Path, tmp_path: Path) -> None:
+def test_a_plot_takes_no_images_place(predict, album: Path, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
     write_image(tmp_path / "clip.png", read_image(album / "empty.png"))
     result = predict(tmp_path / "clip.mp4", tmp_path / "clip.png", "--plot", tmp_path)
@@ -284,14 +284,14 @@ def test_without_a_path(predict) -> None:
     assert "Missing argument 'PATH...'" in result.stderr
 
 
-@pytest.mark.parametrize("colour", [True, False])
-def test_colours_heed_no_color(album: Path, trained, colour: bool) -> None:
+@pytest.mark.parametrize("color", [True, False])
+def test_colors_heed_no_color(album: Path, trained, color: bool) -> None:
     environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     environment.pop("NO_COLOR", None)
-    environment |= {} if colour else {"NO_COLOR": "1"}
+    environment |= {} if color else {"NO_COLOR": "1"}
     words = ["-m", "fer_lmdb", "predict", str(album / "one.png"), "--model", str(trained.run.path)]
     done = subprocess.run([sys.executable, *words], capture_output=True, env=environment, check=True)
-    assert (b"\x1b[38;2;" in done.stdout) is colour
+    assert (b"\x1b[38;2;" in done.stdout) is color
     assert "█".encode() in done.stdout or "▏".encode() in done.stdout
 
 

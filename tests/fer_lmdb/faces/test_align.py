@@ -62,7 +62,7 @@ def test_align_cuts_out_what_opencv_does() -> None:
     assert transform.shape == (2, 3)
 
 
-def test_colour_stays_colour() -> None:
+def test_color_stays_color() -> None:
     crop, _ = align(skimage.data.astronaut(), ASTRONAUT_LANDMARKS, 30)
     assert crop.shape == (30, 30, 3)
 
@@ -74,7 +74,7 @@ def test_a_wider_margin_shows_more() -> None:
 
 
 @pytest.mark.parametrize(("fill", "corner"), [("edge", 200), ("black", 0)])
-def test_fill_stands_outside_the_picture(fill: str, corner: int) -> None:
+def test_fill_stands_outside_the_image(fill: str, corner: int) -> None:
     image = np.full((40, 40), 200, np.uint8)
     crop = warp(image, box_transform(np.array([-40.0, -40, 80, 80]), 48, 0), 48, fill)
     assert crop[0, 0] == corner
@@ -88,19 +88,19 @@ def test_shrinking_takes_the_mean() -> None:
     assert np.abs(crop[2:-2, 2:-2].astype(int) - 127).max() <= 3
 
 
-def test_the_box_of_the_whole_picture_gives_the_picture() -> None:
+def test_the_box_of_the_whole_image_gives_the_image() -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
     np.testing.assert_array_equal(warp(image, box_transform(np.array([0.0, 0, 48, 48]), 48, 0), 48), image)
 
 
 @pytest.mark.parametrize("where", [(-500, -500), (5000, 5000), (-3, 20)])
-def test_faces_outside_the_picture_give_its_edge(where: tuple[int, int]) -> None:
+def test_faces_outside_the_image_give_its_edge(where: tuple[int, int]) -> None:
     image = np.full((30, 50, 3), 77, np.uint8)
     crop, _ = align(image, ASTRONAUT_LANDMARKS / 5 + where)
     assert (crop == 77).all()
 
 
-def test_pictures_beyond_opencvs_limit() -> None:
+def test_images_beyond_opencvs_limit() -> None:
     image = np.full((8, 40_000), 90, np.uint8)
     image[:, 39_000:] = 30
     crop = warp(image, box_transform(np.array([0.0, -20_000, 40_000, 40_000]), 48, 0), 48)

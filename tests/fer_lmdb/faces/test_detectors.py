@@ -37,7 +37,7 @@ INSTALLED = [
 ]
 needs_ssd = pytest.mark.skipif(not NEEDS["ssd"], reason="the extra [ssd] is not installed")
 
-HARD_PICTURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+HARD_IMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "one pixel": lambda face: face[:1, :1],
     "one row": lambda face: face[:1],
     "black": lambda face: np.zeros_like(face),
@@ -66,17 +66,17 @@ def test_finds_the_astronaut(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_pictures_that_are_hard_to_take_give_a_result(name: str) -> None:
+def test_images_that_are_hard_to_take_give_a_result(name: str) -> None:
     detector = get_detector(name)
-    pictures = [change(skimage.data.astronaut()) for change in HARD_PICTURES.values()]
-    faces = detector.detect(pictures)
-    assert len(faces) == len(pictures)
+    images = [change(skimage.data.astronaut()) for change in HARD_IMAGES.values()]
+    faces = detector.detect(images)
+    assert len(faces) == len(images)
     assert faces[0] == faces[2] == faces[3] == []
     assert detector.detect([]) == []
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_what_is_no_picture_is_refused(name: str) -> None:
+def test_what_is_no_image_is_refused(name: str) -> None:
     with pytest.raises(DetectorError, match="picture 0 "):
         get_detector(name).detect([np.zeros((10, 10, 3), np.float32)])
 
@@ -94,16 +94,16 @@ def test_sixty_eight_landmarks_lie_where_the_five_do() -> None:
 @needs_ssd
 def test_ssd_finds_what_opencv_found(shared: Path) -> None:
     golden = json.loads((shared / "golden/ssd/detections.json").read_text())
-    pictures = {
+    images = {
         "astronaut": skimage.data.astronaut(),
         "group": cv2.cvtColor(cv2.imread(str(shared / "photos/group.jpg")), cv2.COLOR_BGR2RGB),
     }
     detector = Ssd()
-    assert set(golden) <= set(pictures)
+    assert set(golden) <= set(images)
     for name, expected in golden.items():
-        rows = detector.rows([pictures[name]])
+        rows = detector.rows([images[name]])
         rows = rows[rows[:, 2] > 0.1]
-        height, width = pictures[name].shape[:2]
+        height, width = images[name].shape[:2]
         np.testing.assert_allclose(rows[:, 2], np.array(expected)[:, 2], atol=1e-3)
         pixels = np.array([width, height, width, height])
         np.testing.assert_allclose(rows[:, 3:] * pixels, np.array(expected)[:, 3:] * pixels, atol=1)

@@ -42,26 +42,26 @@ def same_faces(found: list[Face], expected: list[dict]) -> bool:
     return True
 
 
-def golden_pictures(shared: Path, names: list[str]) -> list[np.ndarray]:
+def golden_images(shared: Path, names: list[str]) -> list[np.ndarray]:
     strips: dict[int, np.ndarray] = {}
-    pictures = []
+    images = []
     for name in names:
         if name == "astronaut":
-            pictures.append(skimage.data.astronaut())
+            images.append(skimage.data.astronaut())
         elif name == "group":
-            pictures.append(cv2.cvtColor(cv2.imread(str(shared / "photos/group.jpg")), cv2.COLOR_BGR2RGB))
+            images.append(cv2.cvtColor(cv2.imread(str(shared / "photos/group.jpg")), cv2.COLOR_BGR2RGB))
         else:
             strip, row = divmod(int(name.rsplit("_", 1)[1]), 300)
             if strip not in strips:
                 path = shared / f"fer2013/pixels/{strip:03d}.webp"
                 strips[strip] = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).reshape(-1, 48, 48)
-            pictures.append(np.repeat(strips[strip][row][:, :, None], 3, axis=2))
-    return pictures
+            images.append(np.repeat(strips[strip][row][:, :, None], 3, axis=2))
+    return images
 
 
 def test_finds_what_the_original_found(shared: Path, mtcnn: Mtcnn) -> None:
     golden = json.loads((shared / "golden/mtcnn/detections.json").read_text())
-    found = mtcnn.detect(golden_pictures(shared, list(golden)))
+    found = mtcnn.detect(golden_images(shared, list(golden)))
     different = [name for name, faces in zip(golden, found, strict=True) if not same_faces(faces, golden[name])]
     assert len(golden) == 202
     assert len(different) <= 0.01 * len(golden), different
@@ -75,11 +75,11 @@ def test_finds_the_astronaut_as_the_original_does(mtcnn: Mtcnn, astronaut: np.nd
     assert face.box.dtype == face.landmarks.dtype == np.float32
 
 
-def test_a_picture_gives_the_same_alone_and_among_others(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
-    pictures = [astronaut, astronaut[:, ::-1], astronaut[40:240, 100:301], np.zeros_like(astronaut)]
-    together = mtcnn.detect(pictures)
-    for picture, faces in zip(pictures, together, strict=True):
-        (alone,) = mtcnn.detect([picture])
+def test_an_image_gives_the_same_alone_and_among_others(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+    images = [astronaut, astronaut[:, ::-1], astronaut[40:240, 100:301], np.zeros_like(astronaut)]
+    together = mtcnn.detect(images)
+    for image, faces in zip(images, together, strict=True):
+        (alone,) = mtcnn.detect([image])
         assert len(alone) == len(faces)
         for one, other in zip(alone, faces, strict=True):
             np.testing.assert_allclose(one.box, other.box, atol=0.01)
@@ -87,10 +87,10 @@ def test_a_picture_gives_the_same_alone_and_among_others(mtcnn: Mtcnn, astronaut
     assert [len(faces) for faces in together] == [1, 1, 1, 0]
 
 
-def test_grey_and_alpha_pictures_are_taken(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
-    grey = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY)
+def test_gray_and_alpha_images_are_taken(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+    gray = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY)
     alpha = np.dstack([astronaut, np.zeros(astronaut.shape[:2], np.uint8)])
-    assert [len(faces) for faces in mtcnn.detect([grey, grey[:, :, None], alpha])] == [1, 1, 1]
+    assert [len(faces) for faces in mtcnn.detect([gray, gray[:, :, None], alpha])] == [1, 1, 1]
 
 
 def test_min_face_leaves_out_smaller_faces(astronaut: np.ndarray) -> None:
@@ -109,23 +109,23 @@ def test_faces_come_best_first(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_two_hundred_faces_in_one_picture(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_two_hundred_faces_in_one_image(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     face = cv2.resize(astronaut[50:190, 160:300], (60, 60), interpolation=cv2.INTER_AREA)
     assert len(mtcnn.detect([np.tile(face, (14, 15, 1))])[0]) >= 200
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (11, 11), (12, 12), (13, 40)])
-def test_tiny_pictures_have_no_faces(mtcnn: Mtcnn, shape: tuple[int, int]) -> None:
+def test_tiny_images_have_no_faces(mtcnn: Mtcnn, shape: tuple[int, int]) -> None:
     assert mtcnn.detect([np.zeros((*shape, 3), np.uint8)]) == [[]]
 
 
-def test_pictures_without_faces(mtcnn: Mtcnn) -> None:
+def test_images_without_faces(mtcnn: Mtcnn) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (150, 160, 3), np.uint8)
     assert mtcnn.detect([noise, np.zeros_like(noise), np.full_like(noise, 255)]) == [[], [], []]
     assert mtcnn.detect([]) == []
 
 
-def test_a_face_cut_by_the_border_stays_inside_the_picture(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_a_face_cut_by_the_border_stays_inside_the_image(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     (face,) = mtcnn.detect([astronaut[60:300, 200:420]])[0]
     x, y, width, height = face.box
     assert x >= 0
@@ -139,14 +139,14 @@ def test_upside_down_is_a_result(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "picture", [np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8), "face.jpg", None]
+    "image", [np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8), "face.jpg", None]
 )
-def test_what_is_no_picture_is_refused(mtcnn: Mtcnn, picture: object) -> None:
+def test_what_is_no_image_is_refused(mtcnn: Mtcnn, image: object) -> None:
     with pytest.raises(DetectorError, match=r"picture 1 .*uint8|picture 1 .*RGB"):
-        mtcnn.detect([np.zeros((8, 8, 3), np.uint8), picture])
+        mtcnn.detect([np.zeros((8, 8, 3), np.uint8), image])
 
 
-def test_strips_of_a_large_picture_give_what_the_whole_gives(
+def test_strips_of_a_large_image_give_what_the_whole_gives(
     mtcnn: Mtcnn, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = mtcnn.detect([astronaut])
@@ -179,7 +179,7 @@ print(peak_mb() - before)
 """
 
 
-def test_memory_is_bounded_for_large_and_for_many_pictures() -> None:
+def test_memory_is_bounded_for_large_and_for_many_images() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY_PROBE], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 400  # MB; the large picture as float32 at every level would take 700
 

@@ -36,9 +36,9 @@ class OnlySurrounded:
 
 def test_the_astronaut_is_found_and_aligned() -> None:
     preprocessing = Preprocessing()
-    picture = skimage.data.astronaut()
+    image = skimage.data.astronaut()
     empty = np.full((60, 70, 3), 128, np.uint8)
-    found, kept = preprocess_faces([picture, empty], preprocessing, preprocessing.load_detector())
+    found, kept = preprocess_faces([image, empty], preprocessing, preprocessing.load_detector())
     assert found.aligned
     assert found.crop.shape == (48, 48)
     assert found.crop.dtype == np.uint8
@@ -62,7 +62,7 @@ def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
     assert rates[0.25] - rates[0.0] >= 0.04
 
 
-def test_none_keeps_every_picture_as_it_is() -> None:
+def test_none_keeps_every_image_as_it_is() -> None:
     preprocessing = Preprocessing(detector="none")
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
     prepared = preprocess_faces(list(faces), preprocessing, preprocessing.load_detector())
@@ -79,7 +79,7 @@ def test_a_second_look_repeats_the_edge_and_maps_back() -> None:
     np.testing.assert_allclose(faces[0].box, [0, 0, 47, 47])  # cut to the picture
 
 
-def test_large_pictures_and_found_faces_get_no_second_look() -> None:
+def test_large_images_and_found_faces_get_no_second_look() -> None:
     detector = OnlySurrounded()
     detect_faces([np.zeros((200, 300, 3), np.uint8)], Preprocessing(), detector)
     assert detector.seen == [(200, 300, 3)]
@@ -121,8 +121,8 @@ def test_what_differs_is_named_with_both_values() -> None:
 def test_what_changes_no_pixel_is_no_difference() -> None:
     older = Preprocessing.from_dict({"detector": "none", "margin": -0.08, "fill": "black", "min_face": 40})
     newer = Preprocessing(detector="none")
-    picture = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
-    crops = [preprocess_faces([picture], way, None)[0].crop for way in (older, newer)]
+    image = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
+    crops = [preprocess_faces([image], way, None)[0].crop for way in (older, newer)]
     np.testing.assert_array_equal(*crops)
     assert older.diff(newer) == newer.diff(older) == {}
     assert newer.diff(Preprocessing(detector="none", size=64)) == {"size": (48, 64)}

@@ -29,18 +29,18 @@ def photograph(seed: int, side: int = 60) -> np.ndarray:
     return cv2.addWeighted(coarse, 0.8, random.integers(0, 256, (side, side), dtype=np.uint8), 0.2, 0)
 
 
-def middle(picture: np.ndarray, down: int = 6, across: int = 6) -> np.ndarray:
-    return np.ascontiguousarray(picture[down : down + 48, across : across + 48])
+def middle(image: np.ndarray, down: int = 6, across: int = 6) -> np.ndarray:
+    return np.ascontiguousarray(image[down : down + 48, across : across + 48])
 
 
 def variants() -> dict[str, np.ndarray]:
-    picture = photograph(1)
-    plain = middle(picture)
+    image = photograph(1)
+    plain = middle(image)
     marked = plain.copy()
     cv2.putText(marked, "stock", (4, 44), cv2.FONT_HERSHEY_SIMPLEX, 0.35, 230)
     return {
         "identical": plain.copy(),
-        "shifted": middle(picture, 7, 5),
+        "shifted": middle(image, 7, 5),
         "brighter": np.clip(plain.astype(int) // 2 + 100, 0, 255).astype(np.uint8),
         "watermarked": marked,
         "mirrored": np.ascontiguousarray(plain[:, ::-1]),
@@ -49,7 +49,7 @@ def variants() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", variants())
-def test_a_twin_is_found(name: str) -> None:
+def test_a_near_duplicate_is_found(name: str) -> None:
     strangers = [middle(photograph(seed)) for seed in range(2, 20)]
     images = np.stack([middle(photograph(1)), *strangers, variants()[name]])
     identical, near = group(images)
@@ -58,12 +58,12 @@ def test_a_twin_is_found(name: str) -> None:
     assert (identical[0] == identical[-1]) == (name == "identical")
 
 
-def test_strangers_are_not_twins() -> None:
+def test_strangers_are_not_near_duplicates() -> None:
     faces = np.stack([draw_face(FER2013.classes[seed % 7], np.random.default_rng(seed))[0] for seed in range(60)])
     assert len(set(group(faces)[1].tolist())) > 55
 
 
-def test_pictures_of_one_tone_are_twins_only_of_their_like() -> None:
+def test_images_of_one_tone_are_near_duplicates_only_of_their_like() -> None:
     images = np.stack([np.full((48, 48), tone, np.uint8) for tone in (0, 0, 255, 7)] + [middle(photograph(1))])
     _, near = group(images)
     assert near[0] == near[1]
@@ -118,7 +118,7 @@ def test_audit(data: Path) -> None:
     assert {"/train/1/00001.png", "/test/1/00012.png"} in names
 
 
-def test_a_model_on_faces_with_and_without_a_twin(stripes_data: Path, trained) -> None:
+def test_a_model_on_faces_with_and_without_a_near_duplicate(stripes_data: Path, trained) -> None:
     document = audit(stripes_data, model=str(trained.run.path))["explains"]
     assert document["split"] == "val"
     assert document["all"]["n"] == document["with_twin"]["n"] + document["without_twin"]["n"] == 40
@@ -144,7 +144,7 @@ def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trai
     assert record["n"] == 30
 
 
-def test_a_model_on_a_data_set_of_other_pictures(data: Path, stripes_data: Path, trained) -> None:
+def test_a_model_on_a_data_set_of_other_images(data: Path, stripes_data: Path, trained) -> None:
     with pytest.raises(DataSetError, match="holds other pictures"):
         audit(data, model=str(trained.run.path), data=stripes_data)
 

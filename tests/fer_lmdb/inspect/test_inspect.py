@@ -194,9 +194,9 @@ def test_every_place_of_damage_is_survived(stripes_data: Path, tmp_path: Path) -
 
 
 def test_records_of_every_kind() -> None:
-    colour = cv2.imencode(".jpg", np.zeros((5, 7, 3), np.uint8))[1].tobytes()
-    assert facts_of(pl.Datum(encoded=True, data=colour, label=3).SerializeToString()).size == "3 x 5 x 7"
-    assert facts_of(pl.Datum(encoded=True, data=colour).SerializeToString()).encoding == "jpeg"
+    color = cv2.imencode(".jpg", np.zeros((5, 7, 3), np.uint8))[1].tobytes()
+    assert facts_of(pl.Datum(encoded=True, data=color, label=3).SerializeToString()).size == "3 x 5 x 7"
+    assert facts_of(pl.Datum(encoded=True, data=color).SerializeToString()).encoding == "jpeg"
     assert facts_of(pl.Datum(channels=3, height=2, width=2, data=bytes(12)).SerializeToString()).problem is None
     assert facts_of(b"\xff\xff").problem == "is not a Datum"
     assert facts_of(pl.Datum(encoded=True, data=b"x").SerializeToString()).problem == "its picture cannot be decoded"
@@ -292,7 +292,7 @@ def test_damaged_model(trained, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ drawing and names
 
 
-def test_pictures(stripes_data: Path, tmp_path: Path) -> None:
+def test_images(stripes_data: Path, tmp_path: Path) -> None:
     draw("data set", stripes_data, tmp_path / "data.png")
     draw("mean", stripes_data / "mean.binaryproto", tmp_path / "mean.png")
     draw("database", stripes_data / "val_lmdb", tmp_path / "faces.png")
@@ -311,7 +311,7 @@ def test_drawing_of_a_net(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "out"), [("mean", "a.svg"), ("prototxt", "a.png"), ("run", "a.png")])
-def test_pictures_that_there_are_not(tmp_path: Path, kind: str, out: str) -> None:
+def test_images_that_there_are_not(tmp_path: Path, kind: str, out: str) -> None:
     with pytest.raises(SourceError):
         draw(kind, tmp_path, tmp_path / out)
 

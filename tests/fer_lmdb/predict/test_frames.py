@@ -60,7 +60,7 @@ def test_a_frames_line_keeps_the_contract(clip: Path, recognizer: Recognizer) ->
     assert document["time_s"] == 0.8
 
 
-def test_the_first_frame_is_as_a_picture_of_it(recognizer: Recognizer) -> None:
+def test_the_first_frame_is_as_an_image_of_it(recognizer: Recognizer) -> None:
     image = np.ascontiguousarray(portrait())
     (tracked,) = VideoRecognizer(recognizer).update(image, 0.0)
     (face,) = recognizer.predict(image)
@@ -78,7 +78,7 @@ def test_without_a_detector_every_frame_is_one_face(trained) -> None:
 
 
 @pytest.mark.parametrize("every", [12, 25])
-def test_a_still_picture_is_one_person_in_all_frames(trained, every: int) -> None:
+def test_a_still_image_is_one_person_in_all_frames(trained, every: int) -> None:
     frames = VideoRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), every)
     seen = [frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25) for index in range(51)]
     assert [[face.id for face in faces] for faces in seen] == [[1]] * 51

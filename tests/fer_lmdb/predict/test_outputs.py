@@ -56,15 +56,15 @@ def test_one_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("one_file", [True, False])
 def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
-    picture = seen(tmp_path / "a.png", "a.png")
+    image = seen(tmp_path / "a.png", "a.png")
     before = (tmp_path / "a.png").read_bytes()
     target = tmp_path / "a.png" if one_file else tmp_path
     with pytest.raises(ImageError, match=r"a\.png: this would overwrite the original"):
-        AnnotatedWriter(target, one_file).add(picture)
+        AnnotatedWriter(target, one_file).add(image)
     assert (tmp_path / "a.png").read_bytes() == before
 
 
-def test_unread_pictures_are_passed_over(tmp_path: Path) -> None:
+def test_unread_images_are_passed_over(tmp_path: Path) -> None:
     broken = ImageResult(
         InputFile(tmp_path / "a.png", Path("a.png")), ImagePrediction("a.png", 0, 0, (), "broken"), None
     )
@@ -74,9 +74,9 @@ def test_unread_pictures_are_passed_over(tmp_path: Path) -> None:
 
 def test_crops_are_numbered(tmp_path: Path) -> None:
     other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
-    crops, picture = CropWriter(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
-    crops.add(picture.found, picture.image, picture.prediction.faces)
-    crops.add(picture.found, picture.image, [replace(FACE, id=7)], "-000020")
+    crops, image = CropWriter(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
+    crops.add(image.found, image.image, image.prediction.faces)
+    crops.add(image.found, image.image, [replace(FACE, id=7)], "-000020")
     assert listing(tmp_path / "crops") == ["sub/a-000020-7.png", "sub/a-1.png", "sub/a-2.png"]
     assert read_image(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
 
@@ -91,7 +91,7 @@ def test_crops_are_numbered(tmp_path: Path) -> None:
         ((-500.0, 20.0, 5.0, 5.0), (7, 1)),
     ],
 )
-def test_crops_stay_inside_the_picture(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
+def test_crops_stay_inside_the_image(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
     image = np.zeros((90, 80, 3), np.uint8)
     assert crop(image, FacePrediction(box, 1.0, None, "happy", {"happy": 1.0})).shape[:2] == shape
 

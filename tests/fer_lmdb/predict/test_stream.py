@@ -12,7 +12,7 @@ import pytest
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.pictures import write_image
 from fer_lmdb.predict import InputFile, predict_images
-from fer_lmdb.predict import pictures as stage
+from fer_lmdb.predict import images as stage
 from fer_lmdb.predictions import FacePrediction
 
 
@@ -24,15 +24,13 @@ class OneFaceEach:
         self.alive: list[weakref.ref[np.ndarray]] = []
         self.most_alive = 0
 
-    def predict_many(self, pictures: list[np.ndarray]) -> list[list[FacePrediction]]:
-        self.batches.append(len(pictures))
-        self.alive += map(weakref.ref, pictures)
-        self.most_alive = max(self.most_alive, sum(picture() is not None for picture in self.alive))
-        if any(picture[0, 0, 0] == 13 for picture in pictures):
+    def predict_many(self, images: list[np.ndarray]) -> list[list[FacePrediction]]:
+        self.batches.append(len(images))
+        self.alive += map(weakref.ref, images)
+        self.most_alive = max(self.most_alive, sum(image() is not None for image in self.alive))
+        if any(image[0, 0, 0] == 13 for image in images):
             raise DetectorError("13 brings bad luck")
-        return [
-            [FacePrediction((0, 0, 1, 1), int(picture[0, 0, 0]), None, "happy", {"happy": 1.0})] for picture in pictures
-        ]
+        return [[FacePrediction((0, 0, 1, 1), int(image[0, 0, 0]), None, "happy", {"happy": 1.0})] for image in images]
 
 
 def files(folder: Path, values: list[int], side: int = 8) -> list[InputFile]:
@@ -50,7 +48,7 @@ def test_results_come_in_order_and_in_batches(tmp_path: Path) -> None:
     assert seen[3].prediction.to_dict()["path"] == str(tmp_path / "3.png")
 
 
-def test_large_pictures_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "BATCH_PIXELS", 100)
     recognizer = OneFaceEach()
     list(predict_images(files(tmp_path, [1] * 5), recognizer))
@@ -70,13 +68,13 @@ def test_broken_files_are_rows_among_the_others(tmp_path: Path) -> None:
     assert documents[4]["error"] == "http://x: is a web address"
 
 
-def test_a_picture_that_the_detector_refuses_does_not_take_the_others_along(tmp_path: Path) -> None:
+def test_an_image_that_the_detector_refuses_does_not_take_the_others_along(tmp_path: Path) -> None:
     seen = list(predict_images(files(tmp_path, [12, 13, 14]), OneFaceEach()))
     assert [len(one.prediction.faces) for one in seen] == [1, 0, 1]
     assert seen[1].prediction.error == f"{tmp_path}/1.png: 13 brings bad luck"
 
 
-def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "BATCH_IMAGES", 4)
     recognizer = OneFaceEach()
     for _ in predict_images(files(tmp_path, [1] * 60, side=4), recognizer):
@@ -93,7 +91,7 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
 
 def test_an_error_of_ours_is_not_swallowed(tmp_path: Path) -> None:
     class Broken(OneFaceEach):
-        def predict_many(self, pictures: list[np.ndarray]) -> list[list[FacePrediction]]:
+        def predict_many(self, images: list[np.ndarray]) -> list[list[FacePrediction]]:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

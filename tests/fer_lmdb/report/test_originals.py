@@ -22,7 +22,7 @@ from fer_lmdb.sources.fer2013 import Fer2013Csv
 from fer_lmdb.sources.folders import ImageFolder
 
 
-def pictures_of(csv: Path) -> dict[str, np.ndarray]:
+def images_of(csv: Path) -> dict[str, np.ndarray]:
     return {item.name: item.image for item in Fer2013Csv(csv) if isinstance(item, Sample)}
 
 
@@ -41,8 +41,8 @@ def test_a_record_s_name_is_that_of_its_source() -> None:
     assert name_of({"key": None, "name": "/train/3/00041.png"}) == "/train/3/00041.png"
 
 
-def test_pictures_of_a_csv(data_set, drawn_csv) -> None:
-    expected = pictures_of(drawn_csv)
+def test_images_of_a_csv(data_set, drawn_csv) -> None:
+    expected = images_of(drawn_csv)
     names = list(expected)[3:50:11]
     found = read_originals(drawn_csv, names)
     assert set(found) == set(names)
@@ -60,10 +60,10 @@ def test_another_csv_or_none_is_refused(data_set, drawn_csv, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("layout", ["split", "cut", "train only"])
-def test_pictures_of_a_folder_whatever_its_layout(layout: str, tmp_path, drawn_csv) -> None:
+def test_images_of_a_folder_whatever_its_layout(layout: str, tmp_path, drawn_csv) -> None:
     root = tmp_path / "photos"
     classes = Fer2013Csv.classes
-    for number, (name, image) in enumerate(pictures_of(drawn_csv).items()):
+    for number, (name, image) in enumerate(images_of(drawn_csv).items()):
         split, label = name.split("/")[1:3]
         above = {"split": Path(split), "cut": Path(), "train only": Path("train")}[layout]
         write_image(root / above / classes[int(label)] / f"{number}.png", image)
@@ -94,7 +94,7 @@ def test_the_contact_sheet_shows_originals_of_every_class_beside_faces(sheet, da
     assert sheet.sheet.ndim == 3
 
 
-def test_without_source_the_sheet_says_where_the_pictures_come_from(sheet, data_set) -> None:
+def test_without_source_the_sheet_says_where_the_images_come_from(sheet, data_set) -> None:
     alone = contact(data_set, data_set.read("train"), None, seed=0)
     assert "put together from the aligned faces" in alone.caption
     one, other = alone.groups[0].tiles[0].image, sheet.groups[0].tiles[0].image
@@ -102,7 +102,7 @@ def test_without_source_the_sheet_says_where_the_pictures_come_from(sheet, data_
     assert (one[:, :112] != other[:, :112]).any()  # the picture is not
 
 
-def test_pictures_that_were_left_out_are_shown_from_the_source(tmp_path, drawn_csv) -> None:
+def test_images_that_were_left_out_are_shown_from_the_source(tmp_path, drawn_csv) -> None:
     folder = tmp_path / "data"
     build(Fer2013Csv(drawn_csv), folder, BuildOptions(Preprocessing(threshold=0.999), on_miss="drop"))
     data_set = DataSet.open(folder)

@@ -80,7 +80,7 @@ def test_the_page_refers_to_nothing_outside_of_itself(page) -> None:
     assert targets <= set(reader.values("id"))
 
 
-def test_identifiers_are_unique_and_every_picture_is_described(page) -> None:
+def test_identifiers_are_unique_and_every_image_is_described(page) -> None:
     reader = read(page)
     ids = reader.values("id")
     assert len(ids) == len(set(ids))
@@ -88,7 +88,7 @@ def test_identifiers_are_unique_and_every_picture_is_described(page) -> None:
     assert all(attributes.get("aria-label") for tag, attributes in reader.tags if tag == "svg")
 
 
-def test_charts_take_the_colour_of_the_page(page) -> None:
+def test_charts_take_the_color_of_the_page(page) -> None:
     charts = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(charts) == 3
     assert all("currentColor" in chart and "#000000" not in chart for chart in charts)
@@ -131,10 +131,10 @@ def test_what_is_missing_stands_at_the_top_once_for_each_reason() -> None:
     assert "<aside>" not in render(small(), "x")
 
 
-def test_a_picture_survives_its_way_into_the_page() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    data = base64.b64decode(data_uri(picture).removeprefix("data:image/png;base64,"))
-    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(data))), picture)
+def test_an_image_survives_its_way_into_the_page() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    data = base64.b64decode(data_uri(image).removeprefix("data:image/png;base64,"))
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(data))), image)
 
 
 def test_a_group_without_faces_says_so(tmp_path) -> None:

@@ -67,9 +67,9 @@ def test_a_photograph_goes_in_and_bars_come_out(visit: Visit, service, astronaut
     answer = httpx.post(f"{service.url}/v1/predict", content=astronaut, timeout=60).json()
     (face,) = answer["faces"]
     assert visit.bars() == {name: f"{share:.0%}" for name, share in face["probabilities"].items()}
-    picture = visit.page.locator(".fer-picture img")
-    assert picture.evaluate("image => image.complete && image.naturalWidth") == 512
-    outer, inner = picture.bounding_box(), visit.page.locator(".fer-box").bounding_box()
+    image = visit.page.locator(".fer-picture img")
+    assert image.evaluate("image => image.complete && image.naturalWidth") == 512
+    outer, inner = image.bounding_box(), visit.page.locator(".fer-box").bounding_box()
     assert inner["x"] - outer["x"] == pytest.approx(outer["width"] * face["box"][0] / 512, abs=2)
     assert inner["y"] - outer["y"] == pytest.approx(outer["height"] * face["box"][1] / 512, abs=2)
     assert inner["width"] == pytest.approx(outer["width"] * face["box"][2] / 512, abs=2)

@@ -53,7 +53,7 @@ def test_a_small_file_of_many_pixels_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", encoded("PNG")[:70], encoded("JPEG")[:300], encoded("BMP")[:500]])
-def test_damaged_pictures(data: bytes) -> None:
+def test_damaged_images(data: bytes) -> None:
     with pytest.raises(ApiError) as caught:
         decode_upload(data, "p", MOST)
     assert (caught.value.status, caught.value.code) == (422, "damaged_picture")

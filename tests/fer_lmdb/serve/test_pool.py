@@ -42,7 +42,7 @@ async def warmed(pool: WorkerPool) -> None:
             return
 
 
-def test_pictures_are_answered_in_turn_by_the_model_that_was_asked_for(stand_in) -> None:
+def test_images_are_answered_in_turn_by_the_model_that_was_asked_for(stand_in) -> None:
     async def scenario() -> None:
         async with opened(stand_in) as pool:
             answers = await asyncio.gather(*(pool.predict(b"x" * n, "p", "one") for n in range(1, 9)))

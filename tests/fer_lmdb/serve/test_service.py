@@ -60,7 +60,7 @@ def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> No
         assert face == expected_face
 
 
-def test_the_whole_body_may_be_the_picture(service, astronaut: bytes) -> None:
+def test_the_whole_body_may_be_the_image(service, astronaut: bytes) -> None:
     answers = [predict(service, astronaut, headers=head) for head in ({}, {"Content-Type": "image/png"})]
     form = httpx.post(f"{service.url}/v1/predict", files={"file": ("../../x\n.png", astronaut)}, timeout=60)
     for answer in answers:
@@ -209,7 +209,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(service) -> None:
     assert {"200", "413", "415", "422", "429", "503"} <= set(answers)
 
 
-def test_nothing_of_a_picture_is_stored_or_logged(service, astronaut: bytes) -> None:
+def test_nothing_of_an_image_is_stored_or_logged(service, astronaut: bytes) -> None:
     name = "very-private-name.png"
     for _ in range(2):
         httpx.post(

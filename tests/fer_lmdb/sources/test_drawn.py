@@ -83,9 +83,9 @@ def test_landmarks_lie_where_the_features_are_drawn() -> None:
     assert left_eye[0] < nose[0] == 200 < right_eye[0]
     assert left_eye[1] == right_eye[1] < nose[1] < left_corner[1] == right_corner[1]
     look = random_appearance(np.random.default_rng(0))
-    picture, landmarks = draw(look, UPRIGHT, {}, 400)
+    image, landmarks = draw(look, UPRIGHT, {}, 400)
     for x, y in landmarks[:2].round().astype(int):
-        assert picture[y, x] < 0.5 * look.skin  # the pupil
+        assert image[y, x] < 0.5 * look.skin  # the pupil
 
 
 @pytest.mark.parametrize(("unit", "direction"), [(12, -1), (15, 1), (20, 1)])
@@ -95,7 +95,7 @@ def test_corners_of_the_mouth_follow_their_action_unit(unit: int, direction: int
 
 
 @pytest.mark.parametrize("unit", sorted({unit for units in ACTION_UNITS.values() for unit in units} - {25}))
-def test_every_action_unit_changes_the_picture(unit: int) -> None:
+def test_every_action_unit_changes_the_image(unit: int) -> None:
     look = random_appearance(np.random.default_rng(3))
     rest, active = (draw(look, UPRIGHT, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
     assert (np.abs(active - rest) > 10).sum() > 60
@@ -108,14 +108,14 @@ def test_roll_turns_the_landmarks() -> None:
     assert np.arctan2(across[1], across[0]) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_large_pictures_show_the_same_person() -> None:
+def test_large_images_show_the_same_person() -> None:
     small, large = (draw_face("happy", np.random.default_rng(5), side) for side in (48, 480))
     np.testing.assert_allclose(large[1], small[1] * 10, atol=0.01)
     reduced = cv2.resize(large[0], (48, 48), interpolation=cv2.INTER_AREA).astype(int)
     assert np.abs(reduced - small[0]).mean() < 8
 
 
-def test_faces_stay_inside_the_picture() -> None:
+def test_faces_stay_inside_the_image() -> None:
     for row in range(100):
         landmarks = draw_face("surprise", np.random.default_rng(row))[1]
         assert landmarks.min() > 4

@@ -16,9 +16,9 @@ from fer_lmdb.sources import InvalidSample, Sample
 from fer_lmdb.sources.folders import ImageFolder
 
 
-def picture(path: Path, grey: int = 100, size: tuple[int, int] = (9, 6)) -> None:
+def image(path: Path, gray: int = 100, size: tuple[int, int] = (9, 6)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", size, grey).save(path, format="PNG")
+    Image.new("L", size, gray).save(path, format="PNG")
 
 
 def samples(source: ImageFolder) -> list[Sample]:
@@ -30,7 +30,7 @@ def samples(source: ImageFolder) -> list[Sample]:
 def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
     for split in ("Training", "valid", "TEST"):
         for name in ("anger", "Happy", "6"):
-            picture(tmp_path / split / name / "1.png")
+            image(tmp_path / split / name / "1.png")
     found = samples(ImageFolder(tmp_path))
     assert [(sample.name, sample.split, sample.label) for sample in found] == [
         ("/train/6/1.png", "train", 6),
@@ -49,16 +49,16 @@ def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation", "PublicTest"])
 def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
-    picture(tmp_path / "train" / "sad" / "1.png")
-    picture(tmp_path / name / "sad" / "2.png")
+    image(tmp_path / "train" / "sad" / "1.png")
+    image(tmp_path / name / "sad" / "2.png")
     assert [sample.split for sample in samples(ImageFolder(tmp_path))] == ["train", "val"]
 
 
 def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> None:
     for number in range(40):
-        picture(tmp_path / "happy" / f"{number:02d}.png")
+        image(tmp_path / "happy" / f"{number:02d}.png")
     for number in range(20):
-        picture(tmp_path / "sad" / f"{number:02d}.png")
+        image(tmp_path / "sad" / f"{number:02d}.png")
     split_of = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=5))}
     assert Counter((name.split("/")[0], split) for name, split in split_of.items()) == {
         ("happy", "train"): 32,
@@ -75,16 +75,16 @@ def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> Non
 
 def test_missing_validation_is_cut_off_training_and_test_stays(tmp_path: Path) -> None:
     for number in range(20):
-        picture(tmp_path / "train" / "happy" / f"{number:02d}.png")
+        image(tmp_path / "train" / "happy" / f"{number:02d}.png")
     for number in range(7):
-        picture(tmp_path / "test" / "happy" / f"{number:02d}.png")
+        image(tmp_path / "test" / "happy" / f"{number:02d}.png")
     counts = Counter(sample.split for sample in samples(ImageFolder(tmp_path)))
     assert counts == {"train": 18, "val": 2, "test": 7}
 
 
 def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> None:
-    picture(tmp_path / "train" / "happy" / "person 1" / "a b.png")
-    picture(tmp_path / "val" / "happy" / "1.png")
+    image(tmp_path / "train" / "happy" / "person 1" / "a b.png")
+    image(tmp_path / "val" / "happy" / "1.png")
     (tmp_path / "train" / "happy" / ".DS_Store").write_bytes(b"x")
     (tmp_path / "train" / "happy" / "Thumbs.db").write_bytes(b"x")
     (tmp_path / "train" / ".hidden").mkdir()
@@ -95,14 +95,14 @@ def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> Non
 
 
 def test_ferplus_folders(tmp_path: Path) -> None:
-    picture(tmp_path / "contempt" / "1.png")
+    image(tmp_path / "contempt" / "1.png")
     (sample,) = samples(ImageFolder(tmp_path, FERPLUS))
     assert FERPLUS.classes[sample.label] == "contempt"
 
 
 def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
-    picture(tmp_path / "train" / "happy" / "good.png")
-    picture(tmp_path / "train" / "bored" / "1.png")
+    image(tmp_path / "train" / "happy" / "good.png")
+    image(tmp_path / "train" / "bored" / "1.png")
     whole = (tmp_path / "train" / "happy" / "good.png").read_bytes()
     broken = tmp_path / "train" / "sad"
     broken.mkdir()
@@ -110,9 +110,9 @@ def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
     (broken / "2 cut.png").write_bytes(whole[:40])
     (broken / "3 text.jpg").write_text("no picture")
     (broken / "4 dangling.png").symlink_to(broken / "nowhere")
-    picture(broken / "5\nline.png")
+    image(broken / "5\nline.png")
     os.mkfifo(broken / "6 pipe.png")
-    picture(tmp_path / "val" / "sad" / "1.png")
+    image(tmp_path / "val" / "sad" / "1.png")
     rejects = [item for item in ImageFolder(tmp_path) if isinstance(item, InvalidSample)]
     reasons = {Path(reject.location).name: reject.reason for reject in rejects}
     assert 'the folder "bored" is no class' in reasons["1.png"]
@@ -130,17 +130,17 @@ def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
 
 
 def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
-    picture(tmp_path / "train" / "happy" / os.fsdecode(b"caf\xe9.png"))
-    picture(tmp_path / "val" / "happy" / "1.png")
+    image(tmp_path / "train" / "happy" / os.fsdecode(b"caf\xe9.png"))
+    image(tmp_path / "val" / "happy" / "1.png")
     first = samples(ImageFolder(tmp_path))[0]
     assert os.fsencode(first.name) == b"/train/happy/caf\xe9.png"
     assert first.location.endswith("caf\\xe9.png")
 
 
 def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
-    def digest(folder: str, name: str, grey: int) -> str:
-        picture(tmp_path / folder / "train" / "happy" / name, grey)
-        picture(tmp_path / folder / "val" / "happy" / "1.png", 1)
+    def digest(folder: str, name: str, gray: int) -> str:
+        image(tmp_path / folder / "train" / "happy" / name, gray)
+        image(tmp_path / folder / "val" / "happy" / "1.png", 1)
         source = ImageFolder(tmp_path / folder)
         samples(source)
         return source.sha256()
@@ -151,7 +151,7 @@ def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
 
 
 def test_folder_without_classes(tmp_path: Path) -> None:
-    picture(tmp_path / "holiday" / "1.png")
+    image(tmp_path / "holiday" / "1.png")
     with pytest.raises(SourceError, match=r"holds no folder named after a class .*angry, disgust"):
         ImageFolder(tmp_path)
 
