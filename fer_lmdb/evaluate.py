@@ -88,8 +88,9 @@ def evaluate(
         precision: float32, bfloat16, or auto for the faster one.
     Returns:
         the figures of `measures.compute_metrics` with models, iterations (after which each was taken from its
-        training, None where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's faces
-        in the first data set), other_data where more were named; weights and fitted_on of an ensemble; learnt_from_them, the
+        training, None where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's
+        faces in the first data set), other_data where more were named; weights and fitted_on of an ensemble;
+        learnt_from_them, the
         models that know the split's faces from their training, so that the figures flatter them, where there are any;
         prepared_otherwise where models looked at another kind of face than they know; protocols where the faces
         carry FER+'s votes; comparison and readings where they are asked for.

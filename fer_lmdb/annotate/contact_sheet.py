@@ -36,7 +36,7 @@ class Example:
 
     Attributes:
         image: uint8 RGB or grey, what the detector saw.
-        face: where it found a face, in pixels of `picture`; None: nowhere.
+        face: where it found a face, in pixels of `image`; None: nowhere.
         crop: uint8 grey (size, size), what the net sees.
     """
 
