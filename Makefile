@@ -53,8 +53,8 @@ torture: $(READY)
 # The pages that the program writes itself.
 docs: $(READY)
 	$(BIN)/python -m fer_lmdb.cli.reference docs/reference.md
-	$(BIN)/python -m fer_lmdb.catalogue docs/models.md
-	$(BIN)/python -m prototxt_like.catalogue docs/prototxt.md
+	$(BIN)/python -m fer_lmdb.models.listing docs/models.md
+	$(BIN)/python -m prototxt_like.tools.layer_docs docs/prototxt.md
 
 # The pictures of README.md and docs/; those of web pages need chromium.
 gallery: $(READY)

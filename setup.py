@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "__init__.py").read_text(encoding="utf-8"))[1]
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "_version.py").read_text(encoding="utf-8"))[1]
 
 REQUIRED = [
     "av>=15.0",
@@ -68,12 +68,12 @@ setup(
     packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
         "fer_lmdb": [
-            "shipped/*.safetensors",
-            "measured.json",
+            "models/pretrained/*.safetensors",
+            "models/zoo_results.json",
             "serve/*.css",
             "serve/*.js",
-            "report/*.css",
-            "report/*.j2",
+            "reporting/*.css",
+            "reporting/*.j2",
             "py.typed",
         ],
         "prototxt_like": ["zoo/*/*.prototxt", "zoo/*/README.md", "schema/*.proto", "schema/*.pyi", "py.typed"],

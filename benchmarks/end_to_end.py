@@ -62,8 +62,8 @@ def frames(count: int) -> Iterator[np.ndarray]:
 def make_inputs(folder: Path, count: int) -> tuple[Path, Path]:
     """Write clip.mp4 and photo.jpg, its first frame."""
     sys.path.insert(0, str(REPOSITORY))
-    from fer_lmdb.pictures import write_image
-    from fer_lmdb.video import VideoWriter
+    from fer_lmdb.io.images import write_image
+    from fer_lmdb.io.video import VideoWriter
 
     with VideoWriter(folder / "clip.mp4", RATE) as video:
         for index, frame in enumerate(frames(count)):
@@ -100,9 +100,9 @@ def ours(clip: Path, photo: Path, folder: Path) -> dict[str, Any]:
     """Measure this project: what `predict clip.mp4 --save out.mp4 --csv out.csv` does, its parts, and a photograph."""
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb import Recognizer
-    from fer_lmdb.predict import InputFile
-    from fer_lmdb.predict.frames import predict_video
-    from fer_lmdb.predict.results import ResultWriters
+    from fer_lmdb.inference import InputFile
+    from fer_lmdb.inference.result_writers import ResultWriters
+    from fer_lmdb.inference.video import predict_video
 
     recognizer = Recognizer(device="cpu")
 
@@ -129,10 +129,10 @@ def ours(clip: Path, photo: Path, folder: Path) -> dict[str, Any]:
 
 def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, float]]:
     """Processor and clock milliseconds a frame of each part, one part after the other on one thread."""
-    from fer_lmdb.annotate import annotate
-    from fer_lmdb.faces.track import Tracker
-    from fer_lmdb.predict.frames import MIN_FACE_FRACTION
-    from fer_lmdb.video import VideoReader, VideoWriter
+    from fer_lmdb.faces.tracking import Tracker
+    from fer_lmdb.inference.video import MIN_FACE_FRACTION
+    from fer_lmdb.io.video import VideoReader, VideoWriter
+    from fer_lmdb.visualization import annotate
 
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in PARTS}
 

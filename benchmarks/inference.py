@@ -15,15 +15,15 @@ from pathlib import Path
 from charts import bars
 from page import machine, write_section
 
-from fer_lmdb.memory import tune_malloc
+from fer_lmdb.runtime.malloc import tune_malloc
 
 tune_malloc()  # before PyTorch is imported, as the command line does
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from fer_lmdb import models  # noqa: E402
-from fer_lmdb.classifier import Classifier  # noqa: E402
+from fer_lmdb.models import model as models  # noqa: E402
+from fer_lmdb.models.classifier import Classifier  # noqa: E402
 
 FACES = 1024
 

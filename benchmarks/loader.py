@@ -23,12 +23,12 @@ import torch
 from charts import bars
 from page import machine, write_section
 
-from fer_lmdb import recipe
-from fer_lmdb.dataset import DataSet
-from fer_lmdb.loading import LoaderOptions
-from fer_lmdb.recipe import TrainOptions
-from fer_lmdb.runs import RunFolder
-from fer_lmdb.session import Trainer
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.loaders import LoaderOptions
+from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training import recipe
+from fer_lmdb.training.recipe import TrainOptions
+from fer_lmdb.training.trainer import Trainer
 
 WAYS = {
     "memory": LoaderOptions("memory"),

@@ -18,12 +18,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fer_lmdb import manifest as manifests
-from fer_lmdb.build import BuildOptions, build
-from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.sources.drawn import write_synthetic_csv
-from fer_lmdb.sources.open import open_source
-from fer_lmdb.store import digest
+from fer_lmdb.data import manifest as manifests
+from fer_lmdb.data.build import BuildOptions, build
+from fer_lmdb.data.lmdb_store import digest
+from fer_lmdb.data.sources.open import open_source
+from fer_lmdb.data.sources.synthetic import write_synthetic_csv
+from fer_lmdb.faces.preprocessing import Preprocessing
 
 PLAIN = Preprocessing(detector="none")
 

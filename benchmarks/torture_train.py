@@ -34,13 +34,13 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fer_lmdb import train
-from fer_lmdb.build import BuildOptions as BuildOptions
-from fer_lmdb.build import build
-from fer_lmdb.faces.prepare import Preprocessing
-from fer_lmdb.loading import LoaderOptions
-from fer_lmdb.runs import RunFolder
-from fer_lmdb.sources.drawn import SyntheticFaces
+from fer_lmdb.data.build import BuildOptions as BuildOptions
+from fer_lmdb.data.build import build
+from fer_lmdb.data.loaders import LoaderOptions
+from fer_lmdb.data.sources.synthetic import SyntheticFaces
+from fer_lmdb.faces.preprocessing import Preprocessing
+from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training import train
 
 EPOCHS, BATCH, FACES, VALIDATION = 8, 24, 96, 24
 MEMORY = LoaderOptions("memory")

@@ -33,7 +33,7 @@ def plain(data: str, iterations: int, precision: str) -> float:
     from net_overhead import by_hand
     from torch.utils.data import DataLoader, Dataset
 
-    from fer_lmdb.dataset import DataSet
+    from fer_lmdb.data.dataset import DataSet
 
     opened = DataSet.open(data)
     split, mean = opened.read("train"), torch.from_numpy(opened.mean())
@@ -70,11 +70,11 @@ def plain(data: str, iterations: int, precision: str) -> float:
 
 def ours(data: str, iterations: int, precision: str) -> float:
     """The product's own loop, without validation and snapshots. Faces a second."""
-    from fer_lmdb import recipe
-    from fer_lmdb.dataset import DataSet
-    from fer_lmdb.memory import tune_malloc
-    from fer_lmdb.runs import RunFolder
-    from fer_lmdb.session import Trainer
+    from fer_lmdb.data.dataset import DataSet
+    from fer_lmdb.models.run_folder import RunFolder
+    from fer_lmdb.runtime.malloc import tune_malloc
+    from fer_lmdb.training import recipe
+    from fer_lmdb.training.trainer import Trainer
 
     tune_malloc()
     opened = DataSet.open(data)

@@ -28,7 +28,7 @@ from rich.style import Style
 from rich.text import Text
 from skimage import data
 
-from fer_lmdb.video import VideoReader, VideoWriter
+from fer_lmdb.io.video import VideoReader, VideoWriter
 
 IMAGES = Path(__file__).parent / "images"
 COLUMNS = 80

@@ -12,14 +12,15 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from fer_lmdb.predictions import FacePrediction as FacePrediction
-    from fer_lmdb.recognizer import Recognizer as Recognizer
+from fer_lmdb._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from fer_lmdb.inference.recognizer import Recognizer as Recognizer
+    from fer_lmdb.results import FacePrediction as FacePrediction
+
 __all__ = ["FacePrediction", "Recognizer", "__version__"]
 
-_HOMES = {"FacePrediction": "fer_lmdb.predictions", "Recognizer": "fer_lmdb.recognizer"}
+_HOMES = {"FacePrediction": "fer_lmdb.results", "Recognizer": "fer_lmdb.inference.recognizer"}
 
 # PyTorch's idle threads shall sleep, not spin: as soon as another program wants the processor, spinning makes face
 # detection seven times slower. OpenMP reads this once, when PyTorch is loaded, so it stands before everything else.

@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from prototxt_like import zoo as zoo
-    from prototxt_like.blob import array_to_blob as array_to_blob
-    from prototxt_like.blob import blob_to_array as blob_to_array
-    from prototxt_like.drawing import draw_net as draw_net
     from prototxt_like.errors import FileError as FileError
     from prototxt_like.errors import NetError as NetError
     from prototxt_like.errors import ParseError as ParseError
@@ -23,23 +20,25 @@ if TYPE_CHECKING:
     from prototxt_like.errors import SolverError as SolverError
     from prototxt_like.errors import UnknownLayerType as UnknownLayerType
     from prototxt_like.errors import WeightsError as WeightsError
-    from prototxt_like.files import parse_net as parse_net
-    from prototxt_like.files import parse_solver as parse_solver
-    from prototxt_like.files import parse_transform as parse_transform
-    from prototxt_like.files import read_mean as read_mean
-    from prototxt_like.files import read_net as read_net
-    from prototxt_like.files import read_solver as read_solver
-    from prototxt_like.files import read_solver_state as read_solver_state
-    from prototxt_like.files import to_text as to_text
-    from prototxt_like.files import write_binary as write_binary
-    from prototxt_like.files import write_mean as write_mean
-    from prototxt_like.files import write_text as write_text
-    from prototxt_like.merge import fold_batch_norm as fold_batch_norm
-    from prototxt_like.net import Net as Net
-    from prototxt_like.policies import learning_rate as learning_rate
-    from prototxt_like.pure import extensions as extensions
-    from prototxt_like.pure import is_pure_caffe as is_pure_caffe
-    from prototxt_like.pure import strip_extensions as strip_extensions
+    from prototxt_like.io.blobs import array_to_blob as array_to_blob
+    from prototxt_like.io.blobs import blob_to_array as blob_to_array
+    from prototxt_like.io.files import parse_net as parse_net
+    from prototxt_like.io.files import parse_solver as parse_solver
+    from prototxt_like.io.files import parse_transform as parse_transform
+    from prototxt_like.io.files import read_mean as read_mean
+    from prototxt_like.io.files import read_net as read_net
+    from prototxt_like.io.files import read_solver as read_solver
+    from prototxt_like.io.files import read_solver_state as read_solver_state
+    from prototxt_like.io.files import to_text as to_text
+    from prototxt_like.io.files import write_binary as write_binary
+    from prototxt_like.io.files import write_mean as write_mean
+    from prototxt_like.io.files import write_text as write_text
+    from prototxt_like.net.caffemodel import load_weights as load_weights
+    from prototxt_like.net.caffemodel import save_weights as save_weights
+    from prototxt_like.net.caffemodel import to_proto as to_proto
+    from prototxt_like.net.folding import fold_batch_norm as fold_batch_norm
+    from prototxt_like.net.net import Net as Net
+    from prototxt_like.net.trained_layers import LoadReport as LoadReport
     from prototxt_like.schema.caffe_schema_pb2 import BlobProto as BlobProto
     from prototxt_like.schema.caffe_schema_pb2 import Datum as Datum
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter as LayerParameter
@@ -48,21 +47,22 @@ if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import SolverParameter as SolverParameter
     from prototxt_like.schema.caffe_schema_pb2 import SolverState as SolverState
     from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter as TransformationParameter
-    from prototxt_like.snapshots import restore_snapshot as restore_snapshot
-    from prototxt_like.snapshots import write_snapshot as write_snapshot
-    from prototxt_like.solver import Solver as Solver
-    from prototxt_like.summarize import LayerSummary as LayerSummary
-    from prototxt_like.summarize import summary as summary
-    from prototxt_like.trained_layers import LoadReport as LoadReport
-    from prototxt_like.transform import Transform as Transform
-    from prototxt_like.weights import load_weights as load_weights
-    from prototxt_like.weights import save_weights as save_weights
-    from prototxt_like.weights import to_proto as to_proto
+    from prototxt_like.solver.lr_policies import learning_rate as learning_rate
+    from prototxt_like.solver.snapshot import restore_snapshot as restore_snapshot
+    from prototxt_like.solver.snapshot import write_snapshot as write_snapshot
+    from prototxt_like.solver.solver import Solver as Solver
+    from prototxt_like.tools.caffe_compat import extensions as extensions
+    from prototxt_like.tools.caffe_compat import is_pure_caffe as is_pure_caffe
+    from prototxt_like.tools.caffe_compat import strip_extensions as strip_extensions
+    from prototxt_like.tools.draw_net import draw_net as draw_net
+    from prototxt_like.tools.summary import LayerSummary as LayerSummary
+    from prototxt_like.tools.summary import summary as summary
+    from prototxt_like.transforms.transform import Transform as Transform
 
 # Where each public name lives.
 _HOMES = {
-    "blob": ["array_to_blob", "blob_to_array"],
-    "drawing": ["draw_net"],
+    "io.blobs": ["array_to_blob", "blob_to_array"],
+    "tools.draw_net": ["draw_net"],
     "errors": [
         "FileError",
         "NetError",
@@ -73,7 +73,7 @@ _HOMES = {
         "UnknownLayerType",
         "WeightsError",
     ],
-    "files": [
+    "io.files": [
         "parse_net",
         "parse_solver",
         "parse_transform",
@@ -86,8 +86,8 @@ _HOMES = {
         "write_mean",
         "write_text",
     ],
-    "merge": ["fold_batch_norm"],
-    "net": ["Net"],
+    "net.folding": ["fold_batch_norm"],
+    "net.net": ["Net"],
     "schema.caffe_schema_pb2": [
         "BlobProto",
         "Datum",
@@ -98,14 +98,14 @@ _HOMES = {
         "SolverState",
         "TransformationParameter",
     ],
-    "policies": ["learning_rate"],
-    "pure": ["extensions", "is_pure_caffe", "strip_extensions"],
-    "snapshots": ["restore_snapshot", "write_snapshot"],
-    "solver": ["Solver"],
-    "summarize": ["LayerSummary", "summary"],
-    "transform": ["Transform"],
-    "trained_layers": ["LoadReport"],
-    "weights": ["load_weights", "save_weights", "to_proto"],
+    "solver.lr_policies": ["learning_rate"],
+    "tools.caffe_compat": ["extensions", "is_pure_caffe", "strip_extensions"],
+    "solver.snapshot": ["restore_snapshot", "write_snapshot"],
+    "solver.solver": ["Solver"],
+    "tools.summary": ["LayerSummary", "summary"],
+    "transforms.transform": ["Transform"],
+    "net.trained_layers": ["LoadReport"],
+    "net.caffemodel": ["load_weights", "save_weights", "to_proto"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb import models
+from fer_lmdb.models import model as models
 
 ROOT = Path(__file__).parents[1]
 TOOL = runpy.run_path(str(ROOT / "tools" / "reproduce.py"))

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import click
 
 from fer_lmdb.cli import verbosity
-from fer_lmdb.cli.group import LazyGroup
-from fer_lmdb.memory import tune_malloc
+from fer_lmdb.cli.lazy_group import LazyGroup
+from fer_lmdb.runtime.malloc import tune_malloc
 
 # In the order in which data flows; the value is the line that `fer-lmdb --help` shows.
 COMMANDS = {

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, next_command, note, out_console, print_whole, progress_bar
+from fer_lmdb.cli.console import emit, json_option, next_command, note, out_console, print_whole, progress_bar
 from fer_lmdb.cli.types import A_PATH, DETECTOR, DEVICE
+from fer_lmdb.data.manifest import UNREADABLE_NAME
 from fer_lmdb.labels import SCHEMES
-from fer_lmdb.manifest import UNREADABLE_NAME
 
 if TYPE_CHECKING:
-    from fer_lmdb.build import BuildOptions, ProgressCallback
+    from fer_lmdb.data.build import BuildOptions, ProgressCallback
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
 ROWS = {
@@ -133,9 +133,9 @@ def command(
     """Turn SOURCE (fer2013.csv or a folder of class folders) into databases, mean image and manifest."""
     if only_images and images is None:
         raise click.UsageError("--only-images needs --images DIR")
-    from fer_lmdb import build as building
+    from fer_lmdb.data import build as building
+    from fer_lmdb.data.sources.open import open_source
     from fer_lmdb.labels import get_scheme
-    from fer_lmdb.sources.open import open_source
 
     started = time.monotonic()
     target = out or Path("data") / (source.stem if source.is_file() else source.resolve().name)
@@ -153,8 +153,8 @@ def command(
 
 def options_of(choices: dict[str, Any]) -> BuildOptions:
     """Return the options of the command line as those of the builder."""
-    from fer_lmdb.build import BuildOptions
-    from fer_lmdb.faces.prepare import Preprocessing
+    from fer_lmdb.data.build import BuildOptions
+    from fer_lmdb.faces.preprocessing import Preprocessing
     from fer_lmdb.labels import get_scheme
 
     preprocessing = Preprocessing(

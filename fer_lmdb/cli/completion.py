@@ -9,7 +9,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option
+from fer_lmdb.cli.console import emit, json_option
 
 SHELLS = ("bash", "zsh", "fish")
 

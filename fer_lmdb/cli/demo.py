@@ -15,10 +15,10 @@ import click
 
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, print_next_step
+from fer_lmdb.cli.console import emit, json_option, print_next_step
 
 if TYPE_CHECKING:
-    from fer_lmdb.demo import Demo
+    from fer_lmdb.cli.walkthrough import Demo
 
 
 EXAMPLES = """
@@ -43,7 +43,7 @@ def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
     it, evaluates, and recognises a real photograph with the model that comes with
     the package. Nothing is downloaded. Every command is shown as it is run.
     """
-    from fer_lmdb.demo import Demo
+    from fer_lmdb.cli.walkthrough import Demo
 
     demo = Demo(out, epochs, seed)
     run = _captured if as_json else _shown

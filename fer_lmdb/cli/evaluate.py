@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, note
+from fer_lmdb.cli.console import emit, json_option, note
 from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
 
 EXAMPLES = """
@@ -102,7 +102,7 @@ def command(
         raise click.UsageError("--weights and --fit-weights are two ways to say the same; give one of them")
     if plot and not explain_78:
         raise click.UsageError("--plot belongs to --explain-78")
-    from fer_lmdb.evaluate import evaluate
+    from fer_lmdb.evaluation.evaluate import evaluate
 
     result = evaluate(
         models,
@@ -122,7 +122,7 @@ def command(
     if as_json:
         emit(result)
         return
-    from fer_lmdb.cli.figures import print_evaluation
+    from fer_lmdb.cli.render_evaluation import print_evaluation
 
     print_evaluation(result)
     if explain_78:
@@ -140,7 +140,7 @@ def _numbers(text: str | None) -> list[float] | None:
 
 def _draw(result: dict[str, Any], plot: Path | None) -> Path:
     """Draw the readings of single batches into a file."""
-    from fer_lmdb.readings import batch_accuracy_figure
+    from fer_lmdb.evaluation.batch_accuracy import batch_accuracy_figure
 
     folder = Path(result["models"][0])
     path = plot or (folder if (folder / "run.json").is_file() else Path()) / "explain-78.png"

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, print_next_step
+from fer_lmdb.cli.console import emit, json_option, print_next_step
 from fer_lmdb.cli.types import DATA_SET, MODEL
 
 EXAMPLES = """
@@ -54,7 +54,7 @@ def command(model: str, form: str, out: Path, int8: bool, data: str, as_json: bo
     if int8 and form != "onnx":
         raise click.UsageError("--int8 goes with --format onnx")
 
-    from fer_lmdb.export import export
+    from fer_lmdb.exporting import export
 
     exported = export(model, form, out, data if int8 else None)
     if as_json:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, note, out_console
+from fer_lmdb.cli.console import emit, json_option, note, out_console
 from fer_lmdb.cli.types import A_PATH, MODEL
 
 EXAMPLES = """
@@ -50,22 +50,22 @@ def command(
     """Say what PATH holds: data set, database, mean, prototxt, caffemodel, model or run."""
     if ((model or data) and not duplicates) or (data and not model):
         raise click.UsageError("--data needs --model, and --model needs --duplicates")
-    from fer_lmdb.inspect import artifact_kind, inspect, resolve
+    from fer_lmdb.inspection import artifact_kind, inspect, resolve
 
     document = inspect(path, verify=verify)
     if draw is not None:
-        from fer_lmdb.inspect.drawing import draw as draw_image
+        from fer_lmdb.inspection.drawing import draw as draw_image
 
         draw_image(artifact_kind(resolve(path)), resolve(path), draw)
         note(f"Drawn: {draw}")
     if duplicates:
-        from fer_lmdb.inspect.duplicates import audit
+        from fer_lmdb.inspection.duplicates import audit
 
         document["duplicates"] = audit(path, model=model, data=data, split=split)
     if as_json:
         emit(document)
     else:
-        from fer_lmdb.cli.facts import show
+        from fer_lmdb.cli.render_inspection import show
 
         show(document, out_console())
     if verify and document.get("problems"):

@@ -9,7 +9,7 @@ import click
 
 from fer_lmdb.cli.build import report, show_on
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import json_option, progress_bar
+from fer_lmdb.cli.console import json_option, progress_bar
 from fer_lmdb.cli.types import A_PATH, DATA_SET
 
 EXAMPLES = """
@@ -33,7 +33,7 @@ def command(folders: tuple[str, ...], out: Path, train_only: bool, seed: int, fo
     Labels and face sizes have to be the same. Every split is in random order;
     where the faces were prepared differently, the new data set counts as the first.
     """
-    from fer_lmdb.build.join import join_datasets
+    from fer_lmdb.data.build.join import join_datasets
 
     started = time.monotonic()
     with progress_bar("faces") as bar:

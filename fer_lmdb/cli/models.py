@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, print_whole
+from fer_lmdb.cli.console import emit, json_option, print_whole
 
 EXAMPLES = """
 # what there is
@@ -25,7 +25,7 @@ def command(as_json: bool) -> None:
     A net without a shipped model can be trained; one with a model can be used
     by name in predict and evaluate.
     """
-    from fer_lmdb.catalogue import list_models
+    from fer_lmdb.models.listing import list_models
 
     rows = list_models()
     if as_json:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command, options_given
-from fer_lmdb.cli.output import emit, next_command, note, out_console, print_ensemble_note, progress_bar
+from fer_lmdb.cli.console import emit, next_command, note, out_console, print_ensemble_note, progress_bar
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
-    from fer_lmdb.predict import ImageResult, InputFile
-    from fer_lmdb.predict.results import ResultWriters
-    from fer_lmdb.recognizer import Recognizer
+    from fer_lmdb.inference import ImageResult, InputFile
+    from fer_lmdb.inference.recognizer import Recognizer
+    from fer_lmdb.inference.result_writers import ResultWriters
 
 
 EXAMPLES = """
@@ -103,8 +103,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     one_file = _names_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
-    from fer_lmdb.models import DEFAULT_MODEL
-    from fer_lmdb.recognizer import Recognizer
+    from fer_lmdb.inference.recognizer import Recognizer
+    from fer_lmdb.models.model import DEFAULT_MODEL
 
     recognizer = Recognizer(
         models or DEFAULT_MODEL,
@@ -128,8 +128,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
 
 def _annotated(path: Path) -> str:
     """Return a name for an annotated copy that can be written: not every format that is read can be."""
-    from fer_lmdb.pictures import WRITABLE_SUFFIXES
-    from fer_lmdb.predict.paths import VIDEO_SUFFIXES
+    from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
+    from fer_lmdb.io.images import WRITABLE_SUFFIXES
 
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
@@ -141,10 +141,10 @@ def _predict(
     recognizer: Recognizer, paths: tuple[str, ...], one_file: bool, options: dict[str, Any]
 ) -> tuple[int, int]:
     """Predict all files and hand every result on; return how many files there were and how many failed."""
-    from fer_lmdb.engines import get_executor
-    from fer_lmdb.predict import find_files, predict_images
-    from fer_lmdb.predict.originals import OverwriteGuard, any_exist
-    from fer_lmdb.predict.results import ResultWriters
+    from fer_lmdb.inference import find_files, predict_images
+    from fer_lmdb.inference.overwrite_guard import OverwriteGuard, any_exist
+    from fer_lmdb.inference.result_writers import ResultWriters
+    from fer_lmdb.runtime.executors import get_executor
 
     targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
     places = [place for place in targets.values() if place]
@@ -171,7 +171,7 @@ def _predict(
 
 def _show(seen: ImageResult, results: ResultWriters, options: dict[str, Any]) -> str | None:
     """Hand one picture's result on; return its error."""
-    from fer_lmdb.cli.bars import print_prediction
+    from fer_lmdb.cli.render_predictions import print_prediction
 
     results.add(seen)
     if options["as_json"]:
@@ -187,8 +187,8 @@ def _predict_video(
     found: InputFile, recognizer: Recognizer, results: ResultWriters, options: dict[str, Any]
 ) -> str | None:
     """Recognise a video frame by frame and hand the frames on; return its error."""
-    from fer_lmdb.cli.bars import print_video
-    from fer_lmdb.predict.frames import predict_video
+    from fer_lmdb.cli.render_predictions import print_video
+    from fer_lmdb.inference.video import predict_video
 
     error = None
     with results.video(found) as video, progress_bar("frames") as bar:
@@ -220,8 +220,8 @@ def _is_pattern(path: str) -> bool:
 
 def _check_targets(one_file: bool, **targets: Path | None) -> None:
     """Refuse a file's name where a folder is needed."""
-    from fer_lmdb.pictures import IMAGE_SUFFIXES
-    from fer_lmdb.predict.paths import VIDEO_SUFFIXES
+    from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
+    from fer_lmdb.io.images import IMAGE_SUFFIXES
 
     for option, target in targets.items():
         is_file = target and target.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()

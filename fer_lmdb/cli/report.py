@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, json_option, note
+from fer_lmdb.cli.console import emit, json_option, note
 from fer_lmdb.cli.types import A_PATH, DATA_SET, DEVICE, Completed, data_sets, run_names
 
 EXAMPLES = """
@@ -49,7 +49,7 @@ def command(
     A run is measured on its validation split, never on test. What cannot be shown,
     for example because the data set is elsewhere, is listed with the reason.
     """
-    from fer_lmdb import report as stage
+    from fer_lmdb import reporting as stage
 
     kind, folder = stage.artifact_kind(path)
     _check(kind, data, faces, source)

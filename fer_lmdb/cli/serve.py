@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, note, print_next_step
+from fer_lmdb.cli.console import emit, note, print_next_step
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 from fer_lmdb.cli.verbosity import is_quiet
 from fer_lmdb.errors import MissingExtra
@@ -52,7 +52,7 @@ def command(as_json: bool, **options: Any) -> None:
     """
     _check_extra()
 
-    from fer_lmdb.serve.run import log_to_stderr, serve
+    from fer_lmdb.serve.server import log_to_stderr, serve
 
     settings = _settings(options)
     log_to_stderr(is_quiet())

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from prototxt_like.nearest import closest_match
+from prototxt_like.suggest import closest_match
 
 
 class Choice(click.Choice):  # type: ignore[type-arg, unused-ignore]

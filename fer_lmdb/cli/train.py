@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb.cli.console import emit, err_console, json_option, next_command, note
 from fer_lmdb.cli.grouped import GroupedCommand, GroupedOption
-from fer_lmdb.cli.output import emit, err_console, json_option, next_command, note
 from fer_lmdb.cli.train_options import training_options
 
 if TYPE_CHECKING:
-    from fer_lmdb.train import TrainProgress, TrainResult
-    from fer_lmdb.wishes import TrainOptions
+    from fer_lmdb.training.options import TrainOptions
+    from fer_lmdb.training.train import TrainProgress, TrainResult
 
 # What a run that goes on may be given again; everything else it takes from its own folder.
 RESUMABLE_OPTIONS = ("run", "resume", "loader", "workers")
@@ -49,8 +49,8 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     The recipe is the net's own solver.prototxt; options change it, and the run
     folder keeps what came out. docs/recipes.md explains each of them.
     """
-    from fer_lmdb import train as stage
-    from fer_lmdb.distributed import is_main_process
+    from fer_lmdb.training import train as stage
+    from fer_lmdb.training.distributed import is_main_process
 
     loading = stage.LoaderOptions(options.pop("loader"), options.pop("workers"))
     leads = is_main_process()  # of several processes one speaks for all
@@ -76,8 +76,8 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
 
 def _options(options: dict[str, Any]) -> TrainOptions:
     """Return the wishes; one that makes no sense by itself is wrong usage."""
-    from fer_lmdb import wishes
     from fer_lmdb.errors import RunError
+    from fer_lmdb.training import options as wishes
 
     made = wishes.TrainOptions(**options)
     try:
@@ -126,7 +126,7 @@ class _Display:
         self.shown = shown
 
     def __enter__(self) -> _Display:
-        from fer_lmdb.cli.output import progress_bar
+        from fer_lmdb.cli.console import progress_bar
 
         self.console = err_console()
         self.bar = progress_bar("iterations")

@@ -42,7 +42,9 @@ class Completed(click.ParamType):
 
 def model_names() -> list[str]:
     """Return the shipped models and the runs that have a model."""
-    return _stems(_package_folder("fer_lmdb") / "shipped", "*.safetensors") + _parents(RUNS, "*/best.safetensors")
+    return _stems(_package_folder("fer_lmdb") / "models" / "pretrained", "*.safetensors") + _parents(
+        RUNS, "*/best.safetensors"
+    )
 
 
 def net_names() -> list[str]:
@@ -62,7 +64,7 @@ def data_sets() -> list[str]:
 
 def detector_names() -> list[str]:
     """Return the face detectors, and what stands for no detector."""
-    from fer_lmdb.faces.registry import DETECTORS  # needs NumPy, which most completions can do without
+    from fer_lmdb.faces.detectors.registry import DETECTORS  # needs NumPy, which most completions can do without
 
     return [*DETECTORS, "none"]
 

@@ -92,7 +92,7 @@ def _versions() -> str:
 
 def version_line() -> str:
     """Return the versions that a bug report needs, without importing PyTorch."""
-    from fer_lmdb import __version__
+    from fer_lmdb._version import __version__
 
     return f"fer-lmdb {__version__} (Python {platform.python_version()}, torch {metadata.version('torch')})"
 

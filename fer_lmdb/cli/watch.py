@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.output import emit, err_console, print_ensemble_note, print_next_step
+from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fer_lmdb.predictions import FramePrediction
-    from fer_lmdb.recognizer import Recognizer
-    from fer_lmdb.video import VideoWriter
-    from fer_lmdb.watch import DisplayWindow
+    from fer_lmdb.inference.live import DisplayWindow
+    from fer_lmdb.inference.recognizer import Recognizer
+    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.results import FramePrediction
 
 
 EXAMPLES = """
@@ -69,8 +69,8 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     if not (options["window"] or options["save"] or options["as_json"]):
         raise click.UsageError("--no-window without --save or --json would do nothing; give one of them")
 
-    from fer_lmdb.models import DEFAULT_MODEL
-    from fer_lmdb.recognizer import Recognizer
+    from fer_lmdb.inference.recognizer import Recognizer
+    from fer_lmdb.models.model import DEFAULT_MODEL
 
     recognizer = Recognizer(
         models or DEFAULT_MODEL,
@@ -90,8 +90,8 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
 def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tuple[int, float]:
     """Show and write frames until the source, the user or the time ends it; return their number and the time taken."""
     from fer_lmdb.errors import ImageError
-    from fer_lmdb.video import VideoWriter
-    from fer_lmdb.watch import DisplayWindow, watch
+    from fer_lmdb.inference.live import DisplayWindow, watch
+    from fer_lmdb.io.video import VideoWriter
 
     save = options["save"]
     if save and save.exists() and Path(source).exists() and save.samefile(source):
@@ -125,7 +125,7 @@ def _take(
     as_json: bool,
 ) -> bool:
     """Hand one frame on to wherever it is wanted; return whether the user wants to go on."""
-    from fer_lmdb.annotate import annotate
+    from fer_lmdb.visualization import annotate
 
     if as_json:
         emit(prediction.to_dict(), indent=None)

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from fer_lmdb import __version__
-from fer_lmdb.serve.body import UploadReader, discard
-from fer_lmdb.serve.pool import WorkerPool
-from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb._version import __version__
+from fer_lmdb.serve.http_errors import ApiError
 from fer_lmdb.serve.settings import ServerSettings
+from fer_lmdb.serve.uploads import UploadReader, discard
+from fer_lmdb.serve.worker_pool import WorkerPool
 
 
 class FaceDocument(BaseModel):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.serve.pixels import decode_upload
-from fer_lmdb.serve.refusals import ApiError
+from fer_lmdb.serve.decoding import decode_upload
+from fer_lmdb.serve.http_errors import ApiError
 from fer_lmdb.serve.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from fer_lmdb.recognizer import Recognizer
+    from fer_lmdb.inference.recognizer import Recognizer
 
 Answer = dict[str, Any]
 PUBLIC_METRICS = ("split", "n", "accuracy", "ci95", "tta")
@@ -54,7 +54,7 @@ class Worker:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        from fer_lmdb.recognizer import Recognizer
+        from fer_lmdb.inference.recognizer import Recognizer
 
         self._max_pixels = settings.max_pixels
         self._recognizers: dict[str, Recognizer] = {}
@@ -88,7 +88,7 @@ class Worker:
 
 def _public_names(models: tuple[str, ...]) -> dict[str, str]:
     """Return where each model lies by the name that strangers may see: never a path of this machine."""
-    from fer_lmdb.models import DEFAULT_MODEL, list_pretrained
+    from fer_lmdb.models.model import DEFAULT_MODEL, list_pretrained
 
     if not models:
         others = (name for name in list_pretrained() if name != DEFAULT_MODEL)
@@ -105,7 +105,7 @@ def _public_names(models: tuple[str, ...]) -> dict[str, str]:
 
 
 def _describe(name: str, where: str) -> dict[str, Any]:
-    from fer_lmdb import models
+    from fer_lmdb.models import model as models
 
     model = models.load_model(where)
     figures = [{key: one.get(key) for key in PUBLIC_METRICS} for one in model.metadata.get("figures", [])]

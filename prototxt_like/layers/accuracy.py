@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from prototxt_like.errors import NetError
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import Layer, count
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import check_label_count
 from prototxt_like.layers.registry import register
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import torch
 from torch import Tensor, nn
 
-from prototxt_like import fillers
 from prototxt_like.errors import NetError, ShapeMismatch
+from prototxt_like.layers import fillers
 from prototxt_like.limits import BuildContext, format_shape
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import Layer
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from prototxt_like.layers.affine import Affine
+from prototxt_like.layers._broadcast import Affine
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:

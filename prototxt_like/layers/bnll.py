@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.registry import register
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prototxt_like.layers._window import KernelGeometry
 from prototxt_like.layers.base import Shape
 from prototxt_like.layers.convolution_base import ConvolutionBase
 from prototxt_like.layers.registry import register
-from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prototxt_like.layers._window import KernelGeometry
 from prototxt_like.layers.base import Layer, Shape, count, format_shape
-from prototxt_like.layers.window import KernelGeometry
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter

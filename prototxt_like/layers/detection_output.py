@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from prototxt_like.layers._boxes import decode, suppress
 from prototxt_like.layers.base import Layer, count, upcast
-from prototxt_like.layers.boxes import decode, suppress
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:

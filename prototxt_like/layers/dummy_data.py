@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from prototxt_like import fillers
 from prototxt_like.errors import NetError
+from prototxt_like.layers import fillers
 from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import Layer
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:

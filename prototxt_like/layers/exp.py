@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.base import Layer, upcast
-from prototxt_like.layers.neuron import Neuron
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import count, upcast
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import Loss, at_least_one
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape

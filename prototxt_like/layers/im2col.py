@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
+from prototxt_like.layers._window import KernelGeometry
 from prototxt_like.layers.base import Layer
 from prototxt_like.layers.registry import register
-from prototxt_like.layers.window import KernelGeometry
 from prototxt_like.limits import format_shape
 
 if TYPE_CHECKING:

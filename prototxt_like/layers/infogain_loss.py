@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from prototxt_like.errors import FileError
-from prototxt_like.files import read_blob
+from prototxt_like.io.files import read_blob
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import Shape, count, upcast
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, ClassLoss
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.base import upcast
 from prototxt_like.layers.exp import natural_log_of_base
-from prototxt_like.layers.neuron import Neuron
 from prototxt_like.layers.registry import register
 
 if TYPE_CHECKING:

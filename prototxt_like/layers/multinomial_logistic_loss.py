@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from prototxt_like.layers._index import checked_index
 from prototxt_like.layers.base import count, upcast
-from prototxt_like.layers.index import checked_index
 from prototxt_like.layers.loss import LEAST_PROBABILITY, Loss, at_least_one
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from prototxt_like.layers import pool
+from prototxt_like.layers import _pooling
 from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
@@ -92,9 +92,9 @@ class Pooling(Layer):
             return getattr(options, f"{field}_h"), getattr(options, f"{field}_w")
         return getattr(options, field), getattr(options, field)
 
-    def _window(self, shape: Shape) -> pool.PoolingWindow:
+    def _window(self, shape: Shape) -> _pooling.PoolingWindow:
         kernel = (shape[2], shape[3]) if self.global_pooling else self.kernel
-        return pool.PoolingWindow(tuple(shape[2:]), kernel, self.stride, self.pad, self.ceil)
+        return _pooling.PoolingWindow(tuple(shape[2:]), kernel, self.stride, self.pad, self.ceil)
 
     def _top_shape(self, shape: Shape) -> Shape:
         pooled = self._window(shape).pooled
@@ -113,10 +113,10 @@ class Pooling(Layer):
             return F.adaptive_avg_pool2d(x, 1)
         window = self._window(x.shape)
         if self.method == "AVE":
-            return pool.average(x, window)
+            return _pooling.average(x, window)
         if self.method == "STOCHASTIC":
-            return pool.draw(x, window) if self.training else pool.weigh(x, window)
+            return _pooling.draw(x, window) if self.training else _pooling.weigh(x, window)
         if self.top_count == 2:
-            top, where = pool.maximum_and_index(x, window)
+            top, where = _pooling.maximum_and_index(x, window)
             return top, where.to(torch.promote_types(x.dtype, torch.float32))
-        return pool.maximum(x, window)
+        return _pooling.maximum(x, window)

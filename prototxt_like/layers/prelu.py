@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from prototxt_like.errors import UnknownLayerType
 from prototxt_like.layers.base import Layer
-from prototxt_like.nearest import did_you_mean
+from prototxt_like.suggest import did_you_mean
 
 LayerClass = TypeVar("LayerClass", bound=type[Layer])
 _CLASSES: dict[str, type[Layer]] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prototxt_like.layers.affine import Affine
+from prototxt_like.layers._broadcast import Affine
 from prototxt_like.layers.registry import register
 from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prototxt_like.layers.neuron import Neuron
+from prototxt_like.layers._elementwise import Neuron
 from prototxt_like.layers.registry import register
 
 

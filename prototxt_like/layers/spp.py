@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from prototxt_like.layers import pool
+from prototxt_like.layers import _pooling
 from prototxt_like.layers.base import Layer, Shape
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
@@ -52,13 +52,13 @@ class SPP(Layer):
         features = sum(shape[1] * rows * columns for rows, columns in pooled)
         self.top_shapes = [(*shape[:2], *pooled[0]) if self.height == 1 else (shape[0], features)]
 
-    def _window(self, level: int, shape: Shape) -> pool.PoolingWindow:
+    def _window(self, level: int, shape: Shape) -> _pooling.PoolingWindow:
         bins = 2**level
         kernel = (-(-shape[2] // bins), -(-shape[3] // bins))
         pad = ((kernel[0] * bins - shape[2] + 1) // 2, (kernel[1] * bins - shape[3] + 1) // 2)
-        return pool.PoolingWindow((shape[2], shape[3]), kernel, kernel, pad, ceil=True)
+        return _pooling.PoolingWindow((shape[2], shape[3]), kernel, kernel, pad, ceil=True)
 
-    def _check(self, level: int, window: pool.PoolingWindow) -> None:
+    def _check(self, level: int, window: _pooling.PoolingWindow) -> None:
         if any(pad >= size for pad, size in zip(window.pad, window.kernel, strict=True)):
             self.fail_shape(
                 f"the picture {format_shape(window.size)} is too small for {2**level} x {2**level} windows; "
@@ -77,7 +77,7 @@ class SPP(Layer):
             return levels[0]
         return torch.cat([level.flatten(1) for level in levels], 1)
 
-    def _pool(self, x: Tensor, window: pool.PoolingWindow) -> Tensor:
+    def _pool(self, x: Tensor, window: _pooling.PoolingWindow) -> Tensor:
         if self.method == "STOCHASTIC":
-            return pool.draw(x, window) if self.training else pool.weigh(x, window)
-        return pool.maximum(x, window) if self.method == "MAX" else pool.average(x, window)
+            return _pooling.draw(x, window) if self.training else _pooling.weigh(x, window)
+        return _pooling.maximum(x, window) if self.method == "MAX" else _pooling.average(x, window)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from prototxt_like.errors import FileError, NetError
-from prototxt_like.files import read_net
-from prototxt_like.nearest import did_you_mean
+from prototxt_like.io.files import read_net
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
+from prototxt_like.suggest import did_you_mean
 
 _FOLDER = Path(__file__).parent
 _READERS_OF_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")

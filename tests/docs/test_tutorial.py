@@ -15,8 +15,8 @@ from skimage import data
 
 import prototxt_like as pl
 from fer_lmdb.cli import cli
-from fer_lmdb.pictures import write_image
-from fer_lmdb.sources.drawn import SyntheticFaces, write_synthetic_csv
+from fer_lmdb.data.sources.synthetic import SyntheticFaces, write_synthetic_csv
+from fer_lmdb.io.images import write_image
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 #: They have tests of their own: the demo takes a minute, the others end with Ctrl-C or need a camera.

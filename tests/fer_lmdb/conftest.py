@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.build import BuildOptions as BuildOptions
-from fer_lmdb.build import build
-from fer_lmdb.faces.prepare import Preprocessing
+from fer_lmdb.data.build import BuildOptions as BuildOptions
+from fer_lmdb.data.build import build
+from fer_lmdb.data.sources import Sample
+from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.recipe import TrainOptions
-from fer_lmdb.sources import Sample
+from fer_lmdb.training.recipe import TrainOptions
 
 COUNTS = {"train": 150, "val": 40, "test": 30}
 
@@ -124,6 +124,6 @@ def options(stripes_data, small_net) -> TrainOptions:
 @pytest.fixture(scope="session")
 def trained(options, tmp_path_factory):
     """The result of that training."""
-    from fer_lmdb.train import train
+    from fer_lmdb.training.train import train
 
     return train(replace(options), tmp_path_factory.mktemp("runs") / "stripes")

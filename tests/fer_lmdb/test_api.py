@@ -12,8 +12,8 @@ import pytest
 
 import fer_lmdb
 from fer_lmdb import FacePrediction, Recognizer
-from fer_lmdb.pictures import write_image
-from fer_lmdb.video import VideoWriter
+from fer_lmdb.io.images import write_image
+from fer_lmdb.io.video import VideoWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 import prototxt_like as pl
-from fer_lmdb import models
-from fer_lmdb.dataset import DataSet
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.lmdb_store import decode_datum
+from fer_lmdb.data.sources.fer2013 import Fer2013Csv
+from fer_lmdb.data.sources.ferplus import read_votes
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.inspect import inspect
-from fer_lmdb.pictures import decode_image
-from fer_lmdb.runs import RunFolder
-from fer_lmdb.sources.fer2013 import Fer2013Csv
-from fer_lmdb.sources.ferplus import read_votes
-from fer_lmdb.store import decode_datum
+from fer_lmdb.inspection import inspect
+from fer_lmdb.io.images import decode_image
+from fer_lmdb.models import model
+from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
 from .seeds import NET
@@ -85,7 +85,7 @@ def _model(data: bytes, folder: Path) -> None:
     path = folder / "file.safetensors"
     path.write_bytes(data)
     with suppress(*REFUSALS):
-        models.load_model(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
+        model.load_model(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
     inspect(path, verify=True)
 
 
@@ -108,7 +108,7 @@ def _http(data: bytes, folder: Path) -> None:
     import anyio
     from starlette.requests import Request
 
-    from fer_lmdb.serve.body import UploadReader
+    from fer_lmdb.serve.uploads import UploadReader
 
     head, _, body = data.partition(b"\r\n\r\n")
     headers = [tuple(line.split(b": ", 1)) for line in head.lower().split(b"\r\n") if b": " in line]

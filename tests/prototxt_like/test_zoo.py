@@ -11,7 +11,7 @@ import torch
 
 import prototxt_like as pl
 from prototxt_like.errors import FileError, NetError
-from prototxt_like.state import filter_net, make_net_state
+from prototxt_like.net.filter import filter_net, make_net_state
 from tests.archives import unpack
 
 NAMES = pl.zoo.names()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from fer_lmdb.cli import main
-from fer_lmdb.sources.drawn import write_synthetic_csv
+from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.sources.drawn import write_synthetic_csv
+from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 
 ODD = os.fsdecode(b"caf\xe9")
 

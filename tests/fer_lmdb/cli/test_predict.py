@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from fer_lmdb.cli import cli
-from fer_lmdb.cli.bars import bar
+from fer_lmdb.cli.render_predictions import bar
+from fer_lmdb.io.images import read_image, write_image
+from fer_lmdb.io.video import VideoReader, VideoWriter
 from fer_lmdb.labels import FER2013
-from fer_lmdb.pictures import read_image, write_image
-from fer_lmdb.video import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from fer_lmdb import watch as stage
 from fer_lmdb.cli import cli
-from fer_lmdb.video import VideoReader, VideoWriter
+from fer_lmdb.inference import live as stage
+from fer_lmdb.io.video import VideoReader, VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_what_was_recorded_is_kept_when_the_source_breaks_off(run, clip: Path, t
 
 
 def test_ctrl_c_completes_the_file(run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fer_lmdb.predict.frames import VideoRecognizer
+    from fer_lmdb.inference.video import VideoRecognizer
 
     update = VideoRecognizer.update
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from fer_lmdb.serve.refusals import STATUS
+from fer_lmdb.serve.http_errors import STATUS
 
 httpx = pytest.importorskip("httpx", reason='needs the extra "web"')
 
@@ -44,7 +44,7 @@ def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> No
     from skimage import data
 
     from fer_lmdb import Recognizer
-    from fer_lmdb.predictions import ImagePrediction
+    from fer_lmdb.results import ImagePrediction
 
     faces = tuple(Recognizer(device="cpu").predict(data.astronaut()))
     printed = ImagePrediction("astronaut.png", 512, 512, faces).to_dict()

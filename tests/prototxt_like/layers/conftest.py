@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from prototxt_like.errors import NetError
-from prototxt_like.files import parse_net
+from prototxt_like.io.files import parse_net
 from prototxt_like.layers import Layer, get_layer_class
-from prototxt_like.net import Net
+from prototxt_like.net.net import Net
 
 TOLERANCE = 1e-5  # relative to the largest value of a blob, as the README of the golden cases states
 GRADIENT_NOISE = 1e-6  # gradients that should be exactly zero hold rounding noise of up to this

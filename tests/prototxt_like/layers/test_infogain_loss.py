@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from prototxt_like.blob import array_to_blob
-from prototxt_like.files import write_binary, write_mean
+from prototxt_like.io.blobs import array_to_blob
+from prototxt_like.io.files import write_binary, write_mean
 from prototxt_like.layers import Layer
 
 LAYER = "InfogainLoss"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from prototxt_like.net import Net
+from prototxt_like.net.net import Net
 
 cv2 = pytest.importorskip("cv2")
 MEAN_BGR = (104, 177, 123)

@@ -1,5 +1,0 @@
-"""Draw predictions onto a picture: boxes, landmarks, the expression's name, bars of all probabilities."""
-
-from fer_lmdb.annotate.picture import annotate
-
-__all__ = ["annotate"]

@@ -1,0 +1,85 @@
+"""Pictures beside the databases: what the reference kept on disk, as PNG files by split and class.
+
+DIR/original/train/3/01081.png   the picture as it came
+DIR/boxed/train/3/01081.png      the same, enlarged, with box and landmarks drawn
+DIR/aligned/train/3/01081.png    the face that the net sees
+DIR/train_list.txt               what convert_imageset takes; the order is that of the database
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.data.build.spool import Spool
+from fer_lmdb.data.sources import Sample
+from fer_lmdb.faces.detectors.base import Face, as_rgb
+from fer_lmdb.faces.preprocessing import PreparedFace
+from fer_lmdb.visualization.canvas import Canvas, Rect
+from fer_lmdb.visualization.colors import color_of
+
+MARKER = "train_list.txt"
+MIN_DRAWING_SIDE = 192
+LANDMARK_COLOR = (255, 255, 255)
+
+
+class ImageDumper:
+    """Writes the pictures of every face that goes into a data set.
+
+    Args:
+        folder: where to; empty.
+        boxed: whether a detector runs, so that there is something to draw.
+    """
+
+    def __init__(self, folder: Path, *, boxed: bool) -> None:
+        self.folder = folder
+        self.boxed = boxed
+
+    def add(self, sample: Sample, prepared: PreparedFace, label: int) -> None:
+        """Write the pictures of one face."""
+        self._write("original", sample.name, sample.image)
+        self._write("aligned", sample.name, prepared.crop)
+        if self.boxed:
+            self._write("boxed", sample.name, draw_face(sample.image, prepared.face))
+
+    def write_lists(self, spools: dict[str, Spool]) -> None:
+        """Write the list of every split, in the shuffled order of its spool."""
+        for split, spool in spools.items():
+            if len(spool):
+                lines = (os.fsencode(f"{png_name(entry.name)} {entry.label}\n") for entry in spool.entries())
+                with (self.folder / f"{split}_list.txt").open("wb") as file:
+                    file.writelines(lines)
+
+    def _write(self, kind: str, name: str, image: NDArray[np.uint8]) -> None:
+        path = Path(f"{self.folder}/{kind}{png_name(name)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+
+
+def png_name(name: str) -> str:
+    """Return the name of a picture's PNG file: ``a.jpg`` becomes ``a.jpg.png``, so that ``a.png`` may stand beside."""
+    return name if name.lower().endswith(".png") else name + ".png"
+
+
+def draw_face(image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
+    """Return a picture with the box and the landmarks of a face; small ones are enlarged until they can be seen.
+
+    Args:
+        image: (H, W) grey or (H, W, 3) RGB, uint8.
+        face: in pixels of the picture; None draws nothing.
+    Returns:
+        (H', W', 3) uint8 RGB.
+    """
+    zoom = max(1, -(-MIN_DRAWING_SIDE // min(image.shape[:2])))
+    sheet = Canvas(np.repeat(np.repeat(as_rgb(image), zoom, axis=0), zoom, axis=1))
+    if face is not None:
+        thickness = max(1, min(sheet.pixels.shape[:2]) // 150)
+        sheet.outline(Rect(*(float(value) * zoom for value in face.box)), color_of("happy"), thickness)
+        for x, y in face.landmarks if face.landmarks is not None else ():
+            sheet.dot((float(x) + 0.5) * zoom, (float(y) + 0.5) * zoom, 1.5 * thickness, LANDMARK_COLOR)
+    return sheet.finish()

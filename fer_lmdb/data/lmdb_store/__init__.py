@@ -1,0 +1,45 @@
+"""LMDB databases of Datum, as Caffe's convert_imageset writes them. The only place that opens an LMDB.
+
+A key is ``%08d_<name>``: the number is the record's place in the shuffled order, so that LMDB's own order
+(by key) is the order of training. A value is a `Datum`: raw bytes with channels, height and width, or an
+encoded picture with ``encoded`` set and no sizes.
+
+Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/caffe/util/io.cpp
+"""
+
+from fer_lmdb.data.lmdb_store.datum import Encoding, decode_datum, encode_datum, encode_votes
+from fer_lmdb.data.lmdb_store.digest import digest
+from fer_lmdb.data.lmdb_store.environment import check_structure
+from fer_lmdb.data.lmdb_store.keys import key_name, make_key
+from fer_lmdb.data.lmdb_store.random_access import LmdbRandomReader, read_labels
+from fer_lmdb.data.lmdb_store.reader import (
+    Record,
+    SplitArrays,
+    count_records,
+    iterate,
+    iterate_values,
+    read_split,
+    read_votes,
+)
+from fer_lmdb.data.lmdb_store.writer import LmdbWriter
+
+__all__ = [
+    "Encoding",
+    "LmdbRandomReader",
+    "LmdbWriter",
+    "Record",
+    "SplitArrays",
+    "check_structure",
+    "count_records",
+    "decode_datum",
+    "digest",
+    "encode_datum",
+    "encode_votes",
+    "iterate",
+    "iterate_values",
+    "key_name",
+    "make_key",
+    "read_labels",
+    "read_split",
+    "read_votes",
+]

@@ -1,0 +1,129 @@
+"""Reading a database in the order of its keys, whole or record by record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.data.lmdb_store.datum import decode_datum, parse_datum
+from fer_lmdb.data.lmdb_store.environment import open_readonly
+from fer_lmdb.data.lmdb_store.keys import printable_key
+from fer_lmdb.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled face.
+
+    Attributes:
+        key: ``%08d_<name>`` in bytes; a name that is not UTF-8 survives.
+        image: (H, W) uint8, 0 black to 255 white.
+        label: the class, in the order of the data set's label scheme.
+    """
+
+    key: bytes
+    image: NDArray[np.uint8]
+    label: int
+
+
+@dataclass(frozen=True)
+class SplitArrays:
+    """A whole database in memory.
+
+    Attributes:
+        keys: N keys, in order; bytes that are not UTF-8 appear as surrogates (see `os.fsdecode`).
+        images: (N, 1, H, W) uint8.
+        labels: (N,) int64.
+    """
+
+    keys: list[str]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def read_split(path: Path) -> SplitArrays:
+    """Read a whole database of faces into memory, in one pass.
+
+    Raises:
+        StoreError: the database is missing, damaged, empty or holds pictures of several sizes.
+    """
+    keys: list[str] = []
+    labels: list[int] = []
+    with _open_reader(path) as (count, records):
+        images: NDArray[np.uint8] | None = None
+        for number, (key, value) in enumerate(records):
+            image, label = decode_datum(value, f"{path}: {printable_key(key)}")
+            if images is None:
+                images = np.empty((count, 1, *image.shape), dtype=np.uint8)
+            if number >= count:
+                raise StoreError(f"{path} holds more records than it counts ({count}); the file is damaged")
+            if images.shape[2:] != image.shape:
+                raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
+            images[number, 0] = image
+            keys.append(os.fsdecode(key))
+            labels.append(label)
+    if images is None:
+        raise StoreError(f"{path} holds no record; build the data set again")
+    if len(keys) != count:
+        raise StoreError(f"{path} counts {count} records and holds {len(keys)}; the file is damaged")
+    return SplitArrays(keys, images, np.array(labels, dtype=np.int64))
+
+
+def iterate(path: Path) -> Iterator[Record]:
+    """Yield every face in the order of the keys, holding one at a time.
+
+    Raises:
+        StoreError: the database is missing or damaged.
+    """
+    for key, value in iterate_values(path):
+        image, label = decode_datum(value, f"{path}: {printable_key(key)}")
+        yield Record(key, image, label)
+
+
+def iterate_values(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield every key with its undecoded value, in the order of the keys."""
+    with _open_reader(path) as (_, records):
+        yield from records
+
+
+def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Read a database whose records carry numbers (`encode_votes`).
+
+    Returns:
+        keys and (N, K) float32.
+    Raises:
+        StoreError: it is missing, damaged, empty, or its records differ in length.
+    """
+    keys, rows = [], []
+    for key, value in iterate_values(path):
+        keys.append(os.fsdecode(key))
+        rows.append(np.array(parse_datum(value, f"{path}: {printable_key(key)}").float_data, dtype=np.float32))
+    if not rows or len({len(row) for row in rows}) != 1:
+        raise StoreError(f"{path} is no database of votes: its records do not hold one and the same number of votes")
+    return keys, np.stack(rows)
+
+
+def count_records(path: Path) -> int:
+    """Return how many records a database says it holds."""
+    with _open_reader(path) as (count, _):
+        return count
+
+
+@contextmanager
+def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
+    """Open a finished database for reading; give its number of records and the records in order."""
+    with open_readonly(path) as environment, environment.begin() as transaction:
+        yield environment.stat()["entries"], iter(transaction.cursor())
+
+
+def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return (
+        f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, the records before it are {expected[0]} x "
+        f"{expected[1]}; a data set holds faces of one size"
+    )

@@ -1,0 +1,188 @@
+"""Schematic faces, drawn by this program: a data set that anybody may have, in FER2013's layout.
+
+The seven expressions are put together from facial action units (Ekman & Friesen's FACS); person, pose, light and
+noise vary. A seed decides everything. They show the pipeline and serve tests; they say nothing about real people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.data.sources import SPLITS, Sample
+from fer_lmdb.data.sources.fer2013 import SIDE, SPLIT_OF_USAGE
+from fer_lmdb.data.sources.synthetic_face import PersonAppearance, Pose, draw
+from fer_lmdb.errors import SourceError
+from fer_lmdb.labels import FER2013
+
+ACTION_UNITS: dict[str, dict[int, float]] = {
+    "angry": {4: 1.0, 5: 0.5, 7: 0.9, 23: 1.0},
+    "disgust": {4: 0.4, 9: 1.0, 10: 0.8, 15: 0.7, 16: 0.6},
+    "fear": {1: 1.0, 2: 0.6, 4: 0.7, 5: 1.0, 20: 1.0, 25: 1.0, 26: 0.35},
+    "happy": {6: 0.9, 12: 1.0, 25: 0.7, 26: 0.15},
+    "sad": {1: 1.0, 4: 0.6, 15: 1.0},
+    "surprise": {1: 1.0, 2: 1.0, 5: 0.9, 25: 1.0, 26: 0.9},
+    "neutral": {},
+}
+"""Strength of each action unit at the full expression: 1 inner and 2 outer brow raised, 4 brow lowered, 5 upper lid
+raised, 6 cheek raised, 7 lids tight, 9 nose wrinkled, 10 upper lip raised, 12 lip corners pulled up, 15 lip corners
+pulled down, 16 lower lip pulled down, 20 lips stretched, 23 lips tight, 25 lips apart, 26 jaw dropped."""
+
+_ALL_UNITS = sorted({unit for units in ACTION_UNITS.values() for unit in units})
+_HAIR_STYLES = ("bald", "short", "short", "long", "long", "fringe", "receding")
+
+
+class SyntheticFaces:
+    """A source of drawn faces; every class is equally frequent.
+
+    Args:
+        train: how many faces for training.
+        val: how many for validation.
+        test: how many for the test.
+        seed: decides every face.
+    """
+
+    name = "drawn faces"
+    classes = FER2013.classes
+
+    def __init__(self, train: int = 1050, val: int = 210, test: int = 210, seed: int = 0) -> None:
+        self.counts = dict(zip(SPLITS, (train, val, test), strict=True))
+        self.seed = seed
+        self._digest = hashlib.sha256()
+        if min(self.counts.values()) < 0:
+            raise SourceError(f"cannot draw {min(self.counts.values())} faces; expected 0 or more in every split")
+
+    def __iter__(self) -> Iterator[Sample]:
+        self._digest = hashlib.sha256()
+        row = 0
+        for split, count in self.counts.items():
+            for _ in range(count):
+                label = row % len(FER2013)
+                image, _landmarks = draw_face(FER2013.classes[label], np.random.default_rng([self.seed, row]))
+                self._digest.update(image.tobytes())
+                yield Sample(f"/{split}/{label}/{row:05d}.png", split, label, image, f"drawn face {row}", row)
+                row += 1
+
+    def size_hint(self) -> int:
+        """Return the exact number of faces."""
+        return sum(self.counts.values())
+
+    def sha256(self) -> str:
+        """Digest of all pixels; valid after the iteration has ended."""
+        return self._digest.hexdigest()
+
+
+def draw_face(
+    expression: str, random: np.random.Generator, side: int = SIDE
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Draw one face of a random person.
+
+    Args:
+        expression: one of FER2013's seven class names.
+        random: where every choice comes from.
+        side: width and height in pixels.
+
+    Returns:
+        (side, side) uint8 grey, 0-255, and (5, 2) float32 x, y in pixels: left eye, right eye, nose, left and right
+        corner of the mouth.
+    """
+    oversampled = 4 if side <= 96 else 2
+    appearance, pose, units = random_appearance(random), random_pose(random), random_units(expression, random)
+    image, landmarks = draw(appearance, pose, units, side * oversampled)
+    small = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return _photograph(small, random), landmarks / np.float32(oversampled)
+
+
+def random_units(expression: str, random: np.random.Generator) -> dict[int, float]:
+    """Return strengths 0-1: the expression more or less strong, now and then one unit missing, others slightly on."""
+    full = ACTION_UNITS[expression]
+    strength = random.uniform(0.6, 1.0)
+    units = {unit: random.uniform(0.0, 0.12) for unit in _ALL_UNITS if unit != 26}
+    for unit, share in full.items():
+        present = random.random() > 0.08
+        units[unit] = min(1.0, share * strength * random.uniform(0.75, 1.15)) if present else 0.1
+    return units
+
+
+def random_pose(random: np.random.Generator) -> Pose:
+    """Return a head that is nearly upright and nearly frontal and fills most of the picture."""
+    return Pose(
+        roll=np.clip(random.normal(0, 0.1), -0.3, 0.3),
+        yaw=np.clip(random.normal(0, 0.18), -0.45, 0.45),
+        scale=random.uniform(0.31, 0.4),
+        shift_x=random.normal(0, 0.025),
+        shift_y=random.normal(-0.01, 0.025),
+    )
+
+
+def random_appearance(random: np.random.Generator) -> PersonAppearance:
+    """Return a person: tones, shape of head and features, hair, glasses."""
+    skin = random.uniform(95, 225)
+    hair = random.uniform(15, 90) if random.random() < 0.75 else random.uniform(120, 215)
+    style = _HAIR_STYLES[random.integers(len(_HAIR_STYLES))]
+    return PersonAppearance(
+        skin=skin,
+        hair=hair,
+        brow=min(hair, skin * 0.5),
+        lips=skin * random.uniform(0.55, 0.8),
+        iris=random.uniform(20, 90),
+        background=random.uniform(20, 235),
+        shading=random.uniform(0.05, 0.35),
+        line=random.uniform(0.025, 0.06),
+        jaw=random.uniform(0.7, 0.95),
+        chin=random.uniform(1.1, 1.3),
+        eye_size=random.uniform(0.9, 1.2),
+        brow_thickness=random.uniform(0.06, 0.13),
+        lip_thickness=random.uniform(0.05, 0.1),
+        nose_width=random.uniform(0.13, 0.2),
+        hair_style=style,
+        parting=random.uniform(-0.5, 0.5),
+        shirt=random.uniform(20, 230),
+        glasses=bool(random.random() < 0.12),
+        moustache=bool(random.random() < 0.1) and style != "long",
+    )
+
+
+def _photograph(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Light from one side, contrast, a little blur, grain."""
+    side = len(image)
+    slope = np.linspace(-1, 1, side, dtype=np.float32)
+    light = 1 + random.uniform(-0.25, 0.25) * slope[None, :] + random.uniform(-0.15, 0.15) * slope[:, None]
+    bright = (image - np.float32(128)) * random.uniform(0.7, 1.1) + 128 + random.uniform(-20, 20)
+    lit = cv2.GaussianBlur(bright * light, (0, 0), random.uniform(0.2, 0.65) * side / SIDE)
+    grain = random.standard_normal((side, side), dtype=np.float32) * random.uniform(1.5, 7)
+    return np.clip(np.round(lit + grain), 0, 255).astype(np.uint8)
+
+
+def write_synthetic_csv(
+    path: str | os.PathLike[str], train: int = 1050, val: int = 210, test: int = 210, seed: int = 0
+) -> None:
+    """Write drawn faces as a csv in FER2013's layout (`emotion,pixels,Usage`).
+
+    Args:
+        path: the csv; its folder is made.
+        train: how many rows with usage Training.
+        val: how many with PublicTest.
+        test: how many with PrivateTest.
+        seed: decides every face.
+
+    Raises:
+        SourceError: a count is negative or the file cannot be written.
+    """
+    usage = {split: name for name, split in SPLIT_OF_USAGE.items()}
+    faces = SyntheticFaces(train, val, test, seed)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("w", encoding="ascii", newline="") as file:
+            file.write("emotion,pixels,Usage\n")
+            for face in faces:
+                pixels = " ".join(map(str, face.image.ravel().tolist()))
+                file.write(f"{face.label},{pixels},{usage[face.split]}\n")
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}") from error

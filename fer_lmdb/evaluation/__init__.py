@@ -1,0 +1,1 @@
+"""Metrics, significance tests and contamination checks of models on a split."""

@@ -1,5 +1,0 @@
-"""MTCNN: three small networks that propose, refine and place faces, run in PyTorch over many pictures at once."""
-
-from fer_lmdb.faces.mtcnn.detector import Mtcnn
-
-__all__ = ["Mtcnn"]

@@ -1,0 +1,1 @@
+"""Images, video, audio, cameras and atomic file writes."""

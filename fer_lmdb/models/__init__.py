@@ -1,0 +1,1 @@
+"""Model files, classifiers, test-time augmentation, ensembles and run folders."""

@@ -1,0 +1,1 @@
+"""Device and dtype, seeding, signals, background threads and executors."""

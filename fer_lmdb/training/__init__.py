@@ -1,0 +1,1 @@
+"""Training: options, recipe, trainer, targets, distillation, snapshots."""

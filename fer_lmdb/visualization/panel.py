@@ -1,0 +1,113 @@
+"""The panel of bars that belongs to a face, and where there is room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_lmdb.results import FacePrediction
+from fer_lmdb.visualization.canvas import Canvas, Rect, text_width
+from fer_lmdb.visualization.colors import color_of
+
+_BACKGROUND = (24, 24, 24)
+_GROOVE = (70, 70, 70)
+_INK = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Bars of a face's probabilities in label order.
+
+    Attributes:
+        rows: class name and share 0-1.
+        best: the name of the most probable class, written bold.
+        size: height of the letters in pixels.
+        title: a heading such as "2", or "" for none.
+    """
+
+    rows: tuple[tuple[str, float], ...]
+    best: str
+    size: int
+    title: str = ""
+
+    @property
+    def names_width(self) -> float:
+        """Pixels that the longest name takes."""
+        return max(text_width(name, self.size, bold=True) for name, _ in self.rows)
+
+    @property
+    def width(self) -> float:
+        """Pixels across: name, bar and percentage."""
+        return self.names_width + 8.9 * self.size
+
+    @property
+    def height(self) -> float:
+        """Pixels from top to bottom."""
+        return (len(self.rows) + bool(self.title)) * self._row + 0.7 * self.size
+
+    @property
+    def _row(self) -> float:
+        return 1.35 * self.size
+
+    def draw(self, canvas: Canvas, x: float, y: float, opacity: float = 0.72) -> None:
+        """Draw the panel with its top left corner at x, y."""
+        canvas.fill(Rect(x, y, self.width, self.height), _BACKGROUND, opacity)
+        middle = y + 0.35 * self.size + 0.5 * self._row
+        if self.title:
+            canvas.text(x + 0.5 * self.size, middle, self.title, _INK, self.size, bold=True)
+            middle += self._row
+        for name, share in self.rows:
+            self._draw_row(canvas, x + 0.5 * self.size, middle, name, share)
+            middle += self._row
+
+    def _draw_row(self, canvas: Canvas, x: float, middle: float, name: str, share: float) -> None:
+        bold = name == self.best
+        bar = x + self.names_width + 0.5 * self.size
+        thick, long = 0.8 * self.size, 4.2 * self.size
+        canvas.text(x, middle, name, _INK, self.size, bold=bold)
+        canvas.fill(Rect(bar, middle - thick / 2, long, thick), _GROOVE)
+        canvas.fill(Rect(bar, middle - thick / 2, max(1.0, long * share), thick), color_of(name))
+        right = x + self.width - self.size
+        canvas.text(right, middle, f"{share:.0%}", _INK, self.size, bold=bold, anchor="rm")
+
+
+def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
+    """Return the panel of a face."""
+    return Panel(tuple(face.probabilities.items()), face.best, size, title)
+
+
+def place_panel(
+    width: float, height: float, beside: Rect, taken: Sequence[Rect], image: tuple[int, int], allowed: float = 0.02
+) -> Rect | None:
+    """Look for room for a panel beside a face.
+
+    Args:
+        width: of the panel, pixels.
+        height: of the panel, pixels.
+        beside: the face.
+        taken: what must stay visible: all faces (this one too), labels and panels.
+        image: width and height of the picture.
+        allowed: the share of the panel that may lie on something taken.
+
+    Returns:
+        the place that hides least, or None where every place hides more than allowed.
+    """
+    if width > image[0] or height > image[1]:
+        return None
+    gap = 0.06 * beside.width
+    places = [
+        Rect(x, y, width, height).clamped_to(*image)
+        for x, y in [
+            (beside.right + gap, beside.y),
+            (beside.x - gap - width, beside.y),
+            (beside.x + (beside.width - width) / 2, beside.bottom + gap),
+            (beside.right + gap, beside.bottom - height),
+            (beside.x - gap - width, beside.bottom - height),
+            (beside.x, beside.bottom + gap),
+            (beside.right - width, beside.bottom + gap),
+            (beside.x + (beside.width - width) / 2, beside.y - gap - height),
+        ]
+    ]
+    hidden = [sum(place.overlap(box) for box in taken) / place.area for place in places]
+    least = min(hidden)
+    return places[hidden.index(least)] if least <= allowed else None

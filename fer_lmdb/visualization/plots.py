@@ -1,0 +1,146 @@
+"""Figures that several parts show: drawn with matplotlib, without a screen.
+
+Everything that is neither a mark nor a surface keeps matplotlib's pure black, so that a page can give it the colour
+of its own text; black on a light surface is `BLACK_ON_LIGHT`, which stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fer_lmdb.visualization.colors import color_of, hex_of
+
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+BLACK_ON_LIGHT = "#111111"
+MARKER_LIMIT = 30
+"""Up to this many epochs every one is marked: a line through one point would be no line."""
+
+Log = Sequence[Mapping[str, Any]]
+
+
+def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
+    """Draw a confusion matrix: percent of the true class as colour and number, count below.
+
+    Args:
+        matrix: (C, C) counts; rows are true classes, columns predictions.
+        classes: class names in label order.
+        title: written above.
+    """
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(totals, 1)
+    figure = Figure(figsize=(1.1 + 0.6 * len(classes), 1.0 + 0.55 * len(classes)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    for (row, column), share in np.ndenumerate(shares):
+        color = "white" if share > 0.55 else BLACK_ON_LIGHT
+        axes.text(column, row - 0.14, f"{share:.0%}", ha="center", va="center", color=color, fontsize=9)
+        count = f"{int(matrix[row, column]):,}"
+        axes.text(column, row + 0.24, count, ha="center", va="center", color=color, fontsize=7)
+    return figure
+
+
+def curves_figure(log: Log, title: str = "") -> Figure:
+    """Draw loss, accuracy and rate over the epochs of a run's log, side by side."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    for axes, draw in zip(figure.subplots(1, 3), (draw_loss, draw_accuracy, draw_learning_rate), strict=True):
+        draw(axes, log)
+    figure.suptitle(title)
+    return figure
+
+
+def single_figure(draw: Callable[..., None], *given: Any, width: float = 4.6, height: float = 3.3) -> Figure:
+    """Return a figure of one plot.
+
+    Args:
+        draw: one of the functions here that draw on axes.
+        given: what it takes after the axes.
+        width: inches.
+        height: inches.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained")
+    draw(figure.subplots(), *given)
+    return figure
+
+
+def draw_loss(axes: Axes, log: Log) -> None:
+    """Draw the loss in training and, where there is one, in validation."""
+    _draw_curve(axes, log, "train_loss", BLUE, label="train")
+    if _has(log, "val_loss"):
+        _draw_curve(axes, log, "val_loss", VERMILLION, label="validation", linestyle="--")
+    axes.set_title("loss")
+    axes.legend(frameon=False)
+
+
+def draw_accuracy(axes: Axes, log: Log) -> None:
+    """Draw the accuracy in validation and mark the first epoch of the best one."""
+    axes.set_title("validation accuracy, %")
+    if not _has(log, "val_accuracy"):
+        axes.text(0.5, 0.5, "no validation", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    _draw_curve(axes, log, "val_accuracy", VERMILLION, factor=100)
+    best = max((record for record in log if "val_accuracy" in record), key=lambda record: record["val_accuracy"])
+    value = 100 * best["val_accuracy"]
+    axes.plot([best["epoch"]], [value], "o", markersize=8, markerfacecolor="none", markeredgecolor=VERMILLION)
+    axes.plot(
+        [], [], "o", markerfacecolor="none", color=VERMILLION, label=f"best: {value:.1f} in epoch {best['epoch']}"
+    )
+    axes.legend(frameon=False, loc="lower right")
+
+
+def draw_learning_rate(axes: Axes, log: Log) -> None:
+    """Draw the learning rate; its axis is logarithmic where the rate falls to less than a half."""
+    rates = [record["lr"] for record in log]
+    _draw_curve(axes, log, "lr", GREEN, drawstyle="steps-post")
+    axes.set_title("learning rate")
+    if min(rates) > 0 and max(rates) > 2 * min(rates):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(0, 1.25 * max(rates) or 1)
+
+
+def draw_distribution(axes: Axes, split: str, facts: Mapping[str, Any]) -> None:
+    """Draw how many faces every class has in one split.
+
+    Args:
+        axes: where to.
+        split: its name.
+        facts: the split's entry in a manifest: count, per_class.
+    """
+    names, counts = list(facts["per_class"]), list(facts["per_class"].values())
+    colors = [hex_of(color_of(name)) for name in names]
+    bars = axes.bar(range(len(names)), counts, color=colors, edgecolor="black", linewidth=0.5)
+    axes.bar_label(bars, [f"{count:,}\n{count / max(facts['count'], 1):.0%}" for count in counts], fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_title(f"{split}: {facts['count']:,} faces")
+    axes.margins(y=0.18)
+    despine(axes)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def despine(axes: Axes) -> None:
+    """Take away the frame's upper and right side."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _has(log: Log, key: str) -> bool:
+    return any(key in record for record in log)
+
+
+def _draw_curve(axes: Axes, log: Log, key: str, color: str, factor: float = 1, **style: Any) -> None:
+    epochs = [record["epoch"] for record in log]
+    marker = "." if len(log) <= MARKER_LIMIT else ""
+    axes.plot(epochs, [factor * record.get(key, np.nan) for record in log], color=color, marker=marker, **style)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    despine(axes)

@@ -1,0 +1,1 @@
+"""Read, write and upgrade Caffe's files."""

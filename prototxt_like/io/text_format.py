@@ -1,0 +1,98 @@
+"""Caffe's text format: parsing with errors that say where and what was meant."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf import text_format
+
+from prototxt_like.errors import ParseError
+from prototxt_like.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
+    from google.protobuf.message import Message
+
+M = TypeVar("M", bound="Message")
+
+_UNKNOWN_FIELD = re.compile(r'Message type "(?P<message>[\w.]+)" has no field named "(?P<name>[^"]*)"')
+_UNKNOWN_ENUM = re.compile(r'Enum type "(?P<enum>[\w.]+)" has no value (?:named|with number) "?(?P<name>[\w-]+)"?')
+_REPEATED = re.compile(r'Message type "(?P<message>[\w.]+)" should not have multiple "(?P<name>\w+)" fields')
+
+
+def parse(text: str, message: M, name: str = "<text>") -> M:
+    """Parse text into a message.
+
+    Args:
+        text: in protobuf's text format.
+        message: an empty message of the wanted type; it is filled.
+        name: what error messages call the text: the file's name.
+
+    Returns:
+        The message.
+
+    Raises:
+        ParseError: ``name:line:column: what``; with "did you mean" for fields and enum values.
+    """
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise ParseError(_explain(error, message, name)) from None
+    except (RecursionError, ValueError) as error:
+        raise ParseError(f"{name}: not a readable {message.DESCRIPTOR.name}: {error}") from None
+    return message
+
+
+def write(message: Message) -> str:
+    """The message as text, as Caffe's own files look."""
+    return text_format.MessageToString(message, as_utf8=True, use_short_repeated_primitives=False)
+
+
+def _explain(error: text_format.ParseError, message: Message, name: str) -> str:
+    what = re.sub(r"^\d+:\d+\s*:\s*", "", str(error))
+    file: Any = message.DESCRIPTOR.file
+    if found := _UNKNOWN_FIELD.search(what):
+        what = _unknown_field(found, file)
+    elif found := _UNKNOWN_ENUM.search(what):
+        what = _unknown_enum_value(found, file)
+    elif found := _REPEATED.search(what):
+        what = f'"{found["name"]}" stands twice in one {_last(found["message"])}; it takes one value'
+    else:
+        what = _plain(what)
+    line = error.GetLine()
+    return f"{name}: {what}" if line is None else f"{name}:{line}:{error.GetColumn()}: {what}"
+
+
+def _unknown_field(found: re.Match[str], file: Any) -> str:
+    message = _message(file, found["message"])
+    hint = did_you_mean(found["name"], [field.name for field in message.fields] if message else [])
+    return f'unknown field "{found["name"]}" in {_last(found["message"])}{hint}'
+
+
+def _unknown_enum_value(found: re.Match[str], file: Any) -> str:
+    enum = _enum(file, found["enum"])
+    hint = did_you_mean(found["name"], [value.name for value in enum.values] if enum else [])
+    return f'unknown value "{found["name"]}" of {_last(found["enum"])}{hint}'
+
+
+def _plain(what: str) -> str:
+    """The parser's own words, without the line that it quotes and Python's escapes."""
+    _, quoted, rest = what.partition("': ")
+    what = (rest if quoted and what.startswith("'") else what).rstrip(".")
+    what = "".join(char if char.isprintable() else repr(char)[1:-1] for char in what)
+    return what[:1].lower() + what[1:]
+
+
+def _message(file: Any, full_name: str) -> Descriptor | None:
+    return file.message_types_by_name.get(_last(full_name))
+
+
+def _enum(file: Any, full_name: str) -> EnumDescriptor | None:
+    *outer, name = full_name.split(".")
+    owner = _message(file, outer[-1]) if outer else None
+    return (owner.enum_types_by_name if owner else file.enum_types_by_name).get(name)
+
+
+def _last(full_name: str) -> str:
+    return full_name.rpartition(".")[2]

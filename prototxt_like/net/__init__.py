@@ -1,0 +1,1 @@
+"""From a NetParameter to a torch.nn.Module."""

@@ -1,0 +1,254 @@
+"""From a NetParameter to layers: who reads which blob, which shapes follow, which parameters are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from prototxt_like.errors import NetError
+from prototxt_like.layers import Layer, get_layer_class
+from prototxt_like.limits import BuildContext, check_numbers
+from prototxt_like.net.inputs import Shape, input_shapes, is_input
+from prototxt_like.net.param_sharing import ParameterSpec, ParamSharing
+from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
+from prototxt_like.suggest import did_you_mean
+
+
+class Step(NamedTuple):
+    """One layer's turn in a forward pass; blobs are numbered slots."""
+
+    key: str
+    bottoms: tuple[int, ...]
+    tops: tuple[int, ...]
+    #: Positions of the bottoms through which no gradient goes back.
+    detach: tuple[int, ...]
+    #: Slots that nobody reads after this step.
+    free_after: tuple[int, ...]
+    #: What runs instead of the layer alone, given all modules by key and the bottoms; see prototxt_like.net.fusion.
+    fused: Callable[..., Any] | None = None
+
+
+@dataclass
+class NetGraph:
+    """What a net consists of.
+
+    Args:
+        layers: by module key, in the order in which they run.
+        steps: the forward pass.
+        slots: the number of each named blob.
+        shapes: of each named blob, at the batch size for which the net was built.
+        input_shapes: of the inputs, in the order of the net.
+        required: the inputs that some layer reads.
+        outputs: the blobs that nobody consumes, and those with a loss weight.
+        loss_weights: of the blobs that are part of the objective.
+        learnable_params: the learnable parameters, each once.
+    """
+
+    layers: dict[str, Layer] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    slots: dict[str, int] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    input_shapes: dict[str, Shape] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    outputs: list[str] = field(default_factory=list)
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    learnable_params: list[ParameterSpec] = field(default_factory=list)
+
+
+def build_graph(
+    net: NetParameter,
+    phase: str,
+    given: Mapping[str, Sequence[int]],
+    weights: NetParameter | None,
+    context: BuildContext,
+) -> NetGraph:
+    """Build every layer of a filtered net.
+
+    Args:
+        net: with the layers of one state.
+        phase: "TRAIN" or "TEST"; a layer's own phase has precedence.
+        given: shapes of inputs, from the caller.
+        weights: trained weights, where the shape of an input may be read from them.
+        context: what the layers are built with; for one net alone.
+
+    Raises:
+        NetError: the net cannot be built; the message names the layer.
+    """
+    return GraphBuilder(net, phase, given, weights, context).build()
+
+
+class GraphBuilder:
+    """Builds one net; its arguments are those of ``build_graph``."""
+
+    def __init__(
+        self,
+        net: NetParameter,
+        phase: str,
+        given: Mapping[str, Sequence[int]],
+        weights: NetParameter | None,
+        context: BuildContext,
+    ) -> None:
+        self.net, self.phase, self.given, self.weights, self.context = net, phase, given, weights, context
+        self.graph = NetGraph()
+        self.makers: dict[str, str] = {}  # blob -> the layer that made it
+        self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
+        self.uses: dict[str, list[str]] = {}  # blob -> the uses of its present value, in words
+        self.sharing = ParamSharing(force_backward=net.force_backward, shape_only=context.shape_only)
+        self.parts: list[tuple[str, LayerParameter]] = []
+        self.holders: set[str] = set()  # names of layers with parameters
+
+    def build(self) -> NetGraph:
+        """Build every layer in the order of the file; to be called once."""
+        self._check_names()
+        for index, layer in enumerate(self.net.layer):
+            if is_input(layer):
+                self._add_input(layer)
+            else:
+                self._add_layer(index, layer)
+        self._check_given()
+        graph = self.graph
+        graph.outputs = list(self.unread) + [name for name in graph.loss_weights if name not in self.unread]
+        graph.required = frozenset(bottom for _, part in self.parts for bottom in part.bottom)
+        graph.learnable_params = self.sharing.learnable_params
+        graph.steps = self._steps()
+        return graph
+
+    def _check_names(self) -> None:
+        if not self.net.layer:
+            raise NetError(f'net "{self.net.name}" has no layer in phase {self.phase}')
+        for layer in self.net.layer:
+            if not layer.type:
+                raise NetError(f'layer "{layer.name}" has no type')
+
+    def _add_input(self, layer: LayerParameter) -> None:
+        for top, shape in zip(layer.top, input_shapes(layer, self.given, self.weights, self.net), strict=True):
+            self.context.check_shape(shape, f'input "{top}"')
+            self._make_blob(top, layer, shape)
+            self.graph.input_shapes[top] = shape
+
+    def _add_layer(self, index: int, written: LayerParameter) -> None:
+        parameter = LayerParameter()
+        parameter.CopyFrom(written)
+        cls = get_layer_class(parameter.type)
+        check_numbers(parameter, f'layer "{parameter.name}" ({parameter.type})')
+        self._name_automatic_top(parameter, cls)
+        shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
+        _check_propagate_down(parameter)
+        phase = Phase.Name(parameter.phase) if parameter.HasField("phase") else self.phase
+        layer = cls(parameter, shapes, phase, self.context)
+        for bottom in parameter.bottom:
+            self.unread.pop(bottom, None)
+            self.uses[bottom].append(f'layer "{parameter.name}" reads too')
+        for position, (top, shape) in enumerate(zip(parameter.top, layer.top_shapes, strict=True)):
+            self.context.check_shape(shape, f'layer "{parameter.name}", top "{top}"')
+            in_place = position < len(parameter.bottom) and parameter.bottom[position] == top
+            if in_place:
+                self._check_in_place(top, parameter)
+            self._make_blob(top, parameter, shape, in_place=in_place)
+        key = self._add_module(index, layer)
+        self._add_loss_weights(parameter, cls)
+        self.sharing.add(key, layer, parameter)
+        self.parts.append((key, parameter))
+
+    def _bottom_shape(self, layer: LayerParameter, bottom: str) -> Shape:
+        if bottom in self.graph.shapes:
+            return self.graph.shapes[bottom]
+        maker = next((other for other in self.net.layer if bottom in other.top), None)
+        title = f'layer "{layer.name}" ({layer.type}) reads "{bottom}", which'
+        if maker is None:
+            raise NetError(f"{title} no layer makes{did_you_mean(bottom, self.graph.shapes)}")
+        if maker.name == layer.name:
+            raise NetError(f"{title} it makes itself; nothing makes it before")
+        raise NetError(f'{title} layer "{maker.name}" makes only later; layers run in the order of the file')
+
+    def _make_blob(self, name: str, layer: LayerParameter, shape: Shape, *, in_place: bool = False) -> None:
+        if name in self.makers and not in_place:
+            raise NetError(
+                f'blob "{name}" is made by layer "{self.makers[name]}" and again by layer "{layer.name}"; '
+                "only a layer that works in place may write the blob that it reads"
+            )
+        self.makers[name] = layer.name
+        self.unread[name] = None
+        self.uses[name] = []
+        self.graph.shapes[name] = shape
+        self.graph.slots.setdefault(name, len(self.graph.slots))
+
+    def _check_in_place(self, name: str, layer: LayerParameter) -> None:
+        """Caffe hands copies to several users of a blob, and changing a copy would not change the blob.
+
+        Source: BVLC/caffe src/caffe/util/insert_splits.cpp
+        """
+        other, *more = self.uses[name]
+        if not more:
+            return
+        twice = other == more[-1]  # the layer's own use is the last
+        raise NetError(
+            f'layer "{layer.name}" works in place on blob "{name}", which {"it reads twice" if twice else other}; '
+            "give its top another name"
+        )
+
+    def _name_automatic_top(self, parameter: LayerParameter, cls: type[Layer]) -> None:
+        """A loss without a top is part of the objective all the same; its value gets the layer's name."""
+        if parameter.top or not cls.default_loss_weight:
+            return
+        name = parameter.name or parameter.type
+        while name in self.makers:
+            name += "_loss"
+        parameter.top.append(name)
+
+    def _add_module(self, index: int, layer: Layer) -> str:
+        if layer.blob_names and layer.name in self.holders:
+            raise NetError(f'two layers are called "{layer.name}" and both hold parameters; weights are found by name')
+        if layer.blob_names:
+            self.holders.add(layer.name)
+        key = (layer.name or f"{layer.type_name}_{index}").replace(".", "_")
+        while key in self.graph.layers or hasattr(nn.ModuleDict, key):
+            key += "_"
+        self.graph.layers[key] = layer
+        return key
+
+    def _add_loss_weights(self, parameter: LayerParameter, cls: type[Layer]) -> None:
+        weights = list(parameter.loss_weight)
+        if weights and len(weights) != len(parameter.top):
+            raise NetError(
+                f'layer "{parameter.name}" has {len(weights)} loss_weight and {len(parameter.top)} tops; '
+                "give none, or one for each top"
+            )
+        if not weights and cls.default_loss_weight:
+            weights = [cls.default_loss_weight]
+        for top, weight in zip(parameter.top, weights, strict=False):
+            if weight:
+                self.graph.loss_weights[top] = weight
+            if weight and parameter.loss_weight:
+                self.uses[top].append("has a loss_weight")
+
+    def _check_given(self) -> None:
+        for name in self.given:
+            if name not in self.graph.input_shapes:
+                hint = did_you_mean(name, self.graph.input_shapes)
+                raise NetError(f'input_shapes names "{name}", which is no input of the net{hint}')
+
+    def _steps(self) -> list[Step]:
+        """The forward pass; a blob is let go after the last step that reads or writes it."""
+        slots, steps = self.graph.slots, []
+        kept = {slots[name] for name in self.graph.outputs}
+        for key, part in reversed(self.parts):
+            bottoms = tuple(slots[name] for name in part.bottom)
+            tops = tuple(slots[name] for name in part.top)
+            detach = tuple(index for index, goes_on in enumerate(part.propagate_down) if not goes_on)
+            free_after = tuple(sorted({*bottoms, *tops} - kept))
+            kept |= {*bottoms, *tops}
+            steps.append(Step(key, bottoms, tops, detach, free_after))
+        return steps[::-1]
+
+
+def _check_propagate_down(parameter: LayerParameter) -> None:
+    count = len(parameter.propagate_down)
+    if count and count != len(parameter.bottom):
+        raise NetError(
+            f'layer "{parameter.name}" has {count} propagate_down and {len(parameter.bottom)} bottoms; '
+            "give none, or one for each bottom"
+        )

@@ -1,0 +1,138 @@
+"""Snapshots as Caffe writes them: ``<prefix>_iter_N.caffemodel`` and ``.solverstate``, and going on from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prototxt_like.errors import FileError, SolverError
+from prototxt_like.io.blobs import array_to_blob, blob_to_array
+from prototxt_like.io.files import read_solver_state, write_binary
+from prototxt_like.net.caffemodel import load_weights, save_weights
+from prototxt_like.net.net import Net
+from prototxt_like.net.param_sharing import own_blobs
+from prototxt_like.schema.caffe_schema_pb2 import SolverParameter, SolverState
+from prototxt_like.solver.lr_policies import current_step
+from prototxt_like.solver.solver import Solver
+
+
+def snapshot_path(solver: Solver, extension: str) -> Path:
+    """Where Caffe puts a snapshot of this moment.
+
+    Args:
+        solver: knows snapshot_prefix and iteration.
+        extension: ".caffemodel" or ".solverstate".
+
+    Raises:
+        SolverError: there is no snapshot_prefix.
+    """
+    prefix = solver.parameter.snapshot_prefix
+    if not prefix:
+        raise SolverError("the solver has no snapshot_prefix; set one, for instance runs/mine/face_emotion_net")
+    return Path(f"{prefix}_iter_{solver.iteration}{extension}")
+
+
+def write_snapshot(solver: Solver) -> tuple[Path, Path]:
+    """Write weights and solver state, with which this package or Caffe itself goes on training.
+
+    Returns:
+        The paths of the .caffemodel and of the .solverstate.
+
+    Raises:
+        SolverError: snapshot_format HDF5, or no snapshot_prefix.
+        FileError: a file cannot be written.
+    """
+    if solver.parameter.snapshot_format == SolverParameter.HDF5:
+        raise SolverError("snapshot_format HDF5 is not supported; use BINARYPROTO, which every Caffe reads")
+    model, state = snapshot_path(solver, ".caffemodel"), snapshot_path(solver, ".solverstate")
+    save_weights(solver.net, model)
+    write_binary(solver_state(solver, str(model)), state)
+    return model, state
+
+
+def restore_snapshot(solver: Solver, path: str | os.PathLike[str]) -> None:
+    """Go on from a .solverstate of Caffe or of this package: weights, history, iteration.
+
+    Args:
+        solver: of the same type and net as the one that wrote the file.
+        path: the .solverstate; the caffemodel that it names is looked for there, then beside it.
+
+    Raises:
+        FileError: a file is missing or broken.
+        SolverError: the history does not fit the net.
+        WeightsError: the weights do not fit the net.
+    """
+    state = read_solver_state(path)
+    if state.iter < 0:
+        raise FileError(f"{path}: the iteration is {state.iter}, expected 0 or more; take another snapshot")
+    histories = _histories(solver, state, path)
+    if state.learned_net:
+        load_weights(solver.net, _learned_net(state.learned_net, Path(path)))
+    for parameter, history in histories:
+        solver.optimizer.set_history(parameter, history, state.iter)
+    solver.zero_grad()
+    solver.iteration = state.iter
+    if solver.parameter.lr_policy == "plateau":
+        solver.plateaus = state.current_step
+
+
+def solver_state(solver: Solver, learned_net: str) -> SolverState:
+    """The SolverState message: one history blob for every parameter blob, for each state of the rule.
+
+    Caffe counts frozen blobs and BatchNorm's statistics among the parameters, so they have (zero) histories too.
+    Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:276-294
+    """
+    state = SolverState(iter=solver.iteration, learned_net=learned_net)
+    plateau = solver.parameter.lr_policy == "plateau"
+    state.current_step = solver.plateaus if plateau else current_step(solver.parameter, solver.iteration)
+    trained = _trained(solver)
+    for index in range(len(solver.optimizer.history_names)):
+        for blob in _learnable_blobs(solver.net):
+            history = solver.optimizer.history(blob)[index] if id(blob) in trained else torch.zeros_like(blob)
+            state.history.append(array_to_blob(history.detach().float().cpu().numpy()))
+    return state
+
+
+def _histories(solver: Solver, state: SolverState, path: str | os.PathLike[str]) -> list[tuple[Tensor, list[Tensor]]]:
+    """The history tensors of every trained parameter, out of a state that is checked first."""
+    blobs, kinds = list(_learnable_blobs(solver.net)), len(solver.optimizer.history_names)
+    if len(state.history) != kinds * len(blobs):
+        raise SolverError(
+            f"{path}: {len(state.history)} history blobs; a {type(solver.optimizer).__name__} solver of this net "
+            f"needs {kinds * len(blobs)}. Is it of another net or solver type?"
+        )
+    trained = _trained(solver)
+    return [
+        (blob, [_history(state, kind * len(blobs) + index, blob, path) for kind in range(kinds)])
+        for index, blob in enumerate(blobs)
+        if id(blob) in trained
+    ]
+
+
+def _history(state: SolverState, index: int, blob: Tensor, path: str | os.PathLike[str]) -> Tensor:
+    array = blob_to_array(state.history[index], f"{path}: history {index}")
+    if array.size != blob.numel():
+        raise SolverError(f"{path}: history {index} has shape {array.shape}, the parameter {tuple(blob.shape)}")
+    return torch.from_numpy(np.array(array.reshape(blob.shape))).to(blob.device)
+
+
+def _learnable_blobs(net: Net) -> Iterable[Tensor]:
+    """Every parameter blob once, in the order of the net: a shared one stands where its owner does."""
+    blobs = (blob for layer in net.caffe_layers for blob in own_blobs(layer))
+    return {id(blob): blob for blob in blobs}.values()
+
+
+def _trained(solver: Solver) -> set[int]:
+    return {id(parameter) for group in solver.optimizer.param_groups for parameter in group["params"]}
+
+
+def _learned_net(written: str, state: Path) -> Path:
+    for candidate in (Path(written), state.parent / Path(written).name):
+        if candidate.is_file():
+            return candidate
+    raise FileError(f"{state}: the weights it belongs to, {written}, are neither there nor beside it")

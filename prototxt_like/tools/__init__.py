@@ -1,0 +1,1 @@
+"""Summaries, drawings and documentation of nets."""

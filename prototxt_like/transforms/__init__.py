@@ -1,0 +1,1 @@
+"""TransformationParameter on batches of images."""

@@ -1,0 +1,89 @@
+"""Killed at any moment, a build leaves the old data set or the new one, whole."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_lmdb.data import manifest as manifests
+from fer_lmdb.data.build import BuildOptions, build
+from fer_lmdb.data.lmdb_store import digest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from noise import AS_THEY_ARE, Noise
+
+MOMENTS = ["read", "write train", "write val", "check", "before sync", "after sync", "after exchange"]
+TORTURE = Path(__file__).parents[4] / "benchmarks" / "torture_build.py"
+PROGRAM = Path(__file__).parent / "noise.py"
+
+
+def build_seed(target: Path, seed: int) -> None:
+    build(Noise(seed), target, BuildOptions(AS_THEY_ARE, seed=seed), force=True)
+
+
+def whole_seed(target: Path) -> int:
+    """Check every file of a data set and return the seed it was built with."""
+    manifest = manifests.read_manifest(target)
+    manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    for split, facts in manifest["splits"].items():
+        assert digest(manifests.database(target, split)) == facts["sha256"]
+        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
+    assert {path.name for path in target.iterdir()} == {
+        "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json",
+    }  # fmt: skip
+    return int(manifest["seed"])
+
+
+def kill_at(target: Path, moment: str) -> None:
+    done = subprocess.run([sys.executable, str(PROGRAM), str(target), moment], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_over_an_old_data_set(tmp_path: Path, moment: str) -> None:
+    target = tmp_path / "data"
+    build_seed(target, 1)
+    kill_at(target, moment)
+    assert whole_seed(target) == (2 if moment == "after exchange" else 1)
+    build_seed(target, 3)
+    assert whole_seed(target) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("moment", ["read", "write train", "after sync"])
+def test_killed_at_the_first_build(tmp_path: Path, moment: str) -> None:
+    target = tmp_path / "data"
+    kill_at(target, moment)
+    assert not target.exists()
+    build_seed(target, 3)
+    assert whole_seed(target) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(("moment", "seed"), [("between two renames", 1), ("after two renames", 2)])
+def test_killed_where_names_cannot_be_exchanged(tmp_path: Path, moment: str, seed: int) -> None:
+    """On such file systems the old data set waits under its hidden name, and any next build brings it back."""
+    target = tmp_path / "data"
+    build_seed(target, 1)
+    kill_at(target, moment)
+    with pytest.raises(RuntimeError, match="stop"):
+        build(Noise(5), target, BuildOptions(AS_THEY_ARE), force=True, progress=stop)
+    assert whole_seed(target) == seed
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def stop(stage: str, done: int, total: int | None) -> None:
+    raise RuntimeError("stop")
+
+
+def test_killed_at_random_moments() -> None:
+    done = subprocess.run(
+        [sys.executable, str(TORTURE), "--kills", "20", "--faces", "300"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert sum(json.loads(done.stdout)["outcomes"].values()) == 20

@@ -1,0 +1,80 @@
+"""Faces that wait on the disk come out as they went in, shuffled, and hold next to no memory."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_lmdb.data.build.spool import Spool, SpoolEntry, open_spools, shuffle
+
+ENTRIES = [
+    SpoolEntry("plain.png", 3),
+    SpoolEntry("train/größe 1\n2.png", 0, '"box": null, "score": 0.5'),
+    SpoolEntry(os.fsdecode(b"not-utf8-\xff.png"), 6, "", (0, 10, 2)),
+    SpoolEntry("", -1, "", ()),
+]
+
+
+def filled(path: Path, entries: list[SpoolEntry]) -> Spool:
+    spool = Spool(path, 2)
+    for number, entry in enumerate(entries):
+        spool.add(np.full((2, 2), number, np.uint8), entry)
+    return spool
+
+
+def test_every_entry_comes_back_with_its_face(tmp_path):
+    spool = filled(tmp_path / "train.spool", ENTRIES)
+    spool.shuffle(np.random.default_rng(0))
+    pairs = list(zip(spool.entries(), spool.faces(), strict=True))
+    assert len(spool) == len(pairs) == len(ENTRIES)
+    assert [entry for entry, _ in pairs] != ENTRIES
+    for entry, face in pairs:
+        assert entry == ENTRIES[face[0, 0]] and (face == face[0, 0]).all()
+    assert list(spool.entries()) == [entry for entry, _ in pairs]
+
+
+def test_the_shuffle_is_the_seeds(tmp_path):
+    orders = []
+    for number, seed in enumerate((5, 5, 6)):
+        (tmp_path / str(number)).mkdir()
+        with open_spools(tmp_path / str(number), 2) as spools:
+            for count in range(50):
+                spools["train"].add(np.zeros((2, 2), np.uint8), SpoolEntry(f"{count}", 0))
+            shuffle(spools, seed)
+            orders.append([entry.name for entry in spools["train"].entries()])
+    assert orders[0] == orders[1] != orders[2]
+    assert Counter(orders[0]) == Counter(orders[2])
+
+
+def test_a_split_without_faces_is_empty(tmp_path):
+    with open_spools(tmp_path, 2) as spools:
+        shuffle(spools, 0)
+        assert list(spools["val"].entries()) == list(spools["val"].faces()) == []
+
+
+def test_no_file_is_left_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt), open_spools(tmp_path, 2) as spools:
+        spools["train"].add(np.zeros((2, 2), np.uint8), ENTRIES[0])
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_does_not_grow_with_what_is_said_of_a_face(tmp_path):
+    detection = '"box": [1.0, 2.0, 3.0, 4.0], ' * 20
+    tracemalloc.start()
+    try:
+        spool = Spool(tmp_path / "train.spool", 2)
+        face = np.zeros((2, 2), np.uint8)
+        for number in range(20_000):
+            spool.add(face, SpoolEntry(f"train/neutral/{number:08d}.png", 0, detection))
+        spool.shuffle(np.random.default_rng(0))
+        assert sum(1 for _ in spool.entries()) == 20_000
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20_000 * 40  # two numbers a face; the words alone are 600 bytes

@@ -1,0 +1,161 @@
+"""Folders of pictures: where splits and classes come from, and what stands in for a broken file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_lmdb.data.sources import InvalidSample, Sample
+from fer_lmdb.data.sources.image_folder import ImageFolder
+from fer_lmdb.errors import SourceError
+from fer_lmdb.labels import FERPLUS
+
+
+def image(path: Path, gray: int = 100, size: tuple[int, int] = (9, 6)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, gray).save(path, format="PNG")
+
+
+def samples(source: ImageFolder) -> list[Sample]:
+    items = list(source)
+    assert all(isinstance(item, Sample) for item in items), items
+    return items
+
+
+def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
+    for split in ("Training", "valid", "TEST"):
+        for name in ("anger", "Happy", "6"):
+            image(tmp_path / split / name / "1.png")
+    found = samples(ImageFolder(tmp_path))
+    assert [(sample.name, sample.split, sample.label) for sample in found] == [
+        ("/train/6/1.png", "train", 6),
+        ("/train/Happy/1.png", "train", 3),
+        ("/train/anger/1.png", "train", 0),
+        ("/val/6/1.png", "val", 6),
+        ("/val/Happy/1.png", "val", 3),
+        ("/val/anger/1.png", "val", 0),
+        ("/test/6/1.png", "test", 6),
+        ("/test/Happy/1.png", "test", 3),
+        ("/test/anger/1.png", "test", 0),
+    ]
+    assert found[0].image.shape == (6, 9, 3)
+    assert np.unique(found[0].image) == [100]
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation", "PublicTest"])
+def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
+    image(tmp_path / "train" / "sad" / "1.png")
+    image(tmp_path / name / "sad" / "2.png")
+    assert [sample.split for sample in samples(ImageFolder(tmp_path))] == ["train", "val"]
+
+
+def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> None:
+    for number in range(40):
+        image(tmp_path / "happy" / f"{number:02d}.png")
+    for number in range(20):
+        image(tmp_path / "sad" / f"{number:02d}.png")
+    split_of = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=5))}
+    assert Counter((name.split("/")[0], split) for name, split in split_of.items()) == {
+        ("happy", "train"): 32,
+        ("happy", "val"): 4,
+        ("happy", "test"): 4,
+        ("sad", "train"): 16,
+        ("sad", "val"): 2,
+        ("sad", "test"): 2,
+    }
+    again = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=5))}
+    other = {sample.name.split("/", 2)[2]: sample.split for sample in samples(ImageFolder(tmp_path, seed=6))}
+    assert split_of == again != other
+
+
+def test_missing_validation_is_cut_off_training_and_test_stays(tmp_path: Path) -> None:
+    for number in range(20):
+        image(tmp_path / "train" / "happy" / f"{number:02d}.png")
+    for number in range(7):
+        image(tmp_path / "test" / "happy" / f"{number:02d}.png")
+    counts = Counter(sample.split for sample in samples(ImageFolder(tmp_path)))
+    assert counts == {"train": 18, "val": 2, "test": 7}
+
+
+def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "happy" / "person 1" / "a b.png")
+    image(tmp_path / "val" / "happy" / "1.png")
+    (tmp_path / "train" / "happy" / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "train" / "happy" / "Thumbs.db").write_bytes(b"x")
+    (tmp_path / "train" / ".hidden").mkdir()
+    assert [sample.name for sample in samples(ImageFolder(tmp_path))] == [
+        "/train/happy/person 1/a b.png",
+        "/val/happy/1.png",
+    ]
+
+
+def test_ferplus_folders(tmp_path: Path) -> None:
+    image(tmp_path / "contempt" / "1.png")
+    (sample,) = samples(ImageFolder(tmp_path, FERPLUS))
+    assert FERPLUS.classes[sample.label] == "contempt"
+
+
+def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "happy" / "good.png")
+    image(tmp_path / "train" / "bored" / "1.png")
+    whole = (tmp_path / "train" / "happy" / "good.png").read_bytes()
+    broken = tmp_path / "train" / "sad"
+    broken.mkdir()
+    (broken / "1 empty.png").write_bytes(b"")
+    (broken / "2 cut.png").write_bytes(whole[:40])
+    (broken / "3 text.jpg").write_text("no picture")
+    (broken / "4 dangling.png").symlink_to(broken / "nowhere")
+    image(broken / "5\nline.png")
+    os.mkfifo(broken / "6 pipe.png")
+    image(tmp_path / "val" / "sad" / "1.png")
+    rejects = [item for item in ImageFolder(tmp_path) if isinstance(item, InvalidSample)]
+    reasons = {Path(reject.location).name: reject.reason for reject in rejects}
+    assert 'the folder "bored" is no class' in reasons["1.png"]
+    assert reasons["1 empty.png"].startswith("is empty")
+    assert set(reasons) == {
+        "1.png",
+        "1 empty.png",
+        "2 cut.png",
+        "3 text.jpg",
+        "4 dangling.png",
+        "5\\nline.png",
+        "6 pipe.png",
+    }
+    assert all(reject.split == "train" and "\n" not in reject.location + reject.reason for reject in rejects)
+
+
+def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
+    image(tmp_path / "train" / "happy" / os.fsdecode(b"caf\xe9.png"))
+    image(tmp_path / "val" / "happy" / "1.png")
+    first = samples(ImageFolder(tmp_path))[0]
+    assert os.fsencode(first.name) == b"/train/happy/caf\xe9.png"
+    assert first.location.endswith("caf\\xe9.png")
+
+
+def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
+    def digest(folder: str, name: str, gray: int) -> str:
+        image(tmp_path / folder / "train" / "happy" / name, gray)
+        image(tmp_path / folder / "val" / "happy" / "1.png", 1)
+        source = ImageFolder(tmp_path / folder)
+        samples(source)
+        return source.sha256()
+
+    digests = [digest("a", "1.png", 5), digest("b", "1.png", 5), digest("c", "2.png", 5), digest("d", "1.png", 6)]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_folder_without_classes(tmp_path: Path) -> None:
+    image(tmp_path / "holiday" / "1.png")
+    with pytest.raises(SourceError, match=r"holds no folder named after a class .*angry, disgust"):
+        ImageFolder(tmp_path)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere: No such file"):
+        ImageFolder(tmp_path / "nowhere")

@@ -1,0 +1,325 @@
+"""Databases: what Caffe wrote is read, what we write is what Caffe writes, and damage is said in one line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from fer_lmdb.data import lmdb_store
+from fer_lmdb.data.build.write import write_mean
+from fer_lmdb.errors import StoreError
+from prototxt_like.schema.caffe_schema_pb2 import Datum
+from tests.archives import unpack
+
+
+def faces(count: int, height: int = 5, width: int = 7, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width), dtype=np.uint8)
+
+
+def write(path: Path, images: np.ndarray, encode: lmdb_store.Encoding = "raw", **options: int) -> lmdb_store.LmdbWriter:
+    with lmdb_store.LmdbWriter(path, encode, **options) as writer:
+        for number, image in enumerate(images):
+            writer.append(f"/train/{number % 3}/{number:05d}.png", image, number % 3)
+    return writer
+
+
+# ------------------------------------------------------------------ what Caffe wrote
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("golden")
+    for archive in (shared / "golden" / "caffe").glob("img_*_lmdb.tar.xz"):
+        unpack(archive, folder)
+    return folder
+
+
+def listed(shared: Path, split: str) -> list[tuple[str, np.ndarray, int]]:
+    """Name, face and label of every line of the list file that convert_imageset was given."""
+    sheets: dict[int, np.ndarray] = {}
+    lines = []
+    for line in (shared / "golden" / "caffe" / f"{split}_list.txt").read_text().splitlines():
+        name, label = line.split()
+        sheet, place = divmod(int(Path(name).stem), 300)
+        if sheet not in sheets:
+            image = cv2.imread(str(shared / "fer2013" / "pixels" / f"{sheet:03d}.webp"), cv2.IMREAD_GRAYSCALE)
+            sheets[sheet] = image.reshape(-1, 48, 48)
+        lines.append((name, sheets[sheet][place], int(label)))
+    return lines
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_raw_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
+    with lmdb_store.LmdbWriter(tmp_path / "ours") as writer:
+        for name, face, label in listed(shared, split):
+            writer.append(name, face, label)
+    ours = list(lmdb_store.iterate_values(tmp_path / "ours"))
+    theirs = list(lmdb_store.iterate_values(golden / f"img_{split}_lmdb"))
+    assert ours == theirs
+    assert writer.sha256 == lmdb_store.digest(golden / f"img_{split}_lmdb")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_png_database_equals_convert_imageset_once_decoded(
+    shared: Path, golden: Path, tmp_path: Path, split: str
+) -> None:
+    with lmdb_store.LmdbWriter(tmp_path / "ours", "png") as writer:
+        for name, face, label in listed(shared, split):
+            writer.append(name, face, label)
+    ours, theirs = lmdb_store.read_split(tmp_path / "ours"), lmdb_store.read_split(golden / f"img_{split}_png_lmdb")
+    assert ours.keys == theirs.keys
+    np.testing.assert_array_equal(ours.images, theirs.images)
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    ours_value, theirs_value = (
+        Datum.FromString(next(lmdb_store.iterate_values(path))[1])
+        for path in (tmp_path / "ours", golden / f"img_{split}_png_lmdb")
+    )
+    assert [field.name for field, _ in ours_value.ListFields()] == [
+        field.name for field, _ in theirs_value.ListFields()
+    ]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_mean_equals_compute_image_mean(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
+    images = lmdb_store.read_split(golden / f"img_{split}_lmdb").images
+    write_mean(tmp_path / "mean.binaryproto", images[:, 0].sum(axis=0, dtype=np.int64), len(images))
+    expected = (shared / "golden" / "caffe" / f"{split}_mean.binaryproto").read_bytes()
+    assert (tmp_path / "mean.binaryproto").read_bytes() == expected
+
+
+# ------------------------------------------------------------------ round trip
+
+
+@pytest.mark.parametrize("encode", ["raw", "png"])
+def test_what_is_written_is_read(tmp_path: Path, encode: lmdb_store.Encoding) -> None:
+    images = faces(23)
+    write(tmp_path / "db", images, encode)
+    split = lmdb_store.read_split(tmp_path / "db")
+    assert split.keys[11] == "00000011_/train/2/00011.png"
+    assert split.images.shape == (23, 1, 5, 7)
+    np.testing.assert_array_equal(split.images[:, 0], images)
+    np.testing.assert_array_equal(split.labels, np.arange(23) % 3)
+    streamed = list(lmdb_store.iterate(tmp_path / "db"))
+    np.testing.assert_array_equal(np.stack([record.image for record in streamed]), images)
+    assert [record.key.decode() for record in streamed] == split.keys
+
+
+def test_map_grows_and_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
+    images = faces(2500, 20, 20)
+    writer = write(tmp_path / "db", images, map_bytes=1 << 16)
+    split = lmdb_store.read_split(tmp_path / "db")
+    assert writer.count == lmdb_store.count_records(tmp_path / "db") == 2500
+    np.testing.assert_array_equal(split.images[:, 0], images)
+    assert writer.sha256 == lmdb_store.digest(tmp_path / "db")
+
+
+def test_digest_depends_on_every_record(tmp_path: Path) -> None:
+    images = faces(9)
+    first = write(tmp_path / "first", images)
+    images[8, 4, 6] ^= 1
+    assert write(tmp_path / "second", images).sha256 != first.sha256
+
+
+def test_names_need_not_be_utf8(tmp_path: Path) -> None:
+    name = b"/train/1/caf\xe9.png".decode("utf-8", errors="surrogateescape")
+    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
+        writer.append(name, faces(1)[0], 1)
+    assert lmdb_store.read_split(tmp_path / "db").keys == ["00000000_" + name]
+    assert next(lmdb_store.iterate(tmp_path / "db")).key == b"00000000_/train/1/caf\xe9.png"
+
+
+def test_votes_travel_in_a_database_of_their_own(tmp_path: Path) -> None:
+    with lmdb_store.LmdbWriter(tmp_path / "votes") as writer:
+        writer.append_value("a", lmdb_store.encode_votes([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], 0))
+        writer.append_value("b", lmdb_store.encode_votes([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], 0))
+    keys, votes = lmdb_store.read_votes(tmp_path / "votes")
+    assert keys == ["00000000_a", "00000001_b"]
+    np.testing.assert_array_equal(votes, [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [6, 0, 1, 1, 0, 0, 0, 0, 2, 0]])
+
+
+def test_several_processes_read_one_database(tmp_path: Path) -> None:
+    write(tmp_path / "db", faces(50))
+    code = "import sys; from fer_lmdb.data.lmdb_store import digest; print(digest(sys.argv[1]))"
+    readers = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "db")], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert {reader.communicate()[0].strip() for reader in readers} == {lmdb_store.digest(tmp_path / "db")}
+
+
+def test_a_folder_without_write_permission_can_be_read(tmp_path: Path) -> None:
+    write(tmp_path / "db", faces(5))
+    (tmp_path / "db" / "lock.mdb").unlink()
+    (tmp_path / "db").chmod(0o555)
+    assert len(lmdb_store.read_split(tmp_path / "db").keys) == 5
+    assert [path.name for path in (tmp_path / "db").iterdir()] == ["data.mdb"]
+
+
+# ------------------------------------------------------------------ faults
+
+
+def put(path: Path, records: dict[bytes, bytes]) -> None:
+    with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
+        for key, value in records.items():
+            transaction.put(key, value)
+
+
+def test_a_database_that_cannot_be_finished_is_closed(tmp_path: Path) -> None:
+    class Full:
+        def __init__(self, environment: lmdb.Environment) -> None:
+            self.environment = environment
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.environment, name)
+
+        def sync(self, force: bool) -> None:
+            raise OSError(28, "No space left on device")
+
+    writer = lmdb_store.LmdbWriter(tmp_path / "db")
+    environment = writer._environment
+    writer._environment = Full(environment)
+    with pytest.raises(StoreError, match="no space left"):
+        writer.close()
+    with pytest.raises(lmdb.Error, match="closed"):
+        environment.info()
+
+
+def test_missing_database(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"nowhere is no LMDB .*fer-lmdb build"):
+        lmdb_store.read_split(tmp_path / "nowhere")
+
+
+def test_empty_database(tmp_path: Path) -> None:
+    put(tmp_path / "db", {})
+    with pytest.raises(StoreError, match="holds no record"):
+        lmdb_store.read_split(tmp_path / "db")
+
+
+def test_folder_that_holds_a_database_is_not_overwritten(tmp_path: Path) -> None:
+    write(tmp_path / "db", faces(3))
+    with pytest.raises(StoreError, match="holds a database already"):
+        lmdb_store.LmdbWriter(tmp_path / "db")
+
+
+@pytest.mark.parametrize("kept", [0, 100, 4096, 8192, 20000, 40000])
+def test_truncated_file_is_an_error_and_no_crash(tmp_path: Path, kept: int) -> None:
+    write(tmp_path / "db", faces(200, 20, 20))
+    whole = (tmp_path / "db" / "data.mdb").read_bytes()
+    assert len(whole) > 40960
+    (tmp_path / "db" / "data.mdb").write_bytes(whole[:kept])
+    with pytest.raises(StoreError, match="db"):
+        lmdb_store.read_split(tmp_path / "db")
+
+
+def test_a_file_that_is_no_lmdb(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "data.mdb").write_bytes(b"emotion,pixels,Usage\n" * 1000)
+    with pytest.raises(StoreError, match="db"):
+        lmdb_store.read_split(tmp_path / "db")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (b"\xff\xff\xff", "is not a Datum"),
+        (Datum(channels=3, height=2, width=2, data=bytes(12)).SerializeToString(), "says 3 x 2 x 2"),
+        (Datum(channels=1, height=2, width=2, data=bytes(3)).SerializeToString(), "holds 3 bytes"),
+        (Datum(channels=1, height=-2, width=-2, data=bytes(4)).SerializeToString(), "says 1 x -2 x -2"),
+        (Datum(channels=1, float_data=[1.0]).SerializeToString(), "holds 0 bytes"),
+        (Datum(encoded=True, data=b"\x89PNG\r\n").SerializeToString(), "damaged or not grey"),
+        (Datum(encoded=True).SerializeToString(), "damaged or not grey"),
+    ],
+)
+def test_a_record_that_is_no_face(tmp_path: Path, value: bytes, message: str) -> None:
+    put(tmp_path / "db", {b"00000000_a.png": value})
+    with pytest.raises(StoreError, match=f"00000000_a.png.*{message}"):
+        lmdb_store.read_split(tmp_path / "db")
+
+
+@given(
+    st.binary(max_size=100)
+    | st.builds(
+        lambda **fields: Datum(**fields).SerializeToString(),
+        channels=st.integers(-3, 3),
+        height=st.integers(-(2**31), 2**31 - 1),
+        width=st.integers(-5, 5),
+        data=st.binary(max_size=30),
+        encoded=st.booleans(),
+        label=st.integers(-(2**31), 2**31 - 1),
+    )
+)
+@example(b"\x08\x01\x10\x01\x18\x00\x22\x00\x28\x00")  # 1 x 1 x 0
+@settings(max_examples=300, deadline=None)
+def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
+    try:
+        image, label = lmdb_store.decode_datum(value, "db: key")
+    except StoreError as error:
+        assert str(error).startswith("db: key ")
+    else:
+        assert image.ndim == 2 and image.size and isinstance(label, int)
+
+
+def test_faces_of_two_sizes(tmp_path: Path) -> None:
+    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
+        writer.append("a", faces(1, 5, 7)[0], 0)
+        writer.append("b", faces(1, 7, 5)[0], 0)
+    with pytest.raises(StoreError, match=r"00000001_b is 7 x 5.*5 x 7"):
+        lmdb_store.read_split(tmp_path / "db")
+
+
+def test_key_that_lmdb_cannot_hold(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="makes a key of 609 bytes, LMDB holds 511"),
+        lmdb_store.LmdbWriter(tmp_path / "db") as writer,
+    ):
+        writer.append("x" * 600, faces(1)[0], 0)
+
+
+def test_file_that_may_not_grow_is_one_clear_line(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk, which a test cannot always make."""
+    code = (
+        "import resource, signal, sys, numpy as np\n"
+        "from fer_lmdb.data.lmdb_store import LmdbWriter\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))\n"
+        "with LmdbWriter(sys.argv[1]) as writer:\n"
+        "    for number in range(1000): writer.append(str(number), np.zeros((48, 48), np.uint8), 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "db")], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "fer_lmdb.errors.StoreError" in done.stderr.splitlines()[-1]
+
+
+def test_full_disk(small_disk: Path) -> None:
+    with pytest.raises(StoreError, match="no space left on the disk"):
+        write(small_disk / "db", faces(3000, 48, 48))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A file system of 2 MB; needs the right to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if (
+        mount is None
+        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode
+    ):
+        pytest.skip("may not mount a small file system here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_ninth_digit_is_refused_since_it_would_break_the_order():
+    assert lmdb_store.make_key(99_999_999, "a") == b"99999999_a" > lmdb_store.make_key(99_999_998, "a")
+    with pytest.raises(StoreError, match=r"100,000,000 records at most.*several data sets"):
+        lmdb_store.make_key(100_000_000, "a")

@@ -1,0 +1,131 @@
+"""A training whose faces are streamed is the training whose faces lie in memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fer_lmdb.cli import main
+from fer_lmdb.data import loaders
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.loaders import LoaderOptions, ValidationSet
+from fer_lmdb.errors import RunError
+from fer_lmdb.training import train
+
+STREAM = LoaderOptions("stream", workers=1, start_method="fork")
+
+
+def assert_equal_weights(one: Path, other: Path) -> None:
+    weights, others = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
+def test_a_streamed_training_ends_with_the_very_weights_of_one_in_memory(options, trained, tmp_path):
+    streamed = train.train(options, tmp_path / "run", loader_options=STREAM)
+    assert streamed.log == trained.log
+    assert_equal_weights(streamed.run.path, trained.run.path)
+
+
+def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeypatch):
+    step = train.Trainer.step
+
+    def step_then_stop(session):
+        result = step(session)
+        if session.iteration == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(train.Trainer, "step", step_then_stop)
+    train.train(options, tmp_path / "run")
+    monkeypatch.setattr(train.Trainer, "step", step)
+    assert train.resume(tmp_path / "run", loader_options=STREAM).log == trained.log
+    assert_equal_weights(tmp_path / "run", trained.run.path)
+
+
+def test_train_and_val_are_streamed_as_one(options, tmp_path):
+    both = replace(options, train_on="train+val", epochs=1)
+    streamed = train.train(both, tmp_path / "stream", loader_options=replace(STREAM, workers=0))
+    whole = train.train(both, tmp_path / "memory")
+    assert_equal_weights(streamed.run.path, whole.run.path)
+
+
+def test_many_faces_are_streamed_of_their_own_accord(stripes_data, monkeypatch):
+    data = DataSet.open(stripes_data)
+    assert not LoaderOptions().should_stream(data, ["train"])
+    monkeypatch.setattr(loaders, "MEMORY_BOUND", 150 * 48 * 48)
+    assert not LoaderOptions().should_stream(data, ["train"])
+    assert LoaderOptions().should_stream(data, ["train", "val"])
+    assert not LoaderOptions("memory").should_stream(data, ["train", "val"])
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_validation_faces_come_in_chunks(stripes_data, streamed):
+    data = DataSet.open(stripes_data)
+    validation = ValidationSet.of(data, "val", streamed=streamed)
+    whole = data.read("val")
+    assert (validation.labels == whole.labels).all()
+    assert (validation.chunk(slice(5, 31)) == whole.images[5:31]).all()
+
+
+@pytest.mark.parametrize(("change", "message"), [({"loader": "disk"}, '--loader "disk"'), ({"workers": -1}, "-1")])
+def test_a_loading_that_makes_no_sense_is_refused(change, message):
+    with pytest.raises(RunError, match=message):
+        LoaderOptions(**change)
+
+
+def test_teachers_that_look_at_every_face_once_need_them_in_memory(options, trained, tmp_path):
+    taught = replace(options, epochs=1, teachers=[str(trained.run.path)])
+    with pytest.raises(RunError, match="--teacher-sees batches"):
+        train.train(taught, tmp_path / "run", loader_options=STREAM)
+
+
+def test_the_loader_may_change_when_a_run_goes_on_and_the_recipe_may_not(trained, tmp_path, capsys):
+    run = shutil.copytree(trained.run.path, tmp_path / "run")
+    with pytest.raises(SystemExit) as done:
+        main(["train", "--resume", "--run", str(run), "--loader", "stream", "--workers", "0"])
+    assert done.value.code == 0
+    with pytest.raises(SystemExit) as refused:
+        main(["train", "--resume", "--run", str(run), "--workers", "0", "--batch", "3"])
+    assert refused.value.code == 2
+    assert "leave out --batch" in capsys.readouterr().err
+
+
+def running_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def still_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path(f"/proc/{os.getpid()}/task").exists(), reason="needs Linux's /proc")
+def test_the_command_streams_and_its_workers_end_with_it_when_it_is_killed(options, tmp_path):
+    command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(tmp_path / "run"), "--loader", "stream"]
+    command += ["--workers", "1", "--model", options.model, "--data", options.data, "--epochs", "500", "--batch", "15"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while process.poll() is None and not (tmp_path / "run" / "snapshot.safetensors").exists():
+            time.sleep(0.05)
+        workers = running_children(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    assert workers
+    deadline = time.monotonic() + 60
+    while any(still_there(worker) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(still_there(worker) for worker in workers)

@@ -1,0 +1,83 @@
+"""A model in half precision and as Caffe's files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import prototxt_like as pl
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.errors import ModelError
+from fer_lmdb.evaluation.evaluate import evaluate
+from fer_lmdb.exporting import export
+from fer_lmdb.exporting.caffe import write_caffe
+from fer_lmdb.models import model as models
+
+
+def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_path):
+    files = export(trained.run.path, "caffe", tmp_path).files
+    assert [path.name for path in files] == ["deploy.prototxt", "small_net.caffemodel", "mean.binaryproto"]
+    faces = DataSet.open(stripes_data).read("val").images
+    net = pl.Net(tmp_path / "deploy.prototxt", tmp_path / "small_net.caffemodel")
+    data = (faces - pl.read_mean(tmp_path / "mean.binaryproto"))[..., 3:45, 3:45].astype(np.float32)
+    with torch.no_grad():
+        (found,) = net(data=torch.from_numpy(data)).values()
+    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
+    assert np.allclose(found.numpy(), expected, atol=1e-5)
+
+
+def test_deploy_prototxt_says_what_the_net_expects(trained, tmp_path):
+    export(trained.run.path, "caffe", tmp_path)
+    lines = (tmp_path / "deploy.prototxt").read_text().splitlines()
+    assert lines[0] == "# Input: a grey face of 48 x 48, values 0-255, after this TEST transform:"
+    assert lines[1:3] == ["#   crop_size: 42", '#   mean_file: "mean.binaryproto"']
+
+
+def test_layers_of_our_own_do_not_reach_caffe(trained, tmp_path):
+    model = models.load_model(trained.run.path)
+    start = model.deploy_prototxt.index('layer {\n  name: "conv1"\n')
+    bottom = model.deploy_prototxt.index('bottom: "data"', start)
+    noisy = replace(model, deploy_prototxt=_with_noise(model.deploy_prototxt, start, bottom))
+    assert not pl.is_pure_caffe(pl.parse_net(noisy.deploy_prototxt))
+    write_caffe(noisy, tmp_path)
+    deploy = pl.read_net(tmp_path / "deploy.prototxt")
+    assert pl.is_pure_caffe(deploy)
+    assert "n" not in [layer.name for layer in pl.read_net(tmp_path / "small_net.caffemodel").layer]
+    net = pl.Net(deploy, tmp_path / "small_net.caffemodel")
+    data = torch.randn(3, 1, 42, 42)
+    with torch.no_grad():
+        torch.testing.assert_close(net(data=data)["prob"], model.classifier().net(data=data)["prob"])
+
+
+def _with_noise(text: str, start: int, bottom: int) -> str:
+    noise = (
+        'layer { name: "noise" type: "GaussianNoise" bottom: "data" top: "noisy" gaussian_noise_param { std: 9 } }\n'
+    )
+    return text[:start] + noise + text[start:bottom] + 'bottom: "noisy"' + text[bottom + len('bottom: "data"') :]
+
+
+def test_what_caffe_cannot_do_is_refused(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(pl, "extensions", lambda message: ['layer "x": soft_label in LossParameter'], raising=False)
+    with pytest.raises(ModelError, match=r'small_net needs what Caffe does not have: layer "x".*export it as onnx'):
+        write_caffe(models.load_model(trained.run.path), tmp_path / "caffe")
+    assert not (tmp_path / "caffe").exists()
+
+
+def test_the_half_sized_file_carries_the_runs_figures(trained, stripes_data, tmp_path):
+    figures = evaluate([trained.run.path], stripes_data, "test")
+    export(trained.run.path, "safetensors", tmp_path / "m.safetensors")
+    half = models.load_model(tmp_path / "m.safetensors")
+    assert figures in half.metadata["figures"]
+    assert half.weights["fc1/0"].dtype == torch.float16
+    again = evaluate([tmp_path / "m.safetensors"], stripes_data, "test")
+    assert again["accuracy"] == pytest.approx(figures["accuracy"], abs=0.04)
+
+
+def test_an_unknown_format_lists_those_there_are(trained, tmp_path):
+    with pytest.raises(ModelError, match="safetensors, caffe, onnx"):
+        export(trained.run.path, "pickle", tmp_path)
+    with pytest.raises(ModelError, match="int8 goes with the format onnx, not with caffe"):
+        export(trained.run.path, "caffe", tmp_path, int8_data="data")

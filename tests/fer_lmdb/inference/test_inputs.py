@@ -1,0 +1,104 @@
+"""Which files a user means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fer_lmdb.inference.inputs import InputFile, find_files
+
+
+@pytest.fixture
+def holiday(tmp_path: Path) -> Path:
+    folder = tmp_path / "holiday"
+    (folder / "beach" / "deep").mkdir(parents=True)
+    for name in ("b.jpg", "a.PNG", "notes.txt", "beach/c.webp", "beach/deep/clip.mp4", "beach/.thumb.db"):
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def names(found: list[InputFile], top: Path) -> list[str]:
+    return [one.path.relative_to(top).as_posix() for one in found]
+
+
+def test_a_file_is_taken_whatever_its_ending(holiday: Path) -> None:
+    (found,) = find_files([str(holiday / "notes.txt")])
+    assert found == InputFile(holiday / "notes.txt", Path("notes.txt"))
+
+
+def test_a_folder_is_searched_through_in_order(holiday: Path) -> None:
+    found = list(find_files([str(holiday)]))
+    assert names(found, holiday) == ["a.PNG", "b.jpg", "beach/c.webp", "beach/deep/clip.mp4"]
+    assert [one.inside.as_posix() for one in found] == names(found, holiday)
+    assert [one.is_video for one in found] == [False, False, False, True]
+
+
+def test_result_folders_inside_are_left_out(holiday: Path) -> None:
+    found = list(find_files([str(holiday)], leave_out=[holiday / "beach"]))
+    assert names(found, holiday) == ["a.PNG", "b.jpg"]
+    found = list(find_files([str(holiday / "**" / "*.*")], leave_out=[holiday / "beach"]))
+    assert names(found, holiday) == ["a.PNG", "b.jpg", "notes.txt"]
+
+
+def test_patterns(holiday: Path) -> None:
+    assert names(list(find_files([str(holiday / "*.*")])), holiday) == ["a.PNG", "b.jpg", "notes.txt"]
+    assert names(list(find_files([str(holiday / "**" / "*.webp")])), holiday) == ["beach/c.webp"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "face[1].jpg").write_bytes(b"x")
+    (found,) = find_files([str(tmp_path / "face[1].jpg")])
+    assert found.error is None
+    assert found.path == tmp_path / "face[1].jpg"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/face.jpg", "HTTP://x/y.png", "s3://bucket/face.jpg", "file:///a.jpg"]
+)
+def test_web_addresses_are_refused_with_a_hint(address: str) -> None:
+    (found,) = find_files([address])
+    assert (
+        found.error == f"{address}: is a web address, and nothing is downloaded here; fetch it first, e.g. with curl -O"
+    )
+
+
+def test_nothing_found_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = list(find_files([str(tmp_path / "empty"), str(tmp_path / "*.jpg")]))
+    assert found[0].error == f"{tmp_path}/empty: this folder holds no picture (.jpg, .png, .webp, ...) and no video"
+    assert found[1].error == f"{tmp_path}/*.jpg: no file matches this pattern"
+
+
+def test_missing_files_are_left_to_the_reader(tmp_path: Path) -> None:
+    assert [one.error for one in find_files([str(tmp_path / "gone.jpg"), "a\0b.jpg"])] == [None, None]
+
+
+def test_a_folder_that_cannot_be_searched_is_reported(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "beach":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(find_files([str(holiday)]))
+    assert [one.error for one in found] == [
+        None,
+        None,
+        f"{holiday}/beach: this folder cannot be searched: Permission denied",
+    ]
+
+
+def test_links_in_a_circle_end(holiday: Path) -> None:
+    (holiday / "beach" / "back").symlink_to(holiday)
+    assert len(list(find_files([str(holiday)]))) == 4
+
+
+def test_files_are_found_one_at_a_time(holiday: Path) -> None:
+    files = find_files([str(holiday)])
+    next(files)
+    (holiday / "beach" / "late.jpg").write_bytes(b"x")
+    assert "beach/late.jpg" in names(list(files), holiday)

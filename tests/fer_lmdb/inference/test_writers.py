@@ -1,0 +1,139 @@
+"""Annotated copies, crops and the csv."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_lmdb.errors import ImageError
+from fer_lmdb.inference import ImageResult, InputFile
+from fer_lmdb.inference.writers import AnnotatedWriter, CropWriter, CsvWriter, OutputNames, crop
+from fer_lmdb.io.images import read_image, write_image
+from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
+
+FACE = FacePrediction((10.0, 20.0, 30.0, 40.0), 0.9, None, "happy", {"happy": 0.75, "sad": 0.25})
+
+
+def seen(path: Path, inside: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True) -> ImageResult:
+    image = np.random.default_rng(0).integers(0, 256, (90, 80, 3), dtype=np.uint8)
+    if write:
+        write_image(path, image)
+    return ImageResult(InputFile(path, Path(inside)), ImagePrediction(str(path), 80, 90, faces), image)
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_copies_are_laid_out_as_the_originals(tmp_path: Path) -> None:
+    copies = AnnotatedWriter(tmp_path / "out", one_file=False)
+    for inside in ("a.jpg", "sub/a.jpg", "sub/b.png"):
+        copies.add(seen(tmp_path / "in" / inside, inside))
+    assert listing(tmp_path / "out") == ["a.jpg", "sub/a.jpg", "sub/b.png"]
+    assert read_image(tmp_path / "out" / "sub" / "b.png").shape[0] >= 400
+
+
+def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    copies = AnnotatedWriter(tmp_path / "out", one_file=False)
+    for folder in ("x", "y", "z"):
+        copies.add(seen(tmp_path / folder / "a.jpg", "a.jpg"))
+    assert listing(tmp_path / "out") == ["a-2.jpg", "a-3.jpg", "a.jpg"]
+
+
+def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(seen(tmp_path / "a.avif", "a.avif", write=False))
+    assert listing(tmp_path / "out") == ["a.png"]
+
+
+def test_one_file(tmp_path: Path) -> None:
+    AnnotatedWriter(tmp_path / "new" / "one.webp", one_file=True).add(seen(tmp_path / "a.jpg", "a.jpg"))
+    assert listing(tmp_path / "new") == ["one.webp"]
+
+
+@pytest.mark.parametrize("one_file", [True, False])
+def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
+    image = seen(tmp_path / "a.png", "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    target = tmp_path / "a.png" if one_file else tmp_path
+    with pytest.raises(ImageError, match=r"a\.png: this would overwrite the original"):
+        AnnotatedWriter(target, one_file).add(image)
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_unread_images_are_passed_over(tmp_path: Path) -> None:
+    broken = ImageResult(
+        InputFile(tmp_path / "a.png", Path("a.png")), ImagePrediction("a.png", 0, 0, (), "broken"), None
+    )
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(broken)
+    assert not (tmp_path / "out").exists()
+
+
+def test_crops_are_numbered(tmp_path: Path) -> None:
+    other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
+    crops, image = CropWriter(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
+    crops.add(image.found, image.image, image.prediction.faces)
+    crops.add(image.found, image.image, [replace(FACE, id=7)], "-000020")
+    assert listing(tmp_path / "crops") == ["sub/a-000020-7.png", "sub/a-1.png", "sub/a-2.png"]
+    assert read_image(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        ((10.0, 20.0, 30.0, 40.0), (56, 46)),
+        ((-20.0, -20.0, 30.0, 30.0), (16, 16)),
+        ((70.0, 80.0, 50.0, 50.0), (20, 20)),
+        ((500.0, 500.0, 5.0, 5.0), (1, 1)),
+        ((-500.0, 20.0, 5.0, 5.0), (7, 1)),
+    ],
+)
+def test_crops_stay_inside_the_image(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
+    image = np.zeros((90, 80, 3), np.uint8)
+    assert crop(image, FacePrediction(box, 1.0, None, "happy", {"happy": 1.0})).shape[:2] == shape
+
+
+def test_names_are_free() -> None:
+    names = OutputNames(Path("out"))
+    found = InputFile(Path("x/a.b.jpg"), Path("s/a.b.jpg"))
+    chosen = [names.choose(found, "-1", ".png").as_posix() for _ in range(2)]
+    assert chosen == ["out/s/a.b-1.png", "out/s/a.b-1-2.png"]
+
+
+def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "faces.csv"
+    table = CsvWriter(path, ["happy", "sad"])
+    table.add(FramePrediction('odd, "name".mp4', 3, 0.12, (replace(FACE, id=5), replace(FACE, id=6))))
+    table.add(ImagePrediction("none.jpg", 80, 90, ()))
+    table.add(ImagePrediction("broken.jpg", 0, 0, (), "broken.jpg: is damaged"))
+    table.add(ImagePrediction("two.jpg", 80, 90, (FACE, FACE)))
+    table.close()
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows[1:4]] == ['odd, "name".mp4', "none.jpg", "broken.jpg"]
+    assert rows[1] == {
+        "path": 'odd, "name".mp4',
+        "frame": "3",
+        "time_s": "0.12",
+        "face": "6",
+        "x": "10.0",
+        "y": "20.0",
+        "width": "30.0",
+        "height": "40.0",
+        "score": "0.9",
+        "expression": "happy",
+        "happy": "0.75",
+        "sad": "0.25",
+        "error": "",
+    }
+    assert [row["face"] for row in rows] == ["5", "6", "", "", "1", "2"]
+    assert [row["frame"] for row in rows] == ["3", "3", "", "", "", ""]
+    assert rows[3]["error"] == "broken.jpg: is damaged"
+
+
+def test_a_table_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be written: Is a directory"):
+        CsvWriter(tmp_path, ["happy"])

@@ -1,0 +1,78 @@
+"""A folder that appears whole or not at all. Kills are tested with `build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.io import atomic
+from fer_lmdb.io.atomic import atomic_directory
+
+
+def make(target: Path, text: str, force: bool = False) -> None:
+    with atomic_directory(target, force=force) as folder:
+        assert folder != target
+        assert list(folder.iterdir()) == []
+        (folder / "inner").mkdir()
+        (folder / "inner" / "text").write_text(text)
+        (folder / "manifest.json").write_text("{}")
+
+
+def text_of(target: Path) -> str:
+    return (target / "inner" / "text").read_text()
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_made_and_replaced(tmp_path: Path, monkeypatch, can_exchange: bool) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
+    make(tmp_path / "deep" / "data", "first")
+    make(tmp_path / "deep" / "data", "second", force=True)
+    assert text_of(tmp_path / "deep" / "data") == "second"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["data"]
+
+
+def test_an_error_inside_leaves_the_old(tmp_path: Path) -> None:
+    make(tmp_path / "data", "first")
+    with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data", force=True) as folder:
+        (folder / "text").write_text(str(1 / 0))
+    assert text_of(tmp_path / "data") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    make(tmp_path / "data", "first")
+    assert text_of(tmp_path / "data") == "first"
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+    make(tmp_path / "disk" / "data", "first")
+    (tmp_path / "data").symlink_to(tmp_path / "disk" / "data")
+    make(tmp_path / "data", "second", force=True)
+    assert (tmp_path / "data").is_symlink()
+    assert text_of(tmp_path / "disk" / "data") == "second"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_folder_that_is_not_ours(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_text("mine")
+    with pytest.raises(DataSetError, match="was not made by this program"):
+        make(tmp_path / "data", "first", force)
+    assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
+
+
+def test_many_files(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(atomic, "MANY_FILES", 1)
+    make(tmp_path / "data", "first")
+    assert text_of(tmp_path / "data") == "first"
+
+
+def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data"):
+            _ = 1 / 0
+    make(tmp_path / "data", "first")

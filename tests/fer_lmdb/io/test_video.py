@@ -1,0 +1,250 @@
+"""Videos in and out: times, sizes, rotation, damage."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from fer_lmdb.errors import ImageError
+from fer_lmdb.io.video import WRITABLE_VIDEO_SUFFIXES, VideoReader, VideoWriter, letterbox
+
+
+def image(value: int, height: int = 96, width: int = 128) -> np.ndarray:
+    """Left half grey of that value, right half black."""
+    image = np.full((height, width, 3), value, np.uint8)
+    image[:, width // 2 :] = 0
+    return image
+
+
+def write(path: Path, count: int = 30, times: list[float] | None = None, **size: int) -> Path:
+    with VideoWriter(path, 25) as video:
+        for index in range(count):
+            video.add(image(40 + 5 * index % 200, **size), times[index] if times else index / 25)
+    return path
+
+
+@pytest.mark.parametrize("suffix", sorted(WRITABLE_VIDEO_SUFFIXES))
+def test_frames_come_back_with_their_times(tmp_path: Path, suffix: str) -> None:
+    with VideoReader(write(tmp_path / f"clip{suffix}")) as video:
+        frames = list(video)
+    assert [frame.index for frame in frames] == list(range(30))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(30) / 25, atol=0.002)
+    for frame in frames:
+        assert frame.image.shape == (96, 128, 3)
+        assert frame.image[:, :60].mean() == pytest.approx(40 + 5 * frame.index % 200, abs=6)
+        assert frame.image[:, 68:].mean() < 6
+
+
+def test_uneven_times_are_kept(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.3, 0.31, 1.0]
+    with VideoReader(write(tmp_path / "clip.mp4", 5, times)) as video:
+        np.testing.assert_allclose([frame.time_s for frame in video], times, atol=0.001)
+
+
+def test_the_file_is_what_browsers_play(tmp_path: Path) -> None:
+    for name, codec in (("clip.mp4", "h264"), ("clip.webm", "vp8")):
+        with av.open(str(write(tmp_path / name))) as file:
+            context = file.streams.video[0].codec_context
+            assert (context.name, context.pix_fmt) in {(codec, "yuv420p"), ("lib" + codec, "yuv420p")}
+    data = (tmp_path / "clip.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # plays while it is still being fetched
+
+
+@pytest.mark.parametrize(("height", "width"), [(97, 131), (1, 1), (90, 33)])
+def test_odd_sizes(tmp_path: Path, height: int, width: int) -> None:
+    with VideoReader(write(tmp_path / "clip.mp4", 3, height=height, width=width)) as video:
+        frames = list(video)
+    assert frames[0].image.shape[:2] == (height + height % 2, width + width % 2)
+
+
+def test_frames_of_changing_size_are_fitted_into_the_first(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "clip.mp4") as video:
+        video.add(image(200), 0)
+        video.add(np.full((200, 100, 3), 200, np.uint8), 0.04)
+    with VideoReader(tmp_path / "clip.mp4") as video:
+        last = list(video)[-1].image
+    assert last.shape == (96, 128, 3)
+    assert last[48, 64].mean() == pytest.approx(200, abs=6)
+    assert last[48, 5].mean() < 10
+
+
+def test_a_video_whose_size_changes_is_read(tmp_path: Path) -> None:
+    """Two MPEG transport streams, one after the other, are a stream whose size changes."""
+    for name, height in (("a.ts", 96), ("b.ts", 64)):
+        with av.open(str(tmp_path / name), "w") as file:
+            stream = file.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 128, height, "yuv420p"
+            for _ in range(5):
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(image(100, height), format="rgb24")))
+            file.mux(stream.encode())
+    (tmp_path / "ab.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    with VideoReader(tmp_path / "ab.ts") as video:
+        heights = [frame.image.shape[0] for frame in video]
+    assert heights[0] == 96
+    assert heights[-1] == 64
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
+def test_metadata_that_are_not_utf8(tmp_path: Path, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        file.metadata["title"] = stream.metadata["title"] = stream.metadata["handler_name"] = "<title>"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(plain_image(100), format="rgb24")))
+        file.mux(stream.encode())
+    data = (tmp_path / name).read_bytes()
+    assert data.count(b"<title>") >= 2  # the container's and the stream's
+    (tmp_path / name).write_bytes(data.replace(b"<title>", b"\xc3\x28\xff\xe9\x80xx"))
+    with VideoReader(tmp_path / name) as video:
+        assert len(list(video)) == 1
+
+
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Write the rotation of a phone into an mp4's track header (ISO 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value << 16 for value in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "bright"),
+    [((0, 1, -1, 0), "top"), ((-1, 0, 0, -1), "right"), ((0, -1, 1, 0), "bottom"), ((1, 0, 0, 1), "left")],
+)
+def test_videos_of_a_turned_phone_are_upright(tmp_path: Path, matrix: tuple[int, int, int, int], bright: str) -> None:
+    with VideoReader(turned(write(tmp_path / "clip.mp4", 3), matrix)) as video:
+        image = next(iter(video)).image
+    height, width = image.shape[:2]
+    sides = {
+        "top": image[: height // 3],
+        "bottom": image[-height // 3 :],
+        "left": image[:, : width // 3],
+        "right": image[:, -width // 3 :],
+    }
+    assert max(sides, key=lambda side: sides[side].mean()) == bright
+    assert (height > width) is (bright in {"top", "bottom"})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gone.mp4", None, "does not exist"),
+        ("empty.mp4", b"", r"is empty \(0 bytes\)"),
+        ("text.mp4", b"this is no video at all" * 50, "cannot be read as a video: Invalid data"),
+        ("null.mp4", bytes(5000), "cannot be read as a video"),
+    ],
+)
+def test_what_is_no_video(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageError, match=rf"{name}: {message}"):
+        VideoReader(tmp_path / name)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="is a folder; expected a video"):
+        VideoReader(tmp_path)
+
+
+def test_sound_alone(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "song.mp4"), "w") as file:
+        stream = file.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    with pytest.raises(ImageError, match="holds no video, only audio"):
+        VideoReader(tmp_path / "song.mp4")
+
+
+def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", 100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2])
+    frames = []
+    with VideoReader(path) as video, pytest.raises(ImageError, match=r"clip\.mp4: is (truncated|damaged)"):
+        frames.extend(video)
+    assert 10 < len(frames) < 95
+
+
+def test_a_video_cut_off_before_its_index(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ImageError, match=r"clip\.mp4: "):
+        list(VideoReader(path))
+
+
+def test_an_unknown_codec(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(ImageError, match=r"clip\.mp4: is in a codec that is not known here"):
+        VideoReader(path)
+
+
+def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer_lmdb.io.video.MAX_PIXELS", 100)
+    with VideoReader(write(tmp_path / "clip.mp4", 2)) as video, pytest.raises(ImageError, match="frames of 128 x 96"):
+        list(video)
+
+
+def test_an_unknown_ending(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r'ending "\.gif"; use one of \.m4v \.mkv \.mov \.mp4 \.webm'):
+        VideoWriter(tmp_path / "clip.gif")
+
+
+def test_an_interrupted_video_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "clip.mp4") as video:
+        video.add(image(9), 0)
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert (tmp_path / "clip.mp4").read_bytes() == b"old"
+
+
+def test_a_video_without_frames_is_not_written(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "clip.mp4"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(ImageError, match=r"clip\.mp4: cannot be written"):
+        VideoWriter(tmp_path / "file" / "clip.mp4")
+
+
+def test_odd_rates_are_kept(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "clip.mp4", Fraction(30000, 1001)) as writer:
+        for index in range(60):
+            writer.add(image(100), index * 1001 / 30000)
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        assert isinstance(reader.rate, Fraction)
+        assert float(reader.rate) == pytest.approx(29.97, abs=0.01)
+        assert len(list(reader)) == 60
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    path = write(tmp_path / "clip.mp4", 200)
+    with VideoReader(path) as video:
+        tracemalloc.start()
+        for _ in video:
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 12 * 96 * 128 * 3
+
+
+def test_fit_keeps_what_fits() -> None:
+    first = image(50)
+    np.testing.assert_array_equal(letterbox(first, 128, 96), first)
+    assert letterbox(first, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
+    assert letterbox(cv2.resize(first, (30, 300)), 128, 96).shape == (96, 128, 3)

@@ -1,0 +1,33 @@
+"""Freed blocks stay with the process: the kernel clears their pages once, not at every step."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource, sys
+if sys.argv[1] == "keep":
+    from fer_lmdb.runtime.malloc import keep_freed_blocks
+    assert keep_freed_blocks()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    blocks = [bytearray(16 << 20) for _ in range(6)]
+    for block in blocks:
+        block[::4096] = bytes(4096)
+    del block, blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(how: str) -> int:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives its blocks back so eagerly")
+def test_blocks_are_cleared_once() -> None:
+    assert page_faults("keep") * 5 < page_faults("give back")

@@ -1,0 +1,162 @@
+"""Teachers: what they say, which of them fit, and what the student's loss makes of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import prototxt_like as pl
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.variants import DataSetVariants
+from fer_lmdb.errors import RunError
+from fer_lmdb.faces.preprocessing import Preprocessing
+from fer_lmdb.labels import FERPLUS
+from fer_lmdb.models import model as models
+from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training import distillation, recipe, target_loading
+from fer_lmdb.training.recipe import TrainOptions
+
+SCORES = torch.randn(5, 4, generator=torch.Generator().manual_seed(3))
+
+
+def test_a_temperature_divides_the_scores_behind_the_probabilities():
+    found = distillation.apply_temperature(torch.softmax(SCORES, dim=1), 2.5)
+    assert torch.allclose(found, torch.softmax(SCORES / 2.5, dim=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("weight", "temperature"), [(0.3, 1.0), (0.7, 4.0)])
+def test_the_loss_is_hintons(weight, temperature):
+    """(1 - w) CE(labels) + w T T CE(teacher at T, student at T), with the gradient that follows from it."""
+    text = """layer { name: "data" type: "Data" top: "data" top: "label" transform_param { crop_size: 1 } }
+        layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
+        layer { name: "fc" type: "InnerProduct" bottom: "flat" top: "fc"
+          inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" loss_weight: 2
+          loss_param { soft_label: true } }"""
+    solver = pl.parse_solver(f"teacher_weight: {weight} temperature: {temperature}")
+    shapes = {"data": (5, 6, 1, 1), "label": (5, 4), "taught": (5, 4)}
+    net = pl.Net(distillation.add_distillation_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
+    faces = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(1))
+    hard = F.one_hot(torch.tensor([0, 1, 2, 3, 1]), 4).float()
+    taught = torch.softmax(SCORES / temperature, dim=1)
+    found = net.total_loss(net(data=faces, label=hard, taught=taught))
+    scores = net.params["fc"][0] @ faces.flatten(1).T + net.params["fc"][1][:, None]
+    second = F.cross_entropy(scores.T / temperature, taught) * temperature**2
+    expected = 2 * ((1 - weight) * F.cross_entropy(scores.T, hard) + weight * second)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, stripes_data):
+    members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
+    images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
+    faces = [DataSetVariants.open([stripes_data]).read("val")]
+    found = distillation.teacher_probabilities(members, faces, 2.0, torch.device("cpu"))
+    mean = np.mean([member.classifier().probabilities(images, 4) for member in members], axis=0)
+    expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
+    assert found.numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, stripes_data, monkeypatch):
+    best, last = (str(path) for path in (trained.run.best, trained.run.last))
+    sets = DataSetVariants.open([stripes_data])
+    faces = [sets.read("val")]
+    once = [
+        distillation.teacher_probabilities(distillation.load_teachers([name], sets), faces, 1.0, torch.device("cpu"))
+        for name in (best, last)
+    ]
+    asked, vote = [], distillation._probabilities
+    monkeypatch.setattr(distillation, "_probabilities", lambda model, *rest: asked.append(model) or vote(model, *rest))
+    found = distillation.teacher_probabilities(
+        distillation.load_teachers([best, last, best], sets), faces, 1.0, torch.device("cpu")
+    )
+    assert len(asked) == 2
+    assert found.numpy() == pytest.approx(((2 * once[0] + once[1]) / 3).numpy(), abs=1e-5)
+
+
+def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
+    data = DataSetVariants.open([stripes_data])
+    model = models.load_model(trained.run.path)
+    replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
+    with pytest.raises(RunError, match="its labels are not those of"):
+        distillation.load_teachers([str(tmp_path / "other.safetensors")], data)
+    replace(model, preprocessing=replace(model.preprocessing, detector="mtcnn")).save(tmp_path / "cut.safetensors")
+    with pytest.raises(RunError, match="detector mtcnn"):
+        distillation.load_teachers([str(tmp_path / "cut.safetensors")], data)
+
+
+def plan_of(options, **solver_fields):
+    plan = recipe.build_recipe(options, 150, 7)
+    solver = pl.SolverParameter()
+    solver.CopyFrom(plan.solver)
+    solver.MergeFrom(pl.SolverParameter(**solver_fields))
+    return replace(plan, solver=solver)
+
+
+def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, stripes_data):
+    model = models.load_model(trained.run.path)
+    plan = plan_of(options, temperature=1)
+    mean = DataSet.open(stripes_data).mean()
+    faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
+    watching = distillation.OnlineTeachers([model], plan, mean, torch.device("cpu"))
+    assert torch.allclose(watching(faces), model.classifier().forward(faces), atol=1e-6)
+    assert len(distillation.OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
+    last = models.load_model(trained.run.last)
+    watching = distillation.OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
+    expected = (2 * model.classifier().forward(faces) + last.classifier().forward(faces)) / 3
+    assert torch.allclose(watching(faces), expected, atol=1e-6)
+    other = recipe.build_recipe(TrainOptions(model="fer_mini"), 150, 7)
+    with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
+        distillation.OnlineTeachers([model], other, None, torch.device("cpu"))
+    with pytest.raises(RunError, match="another mean"):
+        distillation.OnlineTeachers([model], plan, mean + 1, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"', 'teacher_sees: "batches" teacher_data: "b"'],
+)
+def test_numbers_that_make_no_sense_are_refused(text):
+    with pytest.raises(RunError, match=r"has to be|leave one"):
+        distillation.validate_teachers(pl.parse_solver(f'teacher: "a" {text}'))
+
+
+def test_what_is_said_of_teachers_needs_one():
+    with pytest.raises(RunError, match="teacher_weight and temperature without a teacher; name one with --teacher"):
+        distillation.validate_teachers(pl.parse_solver("temperature: 4 teacher_weight: 0.7"))
+    distillation.validate_teachers(pl.parse_solver("base_lr: 0.1"))
+
+
+def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_path):
+    teacher = tmp_path / "teacher.safetensors"
+    shutil.copy(trained.run.best, teacher)
+    plan = plan_of(options, teacher=[str(teacher)])
+    data = DataSet.open(stripes_data)
+    first = ask(plan, data, tmp_path)
+    teacher.unlink()
+    assert torch.equal(ask(plan, data, tmp_path), first)
+    assert first.shape == (150, 7)
+
+
+def ask(plan, data, folder):
+    parts = [data.read("train")]
+    return target_loading.cached_teacher_probabilities(
+        plan, data, RunFolder(folder), parts, torch.device("cpu"), torch.float32
+    )
+
+
+def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):
+    """The negatives lie in another order; what is said of each has to come back in the order of the training."""
+    model = models.load_model(trained.run.path)
+    replace(model, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "teacher.safetensors")
+    plan = plan_of(options, teacher=[str(tmp_path / "teacher.safetensors")], temperature=1)
+    data = DataSet.open(stripes_data)
+    with pytest.raises(RunError, match=r"detector mtcnn and not none.*--teacher-data"):
+        ask(plan, data, tmp_path)
+    plan.solver.teacher_data.append(str(negative_data))
+    expected = model.classifier().probabilities(255 - data.read("train").images, distillation.VIEWS)
+    assert ask(plan, data, tmp_path).numpy() == pytest.approx(expected, abs=1e-5)
