@@ -66,7 +66,7 @@ def open_all() -> list[Speed]:
         Speed(
             name,
             model.parameters,
-            {column: model.classifier(precision=precision) for column, (precision, _) in COLUMNS.items()},
+            {column: Classifier(model, precision=precision) for column, (precision, _) in COLUMNS.items()},
         )
         for name, model in loaded.items()
     ]

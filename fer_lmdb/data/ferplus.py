@@ -8,8 +8,6 @@ Source: E. Barsoum et al., Training deep networks for facial expression recognit
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,16 +16,9 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.manifest import verify_sha256, votes_database
 from fer_lmdb.data.sources.ferplus import protocols
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.evaluation.metrics import wilson_interval
 from fer_lmdb.labels import FERPLUS, explain_mismatch
 
 SOFT_LABEL_MODES = ("majority", "probability", "cross-entropy")
-RULES = {
-    "majority without contempt": "one of seven expressions has more than half of the agreed votes",
-    "majority": "one of eight expressions has more than half of the agreed votes",
-    "argmax": "no other answer has more votes than an expression",
-    "all": "somebody saw an expression",
-}
 _REMEDY = "build it with: --classes ferplus --ferplus fer2013new.csv"
 
 
@@ -85,30 +76,3 @@ def targets(votes: NDArray[np.float32], mode: str) -> NDArray[np.float32]:
         return shares
     single = np.eye(len(FERPLUS), dtype=np.float32)[shares.argmax(axis=1)]
     return single * protocols(votes)["majority"][:, None]
-
-
-def compute_metrics(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], votes: NDArray[np.float32]
-) -> dict[str, dict[str, Any]]:
-    """Measure the accuracy under each rule by which figures on FER+ are published.
-
-    Args:
-        probabilities: (N, 8).
-        labels: (N,) the expression with the most votes.
-        votes: (N, 10).
-    Returns:
-        by rule: n, accuracy, ci95 and what counts. The literature's 3,137 faces are "majority without contempt".
-    """
-    hits = probabilities.argmax(axis=1) == labels
-    masks = protocols(votes)
-    masks = {"majority without contempt": masks["majority"] & (labels != FERPLUS.classes.index("contempt")), **masks}
-    return {
-        rule: {
-            "n": int(mask.sum()),
-            "accuracy": float(hits[mask].mean()),
-            "ci95": wilson_interval(int(hits[mask].sum()), int(mask.sum())),
-            "faces": RULES[rule],
-        }
-        for rule, mask in masks.items()
-        if mask.any()
-    }

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays, key_name
 from fer_lmdb.errors import DataSetError
+from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import explain_mismatch
-from fer_lmdb.models.model import Model
 
 #: Gives (N, classes) float32 for faces, (N, 1, H, W) uint8.
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -57,12 +57,12 @@ class DataSetVariants:
         """Return the data set whose faces are counted."""
         return self.sets[0]
 
-    def matching(self, model: Model) -> DataSet:
+    def matching(self, preprocessing: Preprocessing) -> DataSet:
         """Return the data set whose faces are of the kind that a model knows; the first one where none is.
 
         One of that kind alone goes before one that was joined from several kinds.
         """
-        fitting = [data for data in self.sets if not model.preprocessing.diff(data.preprocessing)]
+        fitting = [data for data in self.sets if not preprocessing.diff(data.preprocessing)]
         pure = [data for data in fitting if not data.has_mixed_preprocessing]
         return (pure or fitting or list(self.sets))[0]
 
@@ -92,18 +92,18 @@ class SplitVariants:
     split: str
     reference: SplitArrays
 
-    def predict(self, model: Model, predictor: Predictor) -> NDArray[np.float32]:
+    def predict(self, preprocessing: Preprocessing, predictor: Predictor) -> NDArray[np.float32]:
         """Return what a model says of the faces as it knows them.
 
         Args:
-            model: says which kind of face that is.
+            preprocessing: Preprocessing of the faces that the model was trained on.
             predictor: how it looks.
         Returns:
             a row for each of `reference`; a face that is counted twice is looked at once.
         Raises:
             DataSetError: the split is missing or damaged where they are, or its faces are others.
         """
-        data, first = self.variants.matching(model), self.variants.first
+        data, first = self.variants.matching(preprocessing), self.variants.first
         if data is first:
             return predictor(self.reference.images)
         found = data.read(self.split)

@@ -16,11 +16,13 @@ from fer_lmdb.data.dataset import SPLITS, DataSet
 from fer_lmdb.data.variants import DataSetVariants, Predictor, SplitVariants
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluation import batch_accuracy, contamination
+from fer_lmdb.evaluation.ferplus import compute_ferplus_metrics
 from fer_lmdb.evaluation.label_mapping import map_to_scheme, target_scheme
 from fer_lmdb.evaluation.metrics import compute_metrics
 from fer_lmdb.evaluation.significance import mcnemar_test
 from fer_lmdb.labels import FERPLUS, explain_mismatch
 from fer_lmdb.models import ensemble, model
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder, iteration_of
 from fer_lmdb.runtime.device import choose_device
@@ -48,13 +50,13 @@ class EvalOptions:
         """Return (M, N, classes) float32."""
         device = choose_device(self.device)
         precision = choose_precision(self.precision, device)
-        each = [faces.predict(member, self._predictor(member, device, precision)) for member in members]
+        each = [faces.predict(member.preprocessing, self._predictor(member, device, precision)) for member in members]
         return np.stack(each)
 
     def _predictor(self, member: Model, device: torch.device, precision: torch.dtype) -> Predictor:
         def look(images: NDArray[np.uint8]) -> NDArray[np.float32]:
             _check_size(member, images)
-            return member.classifier(device, precision).probabilities(images, self.tta)
+            return Classifier(member, device, precision).probabilities(images, self.tta)
 
         return look
 
@@ -176,7 +178,7 @@ def compute_result(
     if classes is not None:
         result["counted_as"] = classes
     if ferplus.has_votes(dataset, split) and explain_mismatch(scheme, FERPLUS) is None:
-        result["protocols"] = ferplus.compute_metrics(probabilities, labels, ferplus.read(dataset, split))
+        result["protocols"] = compute_ferplus_metrics(probabilities, labels, ferplus.read(dataset, split))
     return result, probabilities.argmax(axis=1) == labels
 
 
@@ -232,7 +234,7 @@ def _preprocessing_mismatches(
     """Return the models that looked at another kind of face than theirs, with what differs: theirs and what it was."""
     odd = {}
     for name, member in zip(names, members, strict=True):
-        if fields := member.preprocessing.diff(sets.matching(member).preprocessing):
+        if fields := member.preprocessing.diff(sets.matching(member.preprocessing).preprocessing):
             odd[name] = {field: list(pair) for field, pair in fields.items()}
     return odd
 

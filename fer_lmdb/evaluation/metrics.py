@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import (
 )
 
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.models.finite import check_finite
+from fer_lmdb.models.classifier import check_finite
 
 ECE_BINS = 15
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 
@@ -23,7 +24,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
     Raises:
         ModelError: the net needs more than Caffe has.
     """
-    net = model.classifier().net_unfused
+    net = Classifier(model).net_unfused
     deploy = pl.strip_extensions(net.proto)
     beyond = pl.extensions(deploy)
     if beyond:

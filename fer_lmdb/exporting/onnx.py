@@ -50,7 +50,7 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
         MissingExtra: the packages are not installed.
     """
     onnx = require("onnx")
-    classifier = model.classifier()
+    classifier = Classifier(model)
     proto = _to_graph(model, classifier)
     _describe(proto, model)
     partial = path.with_name(f".{path.name}.partial")

@@ -1,5 +1,6 @@
 """Expressions in pictures, from Python.
 
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb import Recognizer
 for face in Recognizer().predict("photo.jpg"):
     print(face.expression, face.probability, face.box)
@@ -22,7 +23,7 @@ from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, detect_faces
 from fer_lmdb.io.images import read_image
 from fer_lmdb.models import ensemble
-from fer_lmdb.models.finite import check_finite
+from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.model import DEFAULT_MODEL
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import choose_device
@@ -79,7 +80,7 @@ class Recognizer:
         if detector is not None:
             self._detection = replace(self._detection, detector=detector)
         self._crop_settings = [member.preprocessing.for_detection() for member in members]
-        self._classifiers = [member.classifier(self.device, dtype) for member in members]
+        self._classifiers = [Classifier(member, self.device, dtype) for member in members]
         self._detectors: dict[float, Detector | None] = {}
         self._detector(self.min_face or self._detection.min_face)  # one that is missing is told of before any picture
 

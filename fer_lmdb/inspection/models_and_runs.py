@@ -10,6 +10,7 @@ import numpy as np
 from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspection.caffe_files import describe_blob
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
@@ -46,7 +47,7 @@ def find_model_problems(model: models.Model) -> list[str]:
     ]
     size = model.preprocessing.size
     try:
-        found = model.classifier().probabilities(np.full((1, 1, size, size), 128, dtype=np.uint8))
+        found = Classifier(model).probabilities(np.full((1, 1, size, size), 128, dtype=np.uint8))
     except (FerLmdbError, PrototxtLikeError) as error:
         return [*problems, str(error)]
     if found.shape != (1, len(model.scheme)):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models import tta as views
-
-if TYPE_CHECKING:
-    from fer_lmdb.models.model import Model
+from fer_lmdb.models.model import Model
 
 BATCH_SIZE = 256
 MIN_VALUE_BUDGET = 1 << 26
@@ -111,3 +109,20 @@ class Classifier:
         with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
             (output,) = self.net(**{name: data}).values()
         return output.reshape(len(data), -1).float()
+
+
+def check_finite(probabilities: NDArray[np.floating], name: str = "the model") -> None:
+    """Refuse what a net that has diverged gives.
+
+    Args:
+        probabilities: (N, C).
+        name: who gives them.
+    Raises:
+        ModelError: one is nan or infinite.
+    """
+    odd = np.count_nonzero(~np.isfinite(probabilities).all(axis=1))
+    if odd:
+        raise ModelError(
+            f"{name} gives nan for {odd} of {len(probabilities)} faces, expected probabilities; its training has "
+            "diverged: train again with a lower --base-lr, or take another model"
+        )

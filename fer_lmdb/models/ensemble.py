@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_lmdb.errors import ModelError
 from fer_lmdb.labels import explain_mismatch
 from fer_lmdb.models import model
-from fer_lmdb.models.finite import check_finite
+from fer_lmdb.models.classifier import check_finite
 from fer_lmdb.models.model import Model
 
 EM_ITERATIONS = 500

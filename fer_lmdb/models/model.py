@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,9 +31,6 @@ from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.labels import LabelScheme
 from prototxt_like.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from fer_lmdb.models.classifier import Classifier
 
 FORMAT = "fer-lmdb model 1"
 PRETRAINED_DIR = Path(__file__).parent / "pretrained"
@@ -112,12 +109,6 @@ class Model:
             "preprocessing": json.dumps(self.preprocessing.to_dict()),
             "facts": json.dumps(self.metadata),
         }
-
-    def classifier(self, device: str | torch.device = "cpu", precision: torch.dtype | None = None) -> Classifier:
-        """Return the model ready to classify faces on that device, in float32 unless told otherwise."""
-        from fer_lmdb.models.classifier import Classifier
-
-        return Classifier(self, device, precision or torch.float32)
 
 
 def load_model(name_or_path: str | Path) -> Model:

@@ -14,6 +14,7 @@ from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.evaluation.metrics import compute_metrics
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.device import choose_device
@@ -147,7 +148,7 @@ class RunData:
             raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
         if not self.data_set.count("val"):
             raise DataSetError("the data set has no validation split")
-        classifier = self.model.classifier(choose_device(self.device))
+        classifier = Classifier(self.model, choose_device(self.device))
         faces = self.data_set.read("val")
         probabilities = classifier.probabilities(faces.images)
         return ValidationResult(

@@ -29,6 +29,7 @@ from fer_lmdb.data.variants import DataSetVariants, SplitVariants
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import explain_mismatch
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.training import recipe
 from fer_lmdb.training.targets import softmax_losses
@@ -70,7 +71,7 @@ def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
     """
     found = {name: models.load_model(name) for name in names}
     for name, model in found.items():
-        data = sets.matching(model)
+        data = sets.matching(model.preprocessing)
         if why := explain_mismatch(model.scheme, data.scheme):
             raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
         if odd := model.preprocessing.diff(data.preprocessing):
@@ -119,9 +120,9 @@ def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
 def _probabilities(
     model: Model, faces: Sequence[SplitVariants], device: torch.device, precision: torch.dtype
 ) -> NDArray[np.float32]:
-    classifier = model.classifier(device, precision)
+    classifier = Classifier(model, device, precision)
     return np.concatenate(
-        [part.predict(model, lambda images: classifier.probabilities(images, VIEWS)) for part in faces]
+        [part.predict(model.preprocessing, lambda images: classifier.probabilities(images, VIEWS)) for part in faces]
     )
 
 
@@ -153,7 +154,7 @@ class OnlineTeachers:
         """
         for model in teachers:
             _check_input(model, plan, mean)
-        self.classifiers = [(model.classifier(device, precision), count) for model, count in _counted(teachers)]
+        self.classifiers = [(Classifier(model, device, precision), count) for model, count in _counted(teachers)]
         self.total = len(teachers)
         self.temperature = plan.solver.temperature
 

@@ -13,6 +13,7 @@ from fer_lmdb.errors import RunError
 from fer_lmdb.evaluation import contamination
 from fer_lmdb.labels import LabelScheme, explain_mismatch
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.training import net2wider
 
 
@@ -76,7 +77,7 @@ def init_from_model(
                 "--fresh-classifier takes its other layers and begins the last one afresh"
             )
         if widen:
-            net2wider.check_spatial_sizes(model.classifier().net_unfused, net)
+            net2wider.check_spatial_sizes(Classifier(model).net_unfused, net)
         loaded = _copy(model.weights, net, last, widen=widen)
         known = contamination.training_splits(model.metadata)
     if not loaded:

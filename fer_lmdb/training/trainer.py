@@ -19,6 +19,7 @@ from fer_lmdb.data.loaders import VALIDATION_CHUNK, LoaderOptions, ValidationSet
 from fer_lmdb.data.sampler import EpochSampler, InMemoryLoader, derive_seed
 from fer_lmdb.data.streaming import StreamingLoader
 from fer_lmdb.errors import RunError
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.device import choose_device
@@ -72,7 +73,7 @@ class Trainer:
         checkpoints.validate_cycles(plan.solver)
         early_stopping.validate_early_stopping(plan.solver, has_validation=self.validation is not None)
         self.ema = ModelEMA(self.blobs(), plan.solver.ema_decay) if plan.solver.ema_decay else None
-        self.classifier = self.model("as it begins").classifier(self.device)
+        self.classifier = Classifier(self.model("as it begins"), self.device)
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self.loss_count = 0
 

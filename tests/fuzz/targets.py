@@ -18,6 +18,7 @@ from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspection import inspect
 from fer_lmdb.io.images import decode_image
 from fer_lmdb.models import model
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
@@ -85,7 +86,7 @@ def _model(data: bytes, folder: Path) -> None:
     path = folder / "file.safetensors"
     path.write_bytes(data)
     with suppress(*REFUSALS):
-        model.load_model(path).classifier().probabilities(np.zeros((1, 1, 8, 8), np.uint8))
+        Classifier(model.load_model(path)).probabilities(np.zeros((1, 1, 8, 8), np.uint8))
     inspect(path, verify=True)
 
 

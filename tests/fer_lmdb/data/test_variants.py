@@ -42,15 +42,15 @@ def test_every_model_sees_its_own_kind_in_the_order_of_the_first(two_models, str
     own, other = two_models
     faces = DataSetVariants.open([stripes_data, negative_data]).read("val")
     stripes, negatives = (DataSet.open(folder).read("val").images for folder in (stripes_data, negative_data))
-    assert np.array_equal(faces.predict(own, same), same(stripes))
-    assert not np.array_equal(faces.predict(other, same), same(negatives))  # they lie in another order
-    assert np.array_equal(faces.predict(other, same), 255 - same(stripes))
+    assert np.array_equal(faces.predict(own.preprocessing, same), same(stripes))
+    assert not np.array_equal(faces.predict(other.preprocessing, same), same(negatives))  # they lie in another order
+    assert np.array_equal(faces.predict(other.preprocessing, same), 255 - same(stripes))
 
 
 def test_a_model_of_no_kind_sees_the_first(trained, stripes_data, negative_data):
     model = replace(models.load_model(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
     sets = DataSetVariants.open([negative_data, stripes_data])
-    assert sets.matching(model).folder == negative_data
+    assert sets.matching(model.preprocessing).folder == negative_data
 
 
 def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, negative_data, tmp_path):
@@ -64,11 +64,14 @@ def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, n
         looks.append(len(images))
         return same(images)
 
-    own, other = (faces.predict(model, count) for model in two_models)
+    own, other = (faces.predict(model.preprocessing, count) for model in two_models)
     assert looks == [150, 150]
     assert own.shape == (300, 48 * 48)
     assert np.array_equal(other, 255 - own)
-    assert DataSetVariants.open([tmp_path / "both", negative_data]).matching(two_models[0]).folder == tmp_path / "both"
+    assert (
+        DataSetVariants.open([tmp_path / "both", negative_data]).matching(two_models[0].preprocessing).folder
+        == tmp_path / "both"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS, LabelScheme
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 
 
 def test_the_figure_is_the_one_that_training_logged(trained, stripes_data):
@@ -50,7 +51,7 @@ def test_faces_of_another_kind_are_named(trained, stripes_data, tmp_path, capsys
 def test_an_ensemble_averages_probabilities(trained, stripes_data):
     faces = DataSet.open(stripes_data).read("test")
     members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
-    mean = np.mean([member.classifier().probabilities(faces.images) for member in members], axis=0)
+    mean = np.mean([Classifier(member).probabilities(faces.images) for member in members], axis=0)
     figures = evaluate([trained.run.best, trained.run.last], stripes_data, "test")
     assert figures["n"] == 30
     assert figures["accuracy"] == pytest.approx((mean.argmax(axis=1) == faces.labels).mean())
@@ -62,7 +63,7 @@ def test_models_of_two_kinds_of_face_look_at_their_own(trained, stripes_data, ne
     names = [trained.run.path, tmp_path / "upright.safetensors"]
     figures = evaluate(names, [stripes_data, negative_data], "val", weights=[1, 3])
     faces = DataSet.open(stripes_data).read("val")
-    votes = [own.classifier().probabilities(images) for images in (faces.images, 255 - faces.images)]
+    votes = [Classifier(own).probabilities(images) for images in (faces.images, 255 - faces.images)]
     expected = (votes[0] + 3 * votes[1]).argmax(axis=1) == faces.labels
     assert figures["accuracy"] == pytest.approx(expected.mean())
     assert "prepared_otherwise" not in figures

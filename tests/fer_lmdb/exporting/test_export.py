@@ -15,6 +15,7 @@ from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.exporting import export
 from fer_lmdb.exporting.caffe import write_caffe
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 
 
 def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_path):
@@ -25,7 +26,7 @@ def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_p
     data = (faces - pl.read_mean(tmp_path / "mean.binaryproto"))[..., 3:45, 3:45].astype(np.float32)
     with torch.no_grad():
         (found,) = net(data=torch.from_numpy(data)).values()
-    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
+    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces)
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 
@@ -49,7 +50,7 @@ def test_layers_of_our_own_do_not_reach_caffe(trained, tmp_path):
     net = pl.Net(deploy, tmp_path / "small_net.caffemodel")
     data = torch.randn(3, 1, 42, 42)
     with torch.no_grad():
-        torch.testing.assert_close(net(data=data)["prob"], model.classifier().net(data=data)["prob"])
+        torch.testing.assert_close(net(data=data)["prob"], Classifier(model).net(data=data)["prob"])
 
 
 def _with_noise(text: str, start: int, bottom: int) -> str:

@@ -24,6 +24,7 @@ from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 pytest.importorskip("onnxscript")
@@ -68,7 +69,7 @@ def test_every_net_of_the_zoo(name: str, tmp_path: Path) -> None:
         faces = np.random.default_rng(count).integers(0, 256, (count, 1, 48, 48)).astype(np.uint8)
         (found,) = session.run(["probabilities"], {"faces": faces})
         assert found.shape == (count, 7)
-        np.testing.assert_allclose(found, model.classifier().probabilities(faces), atol=1e-4)
+        np.testing.assert_allclose(found, Classifier(model).probabilities(faces), atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_the_file_explains_itself(exported, trained) -> None:
 
 def test_the_file_says_what_the_model_says(exported, trained, stripes_data) -> None:
     faces = DataSet.open(stripes_data).read("val").images
-    expected = models.load_model(trained.run.path).classifier().probabilities(faces)
+    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces)
     (found,) = onnxruntime.InferenceSession(exported.files[0]).run(None, {"faces": faces})
     np.testing.assert_allclose(found, expected, atol=1e-5)
 

@@ -13,6 +13,7 @@ from fer_lmdb.inference.recognizer import quantized_min_face
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, FERPLUS
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_without_a_detector_the_image_is_the_face(trained, stripes_data: Path) -
 
     faces = DataSet.open(stripes_data).read("val")
     recognizer = Recognizer(trained.run.path, detector="none", device="cpu")
-    expected = models.load_model(trained.run.path).classifier().probabilities(faces.images)
+    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces.images)
     for image, row in zip(faces.images[:5, 0], expected, strict=False):
         (face,) = recognizer.predict(image)
         assert face.box == (0, 0, 48, 48)

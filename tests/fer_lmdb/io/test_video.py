@@ -97,7 +97,7 @@ def test_metadata_that_are_not_utf8(tmp_path: Path, name: str) -> None:
         stream = file.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         file.metadata["title"] = stream.metadata["title"] = stream.metadata["handler_name"] = "<title>"
-        file.mux(stream.encode(av.VideoFrame.from_ndarray(plain_image(100), format="rgb24")))
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(image(100), format="rgb24")))
         file.mux(stream.encode())
     data = (tmp_path / name).read_bytes()
     assert data.count(b"<title>") >= 2  # the container's and the stream's

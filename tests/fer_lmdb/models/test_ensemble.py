@@ -11,6 +11,7 @@ from fer_lmdb.evaluation import contamination
 from fer_lmdb.labels import MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import ensemble
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 
 GENERATOR = np.random.default_rng(3)
 LABELS = GENERATOR.integers(0, 4, 300)
@@ -93,7 +94,7 @@ def test_the_nets_beside_the_package_answer_with_its_own():
     names = ensemble.resolve_members(["face_emotion_net", "fer_conv12_wide", folder])
     members = ensemble.load_ensemble(names)
     face = np.full((1, 1, 48, 48), 128, np.uint8)
-    votes = np.stack([member.classifier().probabilities(face) for member in members])
+    votes = np.stack([Classifier(member).probabilities(face) for member in members])
     assert ensemble.average_probabilities(votes, [1, 2, 2, 2, 2, 2, 1]).sum() == pytest.approx(1)
     knowing = [
         Path(name).stem

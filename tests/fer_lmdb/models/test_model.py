@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.training import train
 
 
@@ -55,19 +56,21 @@ def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, fa
     half = models.load_model(tmp_path / "half.safetensors")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.65 * sizes[1]
-    one, other = (m.classifier().probabilities(faces.images) for m in (model, half))
+    one, other = (Classifier(m).probabilities(faces.images) for m in (model, half))
     assert np.abs(one - other).max() < 5e-3
 
 
 def test_bfloat16_computes_otherwise_and_says_the_same(model, faces):
-    one, other = (model.classifier("cpu", kind).probabilities(faces.images) for kind in (torch.float32, torch.bfloat16))
+    one, other = (
+        Classifier(model, "cpu", kind).probabilities(faces.images) for kind in (torch.float32, torch.bfloat16)
+    )
     assert other.dtype == np.float32
     assert 0 < np.abs(one - other).max() < 2e-2
     assert np.allclose(other.sum(axis=1), 1, atol=1e-5)
 
 
 def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch(model, faces):
-    classifier = model.classifier()
+    classifier = Classifier(model)
     whole = classifier.probabilities(faces.images)
     assert whole.shape == (40, 7)
     assert np.allclose(whole.sum(axis=1), 1, atol=1e-5)
@@ -77,7 +80,7 @@ def test_probabilities_sum_to_one_and_do_not_depend_on_the_batch(model, faces):
 
 
 def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
-    classifier = model.classifier()
+    classifier = Classifier(model)
     images = torch.from_numpy(faces.images[:5])
     mean = torch.from_numpy(model.mean)
     views = []
@@ -97,7 +100,7 @@ def with_augmentation(model, transform):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_few_views_are_the_mean_of_zoomed_and_turned_faces(model, faces, count):
-    classifier = with_augmentation(model, "rotation: 12 zoom: 0.1").classifier()
+    classifier = Classifier(with_augmentation(model, "rotation: 12 zoom: 0.1"))
     image = faces.images[3, 0].astype(np.float32) - model.mean[0]
     views = []
     for degrees, zoom in [(0, 1.08), (0, 0.93), (8, 1), (-8, 1)][:count]:  # OpenCV turns counter-clockwise
@@ -112,7 +115,7 @@ def test_few_views_are_the_mean_of_zoomed_and_turned_faces(model, faces, count):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_net_that_was_not_trained_with_moved_faces_sees_none(model, faces, count):
-    classifier = with_augmentation(model, "mirror: true").classifier()
+    classifier = Classifier(with_augmentation(model, "mirror: true"))
     middle = torch.from_numpy(faces.images[:5] - model.mean)[..., 3:45, 3:45].float()
     with torch.no_grad():
         expected = sum(next(iter(classifier.net(data=view).values())) for view in (middle, middle.flip(-1))) / 2
@@ -130,7 +133,7 @@ def test_a_run_says_how_it_moved_its_faces(options, tmp_path):
 @pytest.mark.parametrize("transform", ["zoom: 3", "zoom: nan", "rotation: ten", 7])
 def test_an_augmentation_that_is_none_is_one_clear_error(model, transform):
     with pytest.raises(ModelError, match="the recipe's transform is damaged: "):
-        with_augmentation(model, transform).classifier()
+        Classifier(with_augmentation(model, transform))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 200, b"\x80\x04pickle"])
@@ -151,9 +154,9 @@ def test_weights_that_do_not_fit_the_net_are_refused(model):
     weights = dict(model.weights)
     moved = weights.pop("fc3/0")
     with pytest.raises(ModelError, match="fc3/0"):
-        model.classifier().load_weights(weights)
+        Classifier(model).load_weights(weights)
     with pytest.raises(ModelError, match=r"fc3/0: found \(128, 7\), expected \(7, 128\)"):
-        model.classifier().load_weights({**weights, "fc3/0": moved.T})
+        Classifier(model).load_weights({**weights, "fc3/0": moved.T})
 
 
 def test_a_name_that_is_nothing_lists_what_there_is(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from fer_lmdb.errors import RunError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS
 from fer_lmdb.models import model as models
+from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training import distillation, recipe, target_loading
 from fer_lmdb.training.recipe import TrainOptions
@@ -56,7 +57,7 @@ def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, st
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
     faces = [DataSetVariants.open([stripes_data]).read("val")]
     found = distillation.teacher_probabilities(members, faces, 2.0, torch.device("cpu"))
-    mean = np.mean([member.classifier().probabilities(images, 4) for member in members], axis=0)
+    mean = np.mean([Classifier(member).probabilities(images, 4) for member in members], axis=0)
     expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
 
@@ -103,11 +104,11 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     mean = DataSet.open(stripes_data).mean()
     faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
     watching = distillation.OnlineTeachers([model], plan, mean, torch.device("cpu"))
-    assert torch.allclose(watching(faces), model.classifier().forward(faces), atol=1e-6)
+    assert torch.allclose(watching(faces), Classifier(model).forward(faces), atol=1e-6)
     assert len(distillation.OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
     last = models.load_model(trained.run.last)
     watching = distillation.OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
-    expected = (2 * model.classifier().forward(faces) + last.classifier().forward(faces)) / 3
+    expected = (2 * Classifier(model).forward(faces) + Classifier(last).forward(faces)) / 3
     assert torch.allclose(watching(faces), expected, atol=1e-6)
     other = recipe.build_recipe(TrainOptions(model="fer_mini"), 150, 7)
     with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
@@ -158,5 +159,5 @@ def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, st
     with pytest.raises(RunError, match=r"detector mtcnn and not none.*--teacher-data"):
         ask(plan, data, tmp_path)
     plan.solver.teacher_data.append(str(negative_data))
-    expected = model.classifier().probabilities(255 - data.read("train").images, distillation.VIEWS)
+    expected = Classifier(model).probabilities(255 - data.read("train").images, distillation.VIEWS)
     assert ask(plan, data, tmp_path).numpy() == pytest.approx(expected, abs=1e-5)
