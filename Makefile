@@ -61,22 +61,23 @@ gallery: $(READY)
 	$(BIN)/python docs/gallery.py
 
 $(READY): setup.py constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	@echo 'Installing PyTorch, OpenCV and what else fer-lmdb needs into $(VENV): once, a few minutes, 2.3 GB (more with CUDA).'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
 ifdef LOCKED
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m pip check
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check
 else
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd,web]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd,web]'
 endif
 	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
-	$(BIN)/python -c 'import cv2' 2>/dev/null || { \
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \
 	  echo 'No libGL here: taking opencv-python-headless (all but live windows).'; \
 	  $(BIN)/python -m pip uninstall --quiet --yes opencv-python; \
 	  $(BIN)/python -m pip install --quiet 'opencv-python-headless<5'; }
-	touch $(READY)
+	@touch $(READY)
 
 # Mutates files of every kind and lets every reader meet them; finds land in build/finds.
 SECONDS ?= 600

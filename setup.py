@@ -65,6 +65,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
+    # Says where the packages lie, which they do without it: an editable installation is then a plain .pth file, and
+    # setuptools does not warn of folders that hide its import hook.
+    package_dir={"": "."},
     packages=find_packages(include=["fer_lmdb", "fer_lmdb.*", "prototxt_like", "prototxt_like.*"]),
     package_data={
         "fer_lmdb": [
