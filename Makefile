@@ -7,7 +7,7 @@ PYTEST_FLAGS ?=
 # LOCKED=1 installs what requirements.lock names, every file by its hash; PyTorch by its version, since its builds differ.
 LOCKED ?=
 
-.PHONY: demo test check lint bench reproduce torture fuzz lock sbom audit licences docs gallery clean
+.PHONY: demo test check lint bench reproduce torture fuzz lock sbom audit licences docs site gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
@@ -21,7 +21,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test
+check: lint site test
 
 CSV ?= data/fer2013.csv
 DATA ?= data/fer2013
@@ -56,6 +56,12 @@ docs: $(READY)
 	$(BIN)/python -m fer_lmdb.models.listing docs/models.md
 	$(BIN)/python -m prototxt_like.tools.layer_docs docs/prototxt.md
 
+# The documentation as web pages, in build/site; index.html can be opened from the disk. The variable keeps the theme's
+# notice about its successor out of every build.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo 'The site: build/site/index.html'
+
 # The pictures of README.md and docs/; those of web pages need chromium.
 gallery: $(READY)
 	$(BIN)/python docs/gallery.py
@@ -70,7 +76,7 @@ ifdef LOCKED
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check
 else
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,onnx,ssd,web]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,onnx,ssd,web]'
 endif
 	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \

@@ -55,6 +55,7 @@ EXTRAS = {
         "ruff>=0.6",
         "types-protobuf",
     ],
+    "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2.0"],
 }
 
 setup(
