@@ -59,7 +59,8 @@ docs: $(READY)
 # The documentation as web pages, in build/site; index.html can be opened from the disk. The variable keeps the theme's
 # notice about its successor out of every build.
 site: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@# Not --quiet: it keeps warnings from being counted, so that nothing would fail.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo 'The site: build/site/index.html'
 
 # The pictures of README.md and docs/; those of web pages need chromium.
