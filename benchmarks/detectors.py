@@ -275,11 +275,11 @@ def same(one: Found, other: Found) -> bool:
 def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str) -> str:
     """The results in Markdown."""
     lines = [
-        f"{faces} faces of 48 x 48 from {source}, minimum face 20; one 1280 x 720 frame with five faces. "
-        f"Best of {rounds} round{'s' * (rounds > 1)} in turns; {machine()}. "
+        f"{faces} faces of 48 x 48 from {source}, minimum face size 20; one 1280 x 720 frame with five faces. "
+        f"Best of {rounds} round{'s' * (rounds > 1)}, alternating; {machine()}. "
         "Memory is the peak of the whole process, libraries included.",
         "",
-        "| detector | found | as original | faces/s | frame, min face 60 | frame, min face 20 | peak memory |",
+        "| detector | detected | same as original | faces/s | frame, min face 60 | frame, min face 20 | peak memory |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, title in TITLES.items():
@@ -294,7 +294,7 @@ def row(title: str, report: dict[str, Any], original: dict[str, Any] | None, nam
     equal = "-"
     if original is not None and name in ("mtcnn", "facenet-pytorch", ORIGINAL):
         equal = f"{agreement(report['found'], original['found']):.1%}"
-    frames = [f"{report['frame_ms'][size]:.0f} ms, {report['frame_faces'][size]} found" for size in ("60", "20")]
+    frames = [f"{report['frame_ms'][size]:.0f} ms, {report['frame_faces'][size]} faces" for size in ("60", "20")]
     speed = f"{report['faces_per_second']:.0f}"
     return f"| {title} | {found:.1%} | {equal} | {speed} | {frames[0]} | {frames[1]} | {report['peak_mb']:.0f} MB |"
 
@@ -306,7 +306,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--environments", type=Path, default=REPOSITORY / ".benchmark-environments")
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
     parser.add_argument("--work", nargs=3, metavar=("NAME", "PICTURES", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -325,7 +325,7 @@ def main() -> None:
     if options.write:
         speeds = {TITLES[name].replace("*", "").replace("`", ""): one["faces_per_second"] for name, one in best.items()}
         chart = options.write.parent / "images" / "benchmark-detectors.png"
-        text += "\n\n" + bars(chart, "Small faces a second", speeds)
+        text += "\n\n" + bars(chart, "Detection of small faces, faces/s", speeds)
         write_section(options.write, "detectors", "Face detectors", text)
 
 

@@ -35,7 +35,7 @@ PARTS = {
     "decode": "decode (H.264 to RGB)",
     "detect": "detect (MTCNN; every third frame)",
     "track": "track",
-    "classify": "cut out and classify",
+    "classify": "crop and classify",
     "draw": "draw boxes, landmarks and bars",
     "encode": "encode (H.264)",
 }
@@ -261,9 +261,10 @@ def best_of(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 def table(best: dict[str, dict[str, Any]], rounds: int, count: int, said: str) -> str:
     """The results in Markdown."""
     lines = [
-        f"A drawn video of {count} frames of {WIDTH} x {HEIGHT} with one face ({said}); best of {rounds} "
-        f"round{'s' * (rounds != 1)} in turns. `fer` reads the first 60 frames and looks for faces in every one; ours "
-        "looks in every third and follows them in between, and both write an annotated video and a table.",
+        f"A synthetic video of {count} frames of {WIDTH} x {HEIGHT} with one face ({said}); best of {rounds} "
+        f"round{'s' * (rounds != 1)}, alternating. `fer` reads the first 60 frames and runs its detector on each. "
+        "fer-lmdb runs its detector on every third frame and tracks faces in between. Both write an annotated "
+        "video and a table.",
         "",
         "| program | video, frames/s | processor ms/frame | photograph, cold | warm |",
         "|---|--:|--:|--:|--:|",
@@ -271,7 +272,7 @@ def table(best: dict[str, dict[str, Any]], rounds: int, count: int, said: str) -
     for name, title in TITLES.items():
         lines.append(row(title, best[name]))
     goal = f"target: {TARGETS['frames_per_second']:g} frames/s, {TARGETS['cold_s']:g} s, {TARGETS['warm_ms']:g} ms"
-    lines += ["", f"Cold is a new process from its start to its result; warm, everything is loaded ({goal})."]
+    lines += ["", f"Cold: a new process, from start to result. Warm: everything is loaded ({goal})."]
     return "\n".join([*lines, "", *cores_needed(best), "", *parts_table(best["ours"])])
 
 
@@ -284,11 +285,11 @@ def cores_needed(best: dict[str, dict[str, Any]]) -> list[str]:
     }
     if "ours" not in needed:
         return []
-    words = f"By processor time, 25 frames/s take {needed['ours']:.1f} cores with fer-lmdb"
+    words = f"In processor time, 25 frames/s take {needed['ours']:.1f} cores with fer-lmdb"
     others = [needed[name] for name in ("fer_haar", "fer_mtcnn") if name in needed]
     if others:
         words += " and " + " or ".join(f"{cores:.1f}" for cores in others) + " with fer"
-    return [f"{words}. What the clock says holds for the load that is named above."]
+    return [f"{words}. Wall-clock times are valid for the load stated above."]
 
 
 def row(title: str, report: dict[str, Any]) -> str:
@@ -307,7 +308,7 @@ def parts_table(report: dict[str, Any]) -> list[str]:
     """Where our time goes."""
     if "error" in report:
         return []
-    lines = ["| part of fer-lmdb, per frame | clock ms | processor ms |", "|---|--:|--:|"]
+    lines = ["| stage of fer-lmdb, per frame | wall-clock ms | processor ms |", "|---|--:|--:|"]
     for name, title in PARTS.items():
         lines.append(f"| {title} | {report['parts'][name]['ms']:.1f} | {report['parts'][name]['processor_ms']:.1f} |")
     total = sum(own["processor_ms"] for own in report["parts"].values())
@@ -321,7 +322,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--environments", type=Path, default=REPOSITORY / ".benchmark-environments")
     parser.add_argument("--without-fer", action="store_true", help="measure fer-lmdb alone")
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
     parser.add_argument("--work", nargs=4, metavar=("NAME", "CLIP", "PHOTO", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -349,8 +350,8 @@ def main() -> None:
             TITLES[name].strip("*"): one["whole"]["frames_per_second"] for name, one in best.items() if "whole" in one
         }
         chart = options.write.parent / "images" / "benchmark-end_to_end.png"
-        text += "\n\n" + bars(chart, "Video from file to file: frames a second", speeds, "{:.1f}")
-        write_section(options.write, "end_to_end", "From files to expressions", text)
+        text += "\n\n" + bars(chart, "Video, file to file, frames/s", speeds, "{:.1f}")
+        write_section(options.write, "end_to_end", "End-to-end prediction", text)
 
 
 if __name__ == "__main__":

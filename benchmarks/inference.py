@@ -75,11 +75,11 @@ def open_all() -> list[Speed]:
 def table(speeds: list[Speed], rounds: int) -> str:
     """The results in Markdown."""
     lines = [
-        f"{FACES:,} faces of 48 x 48 in batches as `evaluate` and `predict` make them, faces a second, and one face "
-        "alone (float32, one view); cut and normalised as each model wants it, without detection. One view unless "
+        f"{FACES:,} faces of 48 x 48 in the batches that `evaluate` and `predict` use, in faces/s, and a single face "
+        "(float32, one view). Cropping and normalization of each model are included, detection is not. One view unless "
         f"noted. Best of {rounds} turns; {machine(torch.get_num_threads())}.",
         "",
-        f"| model | values in the file | {' | '.join(COLUMNS)} | one face |",
+        f"| model | values in file | {' | '.join(COLUMNS)} | one face |",
         f"|---|--:|{'--:|' * len(COLUMNS)}--:|",
     ]
     for speed in speeds:
@@ -92,7 +92,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
     options = parser.parse_args()
     faces = np.random.default_rng(0).integers(0, 256, (FACES, 1, 48, 48), dtype=np.uint8)
     speeds = open_all()
@@ -107,7 +107,7 @@ def main() -> None:
         }
         if len(values) > 1:
             chart = options.write.parent / "images" / "benchmark-inference.png"
-            text += "\n\n" + bars(chart, "Classifying: faces a second", values)
+            text += "\n\n" + bars(chart, "Classification, faces/s", values)
         write_section(options.write, "inference", "Classifying faces", text)
 
 

@@ -128,11 +128,11 @@ def table(results: dict[str, dict[str, float]], arguments: argparse.Namespace) -
     data = DataSet.open(arguments.data)
     lines = [
         f"{data.count('train'):,} faces of {data.manifest['size']} x {data.manifest['size']}, batches of"
-        f" {arguments.batch}; the step is FaceEmotionNet's. {machine(torch.get_num_threads())}. Shares: median of"
-        f" {arguments.rounds} turns of {arguments.steps} steps. Memory: what the session and its workers have for"
-        " themselves beyond what was there before, net and solver included.",
+        f" {arguments.batch}; training steps of FaceEmotionNet. {machine(torch.get_num_threads())}. Waiting time:"
+        f" median of {arguments.rounds} turns of {arguments.steps} steps. Memory: private memory of the trainer and its"
+        " workers, net and solver included.",
         "",
-        "| loader | faces/s, reading alone | a step waits | share of the step | own memory |",
+        "| loader | faces/s, reading only | waiting time | fraction of the step | private memory |",
         "|---|--:|--:|--:|--:|",
     ]
     for way, result in results.items():
@@ -164,8 +164,8 @@ def main() -> None:
     if arguments.write:
         shares = {f"fer-lmdb, {way}": 100 * result["share"] for way, result in results.items()}
         chart = arguments.write.parent / "images" / "benchmark-loader.png"
-        text += "\n\n" + bars(chart, "Share of a training step that waits for its faces, %", shares, "{:.2f}")
-        write_section(arguments.write, "loader", "Reading faces for a training", text)
+        text += "\n\n" + bars(chart, "Fraction of a training step spent waiting for data, %", shares, "{:.2f}")
+        write_section(arguments.write, "loader", "Data loading", text)
 
 
 if __name__ == "__main__":

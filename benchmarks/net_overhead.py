@@ -116,11 +116,12 @@ def table(options: argparse.Namespace) -> str:
         "training, 64 faces": compare(training(64, options.device), options),
     }
     lines = [
-        f"FaceEmotionNet in float32 on {options.device}: the net that `prototxt_like` makes of the prototxt, and the "
-        f"same written by hand in PyTorch; {machine(options.threads)}. Processor time, medians of {options.rounds} "
-        f"turns beside each other, the last column that of the turns' ratios; the aim is {AIM - 1:+.0%} or less.",
+        f"FaceEmotionNet in float32 on {options.device}: the net that `prototxt_like` builds from the prototxt, and "
+        f"the same net written by hand in PyTorch; {machine(options.threads)}. Processor time, median of "
+        f"{options.rounds} alternating turns; the last column is the median of their ratios. The target is "
+        f"{AIM - 1:+.0%} or less.",
         "",
-        "| what | `pl.Net` | by hand | more time |",
+        "| task | `pl.Net` | by hand | overhead |",
         "|---|--:|--:|--:|",
     ]
     for name, (ours, theirs, ratio) in rows.items():
@@ -134,13 +135,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     text = table(options)
     print(text)
     if options.write:
-        write_section(options.write, "net_overhead", "What the prototxt costs", text)
+        write_section(options.write, "net_overhead", "Overhead of prototxt nets", text)
 
 
 if __name__ == "__main__":

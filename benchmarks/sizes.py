@@ -102,7 +102,7 @@ def costs_of(csv: Path, times: int, folder: Path, long: bool) -> Iterator[Cost]:
     yield measure(f"train, {ITERATIONS} iterations", counts["train"], train)
     for views in (1, 10) if long else (1,):
         evaluate = ["evaluate", folder / "run", "--data", data, "--split", "val", "--tta", views, "--json"]
-        yield measure(f"evaluate, {views} view{'s' * (views > 1)}", counts["val"], evaluate)
+        yield measure(f"evaluate, {'1 view' if views == 1 else 'ten crops'}", counts["val"], evaluate)
 
 
 def rows(csv: Path) -> int:
@@ -124,10 +124,10 @@ def line(costs: list[Cost]) -> tuple[float, float]:
 def table(costs: list[Cost], csv_name: str) -> str:
     """The results in Markdown."""
     lines = [
-        f"{csv_name} repeated; {machine()}. Every row is one process from its start to its end; memory is its peak "
-        "with the pages of the files that it maps, which the kernel takes back where others need them; disk is the "
-        f"data set's. Training is {ITERATIONS} iterations of {BATCH} faces after loading all of them and one "
-        "validation; so its time shows what loading costs, not what an epoch does.",
+        f"{csv_name} repeated; {machine()}. Every row is one process from start to end. Memory is its peak, including "
+        "the pages of mapped files, which the kernel can reclaim. Disk is the size of the data set. Training loads all "
+        f"faces, runs {ITERATIONS} iterations of {BATCH} and validates once. Its time therefore shows the cost of "
+        "loading, not of an epoch.",
         "",
         "| stage | faces | time | faces/s | peak memory | disk |",
         "|---|--:|--:|--:|--:|--:|",
@@ -140,7 +140,7 @@ def table(costs: list[Cost], csv_name: str) -> str:
             lines.append(
                 f"| {stage} | {cost.faces:,} | {cost.seconds:.1f} s | {speed} | {cost.megabytes:,.0f} MB | {disk} |"
             )
-    lines += ["", "Lines through the points:", "", "| stage | start-up | per million faces |", "|---|--:|--:|"]
+    lines += ["", "Linear fits:", "", "| stage | start-up | per million faces |", "|---|--:|--:|"]
     for stage in stages:
         start, slope = line([cost for cost in costs if cost.stage == stage])
         lines.append(f"| {stage} | {start:.1f} s | {slope * 1e6:,.0f} s |")
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, default=Path("data/fer2013.csv"))
     parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="how often the csv is repeated")
     parser.add_argument("--long-up-to", type=int, default=4, help="largest repetition for MTCNN and ten views")
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the tables")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the tables into")
     options = parser.parse_args()
     costs: list[Cost] = []
     for times in options.times:

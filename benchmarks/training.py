@@ -105,11 +105,11 @@ def table(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     speeds = {}
     caffe = BATCH / CAFFE_SECONDS_AN_ITERATION
     lines = [
-        f"FaceEmotionNet, batch {BATCH}, {options.iterations} iterations a turn, {options.rounds} turns each, loading "
-        f"and augmentation included; {machine()}. Caffe 1.0's own time for forward and backward alone is "
-        f"{CAFFE_SECONDS_AN_ITERATION} s an iteration on such a processor, {caffe:.0f} faces/s.",
+        f"FaceEmotionNet, batch size {BATCH}, {options.iterations} iterations per turn, {options.rounds} turns each, "
+        f"including loading and augmentation; {machine()}. Caffe 1.0 takes {CAFFE_SECONDS_AN_ITERATION} s per "
+        f"iteration for the forward and backward pass only on such a processor, {caffe:.0f} faces/s.",
         "",
-        "| precision | `fer-lmdb train` | plain PyTorch | ratio | beside Caffe |",
+        "| precision | `fer-lmdb train` | plain PyTorch | ratio | ratio to Caffe |",
         "|---|--:|--:|--:|--:|",
     ]
     for precision in ("bfloat16", "float32"):
@@ -120,7 +120,7 @@ def table(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
         lines.append(
             f"| {precision} | {mine:,.0f} faces/s | {theirs:,.0f} faces/s | {ratio:.2f} | {mine / caffe:.1f} |"
         )
-    return "\n".join(lines), speeds | {"Caffe 1.0, forward and backward alone": caffe}
+    return "\n".join(lines), speeds | {"Caffe 1.0, forward and backward only": caffe}
 
 
 def main() -> None:
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument("--data", default="data/fer2013", help="data set that build has written")
     parser.add_argument("--iterations", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--write", type=Path, help="Markdown file that shall hold the table")
+    parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
     parser.add_argument("--work", nargs=2, metavar=("LOOP", "PRECISION"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
@@ -139,7 +139,7 @@ def main() -> None:
     print(text)
     if options.write:
         chart = options.write.parent / "images" / "benchmark-training.png"
-        text += "\n\n" + bars(chart, "Training: faces a second", speeds)
+        text += "\n\n" + bars(chart, "Training, faces/s", speeds)
         write_section(options.write, "training", "Training", text)
 
 
