@@ -7,7 +7,7 @@ PYTEST_FLAGS ?=
 # LOCKED=1 installs what requirements.lock names, every file by its hash; PyTorch by its version, since its builds differ.
 LOCKED ?=
 
-.PHONY: demo test check lint bench reproduce torture fuzz lock sbom audit licences docs site gallery clean
+.PHONY: demo test check lint bench reproduce torture fuzz lock sbom audit licenses docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
@@ -92,7 +92,7 @@ SEED ?= 0
 fuzz: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
-# Dependencies: what they are pinned to, their licences, a bill of materials, known vulnerabilities.
+# Dependencies: what they are pinned to, their licenses, a bill of materials, known vulnerabilities.
 TOOLS := uv cyclonedx-bom pip-audit
 $(VENV)/.tools: $(READY)
 	$(PYTHON) -m venv $(VENV)/tools
@@ -109,8 +109,8 @@ sbom: $(VENV)/.tools
 audit: $(VENV)/.tools
 	$(VENV)/tools/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
-licences: $(READY)
-	$(BIN)/python tools/licences.py
+licenses: $(READY)
+	$(BIN)/python tools/licenses.py
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""The lock and the list of licences know every direct dependency; `make lock licences` brings them up to date."""
+"""The lock and the list of licenses contain every direct dependency; `make lock licenses` updates them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-TOOLS = runpy.run_path(str(ROOT / "tools" / "licences.py"))
+TOOLS = runpy.run_path(str(ROOT / "tools" / "licenses.py"))
 LOCKING = runpy.run_path(str(ROOT / "tools" / "lock.py"))
 DIRECT = TOOLS["direct"]()
 
 
 @pytest.mark.parametrize("group", DIRECT)
-def test_every_dependency_has_its_licence_listed(group: str) -> None:
-    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
-    assert [name for name in DIRECT[group] if f"\n| {name} | " not in page] == [], "make licences"
+def test_every_dependency_has_its_license_listed(group: str) -> None:
+    page = (ROOT / "docs" / "licenses.md").read_text(encoding="utf-8")
+    assert [name for name in DIRECT[group] if f"\n| {name} | " not in page] == [], "make licenses"
 
 
-@pytest.mark.parametrize("group", ["needed", *LOCKING["EXTRAS"]])
+@pytest.mark.parametrize("group", ["required", *LOCKING["EXTRAS"]])
 def test_every_dependency_is_locked_with_hashes(group: str) -> None:
     blocks = LOCKING["kept"]((ROOT / "requirements.lock").read_text(encoding="utf-8"))
     locked = {block.split("==")[0]: block for block in blocks if not block.startswith("#")}

@@ -1,6 +1,6 @@
-"""Write docs/licences.md: the licence of everything that an installation brings along, as its own metadata states it.
+"""Write docs/licenses.md: the license of every installed dependency, as stated in its metadata.
 
-make licences
+make licenses
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "licences.md"
+PAGE = ROOT / "docs" / "licenses.md"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 KNOWN = {
     "BSD License": "BSD", "MIT License": "MIT", "Apache Software License": "Apache-2.0", "OSI Approved": "",
     "ISC License (ISCL)": "ISC", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0", "The Unlicense (Unlicense)": "Unlicense",
 }  # fmt: skip
-STANDS_IN = {"opencv-python": "opencv-python-headless"}  # the same, without windows
-HEADER = """# Licences of the dependencies
+SUBSTITUTES = {"opencv-python": "opencv-python-headless"}  # the same package without windows
+HEADER = """# Licenses of the dependencies
 
-`make licences` writes this page from the metadata of what is installed. The package itself is MIT (see LICENSE).
-"needed" are the direct dependencies and theirs; the others come with an extra alone.
+`make licenses` writes this page from the metadata of the installed packages. fer-lmdb itself is MIT (see LICENSE).
+"required" marks direct and transitive dependencies; the other packages are installed only with the named extra.
 
-| package | licence | with |
+| package | license | installed with |
 |---|---|---|
 """
 
@@ -34,25 +34,25 @@ def main() -> None:
     rows: dict[str, str] = {}
     for group, names in direct().items():
         for name, package in closure(names).items():
-            licence = licence_of(package) if package else "not installed when this was written"
-            rows.setdefault(name, f"| {name} | {licence} | {group} |\n")
+            license_name = license_of(package) if package else "not installed when this page was written"
+            rows.setdefault(name, f"| {name} | {license_name} | {group} |\n")
     PAGE.write_text(HEADER + "".join(rows[name] for name in sorted(rows)), encoding="utf-8")
 
 
 def direct() -> dict[str, list[str]]:
-    """Return the direct requirements that setup.py names: those that are needed, and those of every extra."""
+    """Return the direct requirements of setup.py by group: "required", and each extra."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id in ("REQUIRED", "OPENCV", "EXTRAS")
     }
-    groups = {"needed": values["REQUIRED"] + values["OPENCV"], **values["EXTRAS"]}
+    groups = {"required": values["REQUIRED"] + values["OPENCV"], **values["EXTRAS"]}
     return {group: [plain_name(line) for line in lines] for group, lines in groups.items()}
 
 
 def closure(names: list[str]) -> dict[str, Distribution | None]:
-    """Return packages and their requirements as they are installed; None for a direct one that is not."""
+    """Return the installed packages and their requirements; None for a direct requirement that is not installed."""
     found: dict[str, Distribution | None] = {}
     waiting = list(names)
     while waiting:
@@ -60,8 +60,8 @@ def closure(names: list[str]) -> dict[str, Distribution | None]:
         if name in found:
             continue
         try:
-            found[name] = distribution(name if has(name) else STANDS_IN.get(name, name))
-        except PackageNotFoundError:  # what others require is for another system or Python then
+            found[name] = distribution(name if has(name) else SUBSTITUTES.get(name, name))
+        except PackageNotFoundError:  # a transitive requirement for another system or Python
             if name in names:
                 found[name] = None
             continue
@@ -78,12 +78,12 @@ def has(name: str) -> bool:
 
 
 def plain_name(requirement: str) -> str:
-    """Return the name that a requirement begins with, as package indexes write it."""
+    """Return the normalized package name of a requirement."""
     return re.sub(r"[-_.]+", "-", NAME.match(requirement)[0]).lower()
 
 
-def licence_of(package: Distribution) -> str:
-    """Return a short name of a package's licence: its expression, its classifiers, or the start of its text."""
+def license_of(package: Distribution) -> str:
+    """Return a short license name: the License-Expression, the classifiers, or the first line of the text."""
     metadata = package.metadata
     if expression := metadata.get("License-Expression"):
         return expression
