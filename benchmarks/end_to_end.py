@@ -148,10 +148,10 @@ def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, floa
             image = frame.image
             faces = None
             if frame.index % 3 == 0:
-                faces = part("detect", lambda image=image: recognizer.find([image], MIN_FACE_FRACTION)[0])
+                faces = part("detect", lambda image=image: recognizer.detect([image], MIN_FACE_FRACTION)[0])
             tracked = [one.face for one in part("track", lambda faces=faces: tracker.update(faces))]
             rows = part("classify", lambda image=image, tracked=tracked: recognizer.classify([image], [tracked]))
-            found = [recognizer.describe(face, image, row, 1) for face, row in zip(tracked, rows, strict=True)]
+            found = [recognizer.to_prediction(face, image, row, 1) for face, row in zip(tracked, rows, strict=True)]
             drawn = part("draw", lambda image=image, found=found: annotate(image, found, same_size=True))
             part("encode", lambda drawn=drawn, frame=frame: writer.add(drawn, frame.time_s))
     count = len(spent["track"])

@@ -141,20 +141,20 @@ def test_a_mistyped_model_is_told_of_before_a_missing_data_set(tmp_path):
 
 
 def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
-    before = len(trained.run.figures.read_text().splitlines()) if trained.run.figures.exists() else 0
+    before = len(trained.run.evaluations.read_text().splitlines()) if trained.run.evaluations.exists() else 0
     evaluate([trained.run.path], stripes_data, "test")
     figures = evaluate([trained.run.path], stripes_data, "test", tta=2)
-    assert len(trained.run.figures.read_text().splitlines()) == before + 2
+    assert len(trained.run.evaluations.read_text().splitlines()) == before + 2
     assert figures in trained.run.read_figures()
     keys = [(record["split"], record["tta"]) for record in trained.run.read_figures()]
     assert len(keys) == len(set(keys))
 
 
 def test_a_shipped_models_figures_are_not_the_runs_in_whose_folder_one_stands(trained, stripes_data, monkeypatch):
-    lines = trained.run.figures.read_text() if trained.run.figures.exists() else ""
+    lines = trained.run.evaluations.read_text() if trained.run.evaluations.exists() else ""
     monkeypatch.chdir(trained.run.path)
     evaluate(["fer_mini"], stripes_data)
-    assert (trained.run.figures.read_text() if trained.run.figures.exists() else "") == lines
+    assert (trained.run.evaluations.read_text() if trained.run.evaluations.exists() else "") == lines
 
 
 def test_figures_say_of_which_iteration_the_models_are(trained, stripes_data):
@@ -170,7 +170,7 @@ def test_figures_on_other_faces_are_on_record_and_are_not_taken_for_the_runs_own
     manifest["splits"]["val"]["sha256"] = "0" * 64
     (other / "manifest.json").write_text(json.dumps(manifest))
     elsewhere = evaluate([trained.run.path], other, "val")
-    assert json.loads(trained.run.figures.read_text().splitlines()[-1]) == elsewhere
+    assert json.loads(trained.run.evaluations.read_text().splitlines()[-1]) == elsewhere
     assert own in trained.run.read_figures()
     assert elsewhere not in trained.run.read_figures()
 
@@ -188,9 +188,9 @@ def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_dat
 
 def test_an_ensembles_evaluation_is_on_record_in_its_run_and_is_not_taken_for_the_runs_own(trained, stripes_data):
     own = evaluate([trained.run.path], stripes_data, "test")
-    before = len(trained.run.figures.read_text().splitlines())
+    before = len(trained.run.evaluations.read_text().splitlines())
     evaluate([trained.run.best, trained.run.last], stripes_data, "test")
-    lines = trained.run.figures.read_text().splitlines()
+    lines = trained.run.evaluations.read_text().splitlines()
     assert len(lines) == before + 1
     assert len(json.loads(lines[-1])["models"]) == 2
     assert own in trained.run.read_figures()

@@ -137,7 +137,7 @@ def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trai
     explains = audit(stripes_data, model=str(trained.run.path), split="test")["explains"]
     (record,) = [
         figures
-        for figures in trained.run.read_figures()
+        for figures in trained.run.read_evaluations()
         if figures.get("by") == "duplicates audit" and figures["split"] == "test"
     ]
     assert (record["n"], record["accuracy"]) == (explains["all"]["n"], explains["all"]["accuracy"])
@@ -151,7 +151,7 @@ def test_a_model_on_a_data_set_of_other_images(data: Path, stripes_data: Path, t
 
 def test_a_model_file_records_it_in_its_run(stripes_data: Path, trained) -> None:
     def records() -> list[dict]:
-        text = trained.run.figures.read_text() if trained.run.figures.exists() else ""
+        text = trained.run.evaluations.read_text() if trained.run.evaluations.exists() else ""
         return [json.loads(line) for line in text.splitlines()]
 
     before = records()

@@ -52,7 +52,7 @@ def test_others_may_read_a_model_as_the_umask_says(model, tmp_path):
 
 def test_half_precision_halves_the_file_and_hardly_moves_a_probability(model, faces, tmp_path):
     model.save(tmp_path / "whole.safetensors")
-    model.halved().save(tmp_path / "half.safetensors")
+    model.half().save(tmp_path / "half.safetensors")
     half = models.load_model(tmp_path / "half.safetensors")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.65 * sizes[1]
@@ -95,7 +95,7 @@ def test_ten_views_are_the_mean_of_crops_and_mirrors(model, faces):
 
 
 def with_augmentation(model, transform):
-    return replace(model, metadata={**model.facts, "recipe": {"transform": transform}})
+    return replace(model, metadata={**model.metadata, "recipe": {"transform": transform}})
 
 
 @pytest.mark.parametrize("count", [2, 4])

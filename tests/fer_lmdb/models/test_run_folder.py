@@ -29,7 +29,7 @@ def test_a_snapshot_comes_back_as_it_was(folder):
     tensors = {"a": torch.randn(3, 5), "b": torch.arange(4, dtype=torch.float64)}
     folder.write_snapshot(Snapshot(tensors, {"iteration": 7, "loss": 0.1}))
     back = folder.read_snapshot()
-    assert back.facts == {"iteration": 7, "loss": 0.1}
+    assert back.metadata == {"iteration": 7, "loss": 0.1}
     assert all(torch.equal(back.tensors[key], tensor) for key, tensor in tensors.items())
     assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "snapshot.safetensors"]
 
@@ -104,33 +104,33 @@ def test_the_newest_run_is_the_one_that_trained_last_and_not_the_one_measured_la
     newer.write_config({})
     os.utime(folder.snapshot, (1000, 1000))
     os.utime(newer.config, (2000, 2000))
-    folder.add_figures({"models": ["a"]})
+    folder.append_evaluation({"models": ["a"]})
     assert run_folder.latest_run().name == newer.name
 
 
 def test_processes_that_record_at_once_lose_nothing(folder):
     script = (
         "import sys; from pathlib import Path; from fer_lmdb.models.run_folder import RunFolder\n"
-        "for i in range(40): RunFolder(Path(sys.argv[1])).add_figures({'models': ['a'], 'i': i, 'text': 'x' * 9999})"
+        "for i in range(40): RunFolder(Path(sys.argv[1])).append_evaluation({'models': ['a'], 'i': i, 'text': 'x' * 9999})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(folder.path)]) for _ in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
-    assert len(folder.figures.read_text().splitlines()) == 120
-    assert len(folder.read_figures()) == 1
+    assert len(folder.evaluations.read_text().splitlines()) == 120
+    assert len(folder.read_evaluations()) == 1
 
 
 def test_figures_of_a_best_model_that_was_replaced_are_left_out(folder):
     save_file({"a": torch.zeros(1)}, folder.best, metadata={"facts": json.dumps({"epoch": {"iteration": 9}})})
     record = {"models": ["run"], "split": "val", "tta": 1}
     for iteration in (4, 9, None):
-        folder.add_figures({**record, "tta": iteration or 2, "iterations": [iteration]})
-    assert [found["iterations"] for found in folder.read_figures()] == [[None], [9]]
+        folder.append_evaluation({**record, "tta": iteration or 2, "iterations": [iteration]})
+    assert [found["iterations"] for found in folder.read_evaluations()] == [[None], [9]]
 
 
 def test_float32_goes_before_a_newer_figure_in_another_precision(folder):
     for precision in ("float32", "bfloat16"):
-        folder.add_figures({"models": ["run"], "split": "val", "tta": 1, "precision": precision})
-    assert [found["precision"] for found in folder.read_figures()] == ["float32"]
+        folder.append_evaluation({"models": ["run"], "split": "val", "tta": 1, "precision": precision})
+    assert [found["precision"] for found in folder.read_evaluations()] == ["float32"]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
@@ -152,7 +152,7 @@ def test_a_table_that_is_none_is_one_clear_error(folder, text):
 @pytest.mark.parametrize("name", ["run.json", "log.jsonl", "figures.jsonl"])
 def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
     (folder.path / name).write_text(content, encoding="latin-1")
-    read = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_figures}[name]
+    read = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_evaluations}[name]
     with pytest.raises(RunError, match=f"{name}: damaged") as failure:
         read()
     assert "\n" not in str(failure.value)

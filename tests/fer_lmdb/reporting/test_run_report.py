@@ -82,7 +82,7 @@ def test_a_test_figure_that_was_recorded_is_quoted(copied) -> None:
         "split": "test",
     }
     rest = {"classes": [], "macro_f1": 0.5, "ece": 0.1, "per_class": {}, "confusion": []}
-    folder.add_figures(figures | rest)
+    folder.append_evaluation(figures | rest)
     found = reporting.report(folder.path, device="cpu")
     assert fact(found, "Accuracy on test").value == "50.00%"
     assert "quoted from the run's record, on data/x" in fact(found, "Accuracy on test").note
@@ -142,7 +142,7 @@ def test_without_its_data_set_a_run_shows_what_it_has_and_says_why_the_rest_is_m
 def test_recorded_figures_stand_in_for_measured_ones(copied, trained, stripes_data, tmp_path) -> None:
     recorded = evaluate([shutil.copytree(trained.run.path, tmp_path / "other")], stripes_data, device="cpu")
     folder = copied(data="data/gone")
-    folder.add_figures(recorded)
+    folder.append_evaluation(recorded)
     found = reporting.report(folder.path, device="cpu")
     assert "Confusion matrix" not in missing_titles(found)
     assert "Calibration" in missing_titles(found)
@@ -168,7 +168,7 @@ def test_a_run_that_moved_with_its_data_set_finds_it(copied, stripes_data, tmp_p
 
 def test_a_run_that_trained_on_validation_is_not_measured_on_it(copied) -> None:
     folder = copied(train_on="train+val")
-    folder.add_figures(evaluate([folder.path], RunData(folder).data_set.folder, "val"))
+    folder.append_evaluation(evaluate([folder.path], RunData(folder).data_set.folder, "val"))
     found = reporting.report(folder.path, device="cpu")
     (reason,) = found.missing()
     assert "trained on the validation split as well" in reason
