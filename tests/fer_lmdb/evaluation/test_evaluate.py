@@ -145,8 +145,8 @@ def test_every_evaluation_of_a_run_is_on_record(trained, stripes_data):
     evaluate([trained.run.path], stripes_data, "test")
     figures = evaluate([trained.run.path], stripes_data, "test", tta=2)
     assert len(trained.run.evaluations.read_text().splitlines()) == before + 2
-    assert figures in trained.run.read_figures()
-    keys = [(record["split"], record["tta"]) for record in trained.run.read_figures()]
+    assert figures in trained.run.read_evaluations()
+    keys = [(record["split"], record["tta"]) for record in trained.run.read_evaluations()]
     assert len(keys) == len(set(keys))
 
 
@@ -171,8 +171,8 @@ def test_figures_on_other_faces_are_on_record_and_are_not_taken_for_the_runs_own
     (other / "manifest.json").write_text(json.dumps(manifest))
     elsewhere = evaluate([trained.run.path], other, "val")
     assert json.loads(trained.run.evaluations.read_text().splitlines()[-1]) == elsewhere
-    assert own in trained.run.read_figures()
-    assert elsewhere not in trained.run.read_figures()
+    assert own in trained.run.read_evaluations()
+    assert elsewhere not in trained.run.read_evaluations()
 
 
 def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_data):
@@ -193,7 +193,7 @@ def test_an_ensembles_evaluation_is_on_record_in_its_run_and_is_not_taken_for_th
     lines = trained.run.evaluations.read_text().splitlines()
     assert len(lines) == before + 1
     assert len(json.loads(lines[-1])["models"]) == 2
-    assert own in trained.run.read_figures()
+    assert own in trained.run.read_evaluations()
 
 
 def test_a_comparison_tells_both_accuracies_and_a_p_value(trained, stripes_data):

@@ -43,4 +43,4 @@ def test_an_evaluation_by_six_classes_leaves_disgust_out(trained, stripes_data):
     assert six["counted_as"] == "without-disgust"
     assert six["n"] == seven["n"] - seven["per_class"]["disgust"]["n"]
     assert sum(map(sum, six["confusion"])) == six["n"]
-    assert "without-disgust" not in [record.get("counted_as") for record in trained.run.read_figures()]
+    assert "without-disgust" not in [record.get("counted_as") for record in trained.run.read_evaluations()]

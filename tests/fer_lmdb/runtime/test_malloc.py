@@ -11,8 +11,8 @@ import pytest
 PROGRAM = """
 import resource, sys
 if sys.argv[1] == "keep":
-    from fer_lmdb.runtime.malloc import keep_freed_blocks
-    assert keep_freed_blocks()
+    from fer_lmdb.runtime.malloc import tune_malloc
+    assert tune_malloc()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
     blocks = [bytearray(16 << 20) for _ in range(6)]

@@ -145,7 +145,7 @@ def train_and_stop(options: train.TrainOptions, run: Path, at: int) -> None:
 
     def step_then_stop(session):
         result = step(session)
-        if session.iteration == at and session.team.rank == 1:
+        if session.iteration == at and session.process_group.rank == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
@@ -166,7 +166,7 @@ def train_and_die(options: train.TrainOptions, run: Path, told: Path, at: int) -
     step = train.Trainer.step
 
     def step_then_die(session):
-        if session.iteration == at and session.team.rank == 1:
+        if session.iteration == at and session.process_group.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(session)
 

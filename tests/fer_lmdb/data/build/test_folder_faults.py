@@ -51,15 +51,15 @@ HUNDRED_THOUSAND = """
 import resource, sys
 import numpy as np
 from pathlib import Path
-from fer_lmdb.data.build import Options, build
+from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.data.sources import folders
+from fer_lmdb.data.sources import image_folder as folders
 
-picture = np.full((8, 8), 90, np.uint8)
-folders.decode_picture = lambda data, where: picture
+image = np.full((8, 8), 90, np.uint8)
+folders.decode_image = lambda data, where: image
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 source = folders.ImageFolder(Path(sys.argv[1]))
-document = build(source, Path(sys.argv[2]), Options(Preprocessing(detector="none", size=8)))
+document = build(source, Path(sys.argv[2]), BuildOptions(Preprocessing(detector="none", size=8)))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(sum(facts["count"] for facts in document["splits"].values()), (after - before) >> 10)
 """
