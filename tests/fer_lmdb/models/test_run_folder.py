@@ -111,7 +111,7 @@ def test_the_newest_run_is_the_one_that_trained_last_and_not_the_one_measured_la
 def test_processes_that_record_at_once_lose_nothing(folder):
     script = (
         "import sys; from pathlib import Path; from fer_lmdb.models.run_folder import RunFolder\n"
-        "for i in range(40): RunFolder(Path(sys.argv[1])).append_evaluation({'models': ['a'], 'i': i, 'text': 'x' * 9999})"
+        "for i in range(40): RunFolder(Path(sys.argv[1])).append_evaluation({'models': ['a'], 'i': i, 'x': 'x' * 9999})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(folder.path)]) for _ in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
@@ -152,7 +152,8 @@ def test_a_table_that_is_none_is_one_clear_error(folder, text):
 @pytest.mark.parametrize("name", ["run.json", "log.jsonl", "figures.jsonl"])
 def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
     (folder.path / name).write_text(content, encoding="latin-1")
-    read = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_evaluations}[name]
+    readers = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_evaluations}
+    read = readers[name]
     with pytest.raises(RunError, match=f"{name}: damaged") as failure:
         read()
     assert "\n" not in str(failure.value)
