@@ -101,7 +101,7 @@ def web_page() -> None:
         save_jpeg(Image.open(io.BytesIO(browser.screenshot())), "web-page.jpg")
 
 
-IMAGES: dict[str, Callable[[], None]] = {
+MAKERS: dict[str, Callable[[], None]] = {
     "photograph": photograph,
     "terminal": terminal,
     "measured": measured,
@@ -183,9 +183,9 @@ def main(wanted: list[str]) -> int:
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in wanted or IMAGES:
+        for name in wanted or MAKERS:
             try:
-                IMAGES[name]()
+                MAKERS[name]()
                 print(f"{name}: made")  # noqa: T201
             except Missing as error:
                 left += 1

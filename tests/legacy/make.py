@@ -19,12 +19,12 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import cv2
-import numpy as np
-
 import fer_lmdb.evaluate as evaluation
+import numpy as np
+from fer_lmdb.sources.drawn import draw_face, write_drawn_csv
+
 from fer_lmdb.cli import cli
 from fer_lmdb.cli.train import _Display
-from fer_lmdb.sources.drawn import draw_face, write_drawn_csv
 
 HERE = Path(__file__).resolve().parent
 PACKED = ("data", "runs", "models", "face.png")

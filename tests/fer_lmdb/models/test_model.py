@@ -34,7 +34,7 @@ def test_a_model_comes_back_as_it_was_saved(model, tmp_path):
     assert back.weights.keys() == model.weights.keys()
     assert all(torch.equal(back.weights[key], model.weights[key]) for key in model.weights)
     assert np.array_equal(back.mean, model.mean)
-    for name in ("name", "net_text", "transform_text", "scheme", "preprocessing", "facts"):
+    for name in ("name", "deploy_prototxt", "transform_prototxt", "scheme", "preprocessing", "metadata"):
         assert getattr(back, name) == getattr(model, name)
     assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
 
