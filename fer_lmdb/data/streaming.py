@@ -62,7 +62,7 @@ class LmdbFaces:
         for number in np.unique(databases):
             lookup, begin = self.lookups[number], self._ends[number - 1] if number else 0
             rows = in_order[databases == number]
-            for row, (key, value) in zip(rows, lookup.values((positions[rows] - begin).tolist()), strict=True):
+            for row, (key, value) in zip(rows, lookup.get((positions[rows] - begin).tolist()), strict=True):
                 face, _ = decode_datum(value, f"{lookup.path}: {key.decode(errors='backslashreplace')}")
                 if faces is None:
                     faces = np.empty((len(positions), 1, *face.shape), dtype=np.uint8)

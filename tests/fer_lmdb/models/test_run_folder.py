@@ -44,7 +44,7 @@ def test_a_snapshot_that_fails_leaves_the_old_one(folder, monkeypatch):
     monkeypatch.setattr(run_folder, "save_file", break_off)
     with pytest.raises(OSError, match="disk full"):
         folder.write_snapshot(Snapshot({"a": torch.ones(1)}, {"iteration": 2}))
-    assert folder.read_snapshot().facts["iteration"] == 1
+    assert folder.read_snapshot().metadata["iteration"] == 1
     assert not list(folder.path.glob("*.partial"))
 
 
