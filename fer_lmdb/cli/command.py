@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
-from fer_lmdb.cli import verbosity
+from fer_lmdb.cli import suggest, verbosity
+from fer_lmdb.cli.environment import longest_flag, variable_of
 from fer_lmdb.cli.suggest import Choice
 
 
@@ -26,6 +28,24 @@ class Command(click.Command):
                 parameter.type = Choice(parameter.type.choices, parameter.type.case_sensitive)
             if isinstance(parameter, click.Option) and parameter.envvar is None:
                 parameter.envvar = variable_of(parameter, name or "")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; report options and variables that were renamed.
+
+        Raises:
+            UsageError: If an old option is given or an old variable is set.
+        """
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            message = suggest.renamed_option(self, error.option_name)
+            if message is None:
+                raise
+            raise click.UsageError(message, ctx) from None
+        message = None if ctx.resilient_parsing else suggest.renamed_variable(self, os.environ)
+        if message is not None:
+            raise click.UsageError(message, ctx)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; with -v say what is in force and what it cost."""
@@ -52,19 +72,9 @@ class Command(click.Command):
         example = next(option for option in self.params if isinstance(option, click.Option))
         with formatter.section("Environment"):
             formatter.write_text(
-                f"Every option can be set by a variable, too: {example.envvar} stands for {_longest_flag(example)}, "
+                f"Every option can be set by a variable, too: {example.envvar} stands for {longest_flag(example)}, "
                 "and so on. What is typed wins."
             )
-
-
-def variable_prefix(command: str) -> str:
-    """Return what the variables of a command's options begin with; the group's have no command's name."""
-    return "_".join(["FER_LMDB", *([command.upper()] if command else [])])
-
-
-def variable_of(option: click.Option, command: str) -> str:
-    """Return the environment variable of an option: FER_LMDB_TRAIN_BASE_LR for train's --base-lr."""
-    return f"{variable_prefix(command)}_{_longest_flag(option).lstrip('-').replace('-', '_').upper()}"
 
 
 def options_given(context: click.Context) -> list[str]:
@@ -81,9 +91,5 @@ def options_given(context: click.Context) -> list[str]:
             words.append(max(option.opts if value else option.secondary_opts, key=len))
             continue
         for single in value if option.multiple else [value]:
-            words += [_longest_flag(option), str(single)]
+            words += [longest_flag(option), str(single)]
     return words
-
-
-def _longest_flag(option: click.Option) -> str:
-    return max(option.opts, key=len)

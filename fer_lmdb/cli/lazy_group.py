@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli import suggest, verbosity
-from fer_lmdb.cli.command import variable_of, variable_prefix
+from fer_lmdb.cli.environment import variable_of, variable_prefix
 from fer_lmdb.errors import FerLmdbError
 
 ENVIRONMENT = {

@@ -11,25 +11,37 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from fer_lmdb.cli import main
+from fer_lmdb import renames
+from fer_lmdb.cli import cli, main, suggest
 from tests.archives import unpack
 
 HERE = Path(__file__).parent
 EXPECTED = json.loads(lzma.decompress((HERE / "expected.json.xz").read_bytes()))
 
-# Names of version 0.1.0 and what they are called now.
-OPTIONS: dict[str, str] = {}
-"""Options of the command line, as "--classes": "--label-scheme"."""
-KEYS: dict[str, str] = {}
-"""Keys of what a command prints, as "counted_as": "label_scheme"; a stored document may show either name."""
-VALUES: dict[tuple[str, str], str] = {}
-"""Values by their key's old name, as ("teacher_sees", "faces"): "offline"."""
-NEW_NAMES: dict[str, str] = {"figures.jsonl": "figures.jsonl", "kept": "kept"}
-"""Files of a run to which the new version writes; what lies there under the old name is still read."""
+KEYS = {old: new for names in renames.STORED.values() for old, new in names.items()}
+"""Keys of printed documents: version 0.1.0 -> now. A document may contain either."""
+VALUES = {
+    ("teacher_sees", "faces"): "offline",
+    ("teacher_sees", "batches"): "online",
+    ("state", "kept"): "unaligned",
+}
+"""Values by the old name of their key."""
+NEW_NAMES = renames.FILES
+"""Files that the new version writes to a run folder; the old ones are still read."""
+
+
+def new_names(command: list[str]) -> list[str]:
+    """Return a command line of version 0.1.0 with the options of this version."""
+    parsed = cli.get_command(click.Context(cli), command[0])
+    assert parsed is not None
+    options = suggest.renamed_options(parsed)
+    return [options.get(word, word) for word in command]
+
 
 # A run's last step was seconds ago or years ago, on this processor or another one: floats agree to so many digits.
 CLOSE = 2e-3
@@ -58,7 +70,7 @@ def run(capsys):
 
     def run(*command: str) -> list[dict[str, Any]]:
         with pytest.raises(SystemExit) as exit_:
-            main([*(OPTIONS.get(word, word) for word in command), "--json"])
+            main([*new_names(list(command)), "--json"])
         captured = capsys.readouterr()
         assert exit_.value.code == 0, captured.err
         try:
@@ -89,9 +101,18 @@ def differences(expected: Any, found: Any, close: float, key: str = "", where: s
     if isinstance(expected, float) and isinstance(found, int | float):
         return [] if found == pytest.approx(expected, rel=close, abs=close) else [f"{where}: {found}, not {expected}"]
     if isinstance(expected, str):
-        renamed = VALUES.get((key, expected), expected), NEW_NAMES.get(expected, expected), expected
+        renamed = VALUES.get((key, expected), expected), new_path(expected), expected
         return [] if found in renamed else [f"{where}: {found!r} instead of {expected!r}"]
     return [] if expected == found else [f"{where}: {found!r} instead of {expected!r}"]
+
+
+def new_path(path: str) -> str:
+    return "/".join(NEW_NAMES.get(part, part) for part in path.split("/"))
+
+
+def value(document: dict[str, Any], key: str) -> Any:
+    """Return the value of a key, under its new name or its old one."""
+    return document.get(KEYS.get(key, key), document.get(key))
 
 
 def stored(folder: Path, name: str) -> Path:
@@ -102,7 +123,7 @@ def stored(folder: Path, name: str) -> Path:
 
 def learned_from(figures: dict[str, Any]) -> Any:
     """The models that are said to know the faces."""
-    return figures.get(KEYS.get("learnt_from_them", "learnt_from_them"))
+    return value(figures, "learnt_from_them")
 
 
 def asked(*stages: str) -> list[Any]:
@@ -139,7 +160,7 @@ def test_evaluations_go_on_the_record_that_holds_the_old_ones(copy, run):
     before = (folder / "figures.jsonl").read_text().splitlines()
     run("evaluate", "runs/cosine", "--data", "data/faces", "--split", "test")
     [found] = run("inspect", "runs/cosine")
-    figures = found.get(KEYS.get("figures", "figures"))
+    figures = value(found, "figures")
     assert {(one["split"], one["tta"]) for one in figures} == {
         ("train", 1),
         ("val", 1),
@@ -156,8 +177,8 @@ def test_evaluations_go_on_the_record_that_holds_the_old_ones(copy, run):
 def test_an_exported_model_carries_the_figures_on_record_and_gives_the_same_answers(copy, run):
     run("export", "runs/plain", "--format", "safetensors", "--out", "again.safetensors")
     told = [run("inspect", path)[0] for path in ("models/half.safetensors", "again.safetensors")]
-    facts = [document[KEYS.get("facts", "facts")] for document in told]
-    assert facts[0]["figures"]
+    facts = [value(document, "facts") for document in told]
+    assert value(facts[0], "figures")
     assert differences(facts[0], facts[1], CLOSE) == []
     of = ("evaluate", "--data", "data/plain", "--split", "test")
     [old], [new] = run(*of, "models/half.safetensors"), run(*of, "again.safetensors")
@@ -166,8 +187,7 @@ def test_an_exported_model_carries_the_figures_on_record_and_gives_the_same_answ
 
 def test_weights_are_not_fitted_on_faces_that_one_of_the_models_learned_from(copy, capsys):
     with pytest.raises(SystemExit) as exit_:
-        weights = OPTIONS.get("--fit-weights", "--fit-weights")
-        main(["evaluate", "runs/cosine", "runs/tuned", "--data", "data/joined", weights])
+        main(new_names(["evaluate", "runs/cosine", "runs/tuned", "--data", "data/joined", "--fit-weights"]))
     assert exit_.value.code == 1
     assert "runs/tuned" in capsys.readouterr().err
 
@@ -175,11 +195,9 @@ def test_weights_are_not_fitted_on_faces_that_one_of_the_models_learned_from(cop
 def test_what_a_model_began_with_knows_the_faces_for_it(copy, run):
     """runs/votes learned from the training split alone, but began as runs/tuned, which learned from val as well."""
     [described] = run("inspect", "runs/votes/best.safetensors")
-    facts = described[KEYS.get("facts", "facts")]
-    learnt_from, fresh = KEYS.get("learnt_from", "learnt_from"), KEYS.get("fresh", "fresh")
-    init = facts["init"]
-    assert init.get(fresh, init.get("fresh")) == ["score"]
-    assert list(init.get(learnt_from, init.get("learnt_from")).values()) == [["train", "val"]]
+    init = value(described, "facts")["init"]
+    assert value(init, "fresh") == ["score"]
+    assert list(value(init, "learnt_from").values()) == [["train", "val"]]
     [figures] = run("evaluate", "runs/votes", "--data", "data/ferplus")
     assert learned_from(figures) == ["runs/votes"]
 

@@ -67,6 +67,28 @@ def test_a_wrong_value_of_a_variable_is_refused():
     assert "many" in result.output
 
 
+@click.command("train", cls=Command)
+@click.option("--batch-size", type=int)
+@click.option("--clip", type=float)
+def half_renamed(batch_size, clip):
+    """A command that has one new option and one old one."""
+
+
+def test_an_old_option_is_an_error_that_names_the_new_one():
+    for words in (["--batch", "64"], ["--batch=64"]):
+        result = CliRunner().invoke(half_renamed, words)
+        assert result.exit_code == 2
+        assert "Error: --batch is now --batch-size\n" in result.output
+    assert CliRunner().invoke(half_renamed, ["--clip", "1", "--batch-size", "64"]).exit_code == 0
+
+
+def test_an_old_variable_is_an_error_that_names_the_new_one():
+    result = CliRunner().invoke(half_renamed, env={"FER_LMDB_TRAIN_BATCH": "64"})
+    assert result.exit_code == 2
+    assert "Error: environment variable FER_LMDB_TRAIN_BATCH is now FER_LMDB_TRAIN_BATCH_SIZE\n" in result.output
+    assert CliRunner().invoke(half_renamed, env={"FER_LMDB_TRAIN_CLIP": "1"}).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "suggestion"),
     [
