@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +13,10 @@ from torch import Tensor, nn
 
 from fer_lmdb._version import __version__
 from fer_lmdb.errors import MissingExtra, ModelError
+from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
+from fer_lmdb.runtime.logging import silenced
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -53,8 +51,7 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
     classifier = Classifier(model)
     proto = _to_graph(model, classifier)
     _describe(proto, model)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with atomic_file(path) as partial:
         onnx.save_model(proto, partial)
         difference = _largest_difference(session(partial), classifier, model.preprocessing.size)
         if not difference <= MAX_DIFFERENCE:
@@ -62,9 +59,6 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
                 f"{path}: onnxruntime's probabilities differ from the model's by up to {difference:.1e}, allowed is "
                 f"{MAX_DIFFERENCE:.0e}; the file was not kept, use another format"
             )
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return {"checked_faces": CHECKED_FACES, "largest_difference": difference, "bytes": path.stat().st_size}
 
 
@@ -118,7 +112,7 @@ def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
     size = model.preprocessing.size
     example = torch.zeros((2, 1, size, size), dtype=torch.uint8)
     try:
-        with _silenced(), torch.no_grad():
+        with silenced("torch.onnx"), torch.no_grad():
             program = torch.onnx.export(
                 _ExportModule(classifier).eval(),
                 (example,),
@@ -135,20 +129,6 @@ def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
     if program is None:
         raise ModelError(f"this PyTorch ({torch.__version__}) cannot write ONNX; install torch 2.6 or newer")
     return program.model_proto
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep PyTorch's remarks on itself away from the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _describe(proto: ModelProto, model: Model) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +21,7 @@ from fer_lmdb.exporting.onnx import INPUT, OUTPUT, require, session
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.labels import explain_mismatch
 from fer_lmdb.models.model import Model
+from fer_lmdb.runtime.logging import silenced
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -84,7 +82,7 @@ def write_int8(path: Path, out: Path, faces: CalibrationData) -> dict[str, Any]:
         expression) between the two, and for `float32` and `int8`: bytes, accuracy, ci95, ms_per_face (one by one),
         faces_per_second (batches of 64).
     """
-    with tempfile.TemporaryDirectory() as folder, _silenced():
+    with tempfile.TemporaryDirectory() as folder, silenced(""):
         small = _quantize(path, Path(folder), faces.calibration)
         figures = _compare(path, small, faces)
         _note(small, figures)
@@ -185,15 +183,3 @@ def _note(path: Path, figures: dict[str, Any]) -> None:
     onnx.helper.set_model_props(proto, {**texts, "int8": json.dumps(figures)})
     onnx.save_model(proto, path)
     figures["int8"]["bytes"] = path.stat().st_size
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep onnxruntime's advice to developers away from the user."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all.
+"""Atomic writes of files and directories.
 
-A folder is filled beside its target under a hidden name, brought onto the disk and then takes the target's place in
-one step. Whenever the process is killed, the target is the old folder or the new one, never a mixture, and the
-next call removes what the killed one left.
+A file or directory is written beside its target under a hidden name, flushed to disk, then renamed to the target. If
+the process is killed, the target is the old one or the new one, never a mixture, and the next call removes what the
+killed process left of a directory.
 """
 
 from __future__ import annotations
@@ -12,80 +12,79 @@ import errno
 import fcntl
 import os
 import shutil
-import signal
 import stat
 import sys
-import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fer_lmdb.errors import DataSetError
+from fer_lmdb.runtime.locks import FileLock
+from fer_lmdb.runtime.signals import TerminationGuard
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 MANY_FILES = 1000
 
 
-@contextmanager
-def atomic_directory(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
-    """Give an empty folder to fill; it becomes `target` when the block ends without an error.
+class AtomicFile:
+    """A file that is written under a temporary name and appears under its own name when it is committed.
+
+    A link at the target is replaced, not followed.
 
     Args:
-        target: the folder to make.
-        force: replace it where it exists.
-        marker: a file that every such folder holds; a folder without it was not made by us and is never replaced.
-    Raises:
-        DataSetError: the target exists (without `force`) or is not ours, somebody else is building it at
-            this moment, or the place cannot be written.
-        SystemExit: SIGTERM or SIGHUP came while it was filled; what was begun is removed.
+        path: Target; its folder must exist.
+        sync: Whether to flush the content to disk before the rename. Without it a power failure, though not a killed
+            process, can leave an empty file; enough for results that can be computed again.
+
+    Attributes:
+        partial: Path of the temporary file, in the same folder and empty at first.
     """
-    target = Path(target).resolve()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(target):
-            _clean_up(target)
-            _check_target(target, force, marker)
-            building = _beside(target, "building")
-            with _ended_by_signals() as hold_on:
-                building.mkdir()
-                try:
-                    yield building
-                    fsync_tree(building)
-                    hold_on()
-                    _take_place(building, target)
-                finally:
-                    hold_on()
-                    shutil.rmtree(building, ignore_errors=True)
-                    shutil.rmtree(_beside(target, "old"), ignore_errors=True)
-    except OSError as error:
-        raise DataSetError(_explain(error, target)) from error
+
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.path = path
+        self.partial = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:12]}.partial")
+        self._sync = sync
+        self.partial.touch()
+        self._mode = stat.S_IMODE(self.partial.stat().st_mode)
+
+    def commit(self) -> None:
+        """Rename the temporary file to the target."""
+        self.partial.chmod(self._mode)  # safetensors creates files that only their owner may read
+        if self._sync:
+            _fsync(self.partial)
+        self.partial.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove the temporary file; no-op after `commit`."""
+        self.partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path`; put it in its place when it is complete and on the disk."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+def atomic_file(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary file to write; it replaces `path` if the block ends without an error.
+
+    Args:
+        path: Target; its folder must exist.
+        sync: Whether to flush the content to disk before the rename; see `AtomicFile`.
+    """
+    file = AtomicFile(path, sync=sync)
     try:
-        partial.touch()
-        mode = stat.S_IMODE(partial.stat().st_mode)
-        yield partial
-        partial.chmod(mode)  # safetensors makes files that their owner alone may read
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        yield file.partial
+        file.commit()
     finally:
-        partial.unlink(missing_ok=True)
+        file.discard()
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
+    """Write a UTF-8 text file atomically."""
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def atomic_append(path: Path, text: str) -> None:
-    """Append to a text file, all of it or nothing; several processes may do so at once."""
+    """Append to a UTF-8 text file, all of the text or nothing; safe with several processes at once."""
     content = text.encode()
     with path.open("ab", buffering=0) as file:
         with suppress(OSError):  # a file system without locks
@@ -100,11 +99,57 @@ def atomic_append(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def atomic_directory(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
+    """Yield an empty directory to fill; it becomes `target` if the block ends without an error.
+
+    Args:
+        target: Directory to create.
+        force: Whether to replace an existing one.
+        marker: Name of a file that every such directory contains; a directory without it is never replaced.
+
+    Raises:
+        DataSetError: If the target exists (without `force`), has no marker, is being built by another process, or
+            cannot be written.
+        SystemExit: If SIGTERM or SIGHUP arrives before the directory is complete; the temporary one is removed.
+    """
+    target = Path(target).resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(_beside(target, "lock"), inherited=True, remove=True) as lock:
+            if not lock.acquire():
+                raise DataSetError(
+                    f"{target} is being built by another process; wait until it finishes or choose another folder"
+                )
+            _clean_up(target)
+            _check_target(target, force, marker)
+            with _filled(target) as building:
+                yield building
+    except OSError as error:
+        raise DataSetError(_explain(error, target)) from error
+
+
+@contextmanager
+def _filled(target: Path) -> Iterator[Path]:
+    building = _beside(target, "building")
+    with TerminationGuard() as termination:
+        building.mkdir()
+        try:
+            yield building
+            fsync_tree(building)
+            termination.defer()
+            _replace(building, target)
+        finally:
+            termination.defer()
+            shutil.rmtree(building, ignore_errors=True)
+            shutil.rmtree(_beside(target, "old"), ignore_errors=True)
+
+
 def fsync_tree(folder: Path) -> None:
-    """Bring every file and folder below (and the folder itself) onto the disk."""
+    """Flush a directory and everything below it to disk."""
     paths = [Path(root) / name for root, _, files in os.walk(folder) for name in [*files, ""]]
     if len(paths) > MANY_FILES:
-        os.sync()  # everything at once: a hundred thousand single calls would take minutes
+        os.sync()  # one call for everything: a hundred thousand single calls take minutes
         return
     for path in paths:
         _fsync(path)
@@ -115,14 +160,14 @@ def _check_target(target: Path, force: bool, marker: str) -> None:
         return
     if not target.is_dir() or not (target / marker).is_file():
         raise DataSetError(
-            f"{target} exists and was not made by this program (it has no {marker}); choose another place"
+            f"{target} exists and was not created by fer-lmdb (it has no {marker}); choose another folder"
         )
     if not force:
-        raise DataSetError(f"{target} exists; replace it with --force or choose another place")
+        raise DataSetError(f"{target} exists; replace it with --force or choose another folder")
 
 
 def _clean_up(target: Path) -> None:
-    """Remove what a killed process left; bring the old folder back where the target is missing."""
+    """Remove what a killed process left; restore the old directory if the target is missing."""
     old = _beside(target, "old")
     if old.exists() and not target.exists():
         old.rename(target)
@@ -132,85 +177,25 @@ def _clean_up(target: Path) -> None:
         shutil.rmtree(building)
 
 
-def _take_place(building: Path, target: Path) -> None:
-    """Put the new folder in the target's place; one step where the system can exchange two names."""
+def _replace(building: Path, target: Path) -> None:
+    """Rename the new directory to the target; one step if the system can exchange two names."""
     if not target.exists() or not any(target.iterdir()):
         building.rename(target)
     elif not _exchange(building, target):
-        # Killed between these two lines, the old folder waits under its hidden name for `_clean_up`.
+        # If the process is killed between these two lines, `_clean_up` restores the old directory.
         target.rename(_beside(target, "old"))
         building.rename(target)
     _fsync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names in one step (Linux's renameat2); False where the system or file system cannot."""
+    """Exchange two names in one step (Linux's renameat2); return False if the system or file system cannot."""
     rename: Callable[..., int] | None = None
     if sys.platform == "linux":
         rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
     return rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0
-
-
-@contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    """Hold the right to build `target`; the system takes it back when the process ends, however it ends."""
-    path = _beside(target, "lock")
-    descriptor = _open_locked(path, target)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _open_locked(path: Path, target: Path) -> int:
-    while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            raise DataSetError(
-                f"{target} is being built by another process; wait for it or choose another place"
-            ) from None
-        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
-        os.close(descriptor)  # its holder removed the file between our open and our lock
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[Callable[[], None]]:
-    """Let SIGTERM and SIGHUP end the block with an exception: by default they would leave everything lying.
-
-    Gives a function after whose call they have to wait until the block is left. A program that handles these
-    signals itself keeps its own way.
-    """
-    ours: list[int] = []
-    if threading.current_thread() is threading.main_thread():
-        ours = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
-    received: list[int] = []
-    held = False
-
-    def end(number: int, _frame: object) -> None:
-        received.append(number)
-        if not held and len(received) == 1:
-            raise SystemExit(128 + number)
-
-    def hold_on() -> None:
-        nonlocal held
-        held = True
-
-    for number in ours:
-        signal.signal(number, end)
-    try:
-        yield hold_on
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
-    if received:
-        raise SystemExit(128 + received[0])
 
 
 def _beside(target: Path, what: str) -> Path:
@@ -227,5 +212,5 @@ def _fsync(path: Path) -> None:
 
 def _explain(error: OSError, target: Path) -> str:
     if error.errno == errno.ENOSPC:
-        return f"no space left on the disk while building {target}; the place is as it was before"
+        return f"no space left on the disk while building {target}; the previous state is unchanged"
     return f"cannot write {target}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")

@@ -9,10 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import uuid
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fer_lmdb.errors import ImageError
+from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.runtime.logging import silenced
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused before decoding: as RGB this is 300 MB."""
@@ -109,7 +107,9 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     encoded = BytesIO()
     Image.fromarray(image).save(encoded, format=Image.EXTENSION[path.suffix.lower()], **options)
     try:
-        _write_atomic(path, encoded.getvalue())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path, sync=False) as partial:
+            partial.write_bytes(encoded.getvalue())
     except OSError as error:
         raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
 
@@ -135,7 +135,7 @@ def _check_is_file(path: Path, name: str) -> None:
 
 
 def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
-    with _quiet_pillow():
+    with silenced(modules=r"PIL\."):  # Pillow warns about sizes, which are checked here, and about odd metadata
         try:
             with Image.open(stream, formats=_FORMATS) as image:
                 _check_size(image.size, name, max_pixels)
@@ -150,15 +150,6 @@ def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
         except Exception as error:  # on damaged files decoders raise whatever they stumble over
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(f"{name}: is damaged: {reason}") from error
-
-
-@contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Pillow warns about what is checked here anyway (size) or does not matter (odd metadata)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
@@ -213,15 +204,3 @@ def _detect_format(stream: Any) -> str:
     if head.lstrip()[:4].lower() in {b"<svg", b"<?xm"}:
         return "it is SVG or XML, which cannot be read; convert it to PNG first"
     return "its content is none of the formats that can be read (JPEG, PNG, WebP, BMP, TIFF, GIF, ...)"
-
-
-def _write_atomic(path: Path, data: bytes) -> None:
-    """Write beside the target and rename at the end, so that nobody ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".writing-{uuid.uuid4().hex}"
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

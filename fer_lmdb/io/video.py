@@ -23,11 +23,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
+from fer_lmdb.io.atomic import AtomicFile
 from fer_lmdb.io.audio import AudioCopier
 from fer_lmdb.io.container import open_input
 from fer_lmdb.io.images import MAX_PIXELS, printable_path
 
-WRITABLE_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm"})
+_CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+WRITABLE_VIDEO_SUFFIXES = frozenset(_CONTAINERS)
 _TIME_BASE = Fraction(1, 90_000)
 _USUAL_RATE = Fraction(25)
 _PATIENCE_S = 10.0
@@ -151,12 +153,7 @@ class VideoWriter:
     def __init__(self, path: Path, rate: Fraction | float = _USUAL_RATE, audio_from: Path | None = None) -> None:
         self.path, self.name = path, printable_path(path)
         codec = _encoder_for(path)
-        self._partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._output = av.open(str(self._partial), "w", options={"movflags": "faststart"})
-        except OSError as error:
-            raise ImageError(f"{self.name}: cannot be written: {_reason(error)}") from error
+        self._file, self._output = self._open_output()
         fraction = Fraction(rate).limit_denominator(1001)
         stream: Any = self._output.add_stream(codec, rate=fraction, options=_OPTIONS.get(codec, {}))
         self._stream = stream
@@ -166,6 +163,15 @@ class VideoWriter:
         self._audio = self._open_audio(audio_from)
         self._size: tuple[int, int] | None = None
         self._last = -1
+
+    def _open_output(self) -> tuple[AtomicFile, Any]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = AtomicFile(self.path, sync=False)
+            container = _CONTAINERS[self.path.suffix.lower()]
+            return file, av.open(str(file.partial), "w", container, options={"movflags": "faststart"})
+        except OSError as error:
+            raise ImageError(f"{self.name}: cannot be written: {_reason(error)}") from error
 
     def _open_audio(self, source: Path | None) -> AudioCopier | None:
         try:
@@ -220,9 +226,9 @@ class VideoWriter:
                 self._audio.close()
             self._output.close()
             if self._size is not None and error is None:
-                self._partial.replace(self.path)
+                self._file.commit()
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._file.discard()
 
 
 def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

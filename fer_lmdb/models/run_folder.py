@@ -16,8 +16,6 @@ runs/<name>/
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +29,7 @@ from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_append, atomic_file, atomic_write_text
+from fer_lmdb.runtime.locks import FileLock
 from prototxt_like.suggest import closest_match
 
 RUNS = Path("runs")
@@ -166,9 +165,9 @@ class RunFolder:
         Raises:
             RunError: another process trains it.
         """
-        with (self.path / "training.lock").open("w") as file:
-            if not _lock(file.fileno()):
-                raise RunError(f"{self.path}: another process is training this run; wait for its end or stop it first")
+        with FileLock(self.path / "training.lock", inherited=False) as lock:
+            if not lock.acquire():
+                raise RunError(f"{self.path}: another process is training this run; wait until it finishes or stop it")
             for partial in self.path.glob("*.partial"):
                 partial.unlink(missing_ok=True)
             yield
@@ -231,15 +230,6 @@ def _is_of(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:
     """Tell whether a record speaks of the faces with these digests; older records do not say, and are believed."""
     own, found = digests.get(str(record.get("split"))), record.get("data_sha256")
     return own is None or found is None or own == found
-
-
-def _lock(descriptor: int) -> bool:
-    """Take a lock that worker processes do not inherit; where the file system has none, go without."""
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EACCES, errno.EAGAIN)
-    return True
 
 
 def _is_at(iteration: int | None, record: Mapping[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from io import BytesIO
 
 import numpy as np
@@ -10,6 +9,7 @@ from PIL import Image
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.io.images import decode_image
+from fer_lmdb.runtime.logging import silenced
 from fer_lmdb.serve.http_errors import ApiError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "AVIF")
@@ -48,10 +48,8 @@ def decode_upload(data: bytes, name: str, max_pixels: int) -> np.ndarray:
 def _size(data: bytes, name: str) -> tuple[int, int]:
     """Read width and height from the file's head."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                return image.size
+        with silenced(), Image.open(BytesIO(data), formats=FORMATS) as image:
+            return image.size
     except Image.DecompressionBombError:
         raise ApiError("too_large", f"{name}: has more pixels than anybody can look at; reduce it first") from None
     except Image.UnidentifiedImageError:

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import tempfile
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO
@@ -20,6 +19,7 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp
 
 from fer_lmdb.errors import ServeError
+from fer_lmdb.runtime.logging import silenced
 from fer_lmdb.serve.api import build_api
 from fer_lmdb.serve.connection_limits import make_protocol
 from fer_lmdb.serve.routes import Router
@@ -124,8 +124,7 @@ def isolated_gradio() -> Iterator[None]:
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"(gradio|starlette|fastapi|pydantic|websockets)\b.*")
+        with silenced(modules=r"(gradio|starlette|fastapi|pydantic|websockets)\b.*"):
             yield
 
 

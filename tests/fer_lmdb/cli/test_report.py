@@ -64,7 +64,7 @@ def test_a_folder_of_somebody_else_is_never_replaced(stripes_data, tmp_path) -> 
     (tmp_path / "letter.txt").write_text("keep")
     result = run(stripes_data, "--out", tmp_path)
     assert result.exit_code == 1
-    assert "was not made by this program" in result.stderr
+    assert "was not created by fer-lmdb" in result.stderr
     assert (tmp_path / "letter.txt").read_text() == "keep"
 
 

@@ -60,7 +60,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_ours(tmp_path: Path, force: bool) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataSetError, match="was not made by this program"):
+    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
         make(tmp_path / "data", "first", force)
     assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
 

@@ -303,7 +303,7 @@ def test_no_permission(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
-    with pytest.raises(DataSetError, match="was not made by this program"):
+    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
         build(Noise(counts=SMALL), tmp_path / "data", PLAIN, force=True)
     assert (tmp_path / "data").read_text() == "mine"
 

@@ -116,7 +116,7 @@ def test_images_inside_the_data_set_are_refused(tmp_path: Path, images: str) -> 
 def test_somebody_elses_folder_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "holiday.jpg").write_text("mine")
-    with pytest.raises(DataSetError, match="was not made by this program"):
+    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
         build(Noise(counts=SMALL), tmp_path / "data", PLAIN, images=tmp_path / "images", force=True)
     assert all_files(tmp_path) == {"images/holiday.jpg"}
 
