@@ -10,6 +10,7 @@
     ├── ExecutorError            a cluster that cannot be reached or gives up
     ├── RunError               a run folder that cannot be started, resumed or read
     ├── ServeError             a web service that cannot be started
+    ├── OptionError            an argument out of its range (also a ValueError)
     └── MissingExtra           an optional part that is not installed
 
 The command line prints the message alone (one line, no traceback) and exits with 1:
@@ -59,6 +60,10 @@ class ServeError(FerLmdbError):
 
 class ExecutorError(FerLmdbError):
     """A cluster that cannot be reached or gives up."""
+
+
+class OptionError(FerLmdbError, ValueError):
+    """An argument out of its range."""
 
 
 class MissingExtra(FerLmdbError):

@@ -14,7 +14,7 @@ import click
 
 from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.console import emit, next_command, note, out_console, print_ensemble_note, progress_bar
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
 
 if TYPE_CHECKING:
     from fer_lmdb.inference import ImageResult, InputFile
@@ -43,45 +43,55 @@ find . -name '*.png' | fer-lmdb predict - --json
     "models",
     type=MODEL,
     multiple=True,
-    help="Shipped model, model file or run; several, or a folder of them, are an ensemble.",
+    help="Pretrained model, model file or run. Several models, or a folder of models, form an ensemble.",
+)
+@click.option(
+    "--ensemble-weights",
+    type=NumberList(),
+    metavar="W1,W2,...",
+    help="Weight of each model of an ensemble.  [default: equal]",
 )
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
-@click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write every face as a picture.")
-@click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write a table of all faces.")
+@click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write each face as an image.")
+@click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write all faces as a CSV file.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Draw a video's expressions over time."
+    "--plot", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Plot the expressions of a video over time."
 )
-@click.option("--top", type=click.IntRange(1), help="Show the K most probable classes only.  [default: all]")
+@click.option("--top-k", type=click.IntRange(1), help="Show only the K most probable classes.  [default: all]")
 @click.option(
-    "--threshold",
+    "--min-probability",
     type=click.FloatRange(0, 1),
     default=0.0,
-    help='Call a face "uncertain" whose best probability is lower.  [default: 0]',
+    help='Label faces with a lower top probability "uncertain".  [default: 0]',
 )
 @click.option(
     "--tta",
     type=click.Choice(["1", "2", "4", "10"]),
     default="1",
     show_default=True,
-    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, as the training did; 10 are crops.",
+    help="TTA views averaged per face. 2: zoom and flip; 4: rotation as well; 10: Caffe's crops.",
 )
 @click.option(
-    "--detector", type=DETECTOR, help="Face detector; none takes each picture as one face.  [default: the model's]"
+    "--detector", type=DETECTOR, help="Face detector; none treats each image as one face.  [default: the model's]"
 )
 @click.option(
     "--min-face",
     type=click.FloatRange(1),
-    help="Smallest face in pixels.  [default: 1/24 of the shorter side, of videos 1/12]",
+    help="Minimum face size in pixels.  [default: 1/24 of the shorter side; videos: 1/12]",
 )
 @click.option(
-    "--every", type=click.IntRange(1), default=3, show_default=True, help="Video: look for faces in every Kth frame."
+    "--detect-every",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Videos: run the detector on every K-th frame and track faces in between.",
 )
 @click.option(
-    "--engine",
+    "--executor",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Who works on pictures: this machine, or a Ray cluster (RAY_ADDRESS). Videos stay here.",
+    help="Where images are processed: locally or on a Ray cluster (RAY_ADDRESS). Videos are always processed locally.",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option(
@@ -89,9 +99,9 @@ find . -name '*.png' | fer-lmdb predict - --json
     type=click.Choice(["auto", "bfloat16", "float32"]),
     default="float32",
     show_default=True,
-    help="What nets compute in; auto: bfloat16 where the processor is fast at it.",
+    help="Compute dtype. auto: bfloat16 if the device supports it natively.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Find faces and tell their expressions.
@@ -110,8 +120,9 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         models or DEFAULT_MODEL,
         detector=options["detector"],
         min_face=options["min_face"],
-        threshold=options["threshold"],
+        min_probability=options["min_probability"],
         tta=int(options["tta"]),
+        ensemble_weights=options["ensemble_weights"],
         device=options["device"],
         precision=options["precision"],
     )
@@ -155,7 +166,7 @@ def _predict(
         names = list(names)
         originals = OverwriteGuard(find_files(names, leave_out), places)
     files = failed = 0
-    engine = get_executor(options["engine"])
+    engine = get_executor(options["executor"])
     with ResultWriters(recognizer.classes, one_file=one_file, guard=originals, **targets) as results:
         found = find_files(names, leave_out)
         for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
@@ -179,7 +190,7 @@ def _show(seen: ImageResult, results: ResultWriters, options: dict[str, Any]) ->
     elif seen.prediction.error is not None:
         click.echo(f"Error: {seen.prediction.error}", err=True)
     else:
-        print_prediction(out_console(), seen.prediction, options["top"])
+        print_prediction(out_console(), seen.prediction, options["top_k"])
     return seen.prediction.error
 
 
@@ -193,7 +204,7 @@ def _predict_video(
     error = None
     with results.video(found) as video, progress_bar("frames") as bar:
         task = bar.add_task(found.path.name, total=None, note="")
-        for seen in predict_video(found.path, recognizer, options["every"]):
+        for seen in predict_video(found.path, recognizer, options["detect_every"]):
             video.add(seen)
             error = seen.prediction.error
             if options["as_json"]:
@@ -205,7 +216,7 @@ def _predict_video(
     elif video.audio_note is not None:
         click.echo(f"Note: {found.path} is saved without sound: {video.audio_note}", err=True)
     if video.timeline.frames and not options["as_json"]:
-        print_video(out_console(), str(found.path), video.timeline, options["top"])
+        print_video(out_console(), str(found.path), video.timeline, options["top_k"])
     return error
 
 

@@ -40,6 +40,28 @@ class Completed(click.ParamType):
         return [CompletionItem(value) for value in fitting] or [CompletionItem(incomplete, type="file")]
 
 
+class Numbers(tuple[float, ...]):
+    """Numbers of a comma-separated list; `str` returns the list as text."""
+
+    def __str__(self) -> str:
+        return ",".join(f"{number:g}" for number in self)
+
+
+class NumberList(click.ParamType):
+    """A comma-separated list of numbers, e.g. 2,1,1."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
+        """Parse the list."""
+        if not isinstance(value, str):
+            return Numbers(value)
+        try:
+            return Numbers(float(number) for number in value.split(","))
+        except ValueError:
+            self.fail(f'found "{value}", expected numbers separated by commas, e.g. 2,1,1', param, ctx)
+
+
 def model_names() -> list[str]:
     """Return the shipped models and the runs that have a model."""
     return _stems(_package_folder("fer_lmdb") / "models" / "pretrained", "*.safetensors") + _parents(

@@ -11,7 +11,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ fer-lmdb watch rtsp://camera.local/stream
 # no screen: write what would be shown
 fer-lmdb watch clip.mp4 --no-window --save annotated.mp4
 # ten seconds as JSON, a line per frame
-fer-lmdb watch 0 --no-window --json --seconds 10
+fer-lmdb watch 0 --no-window --json --duration 10
 """
 
 
@@ -42,23 +42,38 @@ fer-lmdb watch 0 --no-window --json --seconds 10
     "models",
     type=MODEL,
     multiple=True,
-    help="Shipped model, model file or run; several, or a folder of them, are an ensemble.",
-)
-@click.option("--window/--no-window", default=True, show_default=True, help="Whether to show what is seen.")
-@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write what is shown.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="End after this time.  [default: never]")
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), default=0.0, help='Call a less probable face "uncertain".  [default: 0]'
+    help="Pretrained model, model file or run. Several models, or a folder of models, form an ensemble.",
 )
 @click.option(
-    "--every", type=click.IntRange(1), default=3, show_default=True, help="Look for faces in every Kth frame."
+    "--ensemble-weights",
+    type=NumberList(),
+    metavar="W1,W2,...",
+    help="Weight of each model of an ensemble.  [default: equal]",
+)
+@click.option("--window/--no-window", default=True, show_default=True, help="Show the annotated frames in a window.")
+@click.option(
+    "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the annotated video."
+)
+@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds.")
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help='Label faces with a lower top probability "uncertain".  [default: 0]',
+)
+@click.option(
+    "--detect-every",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Run the detector on every K-th frame and track faces in between.",
 )
 @click.option("--detector", type=DETECTOR, help="Face detector.  [default: the model's]")
 @click.option(
-    "--min-face", type=click.FloatRange(1), help="Smallest face in pixels.  [default: 1/12 of the shorter side]"
+    "--min-face", type=click.FloatRange(1), help="Minimum face size in pixels.  [default: 1/12 of the shorter side]"
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
 def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     """Recognise expressions live: boxes, bars and frame rate in a window.
 
@@ -76,7 +91,8 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         models or DEFAULT_MODEL,
         detector=options["detector"],
         min_face=options["min_face"],
-        threshold=options["threshold"],
+        min_probability=options["min_probability"],
+        ensemble_weights=options["ensemble_weights"],
         device=options["device"],
     )
     print_ensemble_note(recognizer.models, len(models))
@@ -101,12 +117,12 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
     with ExitStack() as stack:
         window = stack.enter_context(DisplayWindow()) if options["window"] else None
         writer = stack.enter_context(VideoWriter(options["save"])) if options["save"] else None
-        watching = watch(source, recognizer, options["every"], real_time=options["window"])
+        watching = watch(source, recognizer, options["detect_every"], real_time=options["window"])
         try:
             for prediction, image in stack.enter_context(closing(watching)):
                 frames += 1
                 go_on = _take(prediction, image, window, writer, options["as_json"])
-                if not go_on or _is_over(started, options["seconds"]):
+                if not go_on or _is_over(started, options["duration"]):
                     break
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)

@@ -1,8 +1,7 @@
-"""Expressions in pictures, from Python.
+"""Facial-expression recognition in images.
 
-from fer_lmdb.models.classifier import Classifier
 from fer_lmdb import Recognizer
-for face in Recognizer().predict("photo.jpg"):
+for face in Recognizer()("photo.jpg"):
     print(face.expression, face.probability, face.box)
 """
 
@@ -18,45 +17,49 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, detect_faces
 from fer_lmdb.io.images import read_image
-from fer_lmdb.models import ensemble
+from fer_lmdb.io.pixels import ColorOrder, check_is_sequence, to_rgb
+from fer_lmdb.models import tta as tta_views
 from fer_lmdb.models.classifier import Classifier, check_finite
+from fer_lmdb.models.ensemble import average_probabilities, load_ensemble, resolve_members
 from fer_lmdb.models.model import DEFAULT_MODEL
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import choose_device
 from fer_lmdb.runtime.precision import choose_precision
 
-ImageInput = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 MIN_FACE_FRACTION = 1 / 24
-"""Unless told otherwise, faces smaller than this part of a picture's shorter side are not looked for: finding them
-takes most of the time, and in photographs they are too small to show an expression."""
+"""Default minimum face size as a fraction of the image's shorter side: detecting smaller faces takes most of the time,
+and in photographs they are too small to show an expression."""
 
 
 class Recognizer:
-    """Finds the faces of pictures and tells their expressions, in the way that the model was trained for.
+    """Detect faces and classify their expressions, with the preprocessing that the model was trained with.
 
     Args:
-        model: a shipped model's name, a model file, a run folder or a folder of models; several are an ensemble, whose
-            probabilities are averaged (the first one's detector finds the faces).
-        detector: another detector than the model's; "none" takes every picture as one face.
-        min_face: side of the smallest face looked for, in pixels; None goes by the size of each picture.
-        threshold: probability 0-1 below which an expression is called "uncertain".
-        tta: views averaged per face: 1, 2, 4 or 10.
+        model: Name of a pretrained model, model file, run folder or folder of models. Several form an ensemble: their
+            probabilities are averaged, and faces are detected with the settings of the first one.
+        detector: Face detector instead of the model's; "none" treats each image as one face.
+        min_face: Minimum face size in pixels, 1 or more; None scales with the image size.
+        min_probability: Probability, 0 to 1, below which the expression is "uncertain".
+        tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        ensemble_weights: Weight of each model, 0 or more, of any sum; None weights all models equally.
+        color: Channel order of (H, W, 3) arrays passed to `predict`: "rgb", or "bgr" as in OpenCV.
         device: "auto", "cpu", "cuda", ...
-        precision: what the nets compute in: "float32", "bfloat16", or "auto" for bfloat16 where the processor is fast
-            at it.
+        precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
 
     Attributes:
-        models: the names or paths of the models that answer, a folder's one by one.
-        classes: what they tell apart, in the order of their scores.
+        models: Names or paths of the models; folders of models are expanded.
+        classes: Class names in label order.
 
     Raises:
-        ModelError: a model is missing or damaged, or the models know different classes.
-        DetectorError: the detector is unknown, or its package or weights are missing.
+        OptionError: If an argument is out of range.
+        ModelError: If a model is missing or damaged, label schemes differ, or `ensemble_weights` do not fit.
+        DetectorError: If the detector is unknown, or its package or weights are missing.
     """
 
     def __init__(
@@ -65,15 +68,20 @@ class Recognizer:
         *,
         detector: str | None = None,
         min_face: float | None = None,
-        threshold: float = 0.0,
+        min_probability: float = 0.0,
         tta: int = 1,
+        ensemble_weights: Sequence[float] | None = None,
+        color: ColorOrder = "rgb",
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        self.models = ensemble.resolve_members([model] if isinstance(model, str | Path) else list(model))
-        members = ensemble.load_ensemble(self.models)
+        _check_options(min_face=min_face, min_probability=min_probability, tta=tta, color=color)
+        self.models = resolve_members([model] if isinstance(model, str | os.PathLike) else list(model))
+        self.ensemble_weights = None if ensemble_weights is None else [float(weight) for weight in ensemble_weights]
+        average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
+        members = load_ensemble(self.models)
         self.classes = members[0].scheme.classes
-        self.threshold, self.tta, self.min_face = threshold, tta, min_face
+        self.min_probability, self.tta, self.min_face, self.color = min_probability, tta, min_face, color
         self.device = str(choose_device(device))
         dtype = choose_precision(precision, torch.device(self.device))
         self._detection = members[0].preprocessing.for_detection()
@@ -82,105 +90,121 @@ class Recognizer:
         self._crop_settings = [member.preprocessing.for_detection() for member in members]
         self._classifiers = [Classifier(member, self.device, dtype) for member in members]
         self._detectors: dict[float, Detector | None] = {}
-        self._detector(self.min_face or self._detection.min_face)  # one that is missing is told of before any picture
+        self._detector(self.min_face or self._detection.min_face)  # report a missing detector before reading images
 
     @property
     def has_detector(self) -> bool:
-        """Whether there is a detector; without one every picture counts as one face."""
+        """Whether faces are detected; if not, each image is one face."""
         return self._detection.detector != "none"
 
-    def predict(self, image: ImageInput | str | os.PathLike[str]) -> list[FacePrediction]:
-        """Find the faces of one picture and tell their expressions.
+    def predict(
+        self, image: ImageArray | str | os.PathLike[str], *, color: ColorOrder | None = None
+    ) -> list[FacePrediction]:
+        """Detect the faces of one image and classify their expressions.
 
         Args:
-            image: a file, or uint8 pixels: (H, W, 3) RGB or (H, W) grey, 0-255.
+            image: Path, or (H, W, 3) color or (H, W) gray array, uint8, 0-255.
+            color: Channel order of the array; None uses that of the recognizer.
 
         Returns:
-            the faces, best detection score first; an empty list where there is none.
+            The faces, highest detection score first; an empty list if no face was detected.
 
         Raises:
-            ImageError: the file cannot be read, or the array is no such picture.
+            TypeError: If `image` is neither a path nor an array.
+            ImageError: If the file cannot be read, or dtype or shape of the array are not supported.
         """
-        pixels = read_image(image) if isinstance(image, str | os.PathLike) else image
-        return self.predict_many([pixels])[0]
+        if isinstance(image, str | os.PathLike):
+            return self.predict_many([read_image(image)], color="rgb")[0]
+        if not hasattr(image, "__array__"):
+            raise TypeError(f"predict expects a path or a uint8 array: found {type(image).__name__}")
+        return self.predict_many([image], color=color)[0]
 
-    def predict_many(self, images: Sequence[ImageInput]) -> list[list[FacePrediction]]:
-        """Do the same for several pictures at once, which is quicker than one by one.
+    __call__ = predict
+
+    def predict_many(
+        self, images: Sequence[ImageArray], *, color: ColorOrder | None = None
+    ) -> list[list[FacePrediction]]:
+        """Detect and classify the faces of several images; faster than one call per image.
 
         Args:
-            images: uint8 (H, W, 3) RGB or (H, W) grey, 0-255; sizes may differ.
+            images: (H, W, 3) color or (H, W) gray arrays, uint8, 0-255; sizes may differ.
+            color: Channel order of the arrays; None uses that of the recognizer.
 
         Returns:
-            the faces of every picture, in the order of the pictures.
+            The faces of each image, in the order of the images.
 
         Raises:
-            ImageError: one of the arrays is no such picture.
+            TypeError: If `images` is a single image, or an element is not an array.
+            ImageError: If dtype or shape of an array are not supported.
         """
-        images = [_as_image(image) for image in images]
-        found = self.detect(images)
-        rows = iter(self.classify(images, found))
+        check_is_sequence(images, "predict_many")
+        _check_color(color or self.color)
+        images = [to_rgb(image, color or self.color) for image in images]
+        detected = self.detect(images)
+        rows = iter(self.classify(images, detected))
         return [
             [self.to_prediction(face, image, next(rows)) for face in faces]
-            for image, faces in zip(images, found, strict=True)
+            for image, faces in zip(images, detected, strict=True)
         ]
 
-    def detect(self, images: Sequence[ImageInput], share: float = MIN_FACE_FRACTION) -> list[list[Face | None]]:
-        """Find faces without classifying them.
+    def detect(
+        self, images: Sequence[ImageArray], min_face_fraction: float = MIN_FACE_FRACTION
+    ) -> list[list[Face | None]]:
+        """Detect faces without classifying them.
 
         Args:
-            images: uint8 (H, W, 3) RGB, 0-255.
-            share: the smallest face as a part of each picture's shorter side; a `min_face` of the recogniser wins.
+            images: (H, W, 3) uint8 RGB, 0-255.
+            min_face_fraction: Minimum face size as a fraction of the shorter side; ignored if `min_face` is set.
 
         Returns:
-            the faces of every picture, best score first; without a detector None, which stands for the whole picture.
+            The faces of each image, highest score first; [None], the full image, if `has_detector` is False.
         """
         if not self.has_detector:
             return [[None] for _ in images]
-        found: list[list[Face | None]] = [[] for _ in images]
-        for min_face, members in self._by_min_face(images, share).items():
-            faces = detect_faces([images[at] for at in members], self._detection, self._detector(min_face))
-            for at, own in zip(members, faces, strict=True):
-                found[at] = list(own)
-        return found
+        detected: list[list[Face | None]] = [[] for _ in images]
+        for min_face, group in self._group_by_min_face(images, min_face_fraction).items():
+            faces = detect_faces([images[at] for at in group], self._detection, self._detector(min_face))
+            for at, own in zip(group, faces, strict=True):
+                detected[at] = list(own)
+        return detected
 
-    def classify(self, images: Sequence[ImageInput], found: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
-        """Tell the expressions of faces that are already found.
+    def classify(self, images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
+        """Classify the expressions of detected faces.
 
         Args:
-            images: uint8 (H, W, 3) RGB or (H, W) grey, 0-255.
-            found: the faces of every picture; None stands for the whole picture.
+            images: (H, W, 3) uint8 RGB or (H, W) uint8 gray, 0-255.
+            detected: The faces of each image; None is the full image.
 
         Returns:
-            (all faces, classes) float32 probabilities, picture by picture.
+            (faces, classes) float32 probabilities, image by image.
 
         Raises:
-            ModelError: a model gives nan: its training has diverged.
+            ModelError: If a model returns NaN (its training diverged).
         """
-        total = np.zeros((sum(map(len, found)), len(self.classes)), np.float64)
+        if not any(detected):
+            return np.zeros((0, len(self.classes)), np.float32)
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
-        for name, cutting, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
-            if len(total):
-                if cutting not in crops:
-                    crops[cutting] = _crop(images, found, cutting)
-                rows = classifier.probabilities(crops[cutting], self.tta)
-                check_finite(rows, name)
-                total += rows
-        return (total / len(self._classifiers)).astype(np.float32)
+        members = []
+        for name, settings, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
+            if settings not in crops:
+                crops[settings] = _crop(images, detected, settings)
+            members.append(classifier.probabilities(crops[settings], self.tta))
+            check_finite(members[-1], name)
+        return average_probabilities(np.stack(members), self.ensemble_weights)
 
     def to_prediction(
-        self, face: Face | None, image: ImageInput, row: NDArray[np.float32], number: int | None = None
+        self, face: Face | None, image: ImageArray, probabilities: NDArray[np.float32], track_id: int | None = None
     ) -> FacePrediction:
-        """Put a face and its probabilities together.
+        """Combine a detected face and its probabilities.
 
         Args:
-            face: where it is; None for the whole picture.
-            image: what it was found in.
-            row: (classes,) float32 probabilities.
-            number: the person's number in a video.
+            face: Detected face; None is the full image.
+            image: Image of the face.
+            probabilities: (classes,) float32.
+            track_id: Track ID of the person in a video.
         """
-        probabilities = dict(zip(self.classes, row.tolist(), strict=True))
-        best = self.classes[int(row.argmax())]
-        expression = best if row.max() >= self.threshold else UNCERTAIN
+        best = self.classes[int(probabilities.argmax())]
+        expression = best if probabilities.max() >= self.min_probability else UNCERTAIN
         if face is None:
             height, width = image.shape[:2]
             box, score, landmarks = (0.0, 0.0, float(width), float(height)), 1.0, None
@@ -188,44 +212,52 @@ class Recognizer:
             x, y, width, height = face.box.tolist()
             box, score = (x, y, width, height), float(face.score)
             landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
-        return FacePrediction(box, score, landmarks, expression, probabilities, number)
+        by_class = dict(zip(self.classes, probabilities.tolist(), strict=True))
+        return FacePrediction(box, score, landmarks, expression, by_class, track_id)
 
-    def _by_min_face(self, images: Sequence[ImageInput], share: float) -> dict[float, list[int]]:
+    def _group_by_min_face(self, images: Sequence[ImageArray], fraction: float) -> dict[float, list[int]]:
         groups: dict[float, list[int]] = {}
         for at, image in enumerate(images):
-            least = self.min_face or quantized_min_face(min(image.shape[:2]) * share, self._detection.min_face)
-            groups.setdefault(least, []).append(at)
+            size = self.min_face or quantized_min_face(min(image.shape[:2]) * fraction, self._detection.min_face)
+            groups.setdefault(size, []).append(at)
         return groups
 
     def _detector(self, min_face: float) -> Detector | None:
         if min_face not in self._detectors:
-            finding = replace(self._detection, min_face=min_face)
-            self._detectors[min_face] = finding.load_detector(self.device)
+            settings = replace(self._detection, min_face=min_face)
+            self._detectors[min_face] = settings.load_detector(self.device)
         return self._detectors[min_face]
 
 
-def quantized_min_face(wish: float, least: float) -> float:
-    """Return a side near `wish` but not below `least`, in steps, so that pictures of like size share a batch."""
-    steps = max(0, math.floor(2 * math.log2(max(wish / least, 1))))
-    return float(least * 2 ** (steps / 2))
+def quantized_min_face(size: float, minimum: float) -> float:
+    """Return a minimum face size near `size`, at least `minimum`, in steps of sqrt(2): similar images share a batch."""
+    steps = max(0, math.floor(2 * math.log2(max(size / minimum, 1))))
+    return float(minimum * 2 ** (steps / 2))
 
 
-def _as_image(image: ImageInput) -> ImageInput:
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
-        raise ImageError(
-            f"an array of {array.dtype} {array.shape} is no picture; expected uint8 (H, W, 3) RGB or (H, W) grey, 0-255"
-        )
-    return array if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
+def _check_options(*, min_face: float | None, min_probability: float, tta: int, color: str) -> None:
+    if not 0 <= min_probability <= 1:  # NaN is rejected as well
+        raise OptionError(f"invalid min_probability: found {min_probability}, expected a number from 0 to 1")
+    if tta not in tta_views.COUNTS:
+        known = ", ".join(map(str, tta_views.COUNTS))
+        raise OptionError(f"invalid tta: found {tta}, expected one of: {known}")
+    if min_face is not None and not 1 <= min_face < math.inf:
+        raise OptionError(f"invalid min_face: found {min_face}, expected a size in pixels of 1 or more, or None")
+    _check_color(color)
+
+
+def _check_color(color: str) -> None:
+    if color not in ("rgb", "bgr"):
+        raise OptionError(f'invalid color: found "{color}", expected "rgb" or "bgr"')
 
 
 def _crop(
-    images: Sequence[ImageInput], found: Sequence[Sequence[Face | None]], how: Preprocessing
+    images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]], settings: Preprocessing
 ) -> NDArray[np.uint8]:
-    """Return all faces as (N, 1, size, size) uint8 grey."""
+    """Return all faces as (N, 1, size, size) uint8 gray."""
     crops = [
-        (crop_full_image(image, how) if face is None else crop_face(image, face, how)).crop
-        for image, faces in zip(images, found, strict=True)
+        (crop_full_image(image, settings) if face is None else crop_face(image, face, settings)).crop
+        for image, faces in zip(images, detected, strict=True)
         for face in faces
     ]
     return np.stack(crops)[:, None]

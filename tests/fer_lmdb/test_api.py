@@ -44,11 +44,13 @@ def test_every_attribute_of_a_face_stands_on_the_page() -> None:
 
 def test_the_arguments_are_stable() -> None:
     taken = inspect.signature(Recognizer).parameters
-    assert list(taken) == ["model", "detector", "min_face", "threshold", "tta", "device", "precision"]
+    assert list(taken) == [
+        "model", "detector", "min_face", "min_probability", "tta", "ensemble_weights", "color", "device", "precision",
+    ]  # fmt: skip
     assert {name for name, one in taken.items() if one.kind is one.KEYWORD_ONLY} == set(taken) - {"model"}
     assert all(one.default is not one.empty for one in taken.values())
-    assert list(inspect.signature(Recognizer.predict).parameters) == ["self", "image"]
-    assert list(inspect.signature(Recognizer.predict_many).parameters) == ["self", "images"]
+    assert list(inspect.signature(Recognizer.predict).parameters) == ["self", "image", "color"]
+    assert list(inspect.signature(Recognizer.predict_many).parameters) == ["self", "images", "color"]
 
 
 def test_the_package_is_typed_and_imports_nothing_heavy() -> None:

@@ -73,8 +73,8 @@ def test_terminal_output(predict, album: Path) -> None:
 
 def test_what_comes_next_can_be_typed_as_it_stands(predict, trained, album: Path, tmp_path: Path) -> None:
     shutil.copy(album / "one.png", tmp_path / "my face.png")
-    said = predict(tmp_path / "my face.png", "--tta", 2, "--top", 3).stderr
-    path, options = f"'{tmp_path}/my face.png'", f"--model {trained.run.path} --top 3 --tta 2 --device cpu"
+    said = predict(tmp_path / "my face.png", "--tta", 2, "--top-k", 3).stderr
+    path, options = f"'{tmp_path}/my face.png'", f"--model {trained.run.path} --top-k 3 --tta 2 --device cpu"
     assert said == f"Next: fer-lmdb predict {path} {options} --save annotated.png\n"
 
 
@@ -99,7 +99,7 @@ def test_a_folder_of_models_says_which_they_are(trained, album: Path, tmp_path: 
 
 
 def test_top_and_threshold(predict, album: Path) -> None:
-    result = predict(album / "one.png", "--top", 2, "--threshold", 1)
+    result = predict(album / "one.png", "--top-k", 2, "--min-probability", 1)
     assert len(result.stdout.splitlines()) == 4
     assert "uncertain" in result.stdout
 

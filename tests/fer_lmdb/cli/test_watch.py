@@ -79,7 +79,7 @@ def test_no_camera_and_no_screen_are_said(run, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_it_ends_after_its_time(run, clip: Path, tmp_path: Path) -> None:
-    result = run(clip, "--no-window", "--save", tmp_path / "out.mp4", "--seconds", "0.0001")
+    result = run(clip, "--no-window", "--save", tmp_path / "out.mp4", "--duration", "0.0001")
     assert result.exit_code == 0
     assert result.stderr.startswith("1 frames")
 

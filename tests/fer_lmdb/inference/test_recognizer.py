@@ -78,7 +78,7 @@ def test_without_a_detector_the_image_is_the_face(trained, stripes_data: Path) -
 
 
 def test_an_unsure_face_is_called_uncertain(trained, portrait: np.ndarray) -> None:
-    (face,) = Recognizer(trained.run.path, threshold=1.0, device="cpu").predict(portrait)
+    (face,) = Recognizer(trained.run.path, min_probability=1.0, device="cpu").predict(portrait)
     assert face.expression == "uncertain"
     assert face.best in FER2013.classes
 
@@ -141,7 +141,7 @@ def test_what_does_not_exist(trained) -> None:
     ],
 )
 def test_arrays_that_are_no_image(recognizer: Recognizer, array: np.ndarray) -> None:
-    with pytest.raises(ImageError, match=r"is no picture; expected uint8 \(H, W, 3\) RGB"):
+    with pytest.raises(ImageError, match=r"expected uint8 \(H, W, 3\) in color"):
         recognizer.predict(array)
 
 

@@ -1,0 +1,59 @@
+"""Validation of image arrays passed by Python callers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_lmdb.errors import ImageError
+
+ColorOrder = Literal["rgb", "bgr"]
+"""Channel order of (H, W, 3) arrays; OpenCV uses "bgr"."""
+
+
+def to_rgb(image: Any, color: ColorOrder = "rgb") -> NDArray[np.uint8]:
+    """Return an image array as RGB; the result is writable, and a copy only if necessary.
+
+    Args:
+        image: (H, W, 3) or (H, W) gray, uint8, 0-255.
+        color: Channel order of (H, W, 3) arrays.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        TypeError: If `image` is not an array.
+        ImageError: If dtype or shape are not supported.
+    """
+    if not hasattr(image, "__array__"):
+        raise TypeError(f"invalid image: found {type(image).__name__}, expected a uint8 array (H, W, 3) or (H, W)")
+    array = np.asarray(image)
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or array.size == 0 or not is_image:
+        raise ImageError(
+            f"invalid image array: found {array.dtype} {array.shape}, "
+            "expected uint8 (H, W, 3) in color or (H, W) in gray, 0-255; convert it first"
+        )
+    if array.ndim == 2:
+        return np.repeat(array[:, :, None], 3, axis=2)
+    if color == "bgr":
+        return np.ascontiguousarray(array[:, :, ::-1])
+    return array if array.flags.writeable else array.copy()
+
+
+def check_is_sequence(images: Any, function: str) -> None:
+    """Raise TypeError for a single image where several are expected.
+
+    Args:
+        images: Argument of `function`.
+        function: Name of the function for the message.
+    """
+    is_array = isinstance(images, np.ndarray)
+    if is_array and (images.ndim <= 2 or (images.ndim == 3 and images.shape[2] == 3)):
+        raise TypeError(
+            f"{function} expects a sequence of images: found one array of shape {images.shape}; pass [image]"
+        )
+    if images is None or not (is_array or hasattr(images, "__iter__")) or isinstance(images, str | bytes):
+        raise TypeError(f"{function} expects a sequence of image arrays: found {type(images).__name__}")
