@@ -1,6 +1,7 @@
-"""The web service: a page (Gradio) and an HTTP API (FastAPI) on one port.
+"""Web service: a Gradio page and a FastAPI HTTP API on one port.
 
-    socket ─▶ connections ─▶ guard ─▶ api / page ─▶ body ─▶ pool ─▶ worker (a process of its own) ─▶ Recognizer
+    socket -> connection_limits -> security -> routes -> api | ui -> uploads -> worker_pool -> worker (own process)
 
-The process that listens never decodes a picture; whatever a picture does, it does to a worker, which is replaced.
+The listening process never decodes an image. Decoding and inference run in worker processes, which are replaced after
+a crash or a timeout.
 """

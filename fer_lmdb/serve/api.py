@@ -1,4 +1,4 @@
-"""The HTTP API: /v1/predict, /v1/models, /healthz and its own documentation."""
+"""HTTP API: /v1/predict, /v1/models, /healthz and the API documentation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FaceDocument(BaseModel):
 
 
 class ImageDocument(BaseModel):
-    """One picture, as a line of `fer-lmdb predict --json`."""
+    """One image, as in the output of `fer-lmdb predict --json`."""
 
     path: str
     width: int
@@ -42,7 +42,7 @@ class ImageDocument(BaseModel):
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong: a word for programs, a sentence for people."""
+    """Error code for programs and message for people."""
 
     code: str
     message: str
@@ -50,7 +50,7 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorDocument(BaseModel):
-    """The body of every answer that is an error."""
+    """Body of an error response."""
 
     error: ErrorDetail
 
@@ -58,10 +58,10 @@ class ErrorDocument(BaseModel):
 ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorDocument, "description": "The upload took too long."},
     413: {"model": ErrorDocument, "description": "Too many bytes or pixels."},
-    415: {"model": ErrorDocument, "description": "Not a picture that can be read."},
-    422: {"model": ErrorDocument, "description": "A damaged picture, an unknown model, a wrong field."},
-    429: {"model": ErrorDocument, "description": "Too many pictures of one client; see Retry-After."},
-    503: {"model": ErrorDocument, "description": "The queue is full or the time is over; see Retry-After."},
+    415: {"model": ErrorDocument, "description": "Not an image in a supported format."},
+    422: {"model": ErrorDocument, "description": "Damaged image, unknown model or invalid field."},
+    429: {"model": ErrorDocument, "description": "Too many images from one address; see Retry-After."},
+    503: {"model": ErrorDocument, "description": "Queue full or time limit exceeded; see Retry-After."},
 }
 IMAGE_BODY = {
     "requestBody": {
@@ -80,40 +80,42 @@ IMAGE_BODY = {
     }
 }
 NOTICE = (
-    "Finds faces and tells how each looks to an observer. An expression is not an inner state. "
-    "No picture is stored. The European Union's AI Act forbids emotion recognition at work and in education."
+    "Detects faces and predicts how their expressions appear to an observer. An expression is not an inner state. "
+    "No image is stored. The European Union's AI Act prohibits emotion recognition at work and in education."
 )
-METHODS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
+HTTP_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
+CLOSING_CODES = {"too_large", "upload_too_slow", "queue_full", "too_many_requests", "unknown_model"}
+"""Errors after which the request body may be partly unread, so the connection cannot be reused."""
 
 
-def build_api(settings: ServerSettings, pool: WorkerPool, bodies: UploadReader) -> FastAPI:
-    """Return the application with all routes but the page's.
+def build_api(settings: ServerSettings, pool: WorkerPool, uploads: UploadReader) -> FastAPI:
+    """Return the application with the routes of the API.
 
     Args:
-        settings: limits.
-        pool: where pictures are recognised; whoever runs the application opens and closes it.
-        bodies: reads uploads.
+        settings: Limits.
+        pool: Pool that runs the predictions; opened and closed by the caller.
+        uploads: Reader for request bodies.
     """
     app = FastAPIOffline(title="fer-lmdb", version=__version__, description=NOTICE, redoc_url=None, debug=False)
-    _answer_errors_as_json(app)
-    _add_predict(app, pool, bodies)
-    _add_facts(app, settings, pool)
+    _add_error_handlers(app)
+    _add_predict(app, pool, uploads)
+    _add_status(app, settings, pool)
     return app
 
 
-def _add_predict(app: FastAPI, pool: WorkerPool, bodies: UploadReader) -> None:
+def _add_predict(app: FastAPI, pool: WorkerPool, uploads: UploadReader) -> None:
     @app.post(
         "/v1/predict",
         response_model=ImageDocument,
         responses=ERRORS,
         openapi_extra=IMAGE_BODY,
-        summary="Find the faces of a picture and tell their expressions",
+        summary="Detect the faces of an image and predict their expressions",
     )
     async def predict(
         request: Request,
-        model: Annotated[str | None, Query(max_length=200, description="A name of /v1/models.")] = None,
+        model: Annotated[str | None, Query(max_length=200, description="A name from /v1/models.")] = None,
     ) -> Any:
-        """Send the picture as the multipart field `file` or as the whole body; the answer is `predict --json`'s."""
+        """Send the image as the multipart field `file` or as the request body. Same output as `predict --json`."""
         client = request.client.host if request.client else None
         try:
             name = pool.check_model(model)
@@ -121,17 +123,17 @@ def _add_predict(app: FastAPI, pool: WorkerPool, bodies: UploadReader) -> None:
         except ApiError:
             await discard(request)
             raise
-        async with bodies.read_image(request) as upload:
+        async with uploads.read_image(request) as upload:
             answer = await _while_connected(request, pool.predict(upload.data, upload.name, name, client))
         return {"path": upload.name, **answer, "error": None}
 
 
-def _add_facts(app: FastAPI, settings: ServerSettings, pool: WorkerPool) -> None:
+def _add_status(app: FastAPI, settings: ServerSettings, pool: WorkerPool) -> None:
     @app.get("/v1/models", summary="List the models, the default first")
     async def models() -> dict[str, Any]:
         return {"default": pool.default_model, "models": pool.models}
 
-    @app.get("/healthz", summary="Say whether pictures are taken", responses={503: ERRORS[503]})
+    @app.get("/healthz", summary="Report whether the service accepts images", responses={503: ERRORS[503]})
     async def healthz() -> dict[str, Any]:
         if not pool.ready:
             raise ApiError("not_ready", "no worker is ready; one is starting", retry_after=5)
@@ -140,57 +142,56 @@ def _add_facts(app: FastAPI, settings: ServerSettings, pool: WorkerPool) -> None
         return {"status": "ok", "version": __version__, "queue": queue, "limits": limits}
 
 
-def _answer_errors_as_json(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
-    async def refused(_: Request, refusal: ApiError) -> Response:
-        return _response(refusal)
+    async def api_error(_: Request, error: ApiError) -> Response:
+        return _error_response(error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def validation_error(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return _response(ApiError("wrong_request", f"{place}: {first['msg']}"))
+        location = ".".join(str(part) for part in first["loc"])
+        return _error_response(ApiError("wrong_request", f"{location}: {first['msg']}"))
 
     @app.exception_handler(HTTPException)
-    async def failed(request: Request, error: HTTPException) -> Response:
-        code = METHODS.get(error.status_code, "bad_request")
-        message = f"{request.method} {request.url.path[:80]}: {error.detail}; /docs lists what there is"
-        response = _response(ApiError(code, message))
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        code = HTTP_CODES.get(error.status_code, "bad_request")
+        message = f"{request.method} {request.url.path[:80]}: {error.detail}; see /docs for the available addresses"
+        response = _error_response(ApiError(code, message))
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=499)  # nobody reads it; the log does not call it a mistake
+    async def disconnected(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # not sent; keeps the log free of errors
 
 
-def _response(error: ApiError) -> JSONResponse:
-    """Answer with a refusal; a body that was not read to its end ends the connection."""
+def _error_response(error: ApiError) -> JSONResponse:
     headers = dict(error.headers)
-    if error.code in {"too_large", "upload_too_slow", "queue_full", "too_many_requests", "unknown_model"}:
+    if error.code in CLOSING_CODES:
         headers["Connection"] = "close"
     return JSONResponse(error.to_dict(), error.status, headers)
 
 
 async def _while_connected(request: Request, answer: Coroutine[Any, Any, Any]) -> Any:
-    """Wait for an answer, but not longer than the client does.
+    """Await an answer until the client disconnects.
 
     Raises:
-        ClientDisconnect: the client has hung up; the picture has left the queue.
+        ClientDisconnect: If the client has disconnected; its image is removed from the queue.
     """
     working = asyncio.ensure_future(answer)
-    hanging_up = asyncio.ensure_future(_hang_up(request))
+    disconnecting = asyncio.ensure_future(_disconnect(request))
     try:
-        await asyncio.wait({working, hanging_up}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, disconnecting}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
             raise ClientDisconnect
         return await working
     finally:
-        for task in (working, hanging_up):
+        for task in (working, disconnecting):
             task.cancel()
-        await asyncio.gather(working, hanging_up, return_exceptions=True)
+        await asyncio.gather(working, disconnecting, return_exceptions=True)
 
 
-async def _hang_up(request: Request) -> None:
+async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

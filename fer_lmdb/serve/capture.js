@@ -1,14 +1,14 @@
-// The picture's way into the page: chosen, dropped, pasted, from the camera, or the example.
-// It is sent once, as text of the event; the server keeps nothing, so the browser shows its own copy.
-const LARGEST_SIDE = 2048;
-const SENT_AS_IT_IS = 3e6;
-const KINDS = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/bmp', 'image/avif'];
+// Image input: file dialog, drag and drop, clipboard, camera or example.
+// The image is sent once, as text in the event. The server does not store it, so the browser displays its own copy.
+const MAX_SIDE = 2048;
+const MAX_UNCHANGED_BYTES = 3e6;
+const TYPES = ['image/jpeg', 'image/png', 'image/webp', 'image/gif', 'image/bmp', 'image/avif'];
 const find = (name) => element.querySelector(`[data-part="${name}"]`);
 let stream = null;
 
-function say(text) { find('status').textContent = text; }
+function showStatus(text) { find('status').textContent = text; }
 
-function asText(blob) {
+function toDataUrl(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
@@ -18,10 +18,10 @@ function asText(blob) {
 }
 
 async function shrink(blob) {
-  // Large photographs are reduced here: quicker to send, and faces stay large enough.
+  // Large photos are reduced before sending; faces remain large enough.
   const bitmap = await createImageBitmap(blob);
-  const scale = Math.min(1, LARGEST_SIDE / Math.max(bitmap.width, bitmap.height));
-  if (scale === 1 && blob.size <= SENT_AS_IT_IS && KINDS.includes(blob.type)) { bitmap.close(); return blob; }
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
+  if (scale === 1 && blob.size <= MAX_UNCHANGED_BYTES && TYPES.includes(blob.type)) { bitmap.close(); return blob; }
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
@@ -33,15 +33,15 @@ async function shrink(blob) {
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.92));
 }
 
-async function take(blob) {
+async function send(blob) {
   if (!blob) return;
-  say('');
-  let picture = blob;
-  try { picture = await shrink(blob); } catch { /* the browser cannot read it; the server says what it is */ }
-  if (picture.size > Number(find('drop').dataset.bytes)) { say('This file is too large.'); return; }
-  if (window.ferPicture) URL.revokeObjectURL(window.ferPicture);
-  window.ferPicture = URL.createObjectURL(picture);
-  trigger('recognise', { picture: await asText(picture) });
+  showStatus('');
+  let image = blob;
+  try { image = await shrink(blob); } catch { /* not decodable by the browser; the server reports the reason */ }
+  if (image.size > Number(find('drop').dataset.bytes)) { showStatus('This file is too large.'); return; }
+  if (window.ferImage) URL.revokeObjectURL(window.ferImage);
+  window.ferImage = URL.createObjectURL(image);
+  trigger('recognize', { image: await toDataUrl(image) });
 }
 
 function closeCamera() {
@@ -52,14 +52,14 @@ function closeCamera() {
 }
 
 async function openCamera() {
-  if (!navigator.mediaDevices) { find('snapshot').click(); return; }  // no https: let a phone's camera program do it
+  if (!navigator.mediaDevices) { find('snapshot').click(); return; }  // without https, use the phone's camera app
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'user' }, audio: false });
   } catch (error) {
-    say(error.name === 'NotAllowedError' ? 'The browser does not allow the camera.' : 'No camera was found.');
+    showStatus(error.name === 'NotAllowedError' ? 'The browser denied access to the camera.' : 'No camera was found.');
     return;
   }
-  say('');
+  showStatus('');
   find('video').srcObject = stream;
   find('camera').hidden = false;
   find('start').hidden = true;
@@ -72,12 +72,12 @@ async function snapshot() {
   canvas.height = video.videoHeight;
   canvas.getContext('2d').drawImage(video, 0, 0);
   closeCamera();
-  take(await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.92)));
+  send(await new Promise((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.92)));
 }
 
 async function example() {
-  const answer = await fetch('example.png');
-  if (answer.ok) take(await answer.blob()); else say('The example cannot be loaded.');
+  const response = await fetch('example.png');
+  if (response.ok) send(await response.blob()); else showStatus('The example cannot be loaded.');
 }
 
 const actions = {
@@ -88,16 +88,16 @@ element.addEventListener('click', (event) => {
   if (button) actions[button.dataset.do]();
 });
 element.addEventListener('change', (event) => {
-  if (event.target.type === 'file') { take(event.target.files[0]); event.target.value = ''; }
+  if (event.target.type === 'file') { send(event.target.files[0]); event.target.value = ''; }
 });
 for (const name of ['dragover', 'dragleave', 'drop']) {
   element.addEventListener(name, (event) => {
     event.preventDefault();
     find('drop').classList.toggle('fer-over', name === 'dragover');
-    if (name === 'drop') take([...event.dataTransfer.files].find((file) => file.type.startsWith('image/')) ?? event.dataTransfer.files[0]);
+    if (name === 'drop') send([...event.dataTransfer.files].find((file) => file.type.startsWith('image/')) ?? event.dataTransfer.files[0]);
   });
 }
 document.addEventListener('paste', (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith('image/'));
-  if (file) { event.preventDefault(); take(file); }
+  if (file) { event.preventDefault(); send(file); }
 });

@@ -1,12 +1,13 @@
-"""Limits on connections, below HTTP: how many there are, and how long a client may take for a request's head.
+"""Connection limits below HTTP: number of open connections and time limit for a request header.
 
-uvicorn has no such limits of its own: one that opens connections and sends a byte a minute would hold them for ever.
+uvicorn has neither limit: clients that send one byte per minute could hold connections open indefinitely.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,69 +15,81 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fer_lmdb.serve.http_errors import ApiError
 
-STALLED_MILLISECONDS = 30_000
-_SLOW = ApiError("upload_too_slow", "the request's head did not arrive in time; the connection is closed")
-_BUSY = ApiError("queue_full", "there are too many connections; try again", retry_after=2)
+USER_TIMEOUT_MS = 30_000
+_SLOW_HEADER = ApiError("upload_too_slow", "the request header did not arrive in time; the connection is closed")
+_TOO_MANY = ApiError("queue_full", "there are too many connections; try again", retry_after=2)
 
 
-def make_protocol(most: int, header_seconds: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol with limits.
+class LimitedProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1 protocol with connection limits.
 
     Args:
-        most: open connections.
-        header_seconds: from the first moment, or from a following request's first byte, to the end of the head.
+        max_connections: Maximum number of open connections.
+        header_seconds: Time limit for a request header, from the opening of the connection or from the first byte of
+            a later request.
+        arguments: Arguments of `H11Protocol`.
+        options: Keyword arguments of `H11Protocol`.
     """
 
-    class Limited(H11Protocol):
-        _head: asyncio.TimerHandle | None = None
+    def __init__(self, *arguments: Any, max_connections: int, header_seconds: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._max_connections, self._header_seconds = max_connections, header_seconds
+        self._header_timer: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            _end_stalled_readers(transport)
-            if len(self.connections) > most:
-                self._turn_away(_BUSY)
-                return
-            self._await_head()
+    def connection_made(self, transport: Any) -> None:
+        """Reject the connection if there are too many; start the header timer."""
+        super().connection_made(transport)
+        _set_user_timeout(transport)
+        if len(self.connections) > self._max_connections:
+            self._reject(_TOO_MANY)
+            return
+        self._start_header_timer()
 
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._head_is_complete()
-            elif self._head is None:
-                self._await_head()
+    def data_received(self, data: bytes) -> None:
+        """Pass data on; stop the header timer when a request is complete enough to be handled."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_header_timer()
+        elif self._header_timer is None:
+            self._start_header_timer()
 
-        def on_response_complete(self) -> None:
-            self._head_is_complete()
-            super().on_response_complete()
+    def on_response_complete(self) -> None:
+        """Stop the header timer before the next request."""
+        self._stop_header_timer()
+        super().on_response_complete()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._head_is_complete()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the header timer."""
+        self._stop_header_timer()
+        super().connection_lost(exc)
 
-        def _await_head(self) -> None:
-            self._head = self.loop.call_later(header_seconds, self._turn_away, _SLOW)
+    def _start_header_timer(self) -> None:
+        self._header_timer = self.loop.call_later(self._header_seconds, self._reject, _SLOW_HEADER)
 
-        def _turn_away(self, refusal: ApiError) -> None:
-            self.transport.write(_response(refusal))
-            self.transport.close()
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-        def _head_is_complete(self) -> None:
-            if self._head is not None:
-                self._head.cancel()
-                self._head = None
-
-    return Limited
+    def _reject(self, error: ApiError) -> None:
+        self.transport.write(_response_bytes(error))
+        self.transport.close()
 
 
-def _end_stalled_readers(transport: Any) -> None:
-    """Let the system end connections whose client does not take its answer."""
+def make_protocol(max_connections: int, header_seconds: float) -> Any:
+    """Return a factory of `LimitedProtocol`, which uvicorn accepts in place of a class."""
+    return partial(LimitedProtocol, max_connections=max_connections, header_seconds=header_seconds)
+
+
+def _set_user_timeout(transport: Any) -> None:
+    """Let the kernel close connections whose client does not read its response."""
     connection = transport.get_extra_info("socket")
     if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MILLISECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
 
-def _response(error: ApiError) -> bytes:
-    """Return a whole HTTP answer, for where there is no request yet."""
+def _response_bytes(error: ApiError) -> bytes:
+    """Return a complete HTTP response, for connections without a parsed request."""
     body = error.to_bytes()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -1,4 +1,4 @@
-"""Requests that are refused, and how that is told: a status, a word for programs, a sentence for people."""
+"""Errors of the HTTP API: status, stable error code and message."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ STATUS = {
     "worker_lost": 503,
     "not_ready": 503,
 }
-"""HTTP status by code; a code stands in `error.code` of the body and does not change between versions."""
+"""HTTP status by error code. Codes are the value of `error.code` and are stable across versions."""
 
 
 class ApiError(FerLmdbError):
-    """A request that is answered with an error.
+    """An error response.
 
     Args:
-        code: a key of `STATUS`.
-        message: one sentence: what was found, what was expected, what to do next.
-        retry_after: seconds after which the same request may work.
+        code: Key of `STATUS`.
+        message: One sentence: what was found, what was expected, what to do next.
+        retry_after: Seconds until a retry may succeed; None if a retry is pointless.
     """
 
     def __init__(self, code: str, message: str, retry_after: int | None = None) -> None:
@@ -45,28 +45,34 @@ class ApiError(FerLmdbError):
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
+        """HTTP status."""
         return STATUS[self.code]
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that belong to the answer."""
+        """Additional response headers."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the body of the answer."""
+        """Return the response body."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.retry_after is not None:
             error["retry_after"] = self.retry_after
         return {"error": error}
 
     def to_bytes(self) -> bytes:
-        """Return the body as JSON."""
+        """Return the response body as JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
 
 async def send_error(send: Any, error: ApiError, close: bool = False) -> None:
-    """Answer an ASGI request with a refusal; `close` ends the connection, where the request was not read to its end."""
+    """Send an error as an ASGI response.
+
+    Args:
+        send: ASGI send callable.
+        error: Error to send.
+        close: Close the connection afterwards; required if the request body was not read to its end.
+    """
     body = error.to_bytes()
     headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **error.headers}
     if close:

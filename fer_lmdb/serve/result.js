@@ -1,6 +1,6 @@
-// The answer arrives without the picture: the browser's own copy is put in its place.
+// The response contains no image: the browser's own copy becomes the source of the <img>.
 watch('value', () => {
-  const picture = element.querySelector('img[data-picture]');
-  if (picture && window.ferPicture) picture.src = window.ferPicture;
+  const image = element.querySelector('img[data-image]');
+  if (image && window.ferImage) image.src = window.ferImage;
   if (window.innerWidth < 900) element.scrollIntoView({ behavior: 'smooth', block: 'start' });
 });

@@ -1,8 +1,8 @@
-"""What every request passes: who is asked, from which page, and what the answer must carry.
+"""Middleware for Host and Origin checks, security headers and the request log.
 
-A server on loopback can be reached by any web page that its user visits. Two checks keep those out: the Host header
-(against names that somebody else points at this address, "DNS rebinding") and the Origin header (against requests
-that another site's page sends).
+Any web page that a user visits can send requests to a server on loopback. Two checks block them: the Host header
+(against DNS rebinding, where a foreign name resolves to this address) and the Origin header (against requests from
+pages of other sites).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ log = logging.getLogger("fer_lmdb.serve")
 
 SECURITY_HEADERS = {
     "content-security-policy": (
-        # Gradio's page holds inline scripts and compiles its templates, hence the two "unsafe" words; what counts is
-        # that nothing can be loaded from, or sent to, anywhere else.
+        # Gradio's page contains inline scripts and compiles its templates, so both "unsafe" sources are required.
+        # All requests to other origins remain blocked.
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; "
         "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
@@ -43,8 +43,8 @@ class SecurityMiddleware:
     """ASGI middleware around the whole service.
 
     Args:
-        app: what it guards.
-        allowed_hosts: names under which the service may be called, besides localhost and plain addresses.
+        app: Application to protect.
+        allowed_hosts: Host names accepted in addition to localhost, this machine's name and plain IP addresses.
     """
 
     def __init__(self, app: ASGIApp, allowed_hosts: tuple[str, ...] = ()) -> None:
@@ -53,23 +53,23 @@ class SecurityMiddleware:
         self._names = frozenset(name.lower().rstrip(".") for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request, pass it on, complete and log the answer."""
+        """Check a request, forward it, add headers to the response and log it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _ResponseWriter(send, scope["path"])
+        response = _ResponseWriter(send, scope["path"])
         try:
             self._check(scope)
-            await self._app(scope, receive, answer.send)
-        except ApiError as refusal:
-            await answer.reject(refusal)
+            await self._app(scope, receive, response.send)
+        except ApiError as error:
+            await response.reject(error)
         except ClientDisconnect:
-            answer.status = 499
-        except Exception as error:  # nobody sees a traceback, and the log shows no more than the kind of error
+            response.status = 499
+        except Exception as error:  # the response contains no traceback, and the log only the type
             log.error("%s in %s %s", type(error).__name__, scope["method"], scope["path"][:80])
-            await answer.reject(ApiError("internal_error", "the service made a mistake; the picture was not kept"))
+            await response.reject(ApiError("internal_error", "internal error; the image was not stored"))
         finally:
-            answer.log(scope)
+            response.log(scope)
 
     def _check(self, scope: Scope) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -77,16 +77,16 @@ class SecurityMiddleware:
         if not self.is_allowed_host(host):
             raise ApiError(
                 "unknown_host",
-                f"the service is not called {_host_name(host)[:80]!r}; use its address, localhost, or start it with "
-                "--allow-host",
+                f"host {_host_name(host)[:80]!r} is not allowed; use the service's address or localhost, or start it "
+                "with --allowed-host",
             )
         origin = headers.get(b"origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
-        if foreign or (scope["method"] == "POST" and headers.get(b"sec-fetch-site") == "cross-site"):
-            raise ApiError("forbidden_origin", "pages of other sites may not use this service")
+        cross_origin = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        if cross_origin or (scope["method"] == "POST" and headers.get(b"sec-fetch-site") == "cross-site"):
+            raise ApiError("forbidden_origin", "cross-origin requests are not allowed")
 
     def is_allowed_host(self, host: str) -> bool:
-        """Whether a Host header names this service: a plain address (no name can be pointed at it) or a known name."""
+        """Return whether a Host header is a plain IP address (immune to DNS rebinding) or an allowed name."""
         name = _host_name(host)
         try:
             ipaddress.ip_address(name.strip("[]"))
@@ -96,7 +96,12 @@ class SecurityMiddleware:
 
 
 class _ResponseWriter:
-    """The answer on its way out: adds headers, remembers the status, and knows whether it has begun."""
+    """Response of one request: adds headers and records the status.
+
+    Args:
+        send: ASGI send callable.
+        path: Path of the request.
+    """
 
     def __init__(self, send: Send, path: str) -> None:
         self._send, self._path = send, path
@@ -106,7 +111,7 @@ class _ResponseWriter:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*_kept(message["headers"]), *self._added(message["headers"])]}
+            message = {**message, "headers": [*_without_cors(message["headers"]), *self._added(message["headers"])]}
         await self._send(message)
 
     async def reject(self, error: ApiError) -> None:
@@ -114,20 +119,20 @@ class _ResponseWriter:
             await send_error(self.send, error, close=True)
 
     def log(self, scope: Scope) -> None:
-        """Write one line: no address, no query, no file name, nothing of the picture."""
-        took = 1000 * (monotonic() - self._started)
+        """Log one line without address, query, file name or image content."""
+        milliseconds = 1000 * (monotonic() - self._started)
         path = "".join(letter if letter.isprintable() else "?" for letter in scope["path"][:80])
-        log.info("%s %s %d %.0f ms", scope["method"], path, self.status, took)
+        log.info("%s %s %d %.0f ms", scope["method"], path, self.status, milliseconds)
 
     def _added(self, headers: Any) -> list[tuple[bytes, bytes]]:
         present = {name.lower() for name, _ in headers}
         cache = "max-age=3600" if self._path.startswith(IMMUTABLE) else "no-store"
-        wanted = {**SECURITY_HEADERS, "cache-control": cache}
-        return [(name.encode(), value.encode()) for name, value in wanted.items() if name.encode() not in present]
+        added = {**SECURITY_HEADERS, "cache-control": cache}
+        return [(name.encode(), value.encode()) for name, value in added.items() if name.encode() not in present]
 
 
-def _kept(headers: Any) -> list[tuple[bytes, bytes]]:
-    """Drop what would let other sites read answers, should a part of the service ever set it."""
+def _without_cors(headers: Any) -> list[tuple[bytes, bytes]]:
+    """Remove headers with which a library would let other sites read responses."""
     return [(name, value) for name, value in headers if not name.lower().startswith(b"access-control-")]
 
 

@@ -1,4 +1,4 @@
-"""Put the parts together and listen."""
+"""Assemble the service and listen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -32,44 +33,50 @@ SHUTDOWN_SECONDS = 5
 
 
 def serve(settings: ServerSettings, started: Callable[[str], None]) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process receives SIGINT or SIGTERM.
 
     Args:
-        settings: what to serve and the limits.
-        started: called with the address as soon as pictures are taken.
+        settings: Address, models and limits.
+        started: Called with the URL when the service accepts requests.
 
     Raises:
-        ServeError: the port is taken or the address is not this machine's.
-        ModelError, DetectorError: a model cannot be loaded.
+        ServeError: If the port is in use or the address does not belong to this machine.
+        ModelError, DetectorError: If a model cannot be loaded.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     with bind(settings.host, settings.port) as listener, isolated_gradio():
-        address = address_of(listener)
+        url = url_of(listener)
         pool = WorkerPool(settings)
         try:
             pool.start_workers(meanwhile=_import_gradio)
-            server = _Server(_config(settings, build_app(settings, pool, address)), lambda: started(address))
+            server = _Server(_config(settings, build_app(settings, pool, url)), lambda: started(url))
             server.run(sockets=[listener])
         finally:
             pool.kill()
 
 
 def _import_gradio() -> None:
-    """Gradio takes as long to import as a worker takes to start: both at once."""
+    """Import Gradio while the workers start; both take several seconds."""
     importlib.import_module("fer_lmdb.serve.ui")
 
 
 def _interrupt(*_: Any) -> None:
-    """Let SIGTERM do what Ctrl-C does: end the workers, remove the folder, go."""
+    """Handle SIGTERM like Ctrl-C: stop the workers, remove the temporary folder and exit."""
     raise KeyboardInterrupt
 
 
-def build_app(settings: ServerSettings, pool: WorkerPool, address: str) -> ASGIApp:
-    """Return the whole service as one ASGI application; the pool is opened and closed with it."""
+def build_app(settings: ServerSettings, pool: WorkerPool, url: str) -> ASGIApp:
+    """Return the service as one ASGI application, which opens and closes the pool.
+
+    Args:
+        settings: Limits.
+        pool: Pool whose workers have been started.
+        url: URL of the service, for the example on the page.
+    """
     from fer_lmdb.serve.ui import mount_ui
 
-    bodies = UploadReader(settings.max_bytes, settings.held_bytes, settings.upload_seconds)
-    api = build_api(settings, pool, bodies)
+    uploads = UploadReader(settings.max_bytes, settings.held_bytes, settings.upload_seconds)
+    api = build_api(settings, pool, uploads)
     _add_example(api)
 
     @asynccontextmanager
@@ -78,16 +85,16 @@ def build_app(settings: ServerSettings, pool: WorkerPool, address: str) -> ASGIA
         yield
         await pool.close()
 
-    page = mount_ui(FastAPI(lifespan=lifespan, openapi_url=None), settings, pool, address)
-    return SecurityMiddleware(Router(api, page, bodies, settings.max_bytes), settings.allowed_hosts)
+    ui = mount_ui(FastAPI(lifespan=lifespan, openapi_url=None), settings, pool, url)
+    return SecurityMiddleware(Router(api, ui, uploads, settings.max_bytes), settings.allowed_hosts)
 
 
 @contextmanager
 def bind(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port before anything slow is done.
+    """Yield a listening socket; called first, so that a port in use is reported before models are loaded.
 
     Raises:
-        ServeError: it is taken, or the address is not this machine's.
+        ServeError: If the port is in use or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -102,8 +109,8 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def address_of(listener: socket.socket) -> str:
-    """Return the address that a browser on this machine opens."""
+def url_of(listener: socket.socket) -> str:
+    """Return the URL for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -111,21 +118,36 @@ def address_of(listener: socket.socket) -> str:
 
 @contextmanager
 def isolated_gradio() -> Iterator[None]:
-    """Keep Gradio from asking the network anything, and give it an empty folder that is gone afterwards.
+    """Block network access of Gradio and give it an empty temporary folder; restore the environment afterwards.
 
-    Gradio reads these variables when it is imported. The routes that would fill the folder are closed (page_routes);
-    a folder of our own makes sure that other Gradio programs' leftovers cannot be reached either.
+    Gradio reads these variables when it is imported. The routes that write to the folder are closed (see routes.py);
+    a separate folder makes files of other Gradio programs unreachable as well.
     """
     with tempfile.TemporaryDirectory(prefix="fer-lmdb-serve-") as folder:
-        os.environ |= {
+        variables = {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "GRADIO_TEMP_DIR": folder,
             "GRADIO_RUN_HISTORY": "False",
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
-        with silenced(modules=r"(gradio|starlette|fastapi|pydantic|websockets)\b.*"):
+        with _environment(variables), silenced(modules=r"(gradio|starlette|fastapi|pydantic|websockets)\b.*"):
             yield
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables inside the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _config(settings: ServerSettings, app: ASGIApp) -> uvicorn.Config:
@@ -145,36 +167,37 @@ def _config(settings: ServerSettings, app: ASGIApp) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it listens."""
+    """uvicorn's server with a callback after startup."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._tell = started
+        self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
-            self._tell()
+            self._on_started()
 
 
 def _add_example(app: FastAPI) -> None:
-    """Serve the example: NASA's portrait of Eileen Collins, which scikit-image carries (public domain)."""
-    encoded: list[bytes] = []
-
     @app.get("/example.png", include_in_schema=False)
     def example() -> Response:
-        if not encoded:
-            from PIL import Image
-            from skimage import data
+        return Response(_example_png(), media_type="image/png")
 
-            stream = BytesIO()
-            Image.fromarray(data.astronaut()).save(stream, "PNG")
-            encoded.append(stream.getvalue())
-        return Response(encoded[0], media_type="image/png")
+
+@cache
+def _example_png() -> bytes:
+    """Return the example image: NASA's portrait of Eileen Collins from scikit-image (public domain)."""
+    from PIL import Image
+    from skimage import data
+
+    stream = BytesIO()
+    Image.fromarray(data.astronaut()).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def log_to_stderr(quiet: bool) -> None:
-    """Write one line a request to stderr, or only what goes wrong."""
+    """Log one line per request to stderr, or only warnings and errors."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log = logging.getLogger("fer_lmdb.serve")

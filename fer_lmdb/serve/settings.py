@@ -1,4 +1,4 @@
-"""What the service may use: every limit in one place."""
+"""Settings and limits of the web service."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ DEFAULT_PORT = 8000
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """The limits of a service.
+    """Address, models and limits of the service.
 
     Attributes:
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
-        models: shipped models, model files or run folders, the first is the default; empty for the shipped ones.
-        detector: another detector than the models' own.
+        host: Address to listen on.
+        port: Port to listen on; 0 selects a free port.
+        models: Pretrained models, model files or run folders; the first is the default. Empty for all pretrained
+            models.
+        detector: Face detector; None for each model's own.
         device: "auto", "cpu", "cuda", ...
-        workers: processes that recognise, each with its own copy of the models.
-        queue: pictures that may wait for a worker; one more is answered with 503.
-        per_client: pictures of one address that may be in work or waiting, beyond it 429; loopback is exempt, since
-            behind a proxy everybody comes from there.
-        max_bytes: largest picture file, in bytes.
-        max_pixels: largest picture, width x height.
-        upload_seconds: time a client has to send a request's body.
-        wait_seconds: longest time in the queue.
-        work_seconds: longest time a worker may spend on one picture before it is ended and replaced.
-        header_seconds: time a client has to send a request's head.
-        held_bytes: bodies of all requests together that are held in memory.
-        connections: open connections; one more is answered with 503 at once.
-        allowed_hosts: names besides localhost and plain addresses under which the service is reached.
+        workers: Number of worker processes. Each loads its own copy of the models.
+        queue: Maximum number of images waiting for a worker; beyond it, requests get 503.
+        per_client: Maximum number of images of one address, queued or in progress; beyond it, requests get 429.
+            Loopback is exempt, because all clients behind a proxy share that address.
+        max_bytes: Maximum size of an image file in bytes.
+        max_pixels: Maximum width x height of an image.
+        upload_seconds: Time limit for a request body.
+        wait_seconds: Time limit in the queue.
+        work_seconds: Time limit for one image in a worker; beyond it, the worker is killed and replaced.
+        header_seconds: Time limit for a request header.
+        held_bytes: Maximum size of the bodies of all requests in memory.
+        connections: Maximum number of open connections; beyond it, connections get 503.
+        allowed_hosts: Host names accepted in addition to localhost, this machine's name and plain IP addresses.
     """
 
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Read a request's body into memory: never more than allowed, never for longer, never onto the disk."""
+"""Read request bodies into memory, with limits on size, time and total memory; nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from starlette.requests import Request
 from fer_lmdb.io.images import printable_path
 from fer_lmdb.serve.http_errors import ApiError
 
-ENVELOPE = 64_000
-"""Bytes that multipart's own lines may take besides the picture."""
+MULTIPART_OVERHEAD = 64_000
+"""Maximum size in bytes of a multipart body in addition to the image."""
 NOT_IMAGES = ("application/json", "text/", "application/xml", "video/", "audio/")
-UNNAMED = "picture"
+DEFAULT_NAME = "picture"
 MAX_NAME_LENGTH = 120
 DISCARD_SECONDS = 10.0
 DISCARD_BYTES = 100_000_000
@@ -26,19 +26,24 @@ DISCARD_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture as it came: its bytes and what the client calls it (never used as a path)."""
+    """An uploaded image.
+
+    Attributes:
+        data: Contents of the file.
+        name: File name given by the client, for display only; never used as a path.
+    """
 
     data: bytes
     name: str
 
 
 class UploadReader:
-    """Reads bodies and keeps count of what they take together.
+    """Reads request bodies and tracks the memory of all of them.
 
     Args:
-        max_bytes: largest picture.
-        held_bytes: largest sum over all requests at once.
-        seconds: time for one body.
+        max_bytes: Maximum size of an image.
+        held_bytes: Maximum total size of all bodies in memory.
+        seconds: Time limit for one body.
     """
 
     def __init__(self, max_bytes: int, held_bytes: int, seconds: float) -> None:
@@ -46,57 +51,60 @@ class UploadReader:
         self.held = 0
 
     @asynccontextmanager
-    async def read(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """Read a body of at most `most` bytes; it counts until the block ends.
+    async def read(self, request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+        """Read a body of at most `max_bytes`; it counts as held until the block ends.
 
         Raises:
-            Refusal: too_large, upload_too_slow or queue_full.
-            ClientDisconnect: the client has hung up.
+            ApiError: If the body is too large, arrives too slowly or does not fit into memory.
+            ClientDisconnect: If the client disconnects.
         """
-        await self._reject_declared(request, most)
+        await self._check_declared_length(request, max_bytes)
         chunks: list[bytes] = []
         try:
-            await self._gather(request, most, chunks)
+            await self._collect(request, max_bytes, chunks)
             yield b"".join(chunks)
         finally:
             self.held -= sum(map(len, chunks))
 
     @asynccontextmanager
     async def read_image(self, request: Request) -> AsyncIterator[Upload]:
-        """Read the picture of a request: the multipart field `file`, or the whole body.
+        """Read the image of a request: the multipart field `file` or the body.
 
         Raises:
-            Refusal: what `read` raises, not_a_picture or wrong_request.
+            ApiError: If the body cannot be read (see `read`), or contains no image.
         """
-        kind = request.headers.get("content-type", "").lower()
-        if kind.startswith(NOT_IMAGES):
+        content_type = request.headers.get("content-type", "").lower()
+        if content_type.startswith(NOT_IMAGES):
             raise ApiError(
                 "not_a_picture",
-                f"found a body of type {kind.split(';')[0]!r}, expected a picture: send image/jpeg, image/png, ... or "
-                "multipart/form-data with the field file",
+                f"found a body of type {content_type.split(';')[0]!r}, expected an image; send image/jpeg, image/png, "
+                "... or multipart/form-data with the field file",
             )
-        is_form = kind.startswith("multipart/")
-        async with self.read(request, self._max_bytes + (ENVELOPE if is_form else 0)) as data:
-            upload = await _field_of_form(request, data) if is_form else Upload(data, UNNAMED)
+        is_form = content_type.startswith("multipart/")
+        async with self.read(request, self._max_bytes + (MULTIPART_OVERHEAD if is_form else 0)) as data:
+            upload = await _parse_form(request, data) if is_form else Upload(data, DEFAULT_NAME)
             if len(upload.data) > self._max_bytes:
                 raise self._too_large()
             yield upload
 
-    async def _gather(self, request: Request, most: int, chunks: list[bytes]) -> None:
-        """Fill `chunks`; what goes beyond `most` is read to its end and forgotten, so that the client hears why."""
+    async def _collect(self, request: Request, max_bytes: int, chunks: list[bytes]) -> None:
+        """Append the body to `chunks`; read and discard the rest of a body that is too large.
+
+        Most clients read the response only after they have sent everything.
+        """
         size = 0
         with anyio.move_on_after(self._seconds) as clock:
             async for chunk in request.stream():
                 size += len(chunk)
-                if size <= most:
+                if size <= max_bytes:
                     self._hold(chunk, chunks)
-                elif size > most + DISCARD_BYTES:
+                elif size > max_bytes + DISCARD_BYTES:
                     break
-        if size > most:
+        if size > max_bytes:
             raise self._too_large()
         if clock.cancelled_caught:
             raise ApiError(
-                "upload_too_slow", f"the upload took longer than {self._seconds:g} seconds; send a smaller picture"
+                "upload_too_slow", f"the upload took longer than {self._seconds:g} seconds; send a smaller image"
             )
 
     def _hold(self, chunk: bytes, chunks: list[bytes]) -> None:
@@ -105,19 +113,22 @@ class UploadReader:
         self.held += len(chunk)
         chunks.append(chunk)
 
-    async def _reject_declared(self, request: Request, most: int) -> None:
-        """Refuse by the length that the head declares, before a byte of the body is read."""
+    async def _check_declared_length(self, request: Request, max_bytes: int) -> None:
+        """Reject a body by its Content-Length, before reading it."""
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > most:
+        if declared.isdecimal() and int(declared) > max_bytes:
             await discard(request)
             raise self._too_large()
 
     def _too_large(self) -> ApiError:
-        return ApiError("too_large", f"the picture has more than {self._max_bytes / 1e6:g} MB; reduce it first")
+        return ApiError("too_large", f"the image is larger than {self._max_bytes / 1e6:g} MB; reduce it and try again")
 
 
 async def discard(request: Request) -> None:
-    """Read on for a moment before a refusal: most clients listen for an answer only when they have sent everything."""
+    """Read and discard a body for a limited time before an error response.
+
+    Most clients read the response only after they have sent everything.
+    """
     if "100-continue" in request.headers.get("expect", ""):
         return
     size = 0
@@ -129,18 +140,18 @@ async def discard(request: Request) -> None:
 
 
 class _MemoryMultipartParser(MultiPartParser):
-    """Starlette's parser, which would put files of more than a megabyte onto the disk."""
+    """Starlette's parser without its temporary files for uploads above 1 MB."""
 
     spool_max_size = 2**40
 
 
-async def _field_of_form(request: Request, data: bytes) -> Upload:
-    async def once() -> AsyncGenerator[bytes, None]:
+async def _parse_form(request: Request, data: bytes) -> Upload:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield data
 
     try:
         form = await _MemoryMultipartParser(
-            request.headers, once(), max_files=4, max_fields=16, max_part_size=ENVELOPE
+            request.headers, stream(), max_files=4, max_fields=16, max_part_size=MULTIPART_OVERHEAD
         ).parse()
     except (MultiPartException, ValueError) as error:
         raise ApiError("wrong_request", f"the multipart body is damaged: {_reason(error)}") from None
@@ -148,7 +159,7 @@ async def _field_of_form(request: Request, data: bytes) -> Upload:
     if not isinstance(field, UploadFile):
         names = ", ".join(sorted({printable_path(name)[:40] for name in form})) or "none"
         raise ApiError("wrong_request", f"found the fields: {names}; expected a file in the field file")
-    upload = Upload(await field.read(), _name_of(field.filename))
+    upload = Upload(await field.read(), _display_name(field.filename))
     await form.close()
     return upload
 
@@ -158,7 +169,7 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _name_of(filename: str | None) -> str:
-    """Return the last part of the client's file name as one short line."""
+def _display_name(filename: str | None) -> str:
+    """Return the last component of the client's file name as one printable line."""
     last = PurePosixPath((filename or "").replace("\\", "/")).name
-    return printable_path(last.encode("utf-8", "replace").decode())[:MAX_NAME_LENGTH] or UNNAMED
+    return printable_path(last.encode("utf-8", "replace").decode())[:MAX_NAME_LENGTH] or DEFAULT_NAME

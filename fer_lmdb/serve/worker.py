@@ -1,8 +1,8 @@
-"""The process that decodes pictures and recognises expressions; nothing else in the service touches pixels.
+"""Worker process: decodes images and predicts expressions; no other part of the service handles pixels.
 
-It is spawned, speaks over one pipe, and ends when the pipe does.
+The process is spawned, communicates over one pipe and exits when the pipe is closed.
 
-    service -> worker   (model's name, bytes of the file, what to call it)
+    service -> worker   (model name, contents of the file, display name)
     worker -> service   {"width", "height", "faces"} or {"code", "message"}
 """
 
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 PUBLIC_METRICS = ("split", "n", "accuracy", "ci95", "tta")
-"""What strangers see of an evaluation; the rest names folders of the machine that trained."""
+"""Public keys of an evaluation; the others contain paths of the machine that trained the model."""
 
 
 def worker_main(connection: Connection, settings: ServerSettings) -> None:
-    """Load the models, say so, then answer until the service hangs up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service ends its workers itself
+    """Load the models, send their descriptions, then handle requests until the connection is closed."""
+    # Ctrl-C is sent to the whole process group; the service stops its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         worker = Worker(settings)
     except (FerLmdbError, OSError) as error:
@@ -37,20 +38,20 @@ def worker_main(connection: Connection, settings: ServerSettings) -> None:
     connection.send({"models": worker.models})
     while True:
         try:
-            job = connection.recv()
+            request = connection.recv()
         except EOFError:
             return
-        connection.send(worker.handle(*job))
+        connection.send(worker.handle(*request))
 
 
 class Worker:
-    """Recognisers by name, and answers that are always plain values.
+    """Recognizers by model name; results are plain values.
 
     Args:
-        settings: which models, and the limit of pixels.
+        settings: Models, detector, device and the pixel limit.
 
     Raises:
-        FerLmdbError: a model or detector cannot be loaded.
+        FerLmdbError: If a model or detector cannot be loaded.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -59,27 +60,33 @@ class Worker:
         self._max_pixels = settings.max_pixels
         self._recognizers: dict[str, Recognizer] = {}
         self.models = []
-        for name, where in _public_names(settings.models).items():
-            self._recognizers[name] = Recognizer(where, detector=settings.detector, device=settings.device)
-            self.models.append(_describe(name, where))
+        for name, path in _public_names(settings.models).items():
+            self._recognizers[name] = Recognizer(path, detector=settings.detector, device=settings.device)
+            self.models.append(_describe(name, path))
         self._warm_up()
 
     def handle(self, model: str, data: bytes, name: str) -> Answer:
-        """Recognise one picture; whatever goes wrong is an answer, too."""
+        """Predict one image; errors are returned as values, never raised.
+
+        Args:
+            model: Name of a model of `models`.
+            data: Contents of the image file.
+            name: Name for error messages.
+        """
         try:
             pixels = decode_upload(data, name, self._max_pixels)
             faces = self._recognizers[model].predict(pixels)
-        except ApiError as refusal:
-            return {"code": refusal.code, "message": refusal.message}
+        except ApiError as error:
+            return {"code": error.code, "message": error.message}
         except MemoryError:
-            return {"code": "took_too_long", "message": f"{name}: there is not enough memory for it just now"}
-        except Exception as error:  # a stranger's picture must never end the service, nor show it a traceback
-            return {"code": "internal_error", "message": f"{name}: could not be recognised ({type(error).__name__})"}
+            return {"code": "took_too_long", "message": f"{name}: not enough memory for this image; try again later"}
+        except Exception as error:  # untrusted input must not end the worker or expose a traceback
+            return {"code": "internal_error", "message": f"{name}: prediction failed ({type(error).__name__})"}
         height, width = pixels.shape[:2]
         return {"width": width, "height": height, "faces": [face.to_dict() for face in faces]}
 
     def _warm_up(self) -> None:
-        """Run each model once, so that the first visitor does not wait for it."""
+        """Run each model once, so that the first request does not pay for lazy initialization."""
         import numpy as np
 
         for recognizer in self._recognizers.values():
@@ -87,32 +94,32 @@ class Worker:
 
 
 def _public_names(models: tuple[str, ...]) -> dict[str, str]:
-    """Return where each model lies by the name that strangers may see: never a path of this machine."""
+    """Return the path or name of each model by its public name, which contains no path."""
     from fer_lmdb.models.model import DEFAULT_MODEL, list_pretrained
 
     if not models:
         others = (name for name in list_pretrained() if name != DEFAULT_MODEL)
         return {name: name for name in (DEFAULT_MODEL, *others)}
     named: dict[str, str] = {}
-    for where in models:
-        name = wish = Path(where).stem or "model"
+    for path in models:
+        name = stem = Path(path).stem or "model"
         number = 1
         while name in named:
             number += 1
-            name = f"{wish}-{number}"
-        named[name] = where
+            name = f"{stem}-{number}"
+        named[name] = path
     return named
 
 
-def _describe(name: str, where: str) -> dict[str, Any]:
-    from fer_lmdb.models import model as models
+def _describe(name: str, path: str) -> dict[str, Any]:
+    from fer_lmdb.models.model import load_model
 
-    model = models.load_model(where)
-    figures = [{key: one.get(key) for key in PUBLIC_METRICS} for one in model.metadata.get("figures", [])]
+    model = load_model(path)
+    evaluations = model.metadata.get("figures", [])
     return {
         "name": name,
         "net": model.name,
         "classes": list(model.scheme.classes),
         "parameters": model.parameters,
-        "figures": figures,
+        "figures": [{key: each.get(key) for key in PUBLIC_METRICS} for each in evaluations],
     }

@@ -1,4 +1,4 @@
-"""A service of its own process, as users start it, and a queue with stand-in workers."""
+"""Fixtures: a service process as started by users, and fake workers for a pool."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ import pytest
 MISSING = [name for name in ("fastapi", "fastapi_offline", "gradio", "uvicorn") if not importlib.util.find_spec(name)]
 
 
-def png_that_claims(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose head names any size."""
+def png_with_header_size(width: int, height: int) -> bytes:
+    """Return a PNG of a few bytes with any size in its header."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -45,13 +45,13 @@ class Service:
         return (self.folder / "log").read_text()
 
     def stored(self) -> list[Path]:
-        """Every file that the service left or keeps in its temporary folder."""
+        """All files in the temporary folder of the service."""
         return [path for path in (self.folder / "tmp").rglob("*") if path.is_file()]
 
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Service]:
-    """Start a service on a free port; end it with SIGTERM."""
+    """Start a service on a free port; stop it with SIGTERM."""
     (folder / "tmp").mkdir(parents=True)
     command = [sys.executable, "-m", "fer_lmdb", "serve", "--port", "0", "--json", *options]
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
@@ -71,14 +71,14 @@ def running(folder: Path, *options: str) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def web_extra() -> None:
-    """Skip where the packages of the extra "web" are missing."""
+    """Skip if packages of the extra "web" are missing."""
     if MISSING:
-        pytest.skip(f'needs the extra "web": {", ".join(MISSING)}')
+        pytest.skip(f'requires the extra "web": {", ".join(MISSING)}')
 
 
 @pytest.fixture(scope="session")
 def service(web_extra, tmp_path_factory) -> Iterator[Service]:
-    """A service with the shipped model, small limits and four places in the queue."""
+    """A service with the pretrained models, small limits and a queue of four."""
     options = ("--queue", "4", "--max-mb", "1", "--max-megapixels", "2")
     with running(tmp_path_factory.mktemp("service") / "run", *options) as service:
         yield service
@@ -86,7 +86,7 @@ def service(web_extra, tmp_path_factory) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def astronaut() -> bytes:
-    """A photograph with one face as the bytes of a PNG file (NASA, public domain)."""
+    """PNG file of a photo with one face (NASA, public domain)."""
     from PIL import Image
     from skimage import data
 
@@ -96,15 +96,15 @@ def astronaut() -> bytes:
 
 
 @pytest.fixture
-def stand_in(monkeypatch):
-    """The function that stands in for a worker; a spawned process finds it by its module's name."""
+def fake_worker(monkeypatch):
+    """Worker function for tests; a spawned process imports it by its module's name."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    import stand_ins
+    import fake_workers
 
-    return stand_ins.work
+    return fake_workers.worker_main
 
 
 @pytest.fixture(scope="session")
-def claiming():
-    """Make PNG files of a few bytes whose heads name any size."""
-    return png_that_claims
+def png_with_size():
+    """Function that makes PNG files of a few bytes with any size in their header."""
+    return png_with_header_size

@@ -1,4 +1,4 @@
-"""The service under a crowd for a few seconds; benchmarks/service_load.py does the same for a minute."""
+"""Load test of a few seconds; benchmarks/service_load.py runs for a minute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "service_load.py"
 
 
-def test_a_crowd_of_good_and_bad_clients_is_answered_rightly_and_leaves_nothing(web_extra) -> None:
+def test_valid_and_malicious_clients_get_correct_responses(web_extra) -> None:
     command = [sys.executable, str(SCRIPT), "--clients", "60", "--seconds", "5", "--no-slow"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     figures = json.loads(done.stdout)

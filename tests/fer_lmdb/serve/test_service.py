@@ -1,4 +1,4 @@
-"""The running service over HTTP: answers, limits, what is closed, what is kept."""
+"""The running service over HTTP: responses, limits, closed routes, privacy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from fer_lmdb.serve.http_errors import STATUS
 
-httpx = pytest.importorskip("httpx", reason='needs the extra "web"')
+httpx = pytest.importorskip("httpx", reason='requires the extra "web"')
 
 
 def predict(service, data: bytes, **options):
@@ -30,7 +30,7 @@ def error_of(response) -> tuple[int, str]:
 
 
 def raw(service, request: bytes, seconds: float = 20) -> bytes:
-    """Send bytes as they are and return everything that comes back."""
+    """Send raw bytes and return the complete response."""
     host, port = service.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=seconds) as connection:
         connection.sendall(request)
@@ -40,7 +40,7 @@ def raw(service, request: bytes, seconds: float = 20) -> bytes:
     return answer
 
 
-def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> None:
+def test_response_equals_the_command_line_output(service, astronaut: bytes) -> None:
     from skimage import data
 
     from fer_lmdb import Recognizer
@@ -54,13 +54,13 @@ def test_the_answer_is_that_of_the_command_line(service, astronaut: bytes) -> No
     faces, expected_faces = found.pop("faces"), expected.pop("faces")
     assert found == expected
     for face, expected_face in zip(faces, expected_faces, strict=True):
-        # Another number of threads adds in another order, and a grey value may be rounded to the other side.
+        # The number of threads changes the order of summation, so a gray value may be rounded differently.
         assert face.pop("probabilities") == pytest.approx(expected_face.pop("probabilities"), abs=1e-3)
         assert face.pop("score") == pytest.approx(expected_face.pop("score"), abs=1e-4)
         assert face == expected_face
 
 
-def test_the_whole_body_may_be_the_image(service, astronaut: bytes) -> None:
+def test_image_as_request_body(service, astronaut: bytes) -> None:
     answers = [predict(service, astronaut, headers=head) for head in ({}, {"Content-Type": "image/png"})]
     form = httpx.post(f"{service.url}/v1/predict", files={"file": ("../../x\n.png", astronaut)}, timeout=60)
     for answer in answers:
@@ -74,22 +74,22 @@ def test_models_and_health(service, astronaut: bytes) -> None:
     (default,) = (row for row in models["models"] if row["name"] == models["default"])
     assert len(default["classes"]) == 7
     assert {"val"} <= {figures["split"] for figures in default["figures"]}
-    assert "/" not in json.dumps(models), "paths of the machine are nobody's business"
+    assert "/" not in json.dumps(models), "paths of the machine are private"
     health = httpx.get(f"{service.url}/healthz")
     assert health.status_code == 200
     assert health.json()["status"] == "ok"
     assert predict(service, astronaut, params={"model": models["default"]}).status_code == 200
 
 
-def test_what_is_wrong_with_a_request_is_said(service, astronaut: bytes) -> None:
+def test_error_codes_of_invalid_requests(service, astronaut: bytes) -> None:
     post = f"{service.url}/v1/predict"
     assert error_of(predict(service, b"")) == (422, "damaged_picture")
-    assert error_of(predict(service, b"nothing like a picture")) == (415, "not_a_picture")
-    assert error_of(httpx.post(post, json={"picture": "photo.jpg"})) == (415, "not_a_picture")
+    assert error_of(predict(service, b"not an image")) == (415, "not_a_picture")
+    assert error_of(httpx.post(post, json={"image": "photo.jpg"})) == (415, "not_a_picture")
     assert error_of(predict(service, astronaut[:5000])) == (422, "damaged_picture")
     assert error_of(predict(service, astronaut, params={"model": "../../etc/passwd"})) == (422, "unknown_model")
     assert error_of(predict(service, astronaut, params={"model": "x" * 500})) == (422, "wrong_request")
-    assert error_of(httpx.post(post, files={"picture": astronaut})) == (422, "wrong_request")
+    assert error_of(httpx.post(post, files={"image": astronaut})) == (422, "wrong_request")
     assert error_of(httpx.post(post, data={"file": "text"}, files={"other": b"x"})) == (422, "wrong_request")
     head = {"Content-Type": "multipart/form-data"}
     assert error_of(predict(service, b"x", headers=head)) == (422, "wrong_request")
@@ -99,15 +99,15 @@ def test_what_is_wrong_with_a_request_is_said(service, astronaut: bytes) -> None
     assert error_of(httpx.get(f"{service.url}/v1/nothing")) == (404, "not_found")
 
 
-def test_too_many_bytes_or_pixels(service, claiming) -> None:
-    assert error_of(predict(service, claiming(30_000, 30_000))) == (413, "too_large")
+def test_too_many_bytes_or_pixels(service, png_with_size) -> None:
+    assert error_of(predict(service, png_with_size(30_000, 30_000))) == (413, "too_large")
     assert error_of(predict(service, bytes(1_000_001))) == (413, "too_large")
     assert error_of(predict(service, iter([bytes(600_000)] * 3))) == (413, "too_large")
     form = {"file": ("p.png", bytes(1_000_001))}
     assert error_of(httpx.post(f"{service.url}/v1/predict", files=form, timeout=60)) == (413, "too_large")
 
 
-def test_a_declared_length_is_refused_before_it_is_sent(service) -> None:
+def test_declared_length_is_rejected_before_the_body(service) -> None:
     head = (
         b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n"
     )
@@ -115,7 +115,7 @@ def test_a_declared_length_is_refused_before_it_is_sent(service) -> None:
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_every_answer_carries_the_headers_that_keep_others_out(service) -> None:
+def test_security_headers_of_every_response(service) -> None:
     for path in ("/", "/healthz", "/docs", "/nothing"):
         headers = httpx.get(service.url + path).headers
         assert "connect-src 'self'" in headers["content-security-policy"]
@@ -127,16 +127,16 @@ def test_every_answer_carries_the_headers_that_keep_others_out(service) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""])
-def test_names_that_others_point_here_are_refused(service, host: str) -> None:
+def test_foreign_host_names_are_rejected(service, host: str) -> None:
     assert error_of(httpx.get(f"{service.url}/healthz", headers={"Host": host})) == (421, "unknown_host")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:80", "192.168.1.7:8000"])
-def test_addresses_and_localhost_are_served(service, host: str) -> None:
+def test_ip_addresses_and_localhost_are_allowed(service, host: str) -> None:
     assert httpx.get(f"{service.url}/healthz", headers={"Host": host}).status_code == 200
 
 
-def test_pages_of_other_sites_are_refused(service, astronaut: bytes) -> None:
+def test_cross_origin_requests_are_rejected(service, astronaut: bytes) -> None:
     foreign = [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
     for headers in foreign:
         assert error_of(predict(service, astronaut, headers=headers)) == (403, "forbidden_origin")
@@ -153,8 +153,8 @@ def test_pages_of_other_sites_are_refused(service, astronaut: bytes) -> None:
         "GET /gradio_api/file/etc/passwd",
         "GET /file=/etc/passwd",
         "GET /gradio_api/proxy=http://192.0.2.1/x",
-        "POST /gradio_api/run/recognise",
-        "POST /gradio_api/call/recognise",
+        "POST /gradio_api/run/recognize",
+        "POST /gradio_api/call/recognize",
         "POST /gradio_api/component_server",
         "POST /gradio_api/process_recording",
         "POST /gradio_api/vibe-edit",
@@ -170,7 +170,7 @@ def test_pages_of_other_sites_are_refused(service, astronaut: bytes) -> None:
         "GET //etc/passwd",
     ],
 )
-def test_what_gradio_brings_and_the_page_does_not_need_is_closed(service, route: str) -> None:
+def test_unused_gradio_routes_are_closed(service, route: str) -> None:
     method, path = route.split(" ")
     connection = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=20)
     connection.request(method, path, body=b"{}" if method == "POST" else None)
@@ -192,11 +192,11 @@ def test_what_gradio_brings_and_the_page_does_not_need_is_closed(service, route:
         b'{"data": ["m"], "session_hash": null}',
     ],
 )
-def test_the_pages_own_address_takes_nothing_but_its_events(service, body: bytes) -> None:
+def test_event_route_accepts_only_events_of_the_page(service, body: bytes) -> None:
     assert error_of(httpx.post(f"{service.url}/gradio_api/queue/join", content=body)) == (422, "wrong_request")
 
 
-def test_the_documentation_loads_nothing_from_elsewhere(service) -> None:
+def test_api_documentation_loads_nothing_from_other_hosts(service) -> None:
     page = httpx.get(f"{service.url}/docs").text
     linked = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert linked
@@ -209,7 +209,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(service) -> None:
     assert {"200", "413", "415", "422", "429", "503"} <= set(answers)
 
 
-def test_nothing_of_an_image_is_stored_or_logged(service, astronaut: bytes) -> None:
+def test_images_are_neither_stored_nor_logged(service, astronaut: bytes) -> None:
     name = "very-private-name.png"
     for _ in range(2):
         httpx.post(
@@ -222,7 +222,7 @@ def test_nothing_of_an_image_is_stored_or_logged(service, astronaut: bytes) -> N
         assert word not in service.log
 
 
-def test_a_taken_port_is_one_line(service) -> None:
+def test_port_in_use_is_reported_in_one_line(service) -> None:
     port = service.url.rpartition(":")[2]
     command = [sys.executable, "-m", "fer_lmdb", "serve", "--port", port, "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,9 +1,11 @@
-"""The queue: bounded, fair to those who leave, and whole again after accidents."""
+"""Worker pool: bounded queue, disconnected clients, restart after a crash."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +17,8 @@ from fer_lmdb.serve.worker_pool import WorkerPool
 
 
 @asynccontextmanager
-async def opened(stand_in, **settings):
-    pool = WorkerPool(ServerSettings(**settings), stand_in)
+async def open_pool(fake_worker, **settings):
+    pool = WorkerPool(ServerSettings(**settings), fake_worker)
     pool.start_workers()
     pool.open()
     try:
@@ -25,14 +27,14 @@ async def opened(stand_in, **settings):
         await pool.close()
 
 
-async def code_of(awaitable) -> str:
+async def error_code(awaitable) -> str:
     with pytest.raises(ApiError) as caught:
         await awaitable
     return caught.value.code
 
 
-async def warmed(pool: WorkerPool) -> None:
-    """Wait until a worker answers; it takes longer to start than these tests let pictures wait."""
+async def wait_for_worker(pool: WorkerPool) -> None:
+    """Wait until a worker answers; starting takes longer than the time limits of these tests."""
     for _ in range(400):
         try:
             await pool.predict(b"fine", "p", "one")
@@ -42,23 +44,23 @@ async def warmed(pool: WorkerPool) -> None:
             return
 
 
-def test_images_are_answered_in_turn_by_the_model_that_was_asked_for(stand_in) -> None:
+def test_images_are_processed_in_order_with_the_selected_model(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in) as pool:
+        async with open_pool(fake_worker) as pool:
             answers = await asyncio.gather(*(pool.predict(b"x" * n, "p", "one") for n in range(1, 9)))
             assert [answer["width"] for answer in answers] == list(range(1, 9))
             assert pool.default_model == pool.check_model(None) == "one"
             assert pool.check_model("two") == "two"
-            with pytest.raises(ApiError, match="no model is called 'three'; there are: one, two"):
+            with pytest.raises(ApiError, match="unknown model 'three'; choose one of: one, two"):
                 pool.check_model("three")
-            assert await code_of(pool.predict(b"bad", "p", "one")) == "damaged_picture"
+            assert await error_code(pool.predict(b"bad", "p", "one")) == "damaged_picture"
 
     asyncio.run(scenario())
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_back(stand_in) -> None:
+def test_full_queue_rejects_with_retry_after(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in, queue=2) as pool:
+        async with open_pool(fake_worker, queue=2) as pool:
             working = [asyncio.ensure_future(pool.predict(b"slow", "p", "one"))]
             await asyncio.sleep(0.1)
             working += [asyncio.ensure_future(pool.predict(b"fine", "p", "one")) for _ in range(2)]
@@ -74,9 +76,9 @@ def test_a_full_queue_refuses_and_says_when_to_come_back(stand_in) -> None:
     asyncio.run(scenario())
 
 
-def test_who_leaves_frees_the_place(stand_in) -> None:
+def test_cancelled_request_leaves_the_queue(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in, queue=1) as pool:
+        async with open_pool(fake_worker, queue=1) as pool:
             slow = asyncio.ensure_future(pool.predict(b"slow", "p", "one"))
             await asyncio.sleep(0.1)
             leaving = asyncio.ensure_future(pool.predict(b"fine", "p", "one"))
@@ -92,10 +94,10 @@ def test_who_leaves_frees_the_place(stand_in) -> None:
 
 
 @pytest.mark.parametrize(("data", "code"), [(b"hang", "took_too_long"), (b"die", "worker_lost")])
-def test_after_an_accident_a_new_worker_answers(stand_in, data: bytes, code: str) -> None:
+def test_worker_is_restarted_after_a_crash_or_timeout(fake_worker, data: bytes, code: str) -> None:
     async def scenario() -> None:
-        async with opened(stand_in, work_seconds=0.5) as pool:
-            assert await code_of(pool.predict(data, "p", "one")) == code
+        async with open_pool(fake_worker, work_seconds=0.5) as pool:
+            assert await error_code(pool.predict(data, "p", "one")) == code
             assert not pool.ready
             assert (await pool.predict(b"fine", "p", "one"))["width"] == 4
             assert pool.ready
@@ -103,25 +105,25 @@ def test_after_an_accident_a_new_worker_answers(stand_in, data: bytes, code: str
     asyncio.run(scenario())
 
 
-def test_nobody_waits_for_ever(stand_in) -> None:
+def test_queue_time_limit(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in, wait_seconds=0.1, work_seconds=0.4) as pool:
-            await warmed(pool)
-            # Two, because a worker may be replaced so quickly that one would leave time for the third.
+        async with open_pool(fake_worker, wait_seconds=0.1, work_seconds=0.4) as pool:
+            await wait_for_worker(pool)
+            # Two hanging jobs, because after only one the worker could restart in time for the third job.
             slow = [asyncio.ensure_future(pool.predict(b"hang", "p", "one")) for _ in range(2)]
             await asyncio.sleep(0.02)
-            assert await code_of(pool.predict(b"fine", "p", "one")) == "waited_too_long"
-            assert [await code_of(one) for one in slow] == ["took_too_long", "waited_too_long"]
+            assert await error_code(pool.predict(b"fine", "p", "one")) == "waited_too_long"
+            assert [await error_code(one) for one in slow] == ["took_too_long", "waited_too_long"]
 
     asyncio.run(scenario())
 
 
-def test_one_address_may_not_take_all_places_but_this_machine_may(stand_in) -> None:
+def test_per_client_limit_exempts_loopback(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in, per_client=1) as pool:
+        async with open_pool(fake_worker, per_client=1) as pool:
             slow = asyncio.ensure_future(pool.predict(b"slow", "p", "one", "192.0.2.7"))
             await asyncio.sleep(0.1)
-            assert await code_of(pool.predict(b"fine", "p", "one", "192.0.2.7")) == "too_many_requests"
+            assert await error_code(pool.predict(b"fine", "p", "one", "192.0.2.7")) == "too_many_requests"
             local = [pool.predict(b"fine", "p", "one", "127.0.0.1") for _ in range(3)]
             await asyncio.gather(slow, pool.predict(b"fine", "p", "one", "192.0.2.8"), *local)
             assert (await pool.predict(b"fine", "p", "one", "192.0.2.7"))["width"] == 4
@@ -129,34 +131,46 @@ def test_one_address_may_not_take_all_places_but_this_machine_may(stand_in) -> N
     asyncio.run(scenario())
 
 
-def test_closing_refuses_who_waits(stand_in) -> None:
+def test_closing_rejects_queued_jobs(fake_worker) -> None:
     async def scenario() -> None:
-        async with opened(stand_in) as pool:
+        async with open_pool(fake_worker) as pool:
             jobs = [asyncio.ensure_future(pool.predict(b"hang", "p", "one")) for _ in range(2)]
             await asyncio.sleep(0.1)
             await pool.close()
-            assert await code_of(jobs[1]) == "not_ready"
+            assert await error_code(jobs[1]) == "not_ready"
             jobs[0].cancel()
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
-    ("model", "message"), [("broken", "not a readable .safetensors file"), ("dead", "ended while it started")]
+    ("model", "message"), [("broken", "not a readable .safetensors file"), ("dead", "exited while it was starting")]
 )
-def test_a_worker_that_cannot_start_is_one_error(stand_in, model: str, message: str) -> None:
+def test_worker_that_cannot_start_is_one_error(fake_worker, model: str, message: str) -> None:
     with pytest.raises(FerLmdbError, match=message):
-        WorkerPool(ServerSettings(models=(model,)), stand_in).start_workers()
+        WorkerPool(ServerSettings(models=(model,)), fake_worker).start_workers()
 
 
-def test_a_real_worker_says_which_model_is_missing() -> None:
+def test_worker_reports_a_missing_model() -> None:
     with pytest.raises(ModelError, match='no model "nothing"'):
         Worker(ServerSettings(models=("nothing",)))
 
 
-def test_names_of_models_hold_no_path() -> None:
+def test_public_model_names_contain_no_path() -> None:
     assert _public_names(("/home/me/runs/mine", "other/mine.safetensors", "face_emotion_net")) == {
         "mine": "/home/me/runs/mine",
         "mine-2": "other/mine.safetensors",
         "face_emotion_net": "face_emotion_net",
     }
+
+
+def test_isolated_gradio_restores_the_environment(web_extra, monkeypatch) -> None:
+    from fer_lmdb.serve.server import isolated_gradio
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "before")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with isolated_gradio():
+        assert os.environ["HF_HUB_OFFLINE"] == "1"
+        assert Path(os.environ["GRADIO_TEMP_DIR"]).is_dir()
+    assert os.environ["GRADIO_TEMP_DIR"] == "before"
+    assert "HF_HUB_OFFLINE" not in os.environ

@@ -1,6 +1,6 @@
-"""Workers for tests of the queue: they do at once what a real one does once in a thousand pictures.
+"""Fake worker for tests of the pool.
 
-A picture's bytes say what is to happen: b"fine", b"slow" (a second), b"hang", b"die".
+The image data selects the behavior: b"slow" (one second), b"hang", b"die", b"bad" (an error); anything else succeeds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import time
 
 
-def work(connection, settings) -> None:
+def worker_main(connection, settings) -> None:
     if "broken" in settings.models:
         connection.send({"failed": "broken: not a readable .safetensors file"})
         return
