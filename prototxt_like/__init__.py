@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from prototxt_like.net.caffemodel import load_weights as load_weights
     from prototxt_like.net.caffemodel import save_weights as save_weights
     from prototxt_like.net.caffemodel import to_proto as to_proto
+    from prototxt_like.net.data_layer import data_layer as data_layer
+    from prototxt_like.net.data_layer import data_shapes as data_shapes
     from prototxt_like.net.folding import fold_batch_norm as fold_batch_norm
     from prototxt_like.net.net import Net as Net
     from prototxt_like.net.trained_layers import LoadReport as LoadReport
@@ -87,6 +89,7 @@ _HOMES = {
         "write_text",
     ],
     "net.folding": ["fold_batch_norm"],
+    "net.data_layer": ["data_layer", "data_shapes"],
     "net.net": ["Net"],
     "schema.caffe_schema_pb2": [
         "BlobProto",

@@ -10,8 +10,6 @@ import torch
 from google.protobuf.json_format import MessageToDict
 
 import prototxt_like as pl
-from fer_lmdb.errors import RunError
-from fer_lmdb.training.recipe import input_shapes
 from prototxt_like.errors import NetError, ParseError, PrototxtLikeError
 
 FACES = (1, 48, 48)
@@ -105,8 +103,8 @@ def build_shapes(message: pl.NetParameter, phase: str) -> pl.Net:
             return pl.Net(message, phase=phase)
         except NetError as error:
             try:
-                shapes = input_shapes(message, phase, FACES)
-            except RunError:
+                shapes = pl.data_shapes(message, phase, FACES)
+            except NetError:
                 raise error from None
             return pl.Net(message, phase=phase, input_shapes=shapes)
 

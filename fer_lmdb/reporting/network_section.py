@@ -11,7 +11,6 @@ from fer_lmdb.errors import ModelError
 from fer_lmdb.models.model import Model
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from fer_lmdb.reporting.run_data import RunData
-from fer_lmdb.training import recipe
 from fer_lmdb.training.targets import Targets
 from fer_lmdb.visualization.face_grid import draw_mean
 
@@ -40,7 +39,7 @@ def first_batch(run: RunData) -> tuple[np.ndarray, np.ndarray]:
     """
     plan, classes = run.plan, len(run.data_set.scheme)
     images, labels = first_faces(run)
-    parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
+    parameter = pl.data_layer(plan.net, "TRAIN").transform_param
     mean = torch.from_numpy(run.data_set.mean()) if parameter.mean_file else None
     generator = torch.Generator().manual_seed(derive_seed(run.seed, 0, "augment"))
     faces = pl.Transform(parameter, "TRAIN", mean=mean)(images, generator=generator)

@@ -168,7 +168,7 @@ class OnlineTeachers:
 def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> None:
     own = pl.parse_transform(model.transform_prototxt)
     ours = pl.TransformationParameter()
-    ours.CopyFrom(recipe.data_layer(plan.net, "TEST").transform_param)
+    ours.CopyFrom(pl.data_layer(plan.net, "TEST").transform_param)
     ours.ClearField("mean_file")
     same_mean = (model.mean is None and mean is None) or (
         model.mean is not None and mean is not None and np.array_equal(model.mean, mean)
@@ -198,7 +198,7 @@ def add_distillation_loss(net: pl.NetParameter, solver: pl.SolverParameter) -> p
     copy = pl.NetParameter()
     copy.CopyFrom(net)
     losses = softmax_losses(copy)  # before the copy grows
-    recipe.data_layer(copy, "TRAIN").top.append(TOP)
+    pl.data_layer(copy, "TRAIN").top.append(TOP)
     for loss in losses:
         whole = loss.loss_weight[0] if loss.loss_weight else 1.0
         _add_second_loss(copy, loss, whole * solver.teacher_weight * solver.temperature**2, solver.temperature)

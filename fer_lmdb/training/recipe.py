@@ -38,7 +38,7 @@ class Recipe:
     @property
     def batch_size(self) -> int:
         """Return the faces of a batch, over all processes that train together."""
-        return int(data_layer(self.net, "TRAIN").data_param.batch_size)
+        return int(pl.data_layer(self.net, "TRAIN").data_param.batch_size)
 
     @property
     def samples_per_update(self) -> int:
@@ -114,7 +114,7 @@ def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe
     if epoch_size == 0:
         raise RunError(f"{options.data}: the training split is empty; build the data set again")
     net, deploy, solver = _read_files(options.model)
-    layer = data_layer(net, "TRAIN")
+    layer = pl.data_layer(net, "TRAIN")
     if options.batch_size is not None:
         layer.data_param.batch_size = options.batch_size
     if options.solver:
@@ -136,26 +136,3 @@ def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.Solver
         pl.read_net(folder / "deploy.prototxt"),
         pl.read_solver(folder / "solver.prototxt"),
     )
-
-
-def data_layer(net: pl.NetParameter, phase: str) -> pl.LayerParameter:
-    """Return the layer that feeds the net in a phase.
-
-    Raises:
-        RunError: the net has none.
-    """
-    for layer in net.layer:
-        phases = {pl.Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")}
-        if layer.HasField("transform_param") and (not phases or phase in phases):
-            return layer
-    raise RunError(f'net "{net.name}": no data layer with a transform_param for phase {phase}')
-
-
-def input_shapes(net: pl.NetParameter, phase: str, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the data layer's tops for pictures of that (C, H, W)."""
-    layer = data_layer(net, phase)
-    batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
-    channels, height, width = image_shape
-    channels = 3 if layer.transform_param.force_color else channels
-    shapes: list[tuple[int, ...]] = [(batch, channels, crop or height, crop or width), (batch,)]
-    return dict(zip(layer.top, shapes, strict=False))

@@ -18,7 +18,7 @@ from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.models.run_folder import TEACHER_FILE, RunFolder
 from fer_lmdb.training import distillation
 from fer_lmdb.training.class_weights import class_weights
-from fer_lmdb.training.recipe import Recipe, data_layer
+from fer_lmdb.training.recipe import Recipe
 from fer_lmdb.training.targets import Targets, use_soft_labels
 
 
@@ -32,7 +32,7 @@ def adapt_loss_layers(
     net = use_soft_labels(plan.net)
     if targets.distills:
         net = distillation.add_distillation_loss(net, plan.solver)
-    tops = list(data_layer(net, "TRAIN").top)[1:]  # the label, and what the teachers say
+    tops = list(pl.data_layer(net, "TRAIN").top)[1:]  # the label, and what the teachers say
     return net, dict.fromkeys(tops, (plan.batch_size, classes))
 
 

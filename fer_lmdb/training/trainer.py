@@ -24,7 +24,7 @@ from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.device import choose_device
 from fer_lmdb.runtime.precision import choose_precision
-from fer_lmdb.training import checkpoints, early_stopping, recipe, target_loading
+from fer_lmdb.training import checkpoints, early_stopping, target_loading
 from fer_lmdb.training.distributed import DistributedSolver, ProcessGroup
 from fer_lmdb.training.ema import ModelEMA
 from fer_lmdb.training.init_weights import InitReport, init_from_model
@@ -62,7 +62,7 @@ class Trainer:
         # In float32 every rounding follows Caffe; elsewhere the fused update saves half of its memory traffic.
         self.solver = DistributedSolver(plan.solver, self.net, fused=self.dtype != torch.float32)
         self.solver.process_group = self.process_group
-        self.transform_parameter = recipe.data_layer(plan.net, "TRAIN").transform_param
+        self.transform_parameter = pl.data_layer(plan.net, "TRAIN").transform_param
         # A net without a mean_file, as those that normalise each picture by itself, sees no mean.
         self.mean = mean if self.transform_parameter.mean_file else None
         given = None if self.mean is None else torch.from_numpy(self.mean)
@@ -78,7 +78,7 @@ class Trainer:
         self.loss_count = 0
 
     def _build_net(self, image_shape: tuple[int, int, int]) -> pl.Net:
-        shapes = recipe.input_shapes(self.plan.net, "TRAIN", image_shape)
+        shapes = pl.data_shapes(self.plan.net, "TRAIN", image_shape)
         net, changed = target_loading.adapt_loss_layers(self.plan, self.targets, len(self.data.scheme))
         faces = self.process_group.local_batch_size(self.plan.batch_size)
         own = {name: (faces, *shape[1:]) for name, shape in (shapes | changed).items()}
@@ -278,7 +278,7 @@ class Trainer:
         return Model(
             name=self.plan.name,
             deploy_prototxt=pl.to_text(self.plan.deploy),
-            transform_prototxt=pl.to_text(_without_mean_file(recipe.data_layer(self.plan.net, "TEST").transform_param)),
+            transform_prototxt=pl.to_text(_without_mean_file(pl.data_layer(self.plan.net, "TEST").transform_param)),
             weights=self.weights(),
             mean=self.mean,
             scheme=self.data.scheme,

@@ -52,8 +52,8 @@ def test_a_wish_becomes_a_field_of_the_solver(wanted, fields):
 def test_a_wish_becomes_a_field_of_the_training_transform_alone(name):
     value = False if name == "mirror" else 0.25
     net = plan(**{name: value}).net
-    assert getattr(recipe.data_layer(net, "TRAIN").transform_param, name) == value
-    assert not getattr(recipe.data_layer(net, "TEST").transform_param, name)
+    assert getattr(pl.data_layer(net, "TRAIN").transform_param, name) == value
+    assert not getattr(pl.data_layer(net, "TEST").transform_param, name)
 
 
 def test_what_nobody_asks_for_stays_as_the_files_say():

@@ -1,0 +1,50 @@
+"""The data layer of a net and the shapes of its tops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prototxt_like.errors import NetError
+from prototxt_like.schema.caffe_schema_pb2 import Phase
+
+if TYPE_CHECKING:
+    from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
+
+
+def data_layer(net: NetParameter, phase: str) -> LayerParameter:
+    """Return the layer with a ``transform_param`` that feeds the net in a phase.
+
+    Args:
+        net: NetParameter, not filtered by phase.
+        phase: "TRAIN" or "TEST".
+
+    Raises:
+        NetError: If no layer of that phase has a ``transform_param``.
+    """
+    for layer in net.layer:
+        phases = {Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")}
+        if layer.HasField("transform_param") and (not phases or phase in phases):
+            return layer
+    raise NetError(f'net "{net.name}": no data layer with a transform_param for phase {phase}')
+
+
+def data_shapes(net: NetParameter, phase: str, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the data layer's tops by blob name.
+
+    Args:
+        net: NetParameter, not filtered by phase.
+        phase: "TRAIN" or "TEST".
+        image_shape: (C, H, W) of the stored images.
+
+    Returns:
+        (N, C, H', W') of the first top, after crop and ``force_color``; (N,) of the second, the labels.
+
+    Raises:
+        NetError: If no layer of that phase has a ``transform_param``.
+    """
+    layer = data_layer(net, phase)
+    batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
+    channels, height, width = image_shape
+    channels = 3 if layer.transform_param.force_color else channels
+    shapes: list[tuple[int, ...]] = [(batch, channels, crop or height, crop or width), (batch,)]
+    return dict(zip(layer.top, shapes, strict=False))
