@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_lmdb.errors import SourceError
+from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,29 @@ def parse_label(word: str, scheme: LabelScheme) -> int | None:
         if meaning == _MEANING.get(class_name, class_name):
             return label
     return None
+
+
+def require_same(
+    found: LabelScheme,
+    expected: LabelScheme,
+    context: str,
+    remedy: str,
+    error: type[FerLmdbError] = DataSetError,
+) -> None:
+    """Raise an error if two label schemes differ.
+
+    Args:
+        found: The scheme to check.
+        expected: The scheme that it has to equal.
+        context: Beginning of the message, e.g. the two objects that do not fit together.
+        remedy: End of the message: what to do, in the imperative.
+        error: Class of the error.
+
+    Raises:
+        FerLmdbError: If the classes, their order or their meaning differ.
+    """
+    if why := explain_mismatch(found, expected):
+        raise error(f"{context}: {why}; {remedy}")
 
 
 def explain_mismatch(one: LabelScheme, other: LabelScheme) -> str | None:

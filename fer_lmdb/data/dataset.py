@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import prototxt_like as pl
-from fer_lmdb.data.lmdb_store import SplitArrays, read_labels, read_split
+from fer_lmdb.data.lmdb_store import LmdbFaces, SplitArrays, read_labels, read_split
 from fer_lmdb.data.manifest import MEAN_NAME, Shard, read_manifest, shards, verify_sha256
-from fer_lmdb.data.streaming import LmdbFaces
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import LabelScheme
@@ -126,6 +125,21 @@ class DataSet:
             "seed": self.manifest.get("seed"),
             "opencv": self.manifest.get("opencv"),
         }
+
+
+def check_same_data(data: DataSet, recorded: Mapping[str, Any], remedy: str) -> None:
+    """Compare a data set with the fingerprint that a run recorded.
+
+    Args:
+        data: The data set that was found.
+        recorded: `DataSet.fingerprint` of the data set that the run was trained on.
+        remedy: What to do if they differ, in the imperative.
+
+    Raises:
+        DataSetError: If the faces or labels differ.
+    """
+    if data.fingerprint()["sha256"] != recorded.get("sha256"):
+        raise DataSetError(f"{data.folder} is not the data set this run was trained on (its faces differ); {remedy}")
 
 
 def _preprocessings(source: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
-"""FER+'s votes of a data set: what a net learns from them, and which faces count.
+"""FER+ votes of a data set and the training targets derived from them.
 
-E. Barsoum and others (2016) train on the majority, on labels drawn from the votes anew in every epoch ("probability")
-and on the votes as a distribution ("cross-entropy").
+Barsoum et al. (2016) train on the majority vote, on labels sampled from the votes in every epoch ("probability") and on
+the distribution of the votes ("cross-entropy").
+
 Source: E. Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label
     distribution, 2016
 """
@@ -16,14 +17,14 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.manifest import verify_sha256, votes_database
 from fer_lmdb.data.sources.ferplus import protocols
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import FERPLUS, explain_mismatch
+from fer_lmdb.labels import FERPLUS, require_same
 
 SOFT_LABEL_MODES = ("majority", "probability", "cross-entropy")
-_REMEDY = "build it with: --classes ferplus --ferplus fer2013new.csv"
+_REMEDY = "build it with: --label-scheme ferplus --ferplus fer2013new.csv"
 
 
 def has_votes(data: DataSet, split: str) -> bool:
-    """Tell whether the faces of a split carry votes."""
+    """Return whether the faces of a split have votes."""
     return "votes_file_sha256" in data.manifest["splits"].get(split, {})
 
 
@@ -32,47 +33,51 @@ def read(data: DataSet, split: str) -> NDArray[np.float32]:
 
     Returns:
         (N, 10) float32: eight expressions in FER+'s order, unknown, no face.
+
     Raises:
-        DataSetError: the data set carries none, or follows another label scheme, or they are damaged.
+        DataSetError: If the data set has no votes or another label scheme, or the votes are damaged.
     """
-    if why := explain_mismatch(data.scheme, FERPLUS):
-        raise DataSetError(f"{data.folder}: votes are about FER+'s classes, the labels are not ({why}); {_REMEDY}")
+    require_same(data.scheme, FERPLUS, f"{data.folder}: votes need FER+'s classes", _REMEDY)
     if not has_votes(data, split):
-        raise DataSetError(f"{data.folder}: the {split} split carries no votes; {_REMEDY}")
+        raise DataSetError(f"{data.folder}: the {split} split has no votes; {_REMEDY}")
     path = votes_database(data.folder, split)
     verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
     keys, votes = lmdb_store.read_votes(path)
     if len(keys) != data.count(split):
-        raise DataSetError(f"{path}: holds {len(keys)} votes for {data.count(split)} faces; build the data set again")
+        raise DataSetError(
+            f"{path}: found votes for {len(keys)} faces, expected {data.count(split)}; build the data set again"
+        )
     return votes
 
 
 def vote_distributions(votes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn votes into shares of the eight expressions.
+    """Convert votes to a distribution over the eight expressions.
 
-    Single votes are left out as slips, "unknown" and "no face" say nothing about expressions.
+    Single votes are treated as mistakes and ignored, as are "unknown" and "no face".
 
     Args:
-        votes: (N, 10).
+        votes: (N, 10) counts.
+
     Returns:
-        (N, 8) float32; rows sum to 1, those of faces in which nobody agreed on an expression to 0.
+        (N, 8) float32; rows sum to 1, or to 0 for faces without two equal votes for an expression.
     """
     agreed = np.where(votes < 2, 0, votes)[:, : len(FERPLUS)]
     return (agreed / np.maximum(agreed.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
 
 def targets(votes: NDArray[np.float32], mode: str) -> NDArray[np.float32]:
-    """Turn votes into what a net is compared with.
+    """Return the training targets of votes.
 
     Args:
-        votes: (N, 10).
-        mode: "majority": the expression of more than half of the agreed votes; "probability" and "cross-entropy":
-            the distribution, from which the former draws.
+        votes: (N, 10) counts.
+        mode: "majority" for the expression with more than half of the votes; "probability" and "cross-entropy" for the
+            distribution ("probability" samples from it during training).
+
     Returns:
-        (N, 8) float32; the row of a face that does not count is 0.
+        (N, 8) float32; all-zero rows are excluded from the loss.
     """
-    shares = vote_distributions(votes)
+    distributions = vote_distributions(votes)
     if mode != "majority":
-        return shares
-    single = np.eye(len(FERPLUS), dtype=np.float32)[shares.argmax(axis=1)]
-    return single * protocols(votes)["majority"][:, None]
+        return distributions
+    one_hot = np.eye(len(FERPLUS), dtype=np.float32)[distributions.argmax(axis=1)]
+    return one_hot * protocols(votes)["majority"][:, None]

@@ -1,4 +1,4 @@
-"""How faces come to the training: from memory, or streamed. It changes the speed, never the result."""
+"""Training and validation data, in memory or streamed. The choice affects speed, not results."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.streaming import LmdbFaces
+from fer_lmdb.data.lmdb_store import LmdbFaces
+from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.errors import RunError
 
 LOADERS = ("auto", "memory", "stream")
-MEMORY_BOUND = 2 << 30  # bytes of faces that "auto" still reads into memory
-VALIDATION_CHUNK = (
-    16 * 256
-)  # faces of a streamed split that are looked at together; a multiple of the classifier's batch
+MEMORY_BOUND = 2 << 30
+"""Bytes of faces up to which "auto" reads the data into memory."""
+VALIDATION_CHUNK = 16 * 256
+"""Faces of a streamed split that are classified together; a multiple of the classifier's batch size."""
 
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """What the user asked for.
+    """Options of data loading.
 
     Attributes:
         loader: "memory", "stream", or "auto": memory up to 2 GiB of faces.
-        workers: processes that read ahead for "stream"; with 0 the training reads by itself.
-        start_method: "fork", "spawn" or "forkserver"; None leaves it to the platform.
+        workers: Reader processes for "stream"; 0 reads in the training process.
+        start_method: "fork", "spawn" or "forkserver"; None selects the platform's default.
+
+    Raises:
+        RunError: If the loader is unknown or the number of workers is negative.
     """
 
     loader: str = "auto"
@@ -40,16 +45,48 @@ class LoaderOptions:
             raise RunError(f"--workers {self.workers}: must be 0 or more")
 
     def should_stream(self, data: DataSet, splits: Sequence[str]) -> bool:
-        """Tell whether these splits are streamed."""
+        """Return whether these splits are streamed."""
         size = sum(data.count(split) for split in splits) * int(data.manifest["size"]) ** 2
         return self.loader == "stream" or (self.loader == "auto" and size > MEMORY_BOUND)
 
 
+class InMemoryLoader:
+    """Endless sequence of batches from a split in memory."""
+
+    def __init__(
+        self,
+        images: torch.Tensor,
+        targets: torch.Tensor,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
+        """Set up the loader.
+
+        Args:
+            images: (N, 1, H, W) uint8 on the training device.
+            targets: (N, ...) labels or target rows on the same device.
+            batch_size: Faces per batch, over all processes.
+            seed: Seed of the run.
+            part: (rank, world size), see `EpochSampler`.
+        """
+        self.images, self.targets = images, targets
+        self.sampler = EpochSampler(len(targets), batch_size, seed, part)
+
+    def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the faces and targets of one batch."""
+        positions = self.sampler.batch_indices(number).to(self.images.device)
+        return self.images[positions], self.targets[positions]
+
+    def close(self) -> None:
+        """No-op; in-memory data holds no resources."""
+
+
 class ValidationSet:
-    """The faces that a training is measured on, in memory or not.
+    """Faces and labels of the validation split, in memory or streamed.
 
     Args:
-        faces: (N, 1, H, W) uint8, or where they lie.
+        faces: (N, 1, H, W) uint8, or a reader of them.
         labels: (N,) int64.
     """
 
@@ -58,14 +95,14 @@ class ValidationSet:
 
     @classmethod
     def of(cls, data: DataSet, split: str, *, streamed: bool) -> ValidationSet:
-        """Open a split."""
+        """Open a split of a data set."""
         if streamed:
             return cls(data.lmdb_faces([split]), data.labels([split]))
-        whole = data.read(split)
-        return cls(whole.images, whole.labels)
+        arrays = data.read(split)
+        return cls(arrays.images, arrays.labels)
 
-    def chunk(self, places: slice) -> NDArray[np.uint8]:
-        """Return a run of faces."""
+    def chunk(self, positions: slice) -> NDArray[np.uint8]:
+        """Return consecutive faces, (n, 1, H, W) uint8."""
         if isinstance(self.faces, LmdbFaces):
-            return self.faces.at(np.arange(places.start, places.stop))
-        return self.faces[places]
+            return self.faces.at(np.arange(positions.start, positions.stop))
+        return self.faces[positions]

@@ -1,11 +1,10 @@
-"""Batches from databases that are larger than memory, read ahead by worker processes.
+"""Batches from databases larger than memory, prefetched by worker processes.
 
-    order -> positions of a batch -> worker: look up, decode -> (N, 1, H, W) uint8 -> the training's device
+    sampler -> positions of a batch -> worker: read, decode -> (N, 1, H, W) uint8 -> training device
 
-The order is the very one of a split in memory: a shuffle of the whole split, not of a window. So both give the same
-batches for the same seed. Each face is one look-up in the database's tree; the batch's faces are looked up in the
-order in which they lie on the disk. In memory are the labels and targets, two shuffles (24 bytes a face together, in
-the training's process alone), and the few batches that the workers are ahead.
+Batches are identical to in-memory loading for the same seed, since the whole split is shuffled, not a window of it.
+Each face is one lookup in the database's B+ tree; the faces of a batch are read in the order of their pages. Resident:
+labels, targets, two permutations (24 bytes per face, in the training process only) and the prefetched batches.
 """
 
 from __future__ import annotations
@@ -16,9 +15,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,61 +24,20 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, get_worker_info
 
-from fer_lmdb.data.lmdb_store import LmdbRandomReader, decode_datum
+from fer_lmdb.data.lmdb_store import LmdbFaces
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.errors import FerLmdbError, StoreError
 
-PREFETCH_FACTOR = 4  # batches that each worker has ready
-MAX_WORKER_RESTARTS = 3  # of workers in a row, before a batch is given up
+PREFETCH_FACTOR = 4
+"""Batches that each worker keeps ready."""
+MAX_WORKER_RESTARTS = 3
+"""Restarts of killed workers for one batch."""
 
 log = logging.getLogger(__name__)
 
 
-class LmdbFaces:
-    """The faces of one or more databases, one after the other, by their position.
-
-    Args:
-        parts: every database's folder and its number of records.
-    """
-
-    def __init__(self, parts: Sequence[tuple[Path, int]]) -> None:
-        self.lookups = [LmdbRandomReader(path) for path, _ in parts]
-        self._ends = np.cumsum([count for _, count in parts])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def at(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Read faces: (n,) positions in any order -> (n, 1, H, W) uint8.
-
-        Raises:
-            StoreError: a database is missing or damaged, or its pictures differ in size.
-        """
-        faces: NDArray[np.uint8] | None = None
-        in_order = np.argsort(positions, kind="stable")
-        databases = np.searchsorted(self._ends, positions[in_order], side="right")
-        for number in np.unique(databases):
-            lookup, begin = self.lookups[number], self._ends[number - 1] if number else 0
-            rows = in_order[databases == number]
-            for row, (key, value) in zip(rows, lookup.get((positions[rows] - begin).tolist()), strict=True):
-                face, _ = decode_datum(value, f"{lookup.path}: {key.decode(errors='backslashreplace')}")
-                if faces is None:
-                    faces = np.empty((len(positions), 1, *face.shape), dtype=np.uint8)
-                if face.shape != faces.shape[2:]:
-                    raise StoreError(
-                        f"{lookup.path} holds faces of {face.shape} and of {faces.shape[2:]} pixels; expected one size"
-                    )
-                faces[row, 0] = face
-        return np.empty((0, 1, 0, 0), dtype=np.uint8) if faces is None else faces
-
-    def keep_open(self) -> None:
-        """Leave the databases open, in a process that will not fork any more."""
-        for lookup in self.lookups:
-            lookup.keep_open()
-
-
 class StreamingLoader:
-    """An endless stream of batches that worker processes read; the same batches as those of a split in memory."""
+    """Endless sequence of batches read by worker processes."""
 
     def __init__(
         self,
@@ -90,14 +47,14 @@ class StreamingLoader:
         workers: int = 2,
         start_method: str | None = None,
     ) -> None:
-        """Start nothing yet: the workers begin with the first batch that is asked for.
+        """Set up the loader; the workers start with the first batch.
 
         Args:
-            faces: where the faces lie.
-            targets: (N, ...) labels or rows of targets on the device of the training.
-            sampler: which faces each batch holds.
-            workers: processes that read; with 0 the training reads by itself.
-            start_method: "fork", "spawn" or "forkserver"; None takes the platform's own, and "spawn" beside a GPU,
+            faces: Reader of the faces.
+            targets: (N, ...) labels or target rows on the training device.
+            sampler: Positions of each batch's faces.
+            workers: Number of reader processes; 0 reads in the training process.
+            start_method: "fork", "spawn" or "forkserver"; None selects the platform's default, and "spawn" with a GPU,
                 whose driver does not survive a fork.
         """
         self.faces, self.targets, self.sampler, self.workers = faces, targets, sampler, workers
@@ -110,53 +67,53 @@ class StreamingLoader:
         """Return the faces and targets of one batch.
 
         Raises:
-            StoreError: a face cannot be read.
+            StoreError: If a face cannot be read.
         """
         device = self.targets.device
         images = self._images(number).to(device)
         return images, self.targets[self.sampler.batch_indices(number).to(device)]
 
     def close(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
         self._batches = None
 
     def _images(self, number: int) -> torch.Tensor:
-        """Take the batch that the workers have ready; a worker that was killed is replaced."""
+        """Return the next prefetched batch; restart the workers if one was killed."""
         for _ in range(MAX_WORKER_RESTARTS):
             if self._batches is None or number != self._next:
-                self._batches = self._begin(number)
+                self._batches = self._start_workers(number)
             try:
                 faces = next(self._batches)
             except RuntimeError as error:
-                log.warning("a process that reads faces was killed (%s); starting others", error)
+                log.warning("a reader process was killed (%s); restarting the readers", error)
                 self._batches = None
                 continue
             self._next = number + 1
             if isinstance(faces, FerLmdbError):
                 raise faces
             return torch.from_numpy(faces)
-        raise StoreError(f"{self.faces.lookups[0].path}: the processes that read it are killed; try --workers 0")
+        raise StoreError(f"{self.faces.readers[0].path}: the reader processes were killed repeatedly; use --workers 0")
 
-    def _begin(self, first: int) -> Iterator[Any]:
-        self._batches = None  # ends those who read before
+    def _start_workers(self, first: int) -> Iterator[Any]:
+        self._batches = None  # stops the previous workers
         loader: DataLoader[Any] = DataLoader(
             _LmdbDataset(self.faces),  # type: ignore[arg-type]
             batch_sampler=_BatchIndexStream(self.sampler, first),
-            collate_fn=_as_it_is,
+            collate_fn=_identity,
             worker_init_fn=_init_worker,
             num_workers=self.workers,
             prefetch_factor=PREFETCH_FACTOR if self.workers else None,
             multiprocessing_context=self.start_method if self.workers else None,
-            generator=torch.Generator(),  # it would draw from that of the training otherwise
+            generator=torch.Generator(),  # the default would draw from the training's generator
         )
-        return _start_undisturbed(loader)
+        return _iterate_without_signal_handlers(loader)
 
 
-def _start_undisturbed(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Start the workers deaf to Ctrl-C, which is the training's to answer, and keep its handlers as they are.
+def _iterate_without_signal_handlers(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Start workers that ignore Ctrl-C, and restore the process's SIGCHLD handler.
 
-    PyTorch would raise an error in the middle of whatever the training does when a worker dies; without its handler
-    that is noticed when the next batch is asked for.
+    The training process handles Ctrl-C. PyTorch's SIGCHLD handler raises in the middle of any Python code when a worker
+    dies; without it, the death is detected when the next batch is requested.
     """
     try:
         handler = signal.getsignal(signal.SIGCHLD)
@@ -172,13 +129,13 @@ def _start_undisturbed(loader: DataLoader[Any]) -> Iterator[Any]:
 
 
 class _LmdbDataset:
-    """What a worker does: positions in, faces out; an error of ours travels back as it is."""
+    """Dataset whose items are batches: positions -> faces, or the error, which the loader raises."""
 
     def __init__(self, faces: LmdbFaces) -> None:
         self.faces = faces
 
     def __getitems__(self, positions: list[int]) -> NDArray[np.uint8] | FerLmdbError:
-        # An array goes through a pipe; a tensor would need shared memory, which containers are short of.
+        # An array goes through a pipe; a tensor would need shared memory, which is often small in containers.
         try:
             return self.faces.at(np.array(positions))
         except FerLmdbError as error:
@@ -186,7 +143,7 @@ class _LmdbDataset:
 
 
 class _BatchIndexStream:
-    """The positions of batch after batch, without end."""
+    """Endless batch sampler: the positions of each batch from the first one on."""
 
     def __init__(self, sampler: EpochSampler, first: int) -> None:
         self.sampler, self.first = sampler, first
@@ -199,24 +156,24 @@ class _BatchIndexStream:
 
 
 def _init_worker(_: int) -> None:
-    """Open the databases for good, and end with the training.
+    """Keep the databases open, and exit when the training process dies.
 
-    A worker whose training was killed waits for somebody to take its batches; nothing else would end it.
-    What is wrong with a database is said when it is read.
+    Otherwise a worker whose parent was killed would wait forever for its batches to be fetched.
+    Errors in a database are reported when it is read.
     """
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     worker = get_worker_info()
     reads: Any = worker.dataset if worker is not None else None
     with suppress(FerLmdbError):
         reads.faces.keep_open()
 
 
-def _end_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     training = multiprocessing.parent_process()
     while os.getppid() == parent and (training is None or training.is_alive()):
         time.sleep(0.5)
     os._exit(1)
 
 
-def _as_it_is(faces: Any) -> Any:
+def _identity(faces: Any) -> Any:
     return faces

@@ -1,13 +1,13 @@
-"""The same faces, prepared in several ways: as they are, turned upright, framed closer. Every model looks at its kind.
+"""Variants of one data set with different preprocessing; each model gets the faces that match its training.
 
-A net knows the kind of face that it was trained on. Nets trained on different kinds make different mistakes, and so
-they are worth averaging, or learning from; for that the faces of their data sets are matched by name.
+Models trained with different preprocessing make different errors, so they are worth averaging or distilling. Their data
+sets hold the same faces, matched by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,121 +17,120 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays, key_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.labels import explain_mismatch
-
-#: Gives (N, classes) float32 for faces, (N, 1, H, W) uint8.
-Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+from fer_lmdb.labels import require_same
 
 
 @dataclass(frozen=True)
 class DataSetVariants:
-    """Data sets that hold the same faces, each prepared in its own way; figures are those of the first one's faces."""
+    """Data sets with the same faces, each preprocessed differently.
+
+    Attributes:
+        sets: The data sets. The first one is the reference: its faces define order and labels.
+    """
 
     sets: tuple[DataSet, ...]
+    _arrays: dict[str, SplitArrays] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def open(cls, folders: Sequence[str | Path]) -> DataSetVariants:
         """Open data sets.
 
         Raises:
-            DataSetError: none is named, one is missing or damaged, or their labels do not mean the same.
+            DataSetError: If no folder is given, a data set is missing or damaged, or the label schemes differ.
         """
         if not folders:
-            raise DataSetError("no data set is named; name at least one")
+            raise DataSetError("no data set given; pass at least one")
         return cls.of([DataSet.open(folder) for folder in folders])
 
     @classmethod
-    def of(cls, sets: Sequence[DataSet]) -> DataSetVariants:
-        """Make sure that the labels of data sets mean the same.
+    def of(cls, sets: Sequence[DataSet], known: Mapping[str, SplitArrays] | None = None) -> DataSetVariants:
+        """Combine open data sets.
+
+        Args:
+            sets: The data sets, the reference first.
+            known: Splits of the reference that are in memory already, by name.
 
         Raises:
-            DataSetError: they do not.
+            DataSetError: If the label schemes differ.
         """
         for other in sets[1:]:
-            if why := explain_mismatch(other.scheme, sets[0].scheme):
-                raise DataSetError(f"{other.folder} and {sets[0].folder} are no preparations of the same faces: {why}")
-        return cls(tuple(sets))
+            require_same(
+                other.scheme,
+                sets[0].scheme,
+                f"{other.folder} and {sets[0].folder} are not variants of one data set",
+                "build both with the same --label-scheme",
+            )
+        return cls(tuple(sets), dict(known or {}))
 
     @property
-    def first(self) -> DataSet:
-        """Return the data set whose faces are counted."""
+    def reference(self) -> DataSet:
+        """Data set that defines the order of the faces and their labels."""
         return self.sets[0]
 
     def matching(self, preprocessing: Preprocessing) -> DataSet:
-        """Return the data set whose faces are of the kind that a model knows; the first one where none is.
+        """Return the data set with a model's preprocessing, or the reference if there is none.
 
-        One of that kind alone goes before one that was joined from several kinds.
+        A data set with this preprocessing only is preferred to one joined from several kinds.
         """
         fitting = [data for data in self.sets if not preprocessing.diff(data.preprocessing)]
         pure = [data for data in fitting if not data.has_mixed_preprocessing]
         return (pure or fitting or list(self.sets))[0]
 
-    def read(self, split: str, reference: SplitArrays | None = None) -> SplitVariants:
-        """Read a split of the first data set, and make the others' ready.
+    def read(self, split: str) -> SplitArrays:
+        """Return a split of the reference; it is read once.
 
-        Args:
-            split: train, val or test.
-            reference: what the first one holds, where it is known already.
         Raises:
-            DataSetError: the split is missing or damaged.
+            DataSetError: If the split is missing or damaged.
         """
-        return SplitVariants(self, split, reference or self.first.read(split))
+        if split not in self._arrays:
+            self._arrays[split] = self.reference.read(split)
+        return self._arrays[split]
 
-
-@dataclass(frozen=True)
-class SplitVariants:
-    """A split of data sets with the same faces; those of another kind are read when a model asks for them.
-
-    Attributes:
-        variants: the data sets.
-        split: train, val or test.
-        reference: the first data set's faces.
-    """
-
-    variants: DataSetVariants
-    split: str
-    reference: SplitArrays
-
-    def predict(self, preprocessing: Preprocessing, predictor: Predictor) -> NDArray[np.float32]:
-        """Return what a model says of the faces as it knows them.
+    def images_for(self, preprocessing: Preprocessing, split: str) -> NDArray[np.uint8]:
+        """Return the faces of a split from the variant that matches a preprocessing, in the order of the reference.
 
         Args:
-            preprocessing: Preprocessing of the faces that the model was trained on.
-            predictor: how it looks.
+            preprocessing: Preprocessing of the faces that a model was trained on.
+            split: "train", "val" or "test".
+
         Returns:
-            a row for each of `reference`; a face that is counted twice is looked at once.
+            (N, 1, H, W) uint8.
+
         Raises:
-            DataSetError: the split is missing or damaged where they are, or its faces are others.
+            DataSetError: If the split is missing or damaged in the variant, or holds different faces.
         """
-        data, first = self.variants.matching(preprocessing), self.variants.first
-        if data is first:
-            return predictor(self.reference.images)
-        found = data.read(self.split)
-        wanted, rows = np.unique(match_by_name(found, self.reference, data.folder, first.folder), return_inverse=True)
-        return predictor(found.images[wanted])[rows]
+        data, reference = self.matching(preprocessing), self.read(split)
+        if data is self.reference:
+            return reference.images
+        found = data.read(split)
+        return found.images[match_by_name(found, reference, data.folder, self.reference.folder)]
 
 
 def match_by_name(found: SplitArrays, reference: SplitArrays, folder: Path, first: Path) -> NDArray[np.int64]:
-    """Return where the faces of one split lie in another, by name.
+    """Return the positions of the reference's faces in another split, by name.
 
     Args:
-        found: the faces to look among.
-        reference: the faces to look for; a name may appear more than once.
-        folder: where `found` comes from, for messages.
-        first: where `reference` comes from, for messages.
+        found: The split to search.
+        reference: The faces to search for; names may repeat.
+        folder: Data set of `found`, for messages.
+        first: Data set of `reference`, for messages.
+
     Returns:
-        for each of `reference` its place in `found`.
+        (N,) positions in `found`, one for each face of `reference`.
+
     Raises:
-        DataSetError: a face is missing, found twice, or has another label.
+        DataSetError: If a face is missing, occurs more than once or has a different label.
     """
-    place = {key_name(key): number for number, key in enumerate(found.keys)}
-    told = f"{folder} is no other preparation of the faces of {first}"
-    if len(place) < len(found.keys):
-        raise DataSetError(f"{told}: it holds {len(found.keys) - len(place)} names more than once; name its parts")
+    position = {key_name(key): number for number, key in enumerate(found.keys)}
+    context = f"{folder} is not a variant of {first}"
+    if len(position) < len(found.keys):
+        repeated = len(found.keys) - len(position)
+        raise DataSetError(f"{context}: {repeated} names occur more than once; pass the data sets it was joined from")
     names = [key_name(key) for key in reference.keys]
-    if missing := [name for name in names if name not in place]:
-        raise DataSetError(f"{told}: {len(missing)} of {len(names)} are not in it, as {missing[0]}")
-    order = np.array([place[name] for name in names], dtype=np.int64)
+    if missing := [name for name in names if name not in position]:
+        raise DataSetError(f"{context}: {len(missing)} of {len(names)} faces are missing, e.g. {missing[0]}")
+    order = np.array([position[name] for name in names], dtype=np.int64)
     if (odd := np.flatnonzero(found.labels[order] != reference.labels)).size:
-        raise DataSetError(f"{told}: {odd.size} of {len(names)} have another label there, as {names[odd[0]]}")
+        example = names[odd[0]]
+        raise DataSetError(f"{context}: {odd.size} of {len(names)} faces have different labels, e.g. {example}")
     return order

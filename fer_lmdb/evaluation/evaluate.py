@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fer_lmdb.data import ferplus
 from fer_lmdb.data.dataset import SPLITS, DataSet
-from fer_lmdb.data.variants import DataSetVariants, Predictor, SplitVariants
+from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluation import batch_accuracy, contamination
 from fer_lmdb.evaluation.ferplus import compute_ferplus_metrics
 from fer_lmdb.evaluation.label_mapping import map_to_scheme, target_scheme
 from fer_lmdb.evaluation.metrics import compute_metrics
 from fer_lmdb.evaluation.significance import mcnemar_test
-from fer_lmdb.labels import FERPLUS, explain_mismatch
+from fer_lmdb.labels import FERPLUS, explain_mismatch, require_same
 from fer_lmdb.models import ensemble, model
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
@@ -46,19 +45,16 @@ class EvalOptions:
     device: str = "auto"
     precision: str = "float32"
 
-    def probabilities(self, members: Sequence[Model], faces: SplitVariants) -> NDArray[np.float32]:
+    def probabilities(self, members: Sequence[Model], variants: DataSetVariants, split: str) -> NDArray[np.float32]:
         """Return (M, N, classes) float32."""
         device = choose_device(self.device)
         precision = choose_precision(self.precision, device)
-        each = [faces.predict(member.preprocessing, self._predictor(member, device, precision)) for member in members]
-        return np.stack(each)
-
-    def _predictor(self, member: Model, device: torch.device, precision: torch.dtype) -> Predictor:
-        def look(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        each = []
+        for member in members:
+            images = variants.images_for(member.preprocessing, split)
             _check_size(member, images)
-            return Classifier(member, device, precision).probabilities(images, self.tta)
-
-        return look
+            each.append(Classifier(member, device, precision).probabilities(images, self.tta))
+        return np.stack(each)
 
 
 def evaluate(
@@ -111,22 +107,21 @@ def evaluate(
     others_names = ensemble.resolve_members(compare_to) if compare_to else []
     rivals = ensemble.load_ensemble(others_names) if compare_to else []
     sets = DataSetVariants.open([data] if isinstance(data, str | Path) else data)
-    dataset, options = sets.first, EvalOptions(tta, device, precision)
+    dataset, options = sets.reference, EvalOptions(tta, device, precision)
     check_labels(models, members, dataset)
     check_labels(others_names, rivals, dataset)
-    faces = sets.read(split)
-    each = options.probabilities(members, faces)
+    each = options.probabilities(members, sets, split)
     if fit_weights_on is not None:
         _check_not_trained_on(models, members, dataset, fit_weights_on)
         weights = _fitted_weights(members, sets, options, fit_weights_on, each if fit_weights_on == split else None)
     result, right = compute_result(
-        models, members, ensemble.average_probabilities(each, weights), faces, options, label_scheme
+        models, members, ensemble.average_probabilities(each, weights), sets, split, options, label_scheme
     )
     if len(models) > 1:
         result |= {"weights": list(weights or [1 / len(models)] * len(models)), "fitted_on": fit_weights_on}
     if rivals:
-        probabilities = ensemble.average_probabilities(options.probabilities(rivals, faces))
-        others, other_right = compute_result(others_names, rivals, probabilities, faces, options, label_scheme)
+        probabilities = ensemble.average_probabilities(options.probabilities(rivals, sets, split))
+        others, other_right = compute_result(others_names, rivals, probabilities, sets, split, options, label_scheme)
         log_evaluation(others)  # these go on record as well
         result["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | mcnemar_test(
             right, other_right
@@ -148,13 +143,14 @@ def compute_result(
     names: Sequence[str],
     members: Sequence[Model],
     probabilities: NDArray[np.float32],
-    faces: SplitVariants,
+    variants: DataSetVariants,
+    split: str,
     options: EvalOptions,
     classes: str | None,
 ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Return the figures, and for every face that counts whether it was recognised."""
-    dataset, split = faces.variants.first, faces.split
-    scheme, labels = dataset.scheme, faces.reference.labels
+    dataset = variants.reference
+    scheme, labels = dataset.scheme, variants.read(split).labels
     if classes is not None:
         scheme = target_scheme(classes, scheme)
         probabilities, labels = map_to_scheme(probabilities, labels, scheme)
@@ -169,9 +165,9 @@ def compute_result(
         "data_sha256": dataset.fingerprint()["sha256"][split],
         **compute_metrics(probabilities, labels, scheme.classes),
     }
-    if others := faces.variants.sets[1:]:
+    if others := variants.sets[1:]:
         result["other_data"] = [str(other.folder) for other in others]
-    if odd := _preprocessing_mismatches(names, members, faces.variants):
+    if odd := _preprocessing_mismatches(names, members, variants):
         result["prepared_otherwise"] = odd
     if known := _models_trained_on(names, members, dataset, split):
         result["learnt_from_them"] = known
@@ -207,9 +203,8 @@ def _fitted_weights(
     fit_on: str,
     known: NDArray[np.float32] | None,
 ) -> list[float]:
-    faces = sets.read(fit_on)
     return ensemble.fit_weights(
-        options.probabilities(members, faces) if known is None else known, faces.reference.labels
+        options.probabilities(members, sets, fit_on) if known is None else known, sets.read(fit_on).labels
     )
 
 
@@ -245,10 +240,13 @@ def check_labels(names: Sequence[str], members: Sequence[Model], dataset: DataSe
     Raises:
         DataSetError: the message says what differs.
     """
-    if members and (why := explain_mismatch(members[0].scheme, dataset.scheme)):
-        raise DataSetError(
-            f"the model {names[0]} and the data set {dataset.folder} have {why}; figures across schemes mean nothing - "
-            f"build the data set with the model's scheme (--classes {members[0].scheme.name})"
+    if members:
+        require_same(
+            members[0].scheme,
+            dataset.scheme,
+            f"the label schemes of the model {names[0]} and the data set {dataset.folder} differ",
+            "metrics of different label schemes are not comparable; "
+            f"build the data set with --label-scheme {members[0].scheme.name}",
         )
 
 

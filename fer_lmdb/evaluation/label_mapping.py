@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, explain_mismatch
+from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, require_same
 
 
 def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
@@ -26,8 +26,12 @@ def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
     if target is None or target.fer2013 is None:
         known = ", ".join(known for known, scheme in SCHEMES.items() if scheme.fer2013)
         raise DataSetError(f'labels cannot be counted as "{name}"; those of fer2013 can be as: {known}')
-    if why := explain_mismatch(scheme, FER2013):
-        raise DataSetError(f"only labels of fer2013 can be counted as {name}, these are others ({why})")
+    require_same(
+        scheme,
+        FER2013,
+        f"only labels of fer2013 can be mapped to {name}",
+        "omit --label-scheme or use a data set with FER2013's classes",
+    )
     return target
 
 

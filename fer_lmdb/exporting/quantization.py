@@ -19,7 +19,7 @@ from fer_lmdb.errors import DataSetError
 from fer_lmdb.evaluation.metrics import wilson_interval
 from fer_lmdb.exporting.onnx import INPUT, OUTPUT, require, session
 from fer_lmdb.io.atomic import atomic_file
-from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.labels import require_same
 from fer_lmdb.models.model import Model
 from fer_lmdb.runtime.logging import silenced
 
@@ -55,10 +55,12 @@ def load_calibration_data(model: Model, folder: str | Path) -> CalibrationData:
         DataSetError: the data set is missing or damaged, or has other classes or another size than the model.
     """
     dataset = DataSet.open(folder)
-    if why := explain_mismatch(dataset.scheme, model.scheme):
-        raise DataSetError(
-            f"{folder} and the model {model.name} have {why}; name a data set that was built with the model's scheme"
-        )
+    require_same(
+        dataset.scheme,
+        model.scheme,
+        f"the label schemes of {folder} and the model {model.name} differ",
+        "pass a data set built with the model's label scheme",
+    )
     train = dataset.read("train").images
     size = model.preprocessing.size
     if train.shape[1:] != (1, size, size):

@@ -249,14 +249,14 @@ def explain(near_duplicates: dict[str, bool], model: str, data: Path, split: str
     from fer_lmdb.evaluation import evaluate as stage  # imports torch, which an audit without a model does not need
     from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
 
-    faces, view = DataSetVariants.open([data]).read(split), stage.EvalOptions()
-    names = [key_name(key) for key in faces.reference.keys]
+    variants, options = DataSetVariants.open([data]), stage.EvalOptions()
+    names = [key_name(key) for key in variants.read(split).keys]
     if set(names) != set(near_duplicates):
         raise DataSetError(f"{data} holds other pictures than the audited data set; build both from the same source")
     members = load_ensemble([model])
-    stage.check_labels([model], members, faces.variants.first)
-    probabilities = average_probabilities(view.probabilities(members, faces))
-    figures, right = stage.compute_result([model], members, probabilities, faces, view, None)
+    stage.check_labels([model], members, variants.reference)
+    probabilities = average_probabilities(options.probabilities(members, variants, split))
+    figures, right = stage.compute_result([model], members, probabilities, variants, split, options, None)
     stage.log_evaluation({**figures, "by": "duplicates audit"})
     near_duplicate = np.array([near_duplicates[name] for name in names])
     masks = {"all": near_duplicate | ~near_duplicate, "with_twin": near_duplicate, "without_twin": ~near_duplicate}

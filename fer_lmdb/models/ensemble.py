@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.labels import require_same
 from fer_lmdb.models import model
 from fer_lmdb.models.classifier import check_finite
 from fer_lmdb.models.model import Model
@@ -54,8 +54,13 @@ def load_ensemble(names: Sequence[str | Path]) -> list[Model]:
         raise ModelError("no model is named; name at least one")
     members = [model.load_model(name) for name in names]
     for name, member in zip(names, members, strict=True):
-        if why := explain_mismatch(member.scheme, members[0].scheme):
-            raise ModelError(f"{name} and {names[0]} cannot be averaged: {why}")
+        require_same(
+            member.scheme,
+            members[0].scheme,
+            f"{name} and {names[0]} cannot be averaged",
+            "combine models with the same label scheme",
+            ModelError,
+        )
     return members
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 import prototxt_like as pl
-from fer_lmdb.data.sampler import derive_seed
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models.model import Model
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from fer_lmdb.reporting.run_data import RunData
+from fer_lmdb.runtime.seeding import derive_seed
 from fer_lmdb.training.targets import Targets
 from fer_lmdb.visualization.face_grid import draw_mean
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.evaluation.metrics import compute_metrics
@@ -118,11 +118,7 @@ class RunData:
         raise DataSetError(f"the data set {named} is not here; say with --data where it lies")
 
     def _compared(self, data_set: DataSet) -> DataSet:
-        if data_set.fingerprint()["sha256"] != self.config["data"].get("sha256"):
-            raise DataSetError(
-                f"{data_set.folder} is not the data set that this run was trained on (its faces differ);"
-                " say with --data where that one lies"
-            )
+        check_same_data(data_set, self.config["data"], "pass that data set with --data")
         return data_set
 
     @cached_property

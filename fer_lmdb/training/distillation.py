@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import prototxt_like as pl
-from fer_lmdb.data.variants import DataSetVariants, SplitVariants
+from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError
-from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.labels import require_same
 from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
@@ -72,8 +72,13 @@ def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
     found = {name: models.load_model(name) for name in names}
     for name, model in found.items():
         data = sets.matching(model.preprocessing)
-        if why := explain_mismatch(model.scheme, data.scheme):
-            raise RunError(f"--teacher {name}: its labels are not those of {data.folder} ({why})")
+        require_same(
+            model.scheme,
+            data.scheme,
+            f"--teacher {name}: its label scheme is not that of {data.folder}",
+            "use a teacher with the same label scheme",
+            RunError,
+        )
         if odd := model.preprocessing.diff(data.preprocessing):
             told = ", ".join(f"{field} {own} and not {ours}" for field, (own, ours) in odd.items())
             raise RunError(
@@ -86,7 +91,8 @@ def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
 
 def teacher_probabilities(
     teachers: Sequence[Model],
-    faces: Sequence[SplitVariants],
+    variants: DataSetVariants,
+    splits: Sequence[str],
     temperature: float,
     device: torch.device,
     precision: torch.dtype = torch.float32,
@@ -95,7 +101,8 @@ def teacher_probabilities(
 
     Args:
         teachers: each crops and normalises in its own way.
-        faces: the splits of the training; each teacher looks at them as they were prepared for it.
+        variants: Data sets of the training; each teacher gets the variant with its own preprocessing.
+        splits: Training splits.
         temperature: flattens the probabilities.
         device: where the teachers run.
         precision: what they compute in.
@@ -103,7 +110,7 @@ def teacher_probabilities(
         (N, classes) float32 on that device; rows sum to 1.
     """
     total = sum(
-        count * _probabilities(model, faces, device, precision).astype(np.float64)
+        count * _probabilities(model, variants, splits, device, precision).astype(np.float64)
         for model, count in _counted(teachers)
     )
     return apply_temperature(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(
@@ -118,12 +125,11 @@ def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
 
 
 def _probabilities(
-    model: Model, faces: Sequence[SplitVariants], device: torch.device, precision: torch.dtype
+    model: Model, variants: DataSetVariants, splits: Sequence[str], device: torch.device, precision: torch.dtype
 ) -> NDArray[np.float32]:
     classifier = Classifier(model, device, precision)
-    return np.concatenate(
-        [part.predict(model.preprocessing, lambda images: classifier.probabilities(images, VIEWS)) for part in faces]
-    )
+    images = (variants.images_for(model.preprocessing, split) for split in splits)
+    return np.concatenate([classifier.probabilities(part, VIEWS) for part in images])
 
 
 def apply_temperature(probabilities: Tensor, temperature: float) -> Tensor:

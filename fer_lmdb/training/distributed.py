@@ -20,8 +20,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 import prototxt_like as pl
-from fer_lmdb.data.sampler import derive_seed
 from fer_lmdb.errors import FerLmdbError, RunError
+from fer_lmdb.runtime.seeding import derive_seed
 
 Value = TypeVar("Value")
 

@@ -116,12 +116,12 @@ def cached_teacher_probabilities(
     solver, kept = plan.solver, folder.path / TEACHER_FILE
     if kept.exists():
         return load_file(kept)[distillation.TOP]
-    sets = DataSetVariants.of([data, *map(DataSet.open, solver.teacher_data)])
-    members = distillation.load_teachers(solver.teacher, sets)
-    faces = [sets.read(split, part) for split, part in zip(plan.options.train_on.split("+"), parts, strict=True)]
-    probabilities = (
-        distillation.teacher_probabilities(members, faces, solver.temperature, device, precision).cpu().contiguous()
-    )
+    splits = plan.options.train_on.split("+")
+    sets = [data, *map(DataSet.open, solver.teacher_data)]
+    variants = DataSetVariants.of(sets, known=dict(zip(splits, parts, strict=True)))
+    members = distillation.load_teachers(solver.teacher, variants)
+    probabilities = distillation.teacher_probabilities(members, variants, splits, solver.temperature, device, precision)
+    probabilities = probabilities.cpu().contiguous()
     with atomic_file(kept) as partial:
         save_file({distillation.TOP: probabilities}, partial)
     return probabilities

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 import prototxt_like as pl
 from fer_lmdb.data.ferplus import SOFT_LABEL_MODES
-from fer_lmdb.data.sampler import derive_seed
 from fer_lmdb.errors import RunError
+from fer_lmdb.runtime.seeding import derive_seed
 
 
 class Targets:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.loaders import LoaderOptions
-from fer_lmdb.errors import DataSetError, FerLmdbError
+from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.models import run_folder
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.signals import stop_on_signal
@@ -133,8 +133,7 @@ def _train(
     config = folder.read_config()
     plan = recipe.load_recipe(folder, config)
     data = DataSet.open(plan.options.data)
-    if data.fingerprint()["sha256"] != config["data"]["sha256"]:
-        raise DataSetError(f"{data.folder}: not the data set that {folder.name} began with; start a new run instead")
+    check_same_data(data, config["data"], "start a new run")
     trainer = Trainer(plan, data, folder, loader_options=loader_options or LoaderOptions(), process_group=process_group)
     snapshot.restore_snapshot(trainer)
     return _fit(trainer, on_progress if process_group.is_main_process else None)

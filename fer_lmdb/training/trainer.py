@@ -15,8 +15,8 @@ import prototxt_like as pl
 from fer_lmdb._version import __version__
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays
-from fer_lmdb.data.loaders import VALIDATION_CHUNK, LoaderOptions, ValidationSet
-from fer_lmdb.data.sampler import EpochSampler, InMemoryLoader, derive_seed
+from fer_lmdb.data.loaders import VALIDATION_CHUNK, InMemoryLoader, LoaderOptions, ValidationSet
+from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.data.streaming import StreamingLoader
 from fer_lmdb.errors import RunError
 from fer_lmdb.models.classifier import Classifier
@@ -24,6 +24,7 @@ from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.device import choose_device
 from fer_lmdb.runtime.precision import choose_precision
+from fer_lmdb.runtime.seeding import derive_seed
 from fer_lmdb.training import checkpoints, early_stopping, target_loading
 from fer_lmdb.training.distributed import DistributedSolver, ProcessGroup
 from fer_lmdb.training.ema import ModelEMA

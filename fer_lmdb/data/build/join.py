@@ -22,7 +22,7 @@ from fer_lmdb.data.dataset import SPLITS, DataSet
 from fer_lmdb.data.lmdb_store import LmdbWriter, decode_datum, iterate_values, key_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.atomic import atomic_directory
-from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.labels import require_same
 
 Records = Iterator[tuple[str, bytes]]
 #: Of the manifest: what the first data set says stands for all.
@@ -85,8 +85,12 @@ def _check_compatible(sets: Sequence[DataSet]) -> None:
         if other.folder.resolve() in seen:
             raise DataSetError(f"{other.folder} is named twice; name every data set once")
         seen.add(other.folder.resolve())
-        if why := explain_mismatch(first.scheme, other.scheme):
-            raise DataSetError(f"{first.folder} and {other.folder} have {why}; build both with the same --classes")
+        require_same(
+            first.scheme,
+            other.scheme,
+            f"the label schemes of {first.folder} and {other.folder} differ",
+            "build both with the same --label-scheme",
+        )
         if first.manifest["size"] != other.manifest["size"]:
             sizes = f"{first.manifest['size']} and {other.manifest['size']}"
             raise DataSetError(f"{first.folder} and {other.folder} hold faces of {sizes} pixels; build with one --size")

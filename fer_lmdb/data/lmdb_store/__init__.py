@@ -10,12 +10,12 @@ Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/c
 from fer_lmdb.data.lmdb_store.datum import Encoding, decode_datum, encode_datum, encode_votes
 from fer_lmdb.data.lmdb_store.digest import digest
 from fer_lmdb.data.lmdb_store.environment import check_structure
+from fer_lmdb.data.lmdb_store.faces import LmdbFaces
 from fer_lmdb.data.lmdb_store.keys import key_name, make_key
 from fer_lmdb.data.lmdb_store.random_access import LmdbRandomReader, read_labels
 from fer_lmdb.data.lmdb_store.reader import (
     Record,
     SplitArrays,
-    count_records,
     iterate,
     iterate_values,
     read_split,
@@ -25,12 +25,12 @@ from fer_lmdb.data.lmdb_store.writer import LmdbWriter
 
 __all__ = [
     "Encoding",
+    "LmdbFaces",
     "LmdbRandomReader",
     "LmdbWriter",
     "Record",
     "SplitArrays",
     "check_structure",
-    "count_records",
     "decode_datum",
     "digest",
     "encode_datum",

@@ -109,12 +109,6 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     return keys, np.stack(rows)
 
 
-def count_records(path: Path) -> int:
-    """Return how many records a database says it holds."""
-    with _open_reader(path) as (count, _):
-        return count
-
-
 @contextmanager
 def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
     """Open a finished database for reading; give its number of records and the records in order."""

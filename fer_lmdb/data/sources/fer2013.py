@@ -101,16 +101,6 @@ class Fer2013Csv:
         self._bytes_read += len(piece)
 
 
-def looks_like_fer2013(path: Path) -> bool:
-    """Whether the first line of a file names FER2013's columns."""
-    try:
-        with Path(path).open("rb") as file:
-            read_header(file.readline(MAX_LINE_LENGTH), path)
-    except (OSError, SourceError):
-        return False
-    return True
-
-
 def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
     """Find the columns emotion, pixels and usage.
 

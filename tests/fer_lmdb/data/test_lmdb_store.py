@@ -117,7 +117,7 @@ def test_map_grows_and_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
     images = faces(2500, 20, 20)
     writer = write(tmp_path / "db", images, map_bytes=1 << 16)
     split = lmdb_store.read_split(tmp_path / "db")
-    assert writer.count == lmdb_store.count_records(tmp_path / "db") == 2500
+    assert writer.count == len(split.keys) == 2500
     np.testing.assert_array_equal(split.images[:, 0], images)
     assert writer.sha256 == lmdb_store.digest(tmp_path / "db")
 

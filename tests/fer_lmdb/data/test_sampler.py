@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fer_lmdb.data.sampler import EpochSampler, InMemoryLoader, derive_seed
+from fer_lmdb.data.loaders import InMemoryLoader
+from fer_lmdb.data.sampler import EpochSampler
+from fer_lmdb.runtime.seeding import derive_seed
 
 
 def numbered(count: int, batch_size: int, seed: int = 0) -> InMemoryLoader:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lmdb.data.lmdb_store import LmdbRandomReader, LmdbWriter, read_labels, read_split
-from fer_lmdb.data.sampler import EpochSampler, InMemoryLoader
-from fer_lmdb.data.streaming import LmdbFaces, StreamingLoader
+from fer_lmdb.data.lmdb_store import LmdbFaces, LmdbRandomReader, LmdbWriter, read_labels, read_split
+from fer_lmdb.data.loaders import InMemoryLoader
+from fer_lmdb.data.sampler import EpochSampler
+from fer_lmdb.data.streaming import StreamingLoader
 from fer_lmdb.errors import StoreError
 
 COUNTS = (70, 30)

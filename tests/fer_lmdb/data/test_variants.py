@@ -28,45 +28,33 @@ def match(found, counted):
 
 @pytest.fixture
 def two_models(trained):
-    """A model of each kind of face."""
+    """One model per preprocessing."""
     own = models.load_model(trained.run.path)
     return own, replace(own, preprocessing=Preprocessing(detector="mtcnn"))
 
 
-def same(images):
-    """What a look sees, as rows."""
-    return images.reshape(len(images), -1).astype(np.float32)
-
-
-def test_every_model_sees_its_own_kind_in_the_order_of_the_first(two_models, stripes_data, negative_data):
+def test_each_model_gets_its_variant_in_the_order_of_the_reference(two_models, stripes_data, negative_data):
     own, other = two_models
-    faces = DataSetVariants.open([stripes_data, negative_data]).read("val")
+    variants = DataSetVariants.open([stripes_data, negative_data])
     stripes, negatives = (DataSet.open(folder).read("val").images for folder in (stripes_data, negative_data))
-    assert np.array_equal(faces.predict(own.preprocessing, same), same(stripes))
-    assert not np.array_equal(faces.predict(other.preprocessing, same), same(negatives))  # they lie in another order
-    assert np.array_equal(faces.predict(other.preprocessing, same), 255 - same(stripes))
+    assert np.array_equal(variants.images_for(own.preprocessing, "val"), stripes)
+    assert not np.array_equal(variants.images_for(other.preprocessing, "val"), negatives)  # stored in another order
+    assert np.array_equal(variants.images_for(other.preprocessing, "val"), 255 - stripes)
 
 
-def test_a_model_of_no_kind_sees_the_first(trained, stripes_data, negative_data):
+def test_a_model_without_a_matching_variant_gets_the_reference(trained, stripes_data, negative_data):
     model = replace(models.load_model(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
     sets = DataSetVariants.open([negative_data, stripes_data])
     assert sets.matching(model.preprocessing).folder == negative_data
 
 
-def test_a_joined_set_is_asked_for_what_no_other_has(two_models, stripes_data, negative_data, tmp_path):
-    """A training on both kinds has teachers that know one of them: each looks at every face once."""
+def test_a_joined_set_is_used_only_if_no_other_matches(two_models, stripes_data, negative_data, tmp_path):
+    """Training on both variants with teachers that were trained on one of them."""
     join_datasets([stripes_data, negative_data], tmp_path / "both", train_only=True)
     sets = DataSetVariants.open([tmp_path / "both", stripes_data, negative_data])
     assert [data.has_mixed_preprocessing for data in sets.sets] == [True, False, False]
-    faces, looks = sets.read("train"), []
-
-    def count(images):
-        looks.append(len(images))
-        return same(images)
-
-    own, other = (faces.predict(model.preprocessing, count) for model in two_models)
-    assert looks == [150, 150]
-    assert own.shape == (300, 48 * 48)
+    own, other = (sets.images_for(model.preprocessing, "train") for model in two_models)
+    assert own.shape == (300, 1, 48, 48)
     assert np.array_equal(other, 255 - own)
     assert (
         DataSetVariants.open([tmp_path / "both", negative_data]).matching(two_models[0].preprocessing).folder
@@ -93,25 +81,25 @@ def test_a_manifest_that_does_not_tell_its_parts_is_damaged(stripes_data, tmp_pa
         DataSetVariants.open([folder])
 
 
-def test_a_face_may_be_counted_twice():
+def test_a_face_may_occur_twice():
     assert match(split_of("c", "a", "b"), split_of("a", "b", "a")).tolist() == [1, 2, 1]
 
 
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        (split_of("a"), "b is no other preparation of the faces of a: 1 of 2 are not in it, as b"),
-        (split_of("a", "b", "b"), "holds 1 names more than once"),
-        (split_of("a", "b", labels=[ord("a") % 7, 6]), "1 of 2 have another label there, as b"),
+        (split_of("a"), "b is not a variant of a: 1 of 2 faces are missing, e.g. b"),
+        (split_of("a", "b", "b"), "1 names occur more than once"),
+        (split_of("a", "b", labels=[ord("a") % 7, 6]), "1 of 2 faces have different labels, e.g. b"),
     ],
 )
-def test_other_faces_are_refused(found, message):
+def test_different_faces_are_rejected(found, message):
     with pytest.raises(DataSetError, match=message):
         match(found, split_of("a", "b"))
 
 
-def test_data_sets_of_other_classes_and_none_at_all_are_refused(stripes_data, voted_data):
-    with pytest.raises(DataSetError, match="are no preparations of the same faces"):
+def test_data_sets_with_different_classes_and_an_empty_list_are_rejected(stripes_data, voted_data):
+    with pytest.raises(DataSetError, match="are not variants of one data set"):
         DataSetVariants.open([stripes_data, voted_data])
-    with pytest.raises(DataSetError, match="no data set is named"):
+    with pytest.raises(DataSetError, match="no data set given"):
         DataSetVariants.open([])

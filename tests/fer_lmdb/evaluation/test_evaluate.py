@@ -85,7 +85,7 @@ def test_a_model_of_other_classes_is_refused(trained, stripes_data, tmp_path):
     model = models.load_model(trained.run.path)
     other = replace(model, scheme=LabelScheme("other", tuple(reversed(model.scheme.classes))))
     other.save(tmp_path / "other.safetensors")
-    with pytest.raises(DataSetError, match="figures across schemes"):
+    with pytest.raises(DataSetError, match="metrics of different label schemes"):
         evaluate([tmp_path / "other.safetensors"], stripes_data)
 
 

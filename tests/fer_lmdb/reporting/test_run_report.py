@@ -152,8 +152,8 @@ def test_recorded_figures_stand_in_for_measured_ones(copied, trained, stripes_da
 def test_another_data_set_is_refused(copied, drawn_data) -> None:
     folder = copied(data=str(drawn_data))
     found = reporting.report(folder.path, device="cpu")
-    assert any("not the data set that this run was trained on" in reason for reason in found.missing())
-    with pytest.raises(DataSetError, match="not the data set that this run was trained on"):
+    assert any("not the data set this run was trained on" in reason for reason in found.missing())
+    with pytest.raises(DataSetError, match="not the data set this run was trained on"):
         reporting.report(folder.path, data=drawn_data)
 
 

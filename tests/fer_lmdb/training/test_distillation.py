@@ -55,8 +55,8 @@ def test_the_loss_is_hintons(weight, temperature):
 def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, stripes_data):
     members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
-    faces = [DataSetVariants.open([stripes_data]).read("val")]
-    found = distillation.teacher_probabilities(members, faces, 2.0, torch.device("cpu"))
+    variants = DataSetVariants.open([stripes_data])
+    found = distillation.teacher_probabilities(members, variants, ["val"], 2.0, torch.device("cpu"))
     mean = np.mean([Classifier(member).probabilities(images, 4) for member in members], axis=0)
     expected = np.sqrt(mean) / np.sqrt(mean).sum(axis=1, keepdims=True)
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
@@ -65,15 +65,16 @@ def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, st
 def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, stripes_data, monkeypatch):
     best, last = (str(path) for path in (trained.run.best, trained.run.last))
     sets = DataSetVariants.open([stripes_data])
-    faces = [sets.read("val")]
     once = [
-        distillation.teacher_probabilities(distillation.load_teachers([name], sets), faces, 1.0, torch.device("cpu"))
+        distillation.teacher_probabilities(
+            distillation.load_teachers([name], sets), sets, ["val"], 1.0, torch.device("cpu")
+        )
         for name in (best, last)
     ]
     asked, vote = [], distillation._probabilities
     monkeypatch.setattr(distillation, "_probabilities", lambda model, *rest: asked.append(model) or vote(model, *rest))
     found = distillation.teacher_probabilities(
-        distillation.load_teachers([best, last, best], sets), faces, 1.0, torch.device("cpu")
+        distillation.load_teachers([best, last, best], sets), sets, ["val"], 1.0, torch.device("cpu")
     )
     assert len(asked) == 2
     assert found.numpy() == pytest.approx(((2 * once[0] + once[1]) / 3).numpy(), abs=1e-5)
@@ -83,7 +84,7 @@ def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, t
     data = DataSetVariants.open([stripes_data])
     model = models.load_model(trained.run.path)
     replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
-    with pytest.raises(RunError, match="its labels are not those of"):
+    with pytest.raises(RunError, match="its label scheme is not that of"):
         distillation.load_teachers([str(tmp_path / "other.safetensors")], data)
     replace(model, preprocessing=replace(model.preprocessing, detector="mtcnn")).save(tmp_path / "cut.safetensors")
     with pytest.raises(RunError, match="detector mtcnn"):
