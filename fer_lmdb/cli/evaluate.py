@@ -17,13 +17,13 @@ fer-lmdb evaluate runs/face_emotion_net-001
 # a shipped model, ten views per face
 fer-lmdb evaluate fer_mini --tta 10
 # an ensemble of all models in a folder, with weights fitted on validation
-fer-lmdb evaluate runs/a/kept --fit-weights
+fer-lmdb evaluate runs/a/checkpoints --fit-ensemble-weights
 # nets trained on faces as they are and upright, each looking at its own kind
 fer-lmdb evaluate runs/a runs/b --data data/upright --data data/as-is
 # is one run really better than another?
 fer-lmdb evaluate runs/a --compare runs/b
 # why the best of single batches says 78 %
-fer-lmdb evaluate runs/a --explain-78
+fer-lmdb evaluate runs/a --batch-accuracies
 """
 
 
@@ -52,21 +52,25 @@ fer-lmdb evaluate runs/a --explain-78
     help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, as the training did; 10 are crops.",
 )
 @click.option(
-    "--classes",
+    "--label-scheme",
     type=click.Choice(["merged", "without-disgust"]),
     help="Count seven classes as six: disgust added to anger, or left out.",
 )
-@click.option("--weights", metavar="LIST", help="Weights of an ensemble's members, as 2,1,1.  [default: all alike]")
-@click.option("--fit-weights", is_flag=True, help="Fit the weights on the validation split, whatever --split is.")
+@click.option(
+    "--ensemble-weights", metavar="LIST", help="Weights of an ensemble's members, as 2,1,1.  [default: all alike]"
+)
+@click.option(
+    "--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split, whatever --split is."
+)
 @click.option(
     "--compare", type=MODEL, multiple=True, help="Another model: McNemar's test between the two; several are averaged."
 )
-@click.option("--explain-78", is_flag=True, help="Show the accuracies of single batches of 100, and the best of them.")
+@click.option("--batch-accuracies", is_flag=True, help="Print the accuracy of each batch of 100 faces.")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where --explain-78 draws them.  [default: explain-78.png in the run's folder, or here]",
+    help="Chart of --batch-accuracies.  [default: batch-accuracies.png in the run's folder, or here]",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option(
@@ -82,11 +86,11 @@ def command(
     data: tuple[str, ...],
     split: str,
     tta: str,
-    classes: str | None,
-    weights: str | None,
-    fit_weights: bool,
+    label_scheme: str | None,
+    ensemble_weights: str | None,
+    fit_ensemble_weights: bool,
     compare: tuple[str, ...],
-    explain_78: bool,
+    batch_accuracies: bool,
     plot: Path | None,
     device: str,
     precision: str,
@@ -96,12 +100,12 @@ def command(
 
     MODEL is a run folder, a model file, the name of a shipped model, or a folder of
     models. Several models are an ensemble: their probabilities are averaged. Every
-    run keeps a record of its evaluations in figures.jsonl.
+    run keeps a record of its evaluations in evaluations.jsonl.
     """
-    if weights and fit_weights:
-        raise click.UsageError("--weights and --fit-weights are two ways to say the same; give one of them")
-    if plot and not explain_78:
-        raise click.UsageError("--plot belongs to --explain-78")
+    if ensemble_weights and fit_ensemble_weights:
+        raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")
+    if plot and not batch_accuracies:
+        raise click.UsageError("--plot needs --batch-accuracies")
     from fer_lmdb.evaluation.evaluate import evaluate
 
     result = evaluate(
@@ -110,14 +114,14 @@ def command(
         split,
         int(tta),
         device,
-        weights=_numbers(weights),
-        fit_weights_on="val" if fit_weights else None,
+        ensemble_weights=_numbers(ensemble_weights),
+        fit_weights_on="val" if fit_ensemble_weights else None,
         compare_to=compare,
-        label_scheme=classes,
-        batch_accuracies=explain_78,
+        label_scheme=label_scheme,
+        batch_accuracies=batch_accuracies,
         precision=precision,
     )
-    if explain_78:
+    if batch_accuracies:
         result["plot"] = str(_draw(result, plot))
     if as_json:
         emit(result)
@@ -125,7 +129,7 @@ def command(
     from fer_lmdb.cli.render_evaluation import print_evaluation
 
     print_evaluation(result)
-    if explain_78:
+    if batch_accuracies:
         note(f"Drawn in {result['plot']}")
 
 
@@ -135,17 +139,17 @@ def _numbers(text: str | None) -> list[float] | None:
     try:
         return [float(number) for number in text.split(",")]
     except ValueError:
-        raise click.UsageError(f'--weights "{text}": expected a number for each model, as 2,1,1') from None
+        raise click.UsageError(f'--ensemble-weights "{text}": expected one number per model, e.g. 2,1,1') from None
 
 
 def _draw(result: dict[str, Any], plot: Path | None) -> Path:
-    """Draw the readings of single batches into a file."""
+    """Plot the accuracy of each batch to a file."""
     from fer_lmdb.evaluation.batch_accuracy import batch_accuracy_figure
 
     folder = Path(result["models"][0])
-    path = plot or (folder if (folder / "run.json").is_file() else Path()) / "explain-78.png"
+    path = plot or (folder if (folder / "run.json").is_file() else Path()) / "batch-accuracies.png"
     names = " + ".join(Path(name).name for name in result["models"])
-    batch_accuracy_figure(result["readings"], f"{names}, split {result['split']}, N = {result['n']:,}").savefig(
+    batch_accuracy_figure(result["batch_accuracies"], f"{names}, split {result['split']}, N = {result['n']:,}").savefig(
         path, dpi=150
     )
     return path

@@ -24,16 +24,16 @@ def print_evaluation(result: dict[str, Any]) -> None:
         _print_protocols(result["protocols"])
     if "comparison" in result:
         _print_comparison(result["comparison"])
-    if "readings" in result:
-        _print_readings(result["readings"], result["n"])
+    if "batch_accuracies" in result:
+        _print_readings(result["batch_accuracies"], result["n"])
 
 
 def _print_headline(result: dict[str, Any]) -> None:
     click.echo(f"{named(result['models'])} on {result['data']}, split {result['split']}, N = {result['n']}")
-    if "other_data" in result:
-        click.echo(f"models that know another kind of face looked at it in {' or '.join(result['other_data'])}")
-    if "counted_as" in result:
-        click.echo(f"counted by the {len(result['classes'])} classes of the scheme {result['counted_as']}")
+    if "data_variants" in result:
+        click.echo(f"models that know another kind of face looked at it in {' or '.join(result['data_variants'])}")
+    if "label_scheme" in result:
+        click.echo(f"counted by the {len(result['classes'])} classes of the scheme {result['label_scheme']}")
     if "weights" in result:
         _print_weights(result)
     for line in warnings(result):
@@ -49,10 +49,10 @@ def _print_headline(result: dict[str, Any]) -> None:
 
 def warnings(result: dict[str, Any]) -> Iterator[str]:
     """Say where figures are not a model's own, or flatter it."""
-    for name, fields in result.get("prepared_otherwise", {}).items():
+    for name, fields in result.get("preprocessing_mismatch", {}).items():
         told = "; ".join(f"{field} {own}, here {ours}" for field, (own, ours) in fields.items())
         yield f"{name} was trained on faces prepared otherwise ({told}): this is not its own figure."
-    if known := result.get("learnt_from_them"):
+    if known := result.get("trained_on_split"):
         yield f"{named(known)} learnt from these very faces: the figures flatter {'it' if len(known) == 1 else 'them'}."
 
 
@@ -107,9 +107,9 @@ def _print_readings(found: dict[str, Any], count: int) -> None:
     for line in histogram(values):
         click.echo(f"  {line}")
     click.echo(f"All {count:,} faces: {found['accuracy']:.1%}. That is the accuracy.")
-    click.echo(f"The best batch: {found['highest']:.1%}. That is no accuracy: it was picked for being high.")
+    click.echo(f"The best batch: {found['max']:.1%}. That is no accuracy: it was picked for being high.")
     click.echo(
-        f"By luck alone the best of {len(values)} such batches shows {found['expected_highest']:.1%} on average "
+        f"By luck alone the best of {len(values)} such batches shows {found['expected_max']:.1%} on average "
         f"for a net that is right {found['accuracy']:.1%} of the time."
     )
 

@@ -135,7 +135,7 @@ def show_blobs(document: dict[str, Any], console: Console) -> None:
 def show_model(document: dict[str, Any], console: Console) -> None:
     """Print what a model file is and what it was measured at."""
     preprocessing = document["preprocessing"]
-    figures = document["facts"].get("figures") or []
+    figures = document["metadata"].get("evaluations") or []
     lines(
         console,
         {
@@ -160,7 +160,7 @@ def show_run(document: dict[str, Any], console: Console) -> None:
             "epochs": document["epochs"],
             "last": record_text(last),
             "best": record_text(best),
-            "figures": "; ".join(format_evaluation(figure) for figure in document["figures"]) or "none",
+            "figures": "; ".join(format_evaluation(figure) for figure in document["evaluations"]) or "none",
             "files": ", ".join(document["files"]),
         },
     )

@@ -24,7 +24,7 @@ def batch_accuracies(right: NDArray[np.bool_], size: int = BATCH_SIZE) -> dict[s
         right: (N,) whether each face was recognised, in the order of the data set (it is shuffled).
         size: faces in a batch; fewer where the split is smaller.
     Returns:
-        size; accuracies of the batches; accuracy on all N faces; highest; expected_highest: what the best batch
+        size; accuracies of the batches; accuracy on all N faces; max; expected_max: what the best batch
         shows on average for a net that is right as often as this one.
     """
     size = min(size, len(right))
@@ -34,8 +34,8 @@ def batch_accuracies(right: NDArray[np.bool_], size: int = BATCH_SIZE) -> dict[s
         "size": size,
         "accuracies": [float(value) for value in accuracies],
         "accuracy": float(right.mean()),
-        "highest": float(accuracies.max()),
-        "expected_highest": expected_max(float(right.mean()), size, count),
+        "max": float(accuracies.max()),
+        "expected_max": expected_max(float(right.mean()), size, count),
     }
 
 

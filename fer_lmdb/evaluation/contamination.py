@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.renames import modernize
 
 
 def training_splits(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -19,10 +20,11 @@ def training_splits(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
     Returns:
         the splits, by the SHA-256 of the source that was built; empty where the facts do not say.
     """
-    known = {digest: set(splits) for digest, splits in _table(_table(metadata.get("init")).get("learnt_from")).items()}
-    options = _table(_table(metadata.get("recipe")).get("options"))
+    init = modernize("model metadata, init", _table(metadata.get("init")))
+    known = {digest: set(splits) for digest, splits in _table(init.get("trained_on")).items()}
+    options = modernize("run.json, options", _table(_table(metadata.get("recipe")).get("options")))
     for digest in _digests(_table(metadata.get("data")).get("source")):
-        known.setdefault(digest, set()).update(str(options.get("train_on", "train")).split("+"))
+        known.setdefault(digest, set()).update(str(options.get("train_splits", "train")).split("+"))
     return {digest: sorted(splits) for digest, splits in known.items()}
 
 

@@ -27,7 +27,7 @@ from fer_lmdb.models.run_folder import RunFolder, iteration_of
 from fer_lmdb.runtime.device import choose_device
 from fer_lmdb.runtime.precision import choose_precision
 
-CAVEAT_KEYS = ("prepared_otherwise", "learnt_from_them")
+CAVEAT_KEYS = ("preprocessing_mismatch", "trained_on_split")
 """What figures say where they are not a model's own, or flatter it."""
 
 
@@ -64,7 +64,7 @@ def evaluate(
     tta: int = 1,
     device: str = "auto",
     *,
-    weights: Sequence[float] | None = None,
+    ensemble_weights: Sequence[float] | None = None,
     fit_weights_on: str | None = None,
     compare_to: Sequence[str | Path] = (),
     label_scheme: str | None = None,
@@ -80,7 +80,7 @@ def evaluate(
         split: train, val or test.
         tta: views averaged per face, 1, 2, 4 or 10.
         device: auto, cpu or cuda.
-        weights: of the ensemble's members; None for all alike.
+        ensemble_weights: of the ensemble's members; None for all alike.
         fit_weights_on: the split that the weights are fitted on, "val"; None where they are not.
         compare_to: another model or ensemble, compared by McNemar's test.
         label_scheme: count FER2013's seven classes by this scheme, merged or without-disgust; None as they are.
@@ -89,12 +89,12 @@ def evaluate(
     Returns:
         the figures of `measures.compute_metrics` with models, iterations (after which each was taken from its
         training, None where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's
-        faces in the first data set), other_data where more were named; weights and fitted_on of an ensemble;
-        learnt_from_them, the
+        faces in the first data set), data_variants where more were named; weights and fitted_on of an ensemble;
+        trained_on_split, the
         models that know the split's faces from their training, so that the figures flatter them, where there are any;
-        prepared_otherwise where models looked at another kind of face than they know; protocols where the faces
-        carry FER+'s votes; comparison and readings where they are asked for.
-        Every run that took part has them appended to its figures.jsonl.
+        preprocessing_mismatch where models looked at another kind of face than they know; protocols where the faces
+        carry FER+'s votes; comparison and batch_accuracies where they are asked for.
+        Every run that took part has them appended to its evaluations.jsonl.
     Raises:
         ModelError: a model is missing, the models' labels differ, the weights are none, or some of the models learnt
             from the faces that weights would be fitted on.
@@ -113,12 +113,14 @@ def evaluate(
     each = options.probabilities(members, sets, split)
     if fit_weights_on is not None:
         _check_not_trained_on(models, members, dataset, fit_weights_on)
-        weights = _fitted_weights(members, sets, options, fit_weights_on, each if fit_weights_on == split else None)
+        ensemble_weights = _fitted_weights(
+            members, sets, options, fit_weights_on, each if fit_weights_on == split else None
+        )
     result, right = compute_result(
-        models, members, ensemble.average_probabilities(each, weights), sets, split, options, label_scheme
+        models, members, ensemble.average_probabilities(each, ensemble_weights), sets, split, options, label_scheme
     )
     if len(models) > 1:
-        result |= {"weights": list(weights or [1 / len(models)] * len(models)), "fitted_on": fit_weights_on}
+        result |= {"weights": list(ensemble_weights or [1 / len(models)] * len(models)), "fitted_on": fit_weights_on}
     if rivals:
         probabilities = ensemble.average_probabilities(options.probabilities(rivals, sets, split))
         others, other_right = compute_result(others_names, rivals, probabilities, sets, split, options, label_scheme)
@@ -127,7 +129,7 @@ def evaluate(
             right, other_right
         )
     log_evaluation(result)
-    return result | ({"readings": batch_accuracy.batch_accuracies(right)} if batch_accuracies else {})
+    return result | ({"batch_accuracies": batch_accuracy.batch_accuracies(right)} if batch_accuracies else {})
 
 
 def _check_splits(split: str, fit_on: str | None) -> None:
@@ -166,13 +168,13 @@ def compute_result(
         **compute_metrics(probabilities, labels, scheme.classes),
     }
     if others := variants.sets[1:]:
-        result["other_data"] = [str(other.folder) for other in others]
+        result["data_variants"] = [str(other.folder) for other in others]
     if odd := _preprocessing_mismatches(names, members, variants):
-        result["prepared_otherwise"] = odd
+        result["preprocessing_mismatch"] = odd
     if known := _models_trained_on(names, members, dataset, split):
-        result["learnt_from_them"] = known
+        result["trained_on_split"] = known
     if classes is not None:
-        result["counted_as"] = classes
+        result["label_scheme"] = classes
     if ferplus.has_votes(dataset, split) and explain_mismatch(scheme, FERPLUS) is None:
         result["protocols"] = compute_ferplus_metrics(probabilities, labels, ferplus.read(dataset, split))
     return result, probabilities.argmax(axis=1) == labels
@@ -192,7 +194,7 @@ def _check_not_trained_on(names: Sequence[str], members: Sequence[Model], datase
     if known and len(known) < len(names):
         raise ModelError(
             f"{', '.join(known)} learnt from {fit_on}: weights fitted on it would prefer them for that; "
-            "leave them out, or choose --weights"
+            "leave them out, or choose --ensemble-weights"
         )
 
 

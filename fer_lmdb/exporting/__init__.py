@@ -79,5 +79,5 @@ def _to_onnx(model: Model, out: Path, int8_data: str | Path | None) -> Exported:
 
 def _with_results(model: Model, name: str | Path) -> dict[str, Any]:
     run = RunFolder(Path(name))
-    figures = run.read_evaluations() if run.config.is_file() else model.metadata.get("figures", [])
-    return {**model.metadata, "figures": figures}
+    figures = run.read_evaluations() if run.config.is_file() else model.metadata.get("evaluations", [])
+    return {**model.metadata, "evaluations": figures}

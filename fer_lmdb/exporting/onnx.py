@@ -139,7 +139,7 @@ def _describe(proto: ModelProto, model: Model) -> None:
         noted.ClearField("metadata_props")
     graph.name = model.name
     proto.producer_name, proto.producer_version = "fer-lmdb", __version__
-    figures = [{key: one[key] for key in _FIGURES if key in one} for one in model.metadata.get("figures", [])]
+    figures = [{key: one[key] for key in _FIGURES if key in one} for one in model.metadata.get("evaluations", [])]
     texts = {
         "format": FORMAT,
         "name": model.name,

@@ -34,7 +34,7 @@ def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
         "mean": None if model.mean is None else list(model.mean.shape),
         "transform": model.transform_prototxt.split("\n"),
         "preprocessing": model.preprocessing.to_dict(),
-        "facts": model.metadata,
+        "metadata": model.metadata,
         "blobs": blobs,
     }
     return document | ({"problems": find_model_problems(model)} if verify else {})
@@ -71,7 +71,7 @@ def inspect_run(path: Path, verify: bool) -> dict[str, Any]:
         "epochs": len(log),
         "last": log[-1] if log else None,
         "best": max(scored, key=lambda record: float(record["val_accuracy"]), default=None),
-        "figures": folder.read_evaluations(),
+        "evaluations": folder.read_evaluations(),
         "files": sorted(entry.name for entry in path.iterdir()),
     }
     return document | ({"problems": list(find_run_problems(folder))} if verify else {})

@@ -41,7 +41,7 @@ def _pretrained_row(name: str) -> dict[str, Any]:
         "classes": list(model.scheme.classes),
         "parameters": model.parameters,
         "trained": None,
-        "figures": model.metadata.get("figures", []),
+        "figures": model.metadata.get("evaluations", []),
     }
 
 

@@ -9,7 +9,7 @@ The file is a .safetensors: tensors plus a table of texts. Nothing in it can be 
               transform       TransformationParameter of the TEST phase, as text
               scheme, classes label scheme and class names in label order (JSON)
               preprocessing   how a picture becomes the face that the net was trained on (JSON)
-              facts           data, recipe, seed, figures (JSON)
+              metadata        data, recipe, seed, evaluations (JSON); "facts" in files of version 0.1.0
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.labels import LabelScheme
+from fer_lmdb.renames import modernize
 from prototxt_like.suggest import did_you_mean
 
 FORMAT = "fer-lmdb model 1"
@@ -107,7 +108,7 @@ class Model:
             "scheme": self.scheme.name,
             "classes": json.dumps(self.scheme.classes),
             "preprocessing": json.dumps(self.preprocessing.to_dict()),
-            "facts": json.dumps(self.metadata),
+            "metadata": json.dumps(self.metadata),
         }
 
 
@@ -128,6 +129,7 @@ def load_model(name_or_path: str | Path) -> Model:
 
 
 def _parse(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> Model:
+    texts = modernize("model and snapshot file", texts)
     if texts.get("format") != FORMAT:
         found = texts.get("format", "no format mark")
         raise ModelError(f'{path}: found {found}, expected "{FORMAT}"; is this a model written by fer-lmdb?')
@@ -142,10 +144,22 @@ def _parse(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor
             mean=None if mean is None else mean.numpy(),
             scheme=LabelScheme(texts["scheme"], classes),
             preprocessing=Preprocessing.from_dict(json.loads(texts["preprocessing"])),
-            metadata=json.loads(texts["facts"]),
+            metadata=_modern_metadata(json.loads(texts["metadata"])),
         )
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path}: the model's description is damaged ({error!r}); export the model again") from error
+
+
+def _modern_metadata(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata under today's keys."""
+    metadata = modernize("model metadata", stored)
+    if isinstance(evaluations := metadata.get("evaluations"), list):
+        metadata["evaluations"] = [modernize("evaluation", evaluation) for evaluation in evaluations]
+    if isinstance(init := metadata.get("init"), dict):
+        metadata["init"] = modernize("model metadata, init", init)
+    if isinstance(recipe := metadata.get("recipe"), dict) and isinstance(options := recipe.get("options"), dict):
+        metadata["recipe"] = {**recipe, "options": modernize("run.json, options", options)}
+    return metadata
 
 
 def resolve_model(name_or_path: str | Path) -> Path:
@@ -176,12 +190,3 @@ def _best_of_run(folder: Path) -> Path:
 def list_pretrained() -> list[str]:
     """Return the names of the models that come with the package."""
     return sorted(path.stem for path in PRETRAINED_DIR.glob("*.safetensors"))
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """Return a model file's texts without loading its weights; JSON texts are decoded."""
-    with safe_open(path, framework="pt") as file:
-        texts = dict(file.metadata() or {})
-    return {
-        key: json.loads(text) if key in ("classes", "preprocessing", "facts") else text for key, text in texts.items()
-    }

@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_append, atomic_file, atomic_write_text
+from fer_lmdb.renames import FILES, modernize
 from fer_lmdb.runtime.locks import FileLock
 from prototxt_like.suggest import closest_match
 
@@ -37,8 +38,9 @@ TEACHER_FILE = "taught.safetensors"
 PROTOTXTS = ("solver.prototxt", "train_val.prototxt", "deploy.prototxt")
 MODELS = ("snapshot.safetensors", "best.safetensors", "last.safetensors")
 SETUP_FILES = ("run.json", *PROTOTXTS, TEACHER_FILE, "training.lock")
+EVALUATIONS = "evaluations.jsonl"
 #: What nobody else's folder may hold where a run begins.
-OUTPUT_FILES = (*PROTOTXTS, TEACHER_FILE, *MODELS, "log.jsonl", "figures.jsonl")
+OUTPUT_FILES = (*PROTOTXTS, TEACHER_FILE, *MODELS, "log.jsonl", EVALUATIONS, "figures.jsonl")
 SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
@@ -84,7 +86,7 @@ class RunFolder:
     @property
     def evaluations(self) -> Path:
         """Return the path of the record of evaluations."""
-        return self.path / "figures.jsonl"
+        return self.path / EVALUATIONS
 
     @property
     def tensorboard(self) -> Path:
@@ -194,7 +196,7 @@ class RunFolder:
         Those of ensembles, on other faces than the run's own data set, or of a best model that a later epoch has
         replaced are left out: they are no figures of the run.
         """
-        own = [record for record in _read_records(self.evaluations) if _is_of_a_run(record)]
+        own = [record for record in self._read_all_evaluations() if _is_of_a_run(record)]
         digests = self.read_config().get("data", {}).get("sha256", {}) if own and self.config.exists() else {}
         iteration = self._best_iteration() if own else None
         own = [record for record in own if _is_of(digests, record) and _is_at(iteration, record)]
@@ -202,11 +204,17 @@ class RunFolder:
         newest = {(record.get("split"), record.get("tta")): record for record in own}
         return [newest[key] for key in sorted(newest, key=lambda key: (str(key[0]), int(key[1] or 1)))]
 
+    def _read_all_evaluations(self) -> list[dict[str, Any]]:
+        """Return all recorded evaluations, oldest first: those of earlier versions under today's keys."""
+        older = [self.path / old for old, new in FILES.items() if new == EVALUATIONS]
+        records = [record for path in (*older, self.evaluations) for record in _read_records(path)]
+        return [modernize("evaluation", record) for record in records]
+
     def _best_iteration(self) -> int | None:
         """Return the iteration that the best model is of, None where that is not known."""
         try:
             with safe_open(self.best, framework="pt") as file:
-                facts = json.loads((file.metadata() or {})["facts"])
+                facts = json.loads(modernize("model and snapshot file", file.metadata() or {})["metadata"])
         except (SafetensorError, OSError, KeyError, ValueError, RecursionError):
             return None
         return iteration_of(facts)
@@ -223,7 +231,7 @@ class RunFolder:
 def _is_of_a_run(record: Mapping[str, Any]) -> bool:
     """Tell whether a record speaks of a run's best model by its own classes: not of an ensemble or a single file."""
     models = record.get("models", [])
-    return len(models) == 1 and not models[0].endswith(".safetensors") and "counted_as" not in record
+    return len(models) == 1 and not models[0].endswith(".safetensors") and "label_scheme" not in record
 
 
 def _is_of(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:

@@ -115,7 +115,7 @@ def _describe(name: str, path: str) -> dict[str, Any]:
     from fer_lmdb.models.model import load_model
 
     model = load_model(path)
-    evaluations = model.metadata.get("figures", [])
+    evaluations = model.metadata.get("evaluations", [])
     return {
         "name": name,
         "net": model.name,

@@ -35,7 +35,7 @@ def test_a_run_by_its_name_says_what_is_missing_on_stderr(trained, tmp_path, mon
     config = json.loads((tmp_path / "runs" / "mine" / "run.json").read_text())
     config["options"]["data"] = "data/gone"
     (tmp_path / "runs" / "mine" / "run.json").write_text(json.dumps(config))
-    (tmp_path / "runs" / "mine" / "figures.jsonl").unlink(missing_ok=True)  # other tests may have evaluated the run
+    (tmp_path / "runs" / "mine" / "evaluations.jsonl").unlink(missing_ok=True)  # other tests may have evaluated the run
     monkeypatch.chdir(tmp_path)
     result = run("mine", "--device", "cpu")
     assert result.exit_code == 0, result.output

@@ -11,7 +11,7 @@ def test_readings_are_the_accuracies_of_full_batches():
     right = np.array([1, 1, 0, 0, 1, 1, 1, 1, 0, 0], dtype=bool)
     found = batch_accuracies(right, size=4)
     assert found["accuracies"] == [0.5, 1.0]
-    assert (found["accuracy"], found["highest"]) == (0.6, 1.0)
+    assert (found["accuracy"], found["max"]) == (0.6, 1.0)
 
 
 def test_a_split_smaller_than_a_batch_is_one_batch():
@@ -38,7 +38,7 @@ def test_the_image_marks_the_best_batch_and_the_accuracy(tmp_path):
     found = batch_accuracies(np.random.default_rng(1).random(900) < 0.7)
     drawn = batch_accuracy_figure(found, "a net, split val")
     texts = [text.get_text() for text in drawn.axes[0].texts]
-    assert f"best batch {100 * found['highest']:.0f} %" in texts
+    assert f"best batch {100 * found['max']:.0f} %" in texts
     assert any(f"{100 * found['accuracy']:.1f} %" in text for text in texts)
     drawn.savefig(tmp_path / "x.png")
 

@@ -23,9 +23,9 @@ def knowing(options, tmp_path_factory):
 
 def test_figures_on_faces_that_a_model_learnt_from_say_so(knowing, trained, stripes_data, capsys):
     names = [str(trained.run.path), str(knowing)]
-    assert evaluate(names, stripes_data, "val")["learnt_from_them"] == [str(knowing)]
-    assert evaluate(names, stripes_data, "train")["learnt_from_them"] == names
-    assert "learnt_from_them" not in evaluate(names, stripes_data, "test")
+    assert evaluate(names, stripes_data, "val")["trained_on_split"] == [str(knowing)]
+    assert evaluate(names, stripes_data, "train")["trained_on_split"] == names
+    assert "trained_on_split" not in evaluate(names, stripes_data, "test")
     with pytest.raises(SystemExit):
         main(["evaluate", str(knowing), "--data", str(stripes_data)])
     assert f"{knowing} learnt from these very faces: the figures flatter it." in capsys.readouterr().out
@@ -33,7 +33,7 @@ def test_figures_on_faces_that_a_model_learnt_from_say_so(knowing, trained, stri
 
 def test_who_begins_as_a_model_knows_what_it_knew(knowing, options, stripes_data, tmp_path):
     tuned = train.train(replace(options, init=str(knowing), epochs=1), tmp_path / "tuned").run.path
-    assert evaluate([tuned], stripes_data, "val")["learnt_from_them"] == [str(tuned)]
+    assert evaluate([tuned], stripes_data, "val")["trained_on_split"] == [str(tuned)]
 
 
 def test_weights_are_not_fitted_on_what_only_some_of_the_models_know(knowing, trained, stripes_data):

@@ -37,11 +37,11 @@ def test_the_precision_is_on_record(trained, stripes_data):
 
 
 def test_faces_of_another_kind_are_named(trained, stripes_data, tmp_path, capsys):
-    assert "prepared_otherwise" not in evaluate([trained.run.path], stripes_data, "val")
+    assert "preprocessing_mismatch" not in evaluate([trained.run.path], stripes_data, "val")
     model = models.load_model(trained.run.path)
     replace(model, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
     figures = evaluate([tmp_path / "m.safetensors"], stripes_data, "val")
-    (odd,) = figures["prepared_otherwise"].values()
+    (odd,) = figures["preprocessing_mismatch"].values()
     assert odd == {"detector": ["mtcnn", "none"], "margin": [0.25, 0.0]}
     print_evaluation(figures)
     told = "trained on faces prepared otherwise (detector mtcnn, here none; margin 0.25, here 0.0)"
@@ -61,13 +61,13 @@ def test_models_of_two_kinds_of_face_look_at_their_own(trained, stripes_data, ne
     own = models.load_model(trained.run.path)
     replace(own, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "upright.safetensors")
     names = [trained.run.path, tmp_path / "upright.safetensors"]
-    figures = evaluate(names, [stripes_data, negative_data], "val", weights=[1, 3])
+    figures = evaluate(names, [stripes_data, negative_data], "val", ensemble_weights=[1, 3])
     faces = DataSet.open(stripes_data).read("val")
     votes = [Classifier(own).probabilities(images) for images in (faces.images, 255 - faces.images)]
     expected = (votes[0] + 3 * votes[1]).argmax(axis=1) == faces.labels
     assert figures["accuracy"] == pytest.approx(expected.mean())
-    assert "prepared_otherwise" not in figures
-    assert (figures["data"], figures["other_data"]) == (str(stripes_data), [str(negative_data)])
+    assert "preprocessing_mismatch" not in figures
+    assert (figures["data"], figures["data_variants"]) == (str(stripes_data), [str(negative_data)])
     assert figures["data_sha256"] == DataSet.open(stripes_data).fingerprint()["sha256"]["val"]
 
 
@@ -181,7 +181,7 @@ def test_weights_are_fitted_on_validation_and_never_on_test(trained, stripes_dat
     assert fitted["fitted_on"] == "val"
     again = evaluate(names, stripes_data, "val", fit_weights_on="val")
     assert again["weights"] == fitted["weights"]
-    assert evaluate(names, stripes_data, "test", weights=fitted["weights"])["log_loss"] == fitted["log_loss"]
+    assert evaluate(names, stripes_data, "test", ensemble_weights=fitted["weights"])["log_loss"] == fitted["log_loss"]
     with pytest.raises(DataSetError, match="never fitted on"):
         evaluate(names, stripes_data, "val", fit_weights_on="test")
 
@@ -226,21 +226,21 @@ def test_the_command_compares_explains_and_draws(trained, stripes_data, tmp_path
     with pytest.raises(SystemExit) as exit_:
         main(
             ["evaluate", str(trained.run.best), "--data", str(stripes_data), "--compare", str(trained.run.last),
-             "--explain-78", "--plot", str(tmp_path / "readings.png")]
+             "--batch-accuracies", "--plot", str(tmp_path / "batches.png")]
         )  # fmt: skip
     out = capsys.readouterr().out
     assert exit_.value.code == 0
     assert "McNemar's exact test: p = " in out
     assert "The best batch: " in out
-    assert (tmp_path / "readings.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "batches.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--weights", "1,x"], "expected a number for each model"),
-        (["--weights", "1", "--fit-weights"], "give one of them"),
-        (["--plot", "x.png"], "--plot belongs to --explain-78"),
+        (["--ensemble-weights", "1,x"], "expected one number per model"),
+        (["--ensemble-weights", "1", "--fit-ensemble-weights"], "mutually exclusive"),
+        (["--plot", "x.png"], "--plot needs --batch-accuracies"),
     ],
 )
 def test_options_that_contradict_each_other_are_wrong_usage(trained, stripes_data, capsys, flags, message):

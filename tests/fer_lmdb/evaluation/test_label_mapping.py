@@ -40,7 +40,7 @@ def test_an_evaluation_by_six_classes_leaves_disgust_out(trained, stripes_data):
     seven = evaluate([trained.run.path], stripes_data)
     six = evaluate([trained.run.path], stripes_data, label_scheme="without-disgust", compare_to=[trained.run.last])
     assert six["classes"] == list(WITHOUT_DISGUST.classes)
-    assert six["counted_as"] == "without-disgust"
+    assert six["label_scheme"] == "without-disgust"
     assert six["n"] == seven["n"] - seven["per_class"]["disgust"]["n"]
     assert sum(map(sum, six["confusion"])) == six["n"]
-    assert "without-disgust" not in [record.get("counted_as") for record in trained.run.read_evaluations()]
+    assert "without-disgust" not in [record.get("label_scheme") for record in trained.run.read_evaluations()]

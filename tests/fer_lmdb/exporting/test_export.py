@@ -71,7 +71,7 @@ def test_the_half_sized_file_carries_the_runs_figures(trained, stripes_data, tmp
     figures = evaluate([trained.run.path], stripes_data, "test")
     export(trained.run.path, "safetensors", tmp_path / "m.safetensors")
     half = models.load_model(tmp_path / "m.safetensors")
-    assert figures in half.metadata["figures"]
+    assert figures in half.metadata["evaluations"]
     assert half.weights["fc1/0"].dtype == torch.float16
     again = evaluate([tmp_path / "m.safetensors"], stripes_data, "test")
     assert again["accuracy"] == pytest.approx(figures["accuracy"], abs=0.04)

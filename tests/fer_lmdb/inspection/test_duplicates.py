@@ -130,7 +130,7 @@ def test_an_audit_warns_as_evaluate_does(trained, stripes_data, tmp_path, capsys
     with pytest.raises(SystemExit):
         main(["inspect", str(stripes_data), "--duplicates", "--model", str(tmp_path / "m.safetensors")])
     assert "m.safetensors was trained on faces prepared otherwise" in capsys.readouterr().out
-    assert not audit(stripes_data, model=str(trained.run.path))["explains"].keys() & {"prepared_otherwise"}
+    assert not audit(stripes_data, model=str(trained.run.path))["explains"].keys() & {"preprocessing_mismatch"}
 
 
 def test_the_run_records_that_the_test_split_was_opened(stripes_data: Path, trained) -> None:

@@ -120,7 +120,7 @@ def test_processes_that_record_at_once_lose_nothing(folder):
 
 
 def test_figures_of_a_best_model_that_was_replaced_are_left_out(folder):
-    save_file({"a": torch.zeros(1)}, folder.best, metadata={"facts": json.dumps({"epoch": {"iteration": 9}})})
+    save_file({"a": torch.zeros(1)}, folder.best, metadata={"metadata": json.dumps({"epoch": {"iteration": 9}})})
     record = {"models": ["run"], "split": "val", "tta": 1}
     for iteration in (4, 9, None):
         folder.append_evaluation({**record, "tta": iteration or 2, "iterations": [iteration]})
@@ -149,10 +149,14 @@ def test_a_table_that_is_none_is_one_clear_error(folder, text):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "3\n", "[" * 100_000, "\xff", '{"split": "val"}\nhalf'])
-@pytest.mark.parametrize("name", ["run.json", "log.jsonl", "figures.jsonl"])
+@pytest.mark.parametrize("name", ["run.json", "log.jsonl", "evaluations.jsonl"])
 def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
     (folder.path / name).write_text(content, encoding="latin-1")
-    readers = {"run.json": folder.read_config, "log.jsonl": folder.read_log, "figures.jsonl": folder.read_evaluations}
+    readers = {
+        "run.json": folder.read_config,
+        "log.jsonl": folder.read_log,
+        "evaluations.jsonl": folder.read_evaluations,
+    }
     read = readers[name]
     with pytest.raises(RunError, match=f"{name}: damaged") as failure:
         read()

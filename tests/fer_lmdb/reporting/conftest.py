@@ -23,7 +23,7 @@ from fer_lmdb.training.train import TrainResult
 def trained(trained, tmp_path_factory) -> TrainResult:
     """The training all tests share, without the figures that other tests have added to its record."""
     run = RunFolder(tmp_path_factory.mktemp("report") / trained.run.name)
-    shutil.copytree(trained.run.path, run.path, ignore=shutil.ignore_patterns("figures.jsonl"))
+    shutil.copytree(trained.run.path, run.path, ignore=shutil.ignore_patterns("evaluations.jsonl"))
     return replace(trained, run=run)
 
 
