@@ -132,7 +132,7 @@ def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, floa
     from fer_lmdb.faces.tracking import Tracker
     from fer_lmdb.inference.video import MIN_FACE_FRACTION
     from fer_lmdb.io.video import VideoReader, VideoWriter
-    from fer_lmdb.visualization import annotate
+    from fer_lmdb.visualization.annotate import annotate
 
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in PARTS}
 

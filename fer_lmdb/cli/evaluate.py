@@ -144,7 +144,7 @@ def _numbers(text: str | None) -> list[float] | None:
 
 def _draw(result: dict[str, Any], plot: Path | None) -> Path:
     """Plot the accuracy of each batch to a file."""
-    from fer_lmdb.evaluation.batch_accuracy import batch_accuracy_figure
+    from fer_lmdb.visualization.plots import batch_accuracy_figure
 
     folder = Path(result["models"][0])
     path = plot or (folder if (folder / "run.json").is_file() else Path()) / "batch-accuracies.png"

@@ -141,7 +141,7 @@ def _take(
     as_json: bool,
 ) -> bool:
     """Hand one frame on to wherever it is wanted; return whether the user wants to go on."""
-    from fer_lmdb.visualization import annotate
+    from fer_lmdb.visualization.annotate import annotate
 
     if as_json:
         emit(prediction.to_dict(), indent=None)

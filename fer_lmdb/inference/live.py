@@ -21,7 +21,7 @@ from fer_lmdb.io.images import printable_path
 from fer_lmdb.io.video import Frame, VideoReader
 from fer_lmdb.results import FacePrediction, FramePrediction
 from fer_lmdb.runtime.background import latest_only, prefetch
-from fer_lmdb.visualization import annotate
+from fer_lmdb.visualization.annotate import annotate
 
 TITLE = "fer-lmdb"
 _KEYS_THAT_END = {27, ord("q")}

@@ -13,7 +13,7 @@ from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.inference.overwrite_guard import OverwriteGuard
 from fer_lmdb.inference.writers import NO_GUARD, AnnotatedWriter, CropWriter, CsvWriter, OutputNames
 from fer_lmdb.runtime.background import BackgroundWorker
-from fer_lmdb.visualization import annotate
+from fer_lmdb.visualization.annotate import annotate
 
 if TYPE_CHECKING:
     from fer_lmdb.inference.timeline import Timeline

@@ -16,7 +16,7 @@ from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.inference.overwrite_guard import OverwriteGuard
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
 from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
-from fer_lmdb.visualization import annotate
+from fer_lmdb.visualization.annotate import annotate
 
 if TYPE_CHECKING:
     from fer_lmdb.io.video import VideoWriter

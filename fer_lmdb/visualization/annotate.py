@@ -1,7 +1,7 @@
-"""Lay one annotated picture out: boxes first, then names, then bars where there is room for them.
+"""Annotated images: boxes, landmarks, expression names and probability bars.
 
-Bars that find no room without hiding a face go into a column on the right, numbered like their faces, so that
-nothing is lost in crowds and close-ups. Small pictures are enlarged until letters can be read.
+Panels of bars that do not fit without covering a face are placed in a column to the right of the image and numbered
+like their faces. Small images are upscaled so that the text is legible.
 """
 
 from __future__ import annotations
@@ -12,41 +12,49 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.io.pixels import to_rgb
 from fer_lmdb.results import FacePrediction
 from fer_lmdb.visualization.canvas import Canvas, Rect, text_width
 from fer_lmdb.visualization.colors import color_of, text_color_on
+from fer_lmdb.visualization.detection import draw_detection
 from fer_lmdb.visualization.panel import make_panel, place_panel
 
 MIN_SIDE = 400
 MAX_UPSCALED_SIDE = 4096
 MIN_FONT_SIZE = 12
-_COLUMN = (24, 24, 24)
+_BACKGROUND = (24, 24, 24)
 
 
 def annotate(
     image: NDArray[np.uint8], faces: Sequence[FacePrediction], *, same_size: bool = False, note: str = ""
 ) -> NDArray[np.uint8]:
-    """Draw faces and their expressions onto a copy of a picture.
+    """Draw faces and their expressions on a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB, 0-255.
-        faces: what was predicted, in pixels of `image`.
-        same_size: keep height and width, as the frames of a video must; bars without room are then left out.
-        note: words for the upper left corner, for example the frame rate.
+        image: (H, W, 3) uint8 RGB or (H, W) uint8 gray, 0-255.
+        faces: Predictions for `image`, in its pixels.
+        same_size: Keep height and width, as required for video frames; panels that do not fit are omitted.
+        note: Text for the upper left corner, e.g. the frame rate.
 
     Returns:
-        (H', W', 3) uint8 RGB; larger than `image` where that is small or bars stand beside it.
+        (H', W', 3) uint8 RGB; larger than `image` if it was upscaled or extended by a column of panels.
+
+    Raises:
+        TypeError: If `image` is not an array.
+        ImageError: If dtype or shape of `image` are not supported.
     """
-    zoom = 1 if same_size else upscale_factor(image.shape[1], image.shape[0])
-    canvas = Canvas(_upscale(image, zoom))
-    boxes = [Rect(*(value * zoom for value in face.box)) for face in faces]
-    size = font_size(boxes, image.shape[1] * zoom, image.shape[0] * zoom)
+    image = to_rgb(image)
+    scale = 1 if same_size else upscale_factor(image.shape[1], image.shape[0])
+    canvas = Canvas(_upscale(image, scale))
+    boxes = [Rect(*(value * scale for value in face.box)) for face in faces]
+    size = font_size(boxes, image.shape[1] * scale, image.shape[0] * scale)
     if note:
-        canvas.fill(Rect(0, 0, text_width(note, size) + size, 1.6 * size), _COLUMN, 0.72)
+        canvas.fill(Rect(0, 0, text_width(note, size) + size, 1.6 * size), _BACKGROUND, 0.72)
         canvas.text(0.5 * size, 0.8 * size, note, (255, 255, 255), size)
-    _draw_boxes(canvas, faces, boxes, zoom, size)
+    _draw_detections(canvas, faces, boxes, scale, size)
     places = _place_panels(canvas, faces, boxes, size)
-    numbers = {} if same_size else {at: i for i, at in enumerate((at for at, p in enumerate(places) if p is None), 1)}
+    unplaced = [] if same_size else [at for at, place in enumerate(places) if place is None]
+    numbers = {at: number for number, at in enumerate(unplaced, 1)}
     _draw_names(canvas, faces, boxes, size, numbers if len(faces) > 1 else {})
     for face, place in zip(faces, places, strict=True):
         if place is not None:
@@ -56,41 +64,46 @@ def annotate(
 
 
 def upscale_factor(width: int, height: int) -> int:
-    """Return the factor by which a small picture is enlarged; a narrow strip only as far as it stays handy."""
+    """Return the integer factor that brings the shorter side to MIN_SIDE, limited by MAX_UPSCALED_SIDE."""
     return max(1, min(-(-MIN_SIDE // min(width, height)), MAX_UPSCALED_SIDE // max(width, height)))
 
 
 def font_size(boxes: Sequence[Rect], width: int, height: int) -> int:
-    """Return the height of letters that suits the faces and can still be read when the picture fills a screen."""
+    """Return the font size in pixels: proportional to the faces, within limits relative to the image size."""
     short = min(width, height)
-    wish = 0.11 * float(np.median([box.width for box in boxes])) if boxes else short / 30
-    return round(min(max(wish, MIN_FONT_SIZE, short / 55), max(MIN_FONT_SIZE, short / 22)))
+    preferred = 0.11 * float(np.median([box.width for box in boxes])) if boxes else short / 30
+    return round(min(max(preferred, MIN_FONT_SIZE, short / 55), max(MIN_FONT_SIZE, short / 22)))
 
 
-def _upscale(image: NDArray[np.uint8], zoom: int) -> NDArray[np.uint8]:
-    if zoom == 1:
+def _upscale(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    if scale == 1:
         return np.array(image, order="C")
-    size = (image.shape[1] * zoom, image.shape[0] * zoom)
+    size = (image.shape[1] * scale, image.shape[0] * scale)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def _draw_boxes(canvas: Canvas, faces: Sequence[FacePrediction], boxes: Sequence[Rect], zoom: int, size: int) -> None:
+def _draw_detections(
+    canvas: Canvas, faces: Sequence[FacePrediction], boxes: Sequence[Rect], scale: int, size: int
+) -> None:
     for face, box in zip(faces, boxes, strict=True):
-        canvas.outline(box, color_of(face.expression), max(2, round(size / 7)))
-    for face, box in zip(faces, boxes, strict=True):
-        radius = max(1.2, min(size / 8, box.width / 25))
-        for x, y in face.landmarks or ():
-            canvas.dot(x * zoom, y * zoom, radius, (255, 255, 255))
+        draw_detection(
+            canvas,
+            box,
+            [(x * scale, y * scale) for x, y in face.landmarks or ()],
+            thickness=max(2, round(size / 7)),
+            radius=max(1.2, min(size / 8, box.width / 25)),
+            color=color_of(face.expression),
+        )
 
 
-def _name_of(face: FacePrediction, number: int | None) -> str:
-    """What stands above a face: `2  happy 87%`; in a video the person's number stands in front."""
+def _label_text(face: FacePrediction, number: int | None) -> str:
+    """Return the label of a face, e.g. `2  happy 87%`; the number is the track ID in videos."""
     mark = number if face.id is None else face.id
     return ("" if mark is None else f"{mark}  ") + f"{face.expression} {face.probability:.0%}"
 
 
 def _label_box(name: str, box: Rect, size: int, width: int, height: int) -> Rect:
-    """Above the face; below it, and at last inside it, where the picture ends before."""
+    """Return the label's position: above the face, below it, or inside it if the image has no space."""
     label = Rect(box.x, box.y - 1.5 * size, text_width(name, size, bold=True) + size, 1.5 * size)
     if label.y < 0:
         below = box.bottom if box.bottom + label.height <= height else max(0.0, box.y)
@@ -103,7 +116,7 @@ def _draw_names(
 ) -> None:
     height, width = canvas.pixels.shape[:2]
     for at, (face, box) in enumerate(zip(faces, boxes, strict=True)):
-        name = _name_of(face, numbers.get(at))
+        name = _label_text(face, numbers.get(at))
         color = color_of(face.expression)
         label = _label_box(name, box, size, width, height)
         canvas.fill(label, color)
@@ -113,12 +126,10 @@ def _draw_names(
 def _place_panels(
     canvas: Canvas, faces: Sequence[FacePrediction], boxes: Sequence[Rect], size: int
 ) -> list[Rect | None]:
-    """Return for every face the room for its bars, None where there is none."""
+    """Return the position of each face's panel, None if it does not fit."""
     height, width = canvas.pixels.shape[:2]
-    taken = [
-        *boxes,
-        *(_label_box(_name_of(f, 9), box, size, width, height) for f, box in zip(faces, boxes, strict=True)),
-    ]
+    labels = [_label_box(_label_text(f, 9), box, size, width, height) for f, box in zip(faces, boxes, strict=True)]
+    taken = [*boxes, *labels]
     places: list[Rect | None] = []
     for face, box in zip(faces, boxes, strict=True):
         panel = make_panel(face, size)
@@ -129,19 +140,16 @@ def _place_panels(
 
 
 def _draw_column(canvas: Canvas, entries: Sequence[tuple[FacePrediction, int]], size: int, numbered: bool) -> None:
-    """Add columns on the right for the panels that found no room."""
+    """Extend the image to the right by columns of the panels that did not fit."""
     if not entries:
         return
     panels = [make_panel(face, size, f"{number}  {face.expression}" if numbered else "") for face, number in entries]
     height, width = canvas.pixels.shape[:2]
     step_x, step_y = max(panel.width for panel in panels) + size, panels[0].height + 0.5 * size
-    tallest = max(height, round(step_y))
-    per_column = max(1, int(tallest // step_y))
+    column_height = max(height, round(step_y))
+    per_column = max(1, int(column_height // step_y))
     columns = -(-len(panels) // per_column)
-    extended = np.empty((tallest, width + round(columns * step_x), 3), np.uint8)
-    extended[:] = _COLUMN
-    extended[:height, :width] = canvas.pixels
-    canvas.pixels = extended
+    canvas.extend_right(round(columns * step_x), _BACKGROUND, min_height=column_height)
     for at, panel in enumerate(panels):
         column, row = divmod(at, per_column)
         panel.draw(canvas, width + (column + 0.5) * step_x - panel.width / 2, row * step_y + 0.25 * size)

@@ -1,7 +1,7 @@
-"""One colour per expression, everywhere in the product; told apart with any colour vision.
+"""One color per expression, distinguishable with any color vision.
 
-The hues are those of Okabe & Ito, chosen for red-green and blue-yellow blindness; FER2013's and FER+'s words for
-the same expression share one.
+The palette is that of Okabe & Ito, designed for color blindness. FER2013's and FER+'s names of the same expression have
+the same color.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ COLORS: dict[str, Color] = {
 
 
 def color_of(expression: str) -> Color:
-    """Return the colour of an expression; sky blue for a name that no shipped label scheme has."""
+    """Return the color of an expression; sky blue for a name of another label scheme."""
     return COLORS.get(expression, _SKY)
 
 
 def text_color_on(color: Color) -> Color:
-    """Return black or white, whichever reads better on a colour (WCAG relative luminance)."""
+    """Return black or white, the one with more contrast to a color (WCAG relative luminance)."""
 
     def linear(value: int) -> float:
-        share = value / 255
-        return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+        scaled = value / 255
+        return scaled / 12.92 if scaled <= 0.04045 else float(((scaled + 0.055) / 1.055) ** 2.4)
 
     luminance = sum(weight * linear(value) for weight, value in zip((0.2126, 0.7152, 0.0722), color, strict=True))
     return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
 def hex_of(color: Color) -> str:
-    """Return a colour as `#rrggbb`, for terminals, plots and pages."""
+    """Return a color as `#rrggbb`, for terminals, plots and pages."""
     return "#{:02x}{:02x}{:02x}".format(*color)

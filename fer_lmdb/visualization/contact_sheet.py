@@ -1,4 +1,4 @@
-"""A contact sheet: pictures with box and landmarks beside the faces cut out of them, and the ones without a face."""
+"""Contact sheets: images with box and landmarks beside the aligned faces, and images without a detection."""
 
 from __future__ import annotations
 
@@ -12,52 +12,46 @@ from numpy.typing import NDArray
 
 from fer_lmdb.faces.alignment import AffineMatrix, box_transform, to_original, warp
 from fer_lmdb.faces.detectors.base import Face, Image, as_rgb
-from fer_lmdb.faces.preprocessing import PreparedFace
 from fer_lmdb.visualization.canvas import Canvas, Rect
 from fer_lmdb.visualization.colors import color_of
+from fer_lmdb.visualization.detection import draw_detection
 
 TILE = 112
 GAP = 8
 TITLE = 26
 BACKGROUND = (250, 250, 250)
 INK = (30, 30, 30)
-LANDMARK_COLOR = (255, 255, 255)
 NO_FACE = "no face found"
 CONTEXT_FRACTION = 0.3
-"""How much of its surroundings a picture shows around a face, as a part of the face's box."""
+"""Context shown on each side of a face, as a fraction of its box."""
 
-Originals = Callable[[str], "Image | None"]
-"""Gives the picture that a record was cut out of, by the record's key; None where it is not at hand."""
+SourceImages = Callable[[str], "Image | None"]
+"""Returns the source image of a record by its key; None if it is not available."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One picture and the face that was made of it.
+    """One image and its preprocessed face.
 
     Attributes:
-        image: uint8 RGB or grey, what the detector saw.
-        face: where it found a face, in pixels of `image`; None: nowhere.
-        crop: uint8 grey (size, size), what the net sees.
+        image: uint8 RGB or gray input of the detector.
+        face: Detected face in pixels of `image`; None if no face was detected.
+        crop: (size, size) uint8 gray face after preprocessing.
     """
 
     image: Image
     face: Face | None
     crop: Image
 
-    @classmethod
-    def from_prepared(cls, image: Image, prepared: PreparedFace) -> Example:
-        """An example from a picture and what `preprocess_faces` made of it."""
-        return cls(image, prepared.face, prepared.crop)
-
 
 def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
-    """Draw examples, a titled row for each group: every picture, and on its right the face cut out of it.
+    """Draw one titled row per group: each image, and to its right the preprocessed face.
 
     Args:
-        rows: title and examples of each group; a row without examples says so.
+        rows: Title and examples of each group; an empty group gets the note "none".
 
     Returns:
-        uint8 RGB (H, W, 3).
+        (H, W, 3) uint8 RGB.
     """
     width = GAP + max([2 * TILE + GAP, *(len(examples) * _step(examples) for _, examples in rows)])
     height = GAP + max(len(rows), 1) * (TITLE + TILE + GAP)
@@ -74,40 +68,6 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Example]]]) -> Image:
     return sheet.finish()
 
 
-def data_set_sheet(
-    crops: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    detections: Sequence[Mapping[str, Any]],
-    classes: Sequence[str],
-    *,
-    originals: Originals = lambda key: None,
-    per_row: int = 6,
-    seed: int = 0,
-) -> Image:
-    """Draw the contact sheet of a built data set: some faces of every class, then some where none was found.
-
-    A data set does not keep the pictures that it was made of. Where `originals` has none, the picture is put together
-    again from the aligned face, as far as that shows it.
-
-    Args:
-        crops: (N, H, W) or (N, 1, H, W) uint8, the faces.
-        labels: (N,) their classes.
-        detections: N records of the data set's `detections.jsonl`, in the same order.
-        classes: names of the classes.
-        originals: gives the picture of a record.
-        per_row: examples in a row.
-        seed: which examples are drawn.
-    """
-    crops = crops.reshape(len(crops), *crops.shape[-2:])
-    chosen = sample_examples(labels, detections, classes, per_row=per_row, seed=seed)
-    return contact_sheet(
-        [
-            (title, [example_of(crops[index], detections[index], originals) for index in indices])
-            for title, indices in chosen
-        ]
-    )
-
-
 def sample_examples(
     labels: NDArray[np.int64],
     detections: Sequence[Mapping[str, Any]],
@@ -116,39 +76,43 @@ def sample_examples(
     per_row: int = 6,
     seed: int = 0,
 ) -> list[tuple[str, list[int]]]:
-    """Choose what a contact sheet shows: faces of every class, then twice as many pictures without a face.
+    """Sample faces of each class, then twice as many images without a detection.
 
     Args:
-        labels: (N,) classes.
-        detections: N records in the same order.
-        classes: names of the classes.
-        per_row: faces of a class.
-        seed: which ones.
+        labels: (N,) class indices.
+        detections: N records of detections.jsonl in the same order.
+        classes: Class names in label order.
+        per_row: Number of faces per class.
+        seed: Random seed.
 
     Returns:
-        title and positions of every group.
+        Title and indices of each group.
     """
-    found = np.array([record.get("box") is not None for record in detections], bool)
+    detected = np.array([record.get("box") is not None for record in detections], bool)
     generator = np.random.default_rng(seed)
 
-    def some(where: NDArray[np.bool_], count: int) -> list[int]:
-        return [int(index) for index in generator.permutation(np.flatnonzero(where))[:count]]
+    def sample(mask: NDArray[np.bool_], count: int) -> list[int]:
+        return [int(index) for index in generator.permutation(np.flatnonzero(mask))[:count]]
 
-    rows = [(name, some(found & (labels == label), per_row)) for label, name in enumerate(classes)]
-    return [*rows, (NO_FACE, some(~found, 2 * per_row))]
+    rows = [(name, sample(detected & (labels == label), per_row)) for label, name in enumerate(classes)]
+    return [*rows, (NO_FACE, sample(~detected, 2 * per_row))]
 
 
 def reconstruct_image(crop: Image, transform: AffineMatrix) -> tuple[Image, AffineMatrix]:
-    """Put a picture together from an aligned face: the part of it that the face shows, upright and in its scale.
+    """Reconstruct the part of the source image that an aligned face shows, by the inverse of its alignment.
+
+    Args:
+        crop: (size, size) uint8 gray aligned face.
+        transform: (2, 3) transform from source image to crop.
 
     Returns:
-        uint8 grey, and the (2, 3) shift from pixels of the picture to pixels of this part of it.
+        (H, W) uint8 gray, and the (2, 3) transform from source image to this part of it.
     """
     size = len(crop)
     corners = to_original(transform, np.array([[0.0, 0], [size, 0], [0, size], [size, size]]))
     scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
     side = max(1, int(np.ceil(np.sqrt(2) * size / scale)))
-    zoom = min(1.0, 4 * TILE / side)  # a face of thousands of pixels is only ever drawn small
+    zoom = min(1.0, 4 * TILE / side)  # tiles are small, even for a face of thousands of pixels
     first = corners.mean(axis=0) - side / 2
     shift = np.column_stack([np.eye(2) * zoom, -first * zoom])
     forward = np.vstack([transform, [0, 0, 1]]) @ np.linalg.inv(np.vstack([shift, [0, 0, 1]]))
@@ -158,16 +122,16 @@ def reconstruct_image(crop: Image, transform: AffineMatrix) -> tuple[Image, Affi
     return np.asarray(part, np.uint8), shift
 
 
-def example_of(crop: Image, record: Mapping[str, Any], originals: Originals) -> Example:
-    """Make an example of a face of a data set.
+def example_of(crop: Image, record: Mapping[str, Any], source_images: SourceImages) -> Example:
+    """Return the example of a face of a data set.
 
     Args:
-        crop: uint8 grey (size, size).
-        record: its line of `detections.jsonl`.
-        originals: gives its picture, or None: then the picture is put together from the face.
+        crop: (size, size) uint8 gray face.
+        record: Its record of detections.jsonl.
+        source_images: Returns its source image; if None, the image is reconstructed from the face.
     """
     face = _face(record)
-    image = originals(str(record["key"]))
+    image = source_images(str(record["key"]))
     if face is None:
         return Example(crop if image is None else image, None, crop)
     if image is None:
@@ -184,7 +148,7 @@ def _face(record: Mapping[str, Any]) -> Face | None:
 
 
 def _transform_face(face: Face, shift: AffineMatrix) -> Face:
-    """The face in another scale and place; `shift` does not turn."""
+    """Scale and translate a face; `shift` must not rotate."""
     zoom, move = float(shift[0, 0]), shift[:, 2]
     box = np.concatenate([face.box[:2] * zoom + move, face.box[2:] * zoom]).astype(np.float32)
     landmarks = None if face.landmarks is None else (face.landmarks * zoom + move).astype(np.float32)
@@ -192,23 +156,23 @@ def _transform_face(face: Face, shift: AffineMatrix) -> Face:
 
 
 def _step(examples: Sequence[Example]) -> int:
-    """Pixels from one example of a row to the next: two tiles each, one where no example has a face."""
+    """Return the horizontal distance of examples in pixels: two tiles, or one if no example has a face."""
     return (2 * TILE if any(example.face is not None for example in examples) else TILE) + GAP
 
 
 def draw_example(example: Example) -> Image:
-    """Draw a picture with box and landmarks and on its right the face cut out of it; without a face the picture alone.
+    """Draw an image with box and landmarks and the preprocessed face to its right, or only the image without a face.
 
     Returns:
-        uint8 RGB (TILE, 2 * TILE, 3) or (TILE, TILE, 3).
+        (TILE, 2 * TILE, 3) or (TILE, TILE, 3) uint8 RGB.
     """
     if example.face is None:
         return _resize_to_tile(example.image)
-    return np.hstack([_draw_detection(example.image, example.face), _resize_to_tile(example.crop)])
+    return np.hstack([_draw_face(example.image, example.face), _resize_to_tile(example.crop)])
 
 
-def _draw_detection(image: Image, face: Face) -> Image:
-    """The surroundings of a face, TILE x TILE, with its box and landmarks; a small picture is shown whole."""
+def _draw_face(image: Image, face: Face) -> Image:
+    """Return a face with context, TILE x TILE, with box and landmarks; a small image is shown completely."""
     limit = np.array([image.shape[1], image.shape[0]])
     side = max(float(face.box[2:].max()), 1.0) * (1 + 2 * CONTEXT_FRACTION)
     if limit.min() <= side:
@@ -216,15 +180,14 @@ def _draw_detection(image: Image, face: Face) -> Image:
     first = np.minimum(np.maximum(face.box[:2] + face.box[2:] / 2 - side / 2, 0), np.maximum(limit - side, 0))
     shift = box_transform(np.array([*first, side, side]), TILE, 0)
     canvas = Canvas(warp(as_rgb(image), shift, TILE, "black"))
-    moved_face = _transform_face(face, shift)
-    canvas.outline(Rect(*(float(value) for value in moved_face.box)), color_of("happy"), 1)
-    for x, y in moved_face.landmarks if moved_face.landmarks is not None else ():
-        canvas.dot(float(x), float(y), 1.6, LANDMARK_COLOR)
+    moved = _transform_face(face, shift)
+    landmarks = () if moved.landmarks is None else moved.landmarks.tolist()
+    draw_detection(canvas, Rect(*moved.box.tolist()), landmarks, thickness=1, radius=1.6)
     return canvas.finish()
 
 
 def _resize_to_tile(image: Image) -> Image:
-    """The whole picture, TILE pixels wide or high, in the middle of a tile."""
+    """Return the image scaled to fit into a tile, centered."""
     zoom = TILE / max(image.shape[:2])
     size = (max(1, round(image.shape[1] * zoom)), max(1, round(image.shape[0] * zoom)))
     interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR

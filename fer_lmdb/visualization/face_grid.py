@@ -19,10 +19,10 @@ INK = (30, 30, 30)
 
 
 def draw_mean(mean: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a mean image as a picture, enlarged.
+    """Return a mean image as RGB, upscaled.
 
     Args:
-        mean: (1, H, W) grey or (3, H, W) in the order blue, green, red, 0 to 255.
+        mean: (1, H, W) gray or (3, H, W) BGR, 0 to 255.
     Returns:
         (H', W', 3) uint8 RGB.
     """
@@ -33,20 +33,22 @@ def draw_mean(mean: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def draw_faces(faces: Iterable[tuple[NDArray[np.uint8], str]]) -> NDArray[np.uint8]:
-    """Return faces in rows, each with a caption below.
+    """Return a grid of faces, each with a caption below it.
 
     Args:
-        faces: (H, W) uint8 grey and the caption.
+        faces: (H, W) uint8 gray face and caption of each.
     Returns:
         (H', W', 3) uint8 RGB.
     """
     shown = list(faces)
     rows = -(-len(shown) // COLUMNS)
-    sheet = Canvas(np.full((max(rows, 1) * (TILE + CAPTION), min(len(shown), COLUMNS) * TILE, 3), BACKGROUND, np.uint8))
+    canvas = Canvas(
+        np.full((max(rows, 1) * (TILE + CAPTION), min(len(shown), COLUMNS) * TILE, 3), BACKGROUND, np.uint8)
+    )
     for number, (face, caption) in enumerate(shown):
         row, column = divmod(number, COLUMNS)
         x, y = column * TILE, row * (TILE + CAPTION)
         tile = cv2.resize(face, (TILE, TILE), interpolation=cv2.INTER_CUBIC)
-        sheet.pixels[y : y + TILE, x : x + TILE] = tile[:, :, np.newaxis]
-        sheet.text(x + TILE / 2, y + TILE + CAPTION / 2, caption, INK, 12, anchor="mm")
-    return sheet.finish()
+        canvas.pixels[y : y + TILE, x : x + TILE] = tile[:, :, np.newaxis]
+        canvas.text(x + TILE / 2, y + TILE + CAPTION / 2, caption, INK, 12, anchor="mm")
+    return canvas.finish()

@@ -1,4 +1,4 @@
-"""The panel of bars that belongs to a face, and where there is room for it."""
+"""Panels of probability bars, and their placement beside faces."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Panel:
     """Bars of a face's probabilities in label order.
 
     Attributes:
-        rows: class name and share 0-1.
-        best: the name of the most probable class, written bold.
-        size: height of the letters in pixels.
-        title: a heading such as "2", or "" for none.
+        rows: Class name and probability, 0 to 1, of each bar.
+        best: Name of the most probable class, drawn in bold.
+        size: Font size in pixels.
+        title: Heading, e.g. "2", or "" for none.
     """
 
     rows: tuple[tuple[str, float], ...]
@@ -32,17 +32,17 @@ class Panel:
 
     @property
     def names_width(self) -> float:
-        """Pixels that the longest name takes."""
+        """Width of the longest name in pixels."""
         return max(text_width(name, self.size, bold=True) for name, _ in self.rows)
 
     @property
     def width(self) -> float:
-        """Pixels across: name, bar and percentage."""
+        """Width in pixels: name, bar and percentage."""
         return self.names_width + 8.9 * self.size
 
     @property
     def height(self) -> float:
-        """Pixels from top to bottom."""
+        """Height in pixels."""
         return (len(self.rows) + bool(self.title)) * self._row + 0.7 * self.size
 
     @property
@@ -56,19 +56,19 @@ class Panel:
         if self.title:
             canvas.text(x + 0.5 * self.size, middle, self.title, _INK, self.size, bold=True)
             middle += self._row
-        for name, share in self.rows:
-            self._draw_row(canvas, x + 0.5 * self.size, middle, name, share)
+        for name, probability in self.rows:
+            self._draw_row(canvas, x + 0.5 * self.size, middle, name, probability)
             middle += self._row
 
-    def _draw_row(self, canvas: Canvas, x: float, middle: float, name: str, share: float) -> None:
+    def _draw_row(self, canvas: Canvas, x: float, middle: float, name: str, probability: float) -> None:
         bold = name == self.best
         bar = x + self.names_width + 0.5 * self.size
         thick, long = 0.8 * self.size, 4.2 * self.size
         canvas.text(x, middle, name, _INK, self.size, bold=bold)
         canvas.fill(Rect(bar, middle - thick / 2, long, thick), _GROOVE)
-        canvas.fill(Rect(bar, middle - thick / 2, max(1.0, long * share), thick), color_of(name))
+        canvas.fill(Rect(bar, middle - thick / 2, max(1.0, long * probability), thick), color_of(name))
         right = x + self.width - self.size
-        canvas.text(right, middle, f"{share:.0%}", _INK, self.size, bold=bold, anchor="rm")
+        canvas.text(right, middle, f"{probability:.0%}", _INK, self.size, bold=bold, anchor="rm")
 
 
 def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
@@ -79,18 +79,18 @@ def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
 def place_panel(
     width: float, height: float, beside: Rect, taken: Sequence[Rect], image: tuple[int, int], allowed: float = 0.02
 ) -> Rect | None:
-    """Look for room for a panel beside a face.
+    """Find a position for a panel beside a face.
 
     Args:
-        width: of the panel, pixels.
-        height: of the panel, pixels.
-        beside: the face.
-        taken: what must stay visible: all faces (this one too), labels and panels.
-        image: width and height of the picture.
-        allowed: the share of the panel that may lie on something taken.
+        width: Width of the panel in pixels.
+        height: Height of the panel in pixels.
+        beside: Box of the face.
+        taken: Boxes that must remain visible: all faces, labels and other panels.
+        image: Width and height of the image.
+        allowed: Fraction of the panel, 0 to 1, that may cover boxes of `taken`.
 
     Returns:
-        the place that hides least, or None where every place hides more than allowed.
+        The position with the smallest overlap, or None if each one exceeds `allowed`.
     """
     if width > image[0] or height > image[1]:
         return None

@@ -1,7 +1,7 @@
-"""Figures that several parts show: drawn with matplotlib, without a screen.
+"""Matplotlib figures of training runs, data sets and evaluations; no display is needed.
 
-Everything that is neither a mark nor a surface keeps matplotlib's pure black, so that a page can give it the colour
-of its own text; black on a light surface is `BLACK_ON_LIGHT`, which stays as it is.
+Text and axes are pure black, which the HTML report replaces by its text color (dark mode). `BLACK_ON_LIGHT` is for text
+on light surfaces and is not replaced.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from fer_lmdb.visualization.colors import color_of, hex_of
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 BLACK_ON_LIGHT = "#111111"
 MARKER_LIMIT = 30
-"""Up to this many epochs every one is marked: a line through one point would be no line."""
+"""Maximum number of epochs drawn with markers; a single epoch would be invisible as a line."""
 
 Log = Sequence[Mapping[str, Any]]
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
-    """Draw a confusion matrix: percent of the true class as colour and number, count below.
+    """Plot a confusion matrix: percentage of the true class as color and number, count below.
 
     Args:
         matrix: (C, C) counts; rows are true classes, columns predictions.
-        classes: class names in label order.
-        title: written above.
+        classes: Class names in label order.
+        title: Figure title.
     """
     totals = matrix.sum(axis=1, keepdims=True)
-    shares = matrix / np.maximum(totals, 1)
+    fractions = matrix / np.maximum(totals, 1)
     figure = Figure(figsize=(1.1 + 0.6 * len(classes), 1.0 + 0.55 * len(classes)), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.55 else BLACK_ON_LIGHT
-        axes.text(column, row - 0.14, f"{share:.0%}", ha="center", va="center", color=color, fontsize=9)
+    for (row, column), fraction in np.ndenumerate(fractions):
+        color = "white" if fraction > 0.55 else BLACK_ON_LIGHT
+        axes.text(column, row - 0.14, f"{fraction:.0%}", ha="center", va="center", color=color, fontsize=9)
         count = f"{int(matrix[row, column]):,}"
         axes.text(column, row + 0.24, count, ha="center", va="center", color=color, fontsize=7)
     return figure
 
 
 def curves_figure(log: Log, title: str = "") -> Figure:
-    """Draw loss, accuracy and rate over the epochs of a run's log, side by side."""
+    """Plot loss, accuracy and learning rate per epoch of a run, side by side."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     for axes, draw in zip(figure.subplots(1, 3), (draw_loss, draw_accuracy, draw_learning_rate), strict=True):
         draw(axes, log)
@@ -58,13 +58,13 @@ def curves_figure(log: Log, title: str = "") -> Figure:
 
 
 def single_figure(draw: Callable[..., None], *given: Any, width: float = 4.6, height: float = 3.3) -> Figure:
-    """Return a figure of one plot.
+    """Return a figure with one plot.
 
     Args:
-        draw: one of the functions here that draw on axes.
-        given: what it takes after the axes.
-        width: inches.
-        height: inches.
+        draw: Function of this module that draws on axes.
+        given: Its arguments after the axes.
+        width: Width in inches.
+        height: Height in inches.
     """
     figure = Figure(figsize=(width, height), layout="constrained")
     draw(figure.subplots(), *given)
@@ -72,7 +72,7 @@ def single_figure(draw: Callable[..., None], *given: Any, width: float = 4.6, he
 
 
 def draw_loss(axes: Axes, log: Log) -> None:
-    """Draw the loss in training and, where there is one, in validation."""
+    """Plot training loss and, if available, validation loss."""
     _draw_curve(axes, log, "train_loss", BLUE, label="train")
     if _has(log, "val_loss"):
         _draw_curve(axes, log, "val_loss", VERMILLION, label="validation", linestyle="--")
@@ -81,7 +81,7 @@ def draw_loss(axes: Axes, log: Log) -> None:
 
 
 def draw_accuracy(axes: Axes, log: Log) -> None:
-    """Draw the accuracy in validation and mark the first epoch of the best one."""
+    """Plot validation accuracy and mark the first epoch with the best one."""
     axes.set_title("validation accuracy, %")
     if not _has(log, "val_accuracy"):
         axes.text(0.5, 0.5, "no validation", ha="center", va="center", transform=axes.transAxes)
@@ -98,7 +98,7 @@ def draw_accuracy(axes: Axes, log: Log) -> None:
 
 
 def draw_learning_rate(axes: Axes, log: Log) -> None:
-    """Draw the learning rate; its axis is logarithmic where the rate falls to less than a half."""
+    """Plot the learning rate, on a logarithmic axis if it decreases by more than half."""
     rates = [record["lr"] for record in log]
     _draw_curve(axes, log, "lr", GREEN, drawstyle="steps-post")
     axes.set_title("learning rate")
@@ -109,12 +109,12 @@ def draw_learning_rate(axes: Axes, log: Log) -> None:
 
 
 def draw_distribution(axes: Axes, split: str, facts: Mapping[str, Any]) -> None:
-    """Draw how many faces every class has in one split.
+    """Plot the number of faces per class of one split.
 
     Args:
-        axes: where to.
-        split: its name.
-        facts: the split's entry in a manifest: count, per_class.
+        axes: Axes to draw on.
+        split: Name of the split.
+        facts: Manifest entry of the split, with count and per_class.
     """
     names, counts = list(facts["per_class"]), list(facts["per_class"].values())
     colors = [hex_of(color_of(name)) for name in names]
@@ -127,8 +127,37 @@ def draw_distribution(axes: Axes, split: str, facts: Mapping[str, Any]) -> None:
     axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
+def batch_accuracy_figure(accuracies: Mapping[str, Any], title: str) -> Figure:
+    """Plot accuracy per batch, the accuracy on all faces and the best batch.
+
+    Args:
+        accuracies: Result of `fer_lmdb.evaluation.batch_accuracy.batch_accuracies`.
+        title: Figure title.
+    """
+    values = 100 * np.array(accuracies["accuracies"])
+    overall = 100 * accuracies["accuracy"]
+    best = int(values.argmax())
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    batches = np.arange(1, len(values) + 1)
+    axes.vlines(batches, overall, values, color="#C9D6E6")
+    axes.plot(batches, values, "o", color="#5B7DA8", markersize=5)
+    axes.plot(batches[best], values[best], "o", color=VERMILLION, markersize=8)
+    axes.axhline(overall, color=BLUE, linewidth=1.5)
+    axes.text(len(values) + 0.8, overall, f"all faces\n{overall:.1f} %", color=BLUE, va="center")
+    axes.annotate(
+        f"best batch {values[best]:.0f} %", (best + 1, values[best]), (0, 7), textcoords="offset points",
+        ha="center", color=VERMILLION,
+    )  # fmt: skip
+    axes.set(xlabel=f"batch of {accuracies['size']} faces", ylabel="accuracy, %", title=title)
+    axes.set_xlim(0.2, len(values) + 0.8)
+    axes.set_ylim(max(0, values.min() - 4), min(106, values.max() + 4))
+    despine(axes)
+    return figure
+
+
 def despine(axes: Axes) -> None:
-    """Take away the frame's upper and right side."""
+    """Hide the upper and right spines."""
     axes.spines[["top", "right"]].set_visible(False)
 
 

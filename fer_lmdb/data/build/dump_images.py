@@ -20,11 +20,10 @@ from fer_lmdb.data.sources import Sample
 from fer_lmdb.faces.detectors.base import Face, as_rgb
 from fer_lmdb.faces.preprocessing import PreparedFace
 from fer_lmdb.visualization.canvas import Canvas, Rect
-from fer_lmdb.visualization.colors import color_of
+from fer_lmdb.visualization.detection import draw_detection
 
 MARKER = "train_list.txt"
 MIN_DRAWING_SIDE = 192
-LANDMARK_COLOR = (255, 255, 255)
 
 
 class ImageDumper:
@@ -76,10 +75,11 @@ def draw_face(image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
         (H', W', 3) uint8 RGB.
     """
     zoom = max(1, -(-MIN_DRAWING_SIDE // min(image.shape[:2])))
-    sheet = Canvas(np.repeat(np.repeat(as_rgb(image), zoom, axis=0), zoom, axis=1))
+    canvas = Canvas(np.repeat(np.repeat(as_rgb(image), zoom, axis=0), zoom, axis=1))
     if face is not None:
-        thickness = max(1, min(sheet.pixels.shape[:2]) // 150)
-        sheet.outline(Rect(*(float(value) * zoom for value in face.box)), color_of("happy"), thickness)
-        for x, y in face.landmarks if face.landmarks is not None else ():
-            sheet.dot((float(x) + 0.5) * zoom, (float(y) + 0.5) * zoom, 1.5 * thickness, LANDMARK_COLOR)
-    return sheet.finish()
+        thickness = max(1, min(canvas.pixels.shape[:2]) // 150)
+        box = Rect(*(float(value) * zoom for value in face.box))
+        points = [] if face.landmarks is None else face.landmarks.tolist()
+        landmarks = [((x + 0.5) * zoom, (y + 0.5) * zoom) for x, y in points]
+        draw_detection(canvas, box, landmarks, thickness=thickness, radius=1.5 * thickness)
+    return canvas.finish()

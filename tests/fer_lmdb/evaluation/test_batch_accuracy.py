@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fer_lmdb.cli.render_evaluation import histogram, named
-from fer_lmdb.evaluation.batch_accuracy import batch_accuracies, batch_accuracy_figure, expected_max
+from fer_lmdb.evaluation.batch_accuracy import batch_accuracies, expected_max
+from fer_lmdb.visualization.plots import batch_accuracy_figure
 
 
 def test_readings_are_the_accuracies_of_full_batches():

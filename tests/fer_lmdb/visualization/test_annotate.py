@@ -1,14 +1,14 @@
-"""What is drawn onto pictures of any size, and that nothing is hidden or lost."""
+"""Annotations on images of any size: nothing is hidden or lost."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from fer_lmdb.errors import ImageError
 from fer_lmdb.labels import SCHEMES
 from fer_lmdb.results import FacePrediction
-from fer_lmdb.visualization import annotate
-from fer_lmdb.visualization.annotate import font_size
+from fer_lmdb.visualization.annotate import annotate, font_size
 from fer_lmdb.visualization.canvas import Canvas, Rect, font, text_width
 from fer_lmdb.visualization.colors import COLORS, color_of, hex_of, text_color_on
 from fer_lmdb.visualization.panel import make_panel, place_panel
@@ -17,8 +17,8 @@ HAPPY = {"angry": 0.01, "disgust": 0.0, "fear": 0.02, "happy": 0.9, "sad": 0.03,
 
 
 def face(x: float, y: float, width: float, height: float, **changes: object) -> FacePrediction:
-    shares = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
-    landmarks = tuple((x + width * across, y + height * down) for across, down in shares)
+    fractions = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+    landmarks = tuple((x + width * across, y + height * down) for across, down in fractions)
     facts: dict[str, object] = {"expression": "happy", "probabilities": HAPPY, "landmarks": landmarks, **changes}
     return FacePrediction((x, y, width, height), 0.99, **facts)  # type: ignore[arg-type]
 
@@ -31,15 +31,27 @@ def has_color(image: np.ndarray, expression: str) -> bool:
     return bool((image == color_of(expression)).all(axis=2).any())
 
 
-def test_the_image_itself_is_left_alone() -> None:
+def test_the_input_is_not_modified() -> None:
     image = blank(500, 600)
     annotate(image, [face(100, 100, 150, 180)])
     assert (image == 120).all()
 
 
-def test_without_faces_the_image_comes_back() -> None:
+def test_without_faces_the_image_is_returned_unchanged() -> None:
     image = np.random.default_rng(0).integers(0, 256, (450, 500, 3), dtype=np.uint8)
     np.testing.assert_array_equal(annotate(image, []), image)
+
+
+def test_a_gray_image_is_annotated_in_color() -> None:
+    gray = np.full((500, 600), 120, np.uint8)
+    faces = [face(100, 100, 150, 180)]
+    np.testing.assert_array_equal(annotate(gray, faces), annotate(blank(500, 600), faces))
+    assert gray.shape == (500, 600)
+
+
+def test_a_float_image_is_rejected() -> None:
+    with pytest.raises(ImageError, match=r"found float64 \(5, 5, 3\), expected uint8"):
+        annotate(np.zeros((5, 5, 3)), [])
 
 
 def test_box_name_and_bars_are_drawn() -> None:
@@ -52,25 +64,25 @@ def test_box_name_and_bars_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 48), (200, 200), (48, 400), (1, 1)])
-def test_small_images_are_enlarged_until_letters_can_be_read(height: int, width: int) -> None:
+def test_small_images_are_upscaled_until_text_is_legible(height: int, width: int) -> None:
     drawn = annotate(blank(height, width), [face(0, 0, width, height)])
     assert drawn.shape[0] >= 400
     assert has_color(drawn, "sad")
 
 
 @pytest.mark.parametrize(("height", "width"), [(10, 20_000), (9_000, 10), (30, 3_000)])
-def test_strips_are_not_enlarged_beyond_measure(height: int, width: int) -> None:
+def test_narrow_strips_are_upscaled_within_limits(height: int, width: int) -> None:
     drawn = annotate(blank(height, width), [face(0, 0, 10, 10)])
     assert drawn.shape[0] * drawn.shape[1] < 4 * max(height, width) * 400
 
 
-def test_large_images_get_large_letters() -> None:
+def test_large_images_get_large_text() -> None:
     assert font_size([Rect(0, 0, 300, 400)], 6000, 4000) == pytest.approx(4000 / 55, abs=1)
     assert font_size([Rect(0, 0, 3000, 3500)], 6000, 4000) == pytest.approx(4000 / 22, abs=1)
     assert font_size([Rect(0, 0, 20, 20)], 500, 500) == 12
 
 
-def test_a_close_up_gets_its_bars_beside_the_image() -> None:
+def test_a_close_up_gets_its_panel_beside_the_image() -> None:
     image = blank(500, 500)
     drawn = annotate(image, [face(20, 20, 460, 460)])
     assert drawn.shape[0] == 500
@@ -88,7 +100,7 @@ def test_a_video_frame_keeps_its_size() -> None:
 
 
 @pytest.mark.parametrize("box", [(-40, -40, 100, 120), (550, 430, 120, 120), (-50, 200, 2000, 60), (590, 2, 300, 400)])
-def test_faces_that_the_border_cuts(box: tuple[float, float, float, float]) -> None:
+def test_faces_that_extend_past_the_border(box: tuple[float, float, float, float]) -> None:
     drawn = annotate(blank(500, 600), [face(*box)])
     assert has_color(drawn, "happy")
     assert has_color(drawn, "sad")
@@ -112,7 +124,7 @@ def test_bars_hide_no_face() -> None:
         assert (drawn[y + 8 : y + height - 8, x + 8 : x + width - 8] == 120).all()
 
 
-def test_the_persons_number_is_drawn_in_videos() -> None:
+def test_the_track_id_is_drawn_in_videos() -> None:
     with_id, without = (annotate(blank(500, 600), [face(100, 100, 150, 180, id=i)]) for i in (7, None))
     assert (with_id[75:98, 100:300] != without[75:98, 100:300]).any()
 
@@ -123,7 +135,7 @@ def test_other_schemes_and_scripts() -> None:
     assert has_color(drawn, "contempt")
 
 
-def test_find_room_prefers_the_right_and_knows_when_there_is_none() -> None:
+def test_a_panel_is_placed_to_the_right_if_it_fits() -> None:
     beside = Rect(100, 100, 100, 100)
     assert place_panel(80, 60, beside, [beside], (600, 400)).x == pytest.approx(206)
     blocked = [beside, Rect(200, 0, 400, 400)]
@@ -132,11 +144,11 @@ def test_find_room_prefers_the_right_and_knows_when_there_is_none() -> None:
     assert place_panel(700, 60, beside, [beside], (600, 400)) is None
 
 
-def test_bars_are_as_long_as_their_shares() -> None:
+def test_bar_lengths_are_proportional_to_probabilities() -> None:
     panel = make_panel(face(0, 0, 10, 10), 20)
-    sheet = Canvas(np.zeros((400, 400, 3), np.uint8))
-    panel.draw(sheet, 0, 0)
-    drawn = sheet.finish()
+    canvas = Canvas(np.zeros((400, 400, 3), np.uint8))
+    panel.draw(canvas, 0, 0)
+    drawn = canvas.finish()
     lengths = {name: (drawn == color_of(name)).all(axis=2).sum(axis=1).max() for name in ("happy", "sad")}
     assert lengths["happy"] == pytest.approx(0.9 * 4.2 * 20, abs=1.5)
     assert lengths["sad"] == pytest.approx(0.03 * 4.2 * 20, abs=1.5)
@@ -149,7 +161,7 @@ def test_a_full_percentage_does_not_touch_its_bar() -> None:
         assert panel.width - 0.5 * size - text_width("100%", size, bold=True) > end_of_bar
 
 
-def test_every_class_of_every_scheme_has_a_color_of_its_own() -> None:
+def test_every_class_of_every_scheme_has_its_own_color() -> None:
     for scheme in SCHEMES.values():
         assert set(scheme.classes) <= set(COLORS)
         assert len({COLORS[name] for name in scheme.classes}) == len(scheme)
@@ -157,8 +169,8 @@ def test_every_class_of_every_scheme_has_a_color_of_its_own() -> None:
 
 def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
     def luminance(color: tuple[int, int, int]) -> float:
-        share = np.array(color) / 255
-        linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+        scaled = np.array(color) / 255
+        linear = np.where(scaled <= 0.04045, scaled / 12.92, ((scaled + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
     dark, light = sorted((luminance(one), luminance(other)))
@@ -166,7 +178,7 @@ def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
 
 
 @pytest.mark.parametrize("color", sorted(set(COLORS.values())))
-def test_letters_stand_out_from_their_background(color: tuple[int, int, int]) -> None:
+def test_text_contrasts_with_its_background(color: tuple[int, int, int]) -> None:
     assert contrast(color, text_color_on(color)) > 4.5  # WCAG AA
 
 
@@ -174,5 +186,5 @@ def test_hex() -> None:
     assert hex_of((213, 94, 0)) == "#d55e00"
 
 
-def test_the_font_is_kept() -> None:
+def test_the_font_is_cached() -> None:
     assert font(14) is font(14)

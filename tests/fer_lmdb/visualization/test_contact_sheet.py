@@ -1,4 +1,4 @@
-"""The contact sheet of a data set's faces."""
+"""Contact sheets of data sets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from fer_lmdb.visualization.contact_sheet import (
     TILE,
     TITLE,
     Example,
+    SourceImages,
     contact_sheet,
-    data_set_sheet,
+    example_of,
     reconstruct_image,
+    sample_examples,
 )
 
 LANDMARKS = np.array([[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]], np.float32)
@@ -26,7 +28,7 @@ FACE = Face(np.array([182, 64, 83, 107], np.float32), 0.99, LANDMARKS)
 @pytest.fixture(scope="module")
 def example() -> Example:
     image = skimage.data.astronaut()
-    return Example.from_prepared(image, crop_face(image, FACE, Preprocessing()))
+    return Example(image, FACE, crop_face(image, FACE, Preprocessing()).crop)
 
 
 def tile(sheet: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -40,14 +42,14 @@ def test_a_row_shows_images_and_their_faces(example: Example) -> None:
     assert sheet.dtype == np.uint8
     assert sheet.shape == (GAP + 2 * (TITLE + TILE + GAP), GAP + 2 * (2 * TILE + GAP), 3)
     aligned = tile(sheet, 0, 1)
-    assert (aligned[..., 0] == aligned[..., 1]).all()  # grey: what the net sees
+    assert (aligned[..., 0] == aligned[..., 1]).all()  # gray: input of the net
     assert np.abs(aligned[::2, ::2, 0].mean() - example.crop.mean()) < 2
-    assert (tile(sheet, 0, 0)[..., 0] != tile(sheet, 0, 0)[..., 2]).any()  # colour: the picture
+    assert (tile(sheet, 0, 0)[..., 0] != tile(sheet, 0, 0)[..., 2]).any()  # color: the source image
     np.testing.assert_array_equal(tile(sheet, 0, 2), tile(sheet, 0, 0))
     assert (tile(sheet, 1, 0) == tile(sheet, 1, 0)[0, 0]).all()  # nothing in the empty row
 
 
-def test_box_and_landmarks_are_drawn_where_they_are(example: Example) -> None:
+def test_box_and_landmarks_are_drawn_at_their_positions(example: Example) -> None:
     blank = np.full_like(example.image, 90)
     marked = tile(contact_sheet([("happy", [Example(blank, FACE, example.crop)])]), 0, 0)
     side = 107 * 1.6
@@ -60,7 +62,7 @@ def test_box_and_landmarks_are_drawn_where_they_are(example: Example) -> None:
     assert (marked[2:8, 2:8] == 90).all()
 
 
-def test_an_image_without_face_stands_alone(example: Example) -> None:
+def test_an_image_without_a_face_has_no_second_tile(example: Example) -> None:
     white = np.full((40, 80), 255, np.uint8)
     sheet = contact_sheet([("no face found", [Example(white, None, white[:, :40])])])
     middle = tile(sheet, 0, 0)[TILE // 2]
@@ -68,7 +70,7 @@ def test_an_image_without_face_stands_alone(example: Example) -> None:
     assert (tile(sheet, 0, 1) == tile(sheet, 0, 1)[0, 0]).all()
 
 
-def test_an_image_is_put_together_from_its_face() -> None:
+def test_an_image_is_reconstructed_from_its_face() -> None:
     image = skimage.data.astronaut()[:, :, 0]
     transform = box_transform(np.array([160.0, 50, 120, 120]), 48, 0)
     part, shift = reconstruct_image(warp(image, transform, 48), transform)
@@ -77,21 +79,27 @@ def test_an_image_is_put_together_from_its_face() -> None:
     assert np.abs(middle - image[90:130, 200:240]).mean() < 12
 
 
-def test_the_sheet_of_a_data_set_has_a_row_for_every_class_and_one_for_misses(example: Example) -> None:
+def test_a_sheet_has_a_row_per_class_and_one_for_images_without_a_face(example: Example) -> None:
     prepared = crop_face(example.image, FACE, Preprocessing())
     seen = {**FACE.to_dict(), "transform": prepared.transform.tolist(), "state": "aligned"}
-    missed = {"box": None, "score": None, "landmarks": None, "transform": [[1, 0, 0], [0, 1, 0]], "state": "kept"}
+    missed = {"box": None, "score": None, "landmarks": None, "transform": [[1, 0, 0], [0, 1, 0]], "state": "unaligned"}
     records = [{"key": f"{index:08d}_a.png", **(missed if index % 5 == 4 else seen)} for index in range(20)]
-    crops = np.repeat(example.crop[None, None], 20, axis=0)
+    crops = np.repeat(example.crop[None], 20, axis=0)
     labels = np.arange(20) % 2
-    asked: list[str] = []
+    requested: list[str] = []
 
-    def originals(key: str) -> np.ndarray | None:
-        asked.append(key)
-        return example.image if len(asked) % 2 else None
+    def source_images(key: str) -> np.ndarray | None:
+        requested.append(key)
+        return example.image if len(requested) % 2 else None
 
-    sheet = data_set_sheet(crops, labels, records, ("happy", "sad", "fear"), originals=originals, per_row=3)
+    def draw(images: SourceImages) -> np.ndarray:
+        groups = sample_examples(labels, records, ("happy", "sad", "fear"), per_row=3)
+        return contact_sheet(
+            [(title, [example_of(crops[at], records[at], images) for at in indices]) for title, indices in groups]
+        )
+
+    sheet = draw(source_images)
     assert sheet.shape == (GAP + 4 * (TITLE + TILE + GAP), GAP + 3 * (2 * TILE + GAP), 3)
-    assert len(asked) == 3 + 3 + 4
-    again = data_set_sheet(crops, labels, records, ("happy", "sad", "fear"), per_row=3, seed=0)
+    assert len(requested) == 3 + 3 + 4
+    again = draw(lambda key: None)
     assert (tile(again, 0, 1) == tile(sheet, 0, 1)).all()

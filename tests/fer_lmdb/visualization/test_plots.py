@@ -1,4 +1,4 @@
-"""Figures that several parts show."""
+"""Figures of runs and data sets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ UNTESTED = [{key: value for key, value in record.items() if not key.startswith("
 
 
 def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
-    """Pairs of texts of a figure that cover each other by more than two pixels."""
+    """Return pairs of texts of a figure that overlap by more than two pixels."""
     figure.draw_without_rendering()
     boxes = []
     for axes in figure.axes:
         texts = [*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels(), axes.title, axes.xaxis.label]
         texts += axes.get_legend().get_texts() if axes.get_legend() else []
         boxes += [(text.get_text(), text) for text in texts if text.get_text() and text.get_visible()]
-    upright = [(words, text.get_window_extent().padded(-1)) for words, text in boxes if not text.get_rotation()]
-    return [(one, other) for (one, a), (other, b) in combinations(upright, 2) if a.overlaps(b)]
+    horizontal = [(words, text.get_window_extent().padded(-1)) for words, text in boxes if not text.get_rotation()]
+    return [(one, other) for (one, a), (other, b) in combinations(horizontal, 2) if a.overlaps(b)]
 
 
 def test_a_confusion_matrix_has_percentages_of_the_row_and_counts() -> None:
@@ -37,7 +37,7 @@ def test_a_confusion_matrix_has_percentages_of_the_row_and_counts() -> None:
 
 
 @pytest.mark.parametrize("classes", [FER2013.classes, FERPLUS.classes])
-def test_no_text_covers_another(classes: tuple[str, ...]) -> None:
+def test_texts_do_not_overlap(classes: tuple[str, ...]) -> None:
     matrix = np.full((len(classes), len(classes)), 1234)
     facts = {"count": 71234 * len(classes), "per_class": dict.fromkeys(classes, 71234)}
     assert overlapping_texts(plots.confusion_figure(matrix, classes, "validation")) == []
@@ -45,7 +45,7 @@ def test_no_text_covers_another(classes: tuple[str, ...]) -> None:
     assert overlapping_texts(plots.curves_figure(LOG, "a run")) == []
 
 
-def test_the_best_epoch_is_marked_and_the_rate_is_logarithmic_where_it_falls() -> None:
+def test_the_best_epoch_is_marked_and_a_decreasing_learning_rate_is_logarithmic() -> None:
     loss, accuracy, rate = plots.curves_figure(LOG).axes
     assert [line.get_label() for line in loss.lines] == ["train", "validation"]
     assert accuracy.get_legend().get_texts()[0].get_text() == "best: 60.0 in epoch 2"
@@ -53,7 +53,7 @@ def test_the_best_epoch_is_marked_and_the_rate_is_logarithmic_where_it_falls() -
     assert rate.get_yscale() == "log"
 
 
-def test_without_validation_there_is_no_such_curve() -> None:
+def test_without_validation_only_training_is_plotted() -> None:
     loss, accuracy, rate = plots.curves_figure(UNTESTED[:2]).axes
     assert [line.get_label() for line in loss.lines] == ["train"]
     assert accuracy.texts[0].get_text() == "no validation"
