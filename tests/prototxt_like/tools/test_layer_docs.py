@@ -9,8 +9,8 @@ from prototxt_like.layers import get_layer_class, layer_types
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
 from prototxt_like.tools import layer_docs
 
-FOLDER = Path(__file__).parent
-DOCS = FOLDER.parents[2] / "docs" / "prototxt.md"
+FOLDER = Path(__file__).parents[1] / "layers"
+DOCS = Path(__file__).parents[3] / "docs" / "prototxt.md"
 #: Golden files that are no layers: the solver's tests read them.
 NOT_LAYERS = {"Solver", "lr_policies"}
 
