@@ -86,6 +86,7 @@ STORED: dict[str, dict[str, str]] = {
     "model metadata, init": {"learnt_from": "trained_on", "fresh": "reinitialized"},
     "model metadata": {"figures": "evaluations"},
     "model and snapshot file": {"facts": "metadata"},
+    "preprocessing": {"surround": "retry_pad", "enlarge": "retry_upscale"},
     "manifest.json": {"on_miss": "on_no_face", "left_out": "unlabeled", "skip_bad": "skip_invalid"},
     "manifest.json, splits": {"kept_unaligned": "unaligned"},
 }

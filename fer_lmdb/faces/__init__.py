@@ -1,4 +1,4 @@
-"""Faces: detectors behind one protocol, and what is done with what they find.
+"""Face detection, alignment, preprocessing and tracking.
 
 from fer_lmdb.faces import get_detector
 faces = get_detector("mtcnn", min_face=20).detect([image_rgb])

@@ -1,4 +1,4 @@
-"""Alignment: turn, scale and move a face so that its eyes, nose and mouth lie where those of every face lie."""
+"""Alignment: map the eyes, nose and mouth of a face to a template by rotation, scale and translation."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TEMPLATES: dict[Template, tuple[int, Points]] = {
 }
 """Side of a square in pixels, and (5, 2) x, y on it: left eye, right eye, nose, left and right mouth corner.
 
-`fer2013` is where MTCNN finds them in FER2013's training faces (median of 25,934, made the same on both sides): an
-aligned face keeps the framing of those that could not be aligned. `arcface` is the widely used template of 96 x 112
-pixels with 8 pixels added on the left and on the right; its faces lie a tenth of a side lower.
+`fer2013` has the positions that MTCNN detects in FER2013's training faces (median of 25,934, made symmetric), so that
+aligned faces are framed like unaligned ones. `arcface` is the widely used template of 96 x 112 pixels with 8 pixels
+added on the left and on the right; its faces lie a tenth of a side lower.
 """
 MAX_SOURCE_SIDE = 8192
 MAX_SAMPLES = 32
@@ -43,44 +43,44 @@ def align(
     fill: Fill = "edge",
     to: Template = "arcface",
 ) -> tuple[Image, AffineMatrix]:
-    """Cut an aligned face out of a picture.
+    """Crop an aligned face from an image.
 
     Args:
-        image: uint8 RGB (H, W, 3) or grey (H, W).
+        image: RGB (H, W, 3) or gray (H, W), uint8.
         landmarks: (5, 2) or (68, 2) x, y in pixels.
-        size: side of the result in pixels.
-        margin: what is added around the template on every side, as a part of its side; negative cuts closer.
-        fill: what stands where the result reaches out of the picture: its "edge" repeated, or "black".
-        to: where eyes, nose and mouth shall lie, as FER2013 frames them or as face recognition does.
+        size: Side of the result in pixels.
+        margin: Context added around the template on every side, as a fraction of its side; negative crops closer.
+        fill: Value of pixels outside the image: the "edge" repeated, or "black".
+        to: Name of the template.
 
     Returns:
-        uint8 (size, size, 3) or (size, size), as the picture, and the (2, 3) transform from pixels of the picture to
-        pixels of the result.
+        Crop of (size, size, 3) or (size, size) uint8, and the (2, 3) transform from pixels of the image to pixels of
+        the crop.
 
     Raises:
-        DetectorError: the landmarks are neither 5 nor 68 points, or lie on one spot.
+        DetectorError: If the landmarks are neither 5 nor 68 points, or all coincide.
     """
     points = five_points(np.asarray(landmarks, np.float64))
     transform = similarity(points, template(size, margin, to))
     if not np.isfinite(transform).all() or not transform[:, :2].any():
-        raise DetectorError("the landmarks of this face lie on one spot; it cannot be aligned")
+        raise DetectorError("the landmarks of this face coincide; it cannot be aligned")
     return warp(image, transform, size, fill), transform
 
 
 def template(size: int, margin: float, to: Template = "arcface") -> Points:
-    """The five points on a square of `size` pixels with the margin around; (5, 2) x, y."""
+    """Return the (5, 2) x, y of the template on a square of `size` pixels that includes the margin."""
     side, points = TEMPLATES[to]
     return (points + side * margin) * (size / (side * (1 + 2 * margin)))
 
 
 def five_points(landmarks: Points) -> Points:
-    """Bring landmarks to five: the centres of the eyes, the tip of the nose, the corners of the mouth.
+    """Return five landmarks: the centers of the eyes, the tip of the nose, the corners of the mouth.
 
     Args:
-        landmarks: (5, 2), given back as they are, or (68, 2) in the iBUG order.
+        landmarks: (5, 2), returned unchanged, or (68, 2) in the iBUG order.
 
     Raises:
-        DetectorError: another number of points.
+        DetectorError: If there is another number of points.
     """
     if landmarks.shape == (5, 2):
         return landmarks
@@ -88,56 +88,59 @@ def five_points(landmarks: Points) -> Points:
         return np.stack(
             [landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0), landmarks[30], landmarks[48], landmarks[54]]
         )
-    raise DetectorError(f"landmarks have the shape {landmarks.shape}; alignment takes (5, 2) or (68, 2)")
+    raise DetectorError(f"landmarks have an unsupported shape: found {landmarks.shape}, expected (5, 2) or (68, 2)")
 
 
 def similarity(source: Points, target: Points) -> AffineMatrix:
-    """The rotation, scale and shift that bring points nearest to others (least squares, no reflection).
+    """Return the least-squares rotation, scale and translation between two point sets, without reflection.
 
-    The same as scikit-image's `SimilarityTransform`, of which this is the closed form in the plane: with points as
-    complex numbers the transform is `a * z + b`, and `a` is a quotient of two sums.
+    Equal to scikit-image's `SimilarityTransform`. This is its closed form in the plane: with points as complex numbers
+    the transform is `a * z + b`, and `a` is a quotient of two sums.
 
     Args:
         source: (K, 2) x, y.
         target: (K, 2) x, y.
 
     Returns:
-        (2, 3) float64 matrix; not finite where the source is a single spot.
+        (2, 3) float64 matrix; not finite if the source points coincide.
     """
     z, w = source @ [1, 1j], target @ [1, 1j]
-    centred = z - z.mean()
+    centered = z - z.mean()
     with np.errstate(divide="ignore", invalid="ignore"):
-        a = np.vdot(centred, w - w.mean()) / np.vdot(centred, centred).real
+        a = np.vdot(centered, w - w.mean()) / np.vdot(centered, centered).real
     b = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
 def box_transform(box: NDArray[np.floating], size: int, margin: float) -> AffineMatrix:
-    """The scale and shift that bring a box, made square and widened by the margin, onto the whole result.
+    """Return the scale and translation that map a box, extended to a square plus margin, to the entire result.
 
     Args:
         box: (4,) x, y, width, height in pixels.
-        size: side of the result.
-        margin: what is added on every side, as a part of the box's longer side.
+        size: Side of the result in pixels.
+        margin: Context added on every side, as a fraction of the longer side of the box.
     """
     x, y, width, height = (float(value) for value in box)
     side = max(width, height, 1.0)
     scale = size / (side * (1 + 2 * margin))
-    middle = np.array([x + width / 2, y + height / 2])
-    return np.column_stack([np.eye(2) * scale, size / 2 - 0.5 - scale * (middle - 0.5)])
+    center = np.array([x + width / 2, y + height / 2])
+    return np.column_stack([np.eye(2) * scale, size / 2 - 0.5 - scale * (center - 0.5)])
 
 
 def warp(image: Image, transform: AffineMatrix, size: int, fill: Fill = "edge") -> Image:
-    """Apply a transform to a picture; where it shrinks, every result pixel is the mean of many samples.
+    """Apply a transform to an image; when it shrinks, each pixel of the result is the mean of many samples.
 
     Args:
         image: uint8 (H, W) or (H, W, 3).
-        transform: (2, 3) from pixels of the picture to pixels of the result.
-        size: side of the result.
-        fill: "edge" or "black", what stands outside the picture.
+        transform: (2, 3) from pixels of the image to pixels of the result.
+        size: Side of the result in pixels.
+        fill: Value of pixels outside the image, "edge" or "black".
+
+    Raises:
+        DetectorError: If `fill` is invalid.
     """
     if fill not in get_args(Fill):
-        raise DetectorError(f'fill is "{fill}"; expected one of {", ".join(get_args(Fill))}')
+        raise DetectorError(f'invalid fill: found "{fill}", expected one of {", ".join(get_args(Fill))}')
     part, transform = _crop_to_source(image, transform, size)
     scale = math.hypot(transform[0, 0], transform[1, 0])
     samples = min(math.ceil(0.75 / scale), MAX_SAMPLES)
@@ -151,14 +154,14 @@ def warp(image: Image, transform: AffineMatrix, size: int, fill: Fill = "edge") 
 
 
 def to_original(transform: AffineMatrix, points: Points) -> Points:
-    """Map (K, 2) points of an aligned face back to pixels of its picture."""
+    """Map (K, 2) points of a crop back to pixels of its image."""
     return (points - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
 
 
 def _crop_to_source(image: Image, transform: AffineMatrix, size: int) -> tuple[Image, AffineMatrix]:
-    """The part of the picture that the result shows, thinned out where it is huge, and the transform from there.
+    """Return the region of the image that the result shows, subsampled if it is huge, and the transform from there.
 
-    OpenCV warps nothing larger than 32,767 pixels, and small sources are quicker.
+    OpenCV warps at most 32,767 pixels a side, and small sources are faster.
     """
     corners = np.array([[-1.0, -1.0], [size, -1.0], [-1.0, size], [size, size]])
     source = to_original(transform, corners)

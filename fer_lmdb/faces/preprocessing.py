@@ -1,7 +1,7 @@
-"""The way from a picture to the face that a net sees. `build` and `predict` take the same way.
+"""Preprocessing from image to face crop, shared by `build` and `predict`.
 
-picture ──▶ find_faces ──▶ cut_out ──▶ grey face, size x size
-                 └ none ──▶ whole_picture
+image ──▶ detect_faces ──▶ crop_face ──▶ gray face, size x size
+               └ no face ──▶ crop_full_image
 """
 
 from __future__ import annotations
@@ -17,38 +17,39 @@ from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.alignment import TEMPLATES, AffineMatrix, Fill, Template, align, box_transform, warp
 from fer_lmdb.faces.detectors.base import Detector, Face, Image
 from fer_lmdb.faces.detectors.registry import get_detector
+from fer_lmdb.renames import modernize
 
 MAX_SIZE = 4096
-"""Pixels of a face's side: a file that asks for more is damaged."""
+"""Maximum side of a crop in pixels; a file with a larger value is damaged."""
 
 RETRY_MAX_SIZE = 96
-"""Pictures whose shorter side is under this many pixels are looked at a second time when no face was found."""
+"""Detection is retried in images without a face if their shorter side is under this many pixels."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pictures become faces. A data set's manifest and every model carry theirs.
+    """Detection and alignment settings, stored in the manifest of a data set and in every model.
 
     Attributes:
-        detector: name of the face detector, or "none": every picture is a face as it is.
-        min_face: side of the smallest face looked for, in pixels.
-        threshold: lowest score of a face; None for the detector's own default.
-        surround: second look at small pictures without a face: the edge is repeated outwards by this part of the
-            picture's side. On FER2013's validation split MTCNN then finds 90 % instead of 84 %.
-        enlarge: second look: factor by which the picture is enlarged.
-        align: "landmarks" (turned and scaled to the template; the box where the detector gives no landmarks) or "box".
-        template: where eyes, nose and mouth of an aligned face lie: as FER2013 frames its faces ("fer2013") or as face
-            recognition does ("arcface").
-        size: side of the face in pixels.
-        margin: what is added around the face on every side, as a part of its side.
-        fill: what stands outside the picture: its "edge" repeated, or "black".
+        detector: Name of the face detector, or "none": each image is one face.
+        min_face: Side of the smallest face to detect, in pixels.
+        threshold: Minimum score of a face; None for the default of the detector.
+        retry_pad: Padding of the retry in small images without a face: the edge is repeated outwards by this fraction
+            of the shorter side, 0 or more. On FER2013's validation split MTCNN then detects 90 % instead of 84 %.
+        retry_upscale: Factor by which the retry scales the image.
+        align: "landmarks" (similarity transform to the template; the box if there are no landmarks) or "box".
+        template: Positions of eyes, nose and mouth in an aligned face: "fer2013" (FER2013's framing) or "arcface"
+            (face recognition's).
+        size: Side of the crop in pixels.
+        margin: Context added around the face on every side, as a fraction of its side, greater than -0.5.
+        fill: Value of pixels outside the image: the "edge" repeated, or "black".
     """
 
     detector: str = "mtcnn"
     min_face: float = 20
     threshold: float | None = None
-    surround: float = 0.25
-    enlarge: float = 1.0
+    retry_pad: float = 0.25
+    retry_upscale: float = 1.0
     align: Literal["landmarks", "box"] = "landmarks"
     template: Template = "fer2013"
     size: int = 48
@@ -57,23 +58,23 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.align not in ("landmarks", "box"):
-            raise DetectorError(f'align is "{self.align}"; expected "landmarks" or "box"')
+            raise DetectorError(f'invalid align: found "{self.align}", expected "landmarks" or "box"')
         if self.template not in TEMPLATES:
-            raise DetectorError(f'template is "{self.template}"; expected one of: {", ".join(TEMPLATES)}')
+            raise DetectorError(f'invalid template: found "{self.template}", expected one of {", ".join(TEMPLATES)}')
         if self.fill not in ("edge", "black"):
-            raise DetectorError(f'fill is "{self.fill}"; expected "edge" or "black"')
+            raise DetectorError(f'invalid fill: found "{self.fill}", expected "edge" or "black"')
         size_fits = isinstance(self.size, int) and 1 <= self.size <= MAX_SIZE
-        if not size_fits or self.margin <= -0.5 or self.surround < 0 or self.enlarge <= 0:
+        if not size_fits or self.margin <= -0.5 or self.retry_pad < 0 or self.retry_upscale <= 0:
             raise DetectorError(
-                f"size {self.size}, margin {self.margin}, surround {self.surround}, enlarge {self.enlarge}: "
-                f"expected size >= 1 and at most {MAX_SIZE}, margin > -0.5, surround >= 0, enlarge > 0"
+                f"invalid preprocessing: found size {self.size}, margin {self.margin}, retry_pad {self.retry_pad}, "
+                f"retry_upscale {self.retry_upscale}, expected size from 1 to {MAX_SIZE}, margin > -0.5, "
+                "retry_pad >= 0, retry_upscale > 0"
             )
 
     def diff(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
-        """The fields in which another way differs, each with this one's value and the other's.
+        """Return the fields that differ, each with this value and the other's.
 
-        Where neither looks for faces, only those count that change a pixel: what a file says of margin or template is
-        then what its version did not use.
+        If neither detects faces, only the fields that affect pixels are compared; margin and template are then unused.
         """
         neither = self.detector == other.detector == "none"
         names = ("detector", "size") if neither else [field.name for field in fields(self)]
@@ -81,38 +82,39 @@ class Preprocessing:
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`.
+        """Return the preprocessing from the result of `to_dict`, of this version or an older one.
 
         Raises:
-            DetectorError: an entry that this version does not know.
+            DetectorError: If an entry is unknown or invalid.
         """
+        values = modernize("preprocessing", values)
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise DetectorError(
-                f'preprocessing has the unknown entry "{unknown[0]}"; a newer version may have written it'
+                f'preprocessing has the unknown entry "{unknown[0]}"; use the version of fer-lmdb that wrote it'
             )
-        return cls(**{"template": "arcface", **values})  # the only one when files did not name it
+        return cls(**{"template": "arcface", **values})  # files that name no template are older than the others
 
     def load_detector(self, device: str = "cpu") -> Detector | None:
-        """The detector, loaded; None for "none".
+        """Load the detector; return None for "none".
 
         Raises:
-            DetectorError: unknown, or its package or weights are missing.
+            DetectorError: If the detector is unknown, or its package or weights are missing.
         """
         if self.detector == "none":
             return None
         return get_detector(self.detector, min_face=self.min_face, threshold=self.threshold, device=device)
 
     def for_detection(self) -> Preprocessing:
-        """The same for pictures that show more than a face.
+        """Return the settings for images that show more than a face.
 
-        A net trained on FER2013's pictures as they are (detector "none") gets faces found by MTCNN, turned upright and
-        framed as FER2013 frames its own.
+        For a net trained on unaligned FER2013 faces (detector "none") these are MTCNN and alignment to FER2013's
+        template.
         """
         if self.detector != "none":
             return self
@@ -121,12 +123,12 @@ class Preprocessing:
 
 @dataclass(frozen=True, eq=False)
 class PreparedFace:
-    """A face as a net sees it.
+    """Face crop, the input of a net.
 
     Attributes:
-        face: where it was found; None where the picture was taken as it is.
-        crop: uint8 grey (size, size).
-        transform: (2, 3) float64 from pixels of the picture to pixels of `crop`.
+        face: Detected face; None if the crop is the full image.
+        crop: (size, size) uint8 gray.
+        transform: (2, 3) float64 from pixels of the image to pixels of `crop`.
     """
 
     face: Face | None
@@ -135,22 +137,22 @@ class PreparedFace:
 
     @property
     def aligned(self) -> bool:
-        """Whether a face was found and cut out."""
+        """Whether the crop shows a detected face."""
         return self.face is not None
 
 
 def preprocess_faces(
     images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None
 ) -> list[PreparedFace]:
-    """Bring every picture to one face: the best-scoring one, or the whole picture where none is found.
+    """Return one crop per image: the face of the highest score, or the full image if no face is detected.
 
     Args:
-        images: uint8 RGB (H, W, 3) or grey (H, W); sizes may differ. Hundreds in one call are quickest.
-        preprocessing: how.
-        detector: `preprocessing.load_detector()`; None takes every picture as it is.
+        images: RGB (H, W, 3) or gray (H, W), uint8; sizes may differ. Hundreds per call are fastest.
+        preprocessing: Detection and alignment settings.
+        detector: Result of `preprocessing.load_detector()`; None returns full images.
 
     Returns:
-        One `PreparedFace` a picture, in their order.
+        One `PreparedFace` per image, in the same order.
     """
     found = detect_faces(images, preprocessing, detector)
     return [
@@ -160,21 +162,21 @@ def preprocess_faces(
 
 
 def detect_faces(images: Sequence[Image], preprocessing: Preprocessing, detector: Detector | None) -> list[list[Face]]:
-    """Find the faces of every picture, best first; small pictures without one get a second look."""
+    """Detect the faces in each image, highest score first; small images without a face are retried."""
     if detector is None:
         return [[] for _ in images]
     found = detector.detect(images)
-    if preprocessing.surround == 0 and preprocessing.enlarge == 1:
+    if preprocessing.retry_pad == 0 and preprocessing.retry_upscale == 1:
         return found
-    again = [index for index, faces in enumerate(found) if not faces and min(images[index].shape[:2]) < RETRY_MAX_SIZE]
-    seen = detector.detect([_pad(images[index], preprocessing) for index in again])
-    for index, faces in zip(again, seen, strict=True):
+    retry = [index for index, faces in enumerate(found) if not faces and min(images[index].shape[:2]) < RETRY_MAX_SIZE]
+    retried = detector.detect([_pad(images[index], preprocessing) for index in retry])
+    for index, faces in zip(retry, retried, strict=True):
         found[index] = [_map_back(face, images[index], preprocessing) for face in faces]
     return found
 
 
 def crop_face(image: Image, face: Face, preprocessing: Preprocessing) -> PreparedFace:
-    """Cut one face out of its picture, aligned by its landmarks where there are any, else along its box."""
+    """Crop one face from its image, aligned by its landmarks if there are any, else to its box."""
     size, margin, fill = preprocessing.size, preprocessing.margin, preprocessing.fill
     if preprocessing.align == "landmarks" and face.landmarks is not None:
         crop, transform = align(image, face.landmarks, size, margin=margin, fill=fill, to=preprocessing.template)
@@ -185,7 +187,7 @@ def crop_face(image: Image, face: Face, preprocessing: Preprocessing) -> Prepare
 
 
 def crop_full_image(image: Image, preprocessing: Preprocessing) -> PreparedFace:
-    """Take the picture as it is, brought to the size of a face."""
+    """Resize the full image to the size of a crop."""
     size = preprocessing.size
     height, width = image.shape[:2]
     scale = np.array([size / width, size / height])
@@ -196,7 +198,7 @@ def crop_full_image(image: Image, preprocessing: Preprocessing) -> PreparedFace:
 
 
 def to_gray(image: Image) -> Image:
-    """uint8 RGB (H, W, 3), RGBA (H, W, 4) or grey (H, W), (H, W, 1) -> grey (H, W)."""
+    """Convert uint8 RGB (H, W, 3), RGBA (H, W, 4) or gray (H, W), (H, W, 1) to gray (H, W)."""
     if image.ndim == 2:
         return image
     if image.shape[2] == 1:
@@ -205,22 +207,22 @@ def to_gray(image: Image) -> Image:
 
 
 def _border(image: Image, preprocessing: Preprocessing) -> int:
-    return round(preprocessing.surround * min(image.shape[:2]))
+    return round(preprocessing.retry_pad * min(image.shape[:2]))
 
 
 def _pad(image: Image, preprocessing: Preprocessing) -> Image:
     border = _border(image, preprocessing)
     widths = [(border, border), (border, border), (0, 0)][: image.ndim]
     larger = np.pad(image, widths, mode="edge")
-    if preprocessing.enlarge == 1:
+    if preprocessing.retry_upscale == 1:
         return larger
-    factor = preprocessing.enlarge
+    factor = preprocessing.retry_upscale
     return np.asarray(cv2.resize(larger, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _map_back(face: Face, image: Image, preprocessing: Preprocessing) -> Face:
-    """A face of the surrounded, enlarged picture in pixels of the picture itself; the box is cut to the picture."""
-    border, factor = _border(image, preprocessing), preprocessing.enlarge
+    """Map a face of the padded, upscaled image to pixels of the image; the box is clipped to the image."""
+    border, factor = _border(image, preprocessing), preprocessing.retry_upscale
     height, width = image.shape[:2]
     first = (face.box[:2] / factor - border).clip(0)
     last = ((face.box[:2] + face.box[2:]) / factor - border).clip(0, [width - 1, height - 1])

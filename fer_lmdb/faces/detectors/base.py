@@ -1,4 +1,4 @@
-"""What every face detector takes and gives."""
+"""Detector protocol, detected faces and image checks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face found in a picture.
+    """Face detected in an image.
 
     Attributes:
-        box: (4,) float32: x, y of the top left corner, width, height, in pixels.
-        score: how sure the detector is; 0 to 1 where it gives a probability.
+        box: (4,) float32 x, y of the top left corner, width, height, in pixels.
+        score: Confidence of the detector; 0 to 1 if it is a probability.
         landmarks: (K, 2) float32 x, y in pixels, or None. K is 5 (left eye, right eye, nose, left and right corner
-            of the mouth; left as seen in the picture) or 68 (the iBUG order).
+            of the mouth; left as seen in the image) or 68 (the iBUG order).
     """
 
     box: NDArray[np.float32]
@@ -30,46 +30,46 @@ class Face:
     landmarks: NDArray[np.float32] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The face as plain numbers for JSON, pixels to a hundredth."""
+        """Return the face as plain numbers for JSON, with pixels rounded to two decimals."""
         landmarks = None if self.landmarks is None else _rounded(self.landmarks, 2)
         return {"box": _rounded(self.box, 2), "score": round(float(self.score), 5), "landmarks": landmarks}
 
 
 class Detector(Protocol):
-    """Finds faces in pictures."""
+    """Face detector."""
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Find the faces in every picture.
+        """Detect the faces in each image.
 
         Args:
-            images: uint8 RGB (H, W, 3), range 0-255; sizes may differ. Grey (H, W) and RGBA (H, W, 4) are accepted.
+            images: RGB (H, W, 3), uint8, 0-255; sizes may differ. Gray (H, W) and RGBA (H, W, 4) are accepted.
 
         Returns:
-            For every picture its faces, best score first; an empty list where there is none.
+            A list of faces per image, highest score first.
 
         Raises:
-            DetectorError: something in `images` is not such a picture.
+            DetectorError: If an image has another type or shape.
         """
         ...
 
 
 def as_rgb(image: Image, position: int = 0) -> Image:
-    """Return the picture as uint8 (H, W, 3) without copying where it is that already.
+    """Return the image as (H, W, 3) uint8, without a copy if it is one already.
 
     Args:
-        image: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); an alpha channel is left out.
-        position: index of the picture in its list, for the message.
+        image: uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); the alpha channel is ignored.
+        position: Index of the image in its list, for the error message.
 
     Raises:
-        DetectorError: another type or shape, or no pixels at all.
+        DetectorError: If the image has another type or shape, or no pixels.
     """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         found = getattr(image, "dtype", type(image).__name__)
-        raise DetectorError(f"picture {position} is {found}; a detector takes numpy arrays of uint8 (H, W, 3) RGB")
+        raise DetectorError(f"image {position} has an unsupported type: found {found}, expected uint8 (H, W, 3) RGB")
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or image.size == 0:
-        raise DetectorError(f"picture {position} has shape {image.shape}; a detector takes (H, W, 3) RGB pixels")
+        raise DetectorError(f"image {position} has an unsupported shape: found {image.shape}, expected (H, W, 3) RGB")
     if image.shape[2] == 1:
         return np.repeat(image, 3, axis=2)
     return image[:, :, :3]

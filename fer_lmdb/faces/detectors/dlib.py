@@ -1,4 +1,4 @@
-"""dlib's detector (histograms of gradients) with its 68 landmarks."""
+"""dlib's HOG face detector with 68 landmarks."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from fer_lmdb.faces.detectors.base import Face, Image, as_rgb
 from fer_lmdb.faces.detectors.packages import extra, package_folder
 
 WINDOW = 80
-"""Side of the smallest face that the detector sees, in pixels; pictures are scaled so that this is `min_face`."""
+"""Side in pixels of the smallest face that the detector can find; images are scaled so that `min_face` becomes this."""
 MAX_PIXELS = 1 << 24
 MAX_SIDE = 8192
-"""dlib writes past its memory on pictures that are far longer."""
+"""Longest side passed to dlib, which writes out of bounds on much longer images."""
 LANDMARKS_FILE = "shape_predictor_68_face_landmarks.dat"
 
 
 class Dlib:
-    """Finds faces and 68 landmarks with dlib.
+    """dlib's frontal face detector with 68 landmarks.
 
     Args:
-        min_face: side of the smallest face to find, in pixels. Small faces need the picture enlarged, which costs time.
-        threshold: lowest score of a face: distance from the detector's decision, not a probability.
+        min_face: Side of the smallest face to detect, in pixels. Small values require an upscaled image and more time.
+        threshold: Minimum score: distance from the decision boundary, not a probability.
 
     Raises:
-        DetectorError: dlib or its landmark file is not installed.
+        DetectorError: If dlib or its landmark file is not installed.
     """
 
     def __init__(self, min_face: float = 20, threshold: float = 0.0) -> None:
@@ -44,7 +44,7 @@ class Dlib:
         self._landmarks = dlib.shape_predictor(str(folder / "models" / LANDMARKS_FILE))
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Find the faces in every picture; see `Detector.detect`."""
+        """Detect the faces in each image; see `Detector.detect`."""
         return [self._detect_one(as_rgb(image, position)) for position, image in enumerate(images)]
 
     def _detect_one(self, image: Image) -> list[Face]:
@@ -52,7 +52,7 @@ class Dlib:
         most = min((MAX_PIXELS / (height * width)) ** 0.5, MAX_SIDE / max(height, width))
         scale = min(WINDOW / self.min_face, most)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if min(size) < WINDOW / 2:  # dlib ends the whole program when its features do not fit the picture
+        if min(size) < WINDOW / 2:  # dlib aborts the process if its features do not fit the image
             return []
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         scaled = np.asarray(cv2.resize(np.ascontiguousarray(image), size, interpolation=interpolation), np.uint8)

@@ -1,4 +1,4 @@
-"""Finds the folders of installed packages without importing them."""
+"""Folders of installed packages, located without importing them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fer_lmdb.errors import DetectorError
 
 
 def package_folder(package: str, detector: str, install_hint: str) -> Path:
-    """The folder of an installed package that carries files a detector needs.
+    """Return the folder of an installed package that contains files of a detector.
 
     Args:
-        package: name that one would import.
-        detector: name of the detector, for the message.
-        install_hint: command that installs the package.
+        package: Import name.
+        detector: Name of the detector, for the error message.
+        install_hint: Command that installs the package.
 
     Raises:
-        DetectorError: it is not installed.
+        DetectorError: If the package is not installed.
     """
     specification = importlib.util.find_spec(package)
     if specification is None or specification.origin is None:
@@ -28,5 +28,5 @@ def package_folder(package: str, detector: str, install_hint: str) -> Path:
 
 
 def extra(name: str) -> str:
-    """The command that installs an extra of this package."""
+    """Return the command that installs an extra of fer-lmdb."""
     return f'pip install "fer-lmdb[{name}]"'

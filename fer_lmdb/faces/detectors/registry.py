@@ -1,8 +1,7 @@
-"""Detectors by name."""
+"""Registry of face detectors."""
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,17 @@ def get_detector(name: str, *, min_face: float = 20, threshold: float | None = N
     """Load a face detector.
 
     Args:
-        name: one of `DETECTORS`, or `ssd:PATH`.
-        min_face: side of the smallest face to find, in pixels.
-        threshold: lowest score of a face that is given back; None for the detector's own default.
-        device: "cpu", "cuda", ... for the detectors that run in PyTorch.
+        name: One of `DETECTORS`, or `ssd:PATH`.
+        min_face: Side of the smallest face to detect, in pixels, greater than 0.
+        threshold: Minimum score of a detection; None for the default of the detector.
+        device: Torch device ("cpu", "cuda", ...) of the detectors that run in PyTorch.
 
     Raises:
-        DetectorError: there is no such detector, or its package or weights are missing.
+        DetectorError: If the name is unknown, or the package or weights of the detector are missing.
+        DeviceError: If the device is not available.
     """
     if not min_face > 0:
-        raise DetectorError(f"min_face is {min_face}; expected a number of pixels above 0")
+        raise DetectorError(f"invalid min_face: found {min_face}, expected a number of pixels above 0")
     options: dict[str, Any] = {"min_face": min_face} | ({} if threshold is None else {"threshold": threshold})
     kind, _, path = name.partition(":")
     if kind == "mtcnn":
@@ -49,6 +49,6 @@ def get_detector(name: str, *, min_face: float = 20, threshold: float | None = N
         from fer_lmdb.faces.detectors.dlib import Dlib
 
         return Dlib(**options)
-    near = difflib.get_close_matches(name, DETECTORS, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(DETECTORS)}"
-    raise DetectorError(f'no detector is called "{name}"; {hint}')
+    from prototxt_like.suggest import did_you_mean
+
+    raise DetectorError(f'unknown detector "{name}"{did_you_mean(name, DETECTORS)}')

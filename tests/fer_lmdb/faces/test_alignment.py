@@ -1,4 +1,4 @@
-"""Alignment against scikit-image, and the pixels it gives."""
+"""Alignment, compared with scikit-image and OpenCV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reference_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_similarity_is_that_of_scikit_image(seed: int) -> None:
+def test_similarity_equals_scikit_image(seed: int) -> None:
     rng = np.random.default_rng(seed)
     source, target = rng.normal(size=(2, 5, 2)) * rng.uniform(1, 300) + rng.normal(size=(2, 1, 2)) * 500
     np.testing.assert_allclose(similarity(source, target), reference_transform(source, target), rtol=1e-7, atol=1e-9)
@@ -36,7 +36,7 @@ def test_template_is_square_padded_and_scaled() -> None:
     np.testing.assert_allclose(template(112, 0)[4], [70.7299, 92.2041])
 
 
-def test_fer2013s_template_is_the_same_on_both_sides_and_higher_than_the_other() -> None:
+def test_fer2013_template_is_symmetric_and_higher_than_arcface() -> None:
     points = template(48, 0, "fer2013")
     mirrored = np.column_stack([47 - points[:, 0], points[:, 1]])[[1, 0, 2, 4, 3]]
     np.testing.assert_allclose(points, mirrored, atol=1e-9)
@@ -45,14 +45,14 @@ def test_fer2013s_template_is_the_same_on_both_sides_and_higher_than_the_other()
     np.testing.assert_allclose(transform[:, :2], 2 * np.eye(2), atol=1e-9)
 
 
-def test_landmarks_land_on_the_template() -> None:
+def test_landmarks_are_mapped_to_the_template() -> None:
     landmarks = to_original(np.array([[0.3, 0.1, 5], [-0.1, 0.3, 20]]), template(48, 0.001))
     _, transform = align(skimage.data.astronaut(), landmarks)
     np.testing.assert_allclose(landmarks @ transform[:, :2].T + transform[:, 2], template(48, 0.001), atol=1e-6)
     np.testing.assert_allclose(to_original(transform, template(48, 0.001)), landmarks, atol=1e-6)
 
 
-def test_align_cuts_out_what_opencv_does() -> None:
+def test_align_equals_opencv() -> None:
     image = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
     crop, transform = align(image, ASTRONAUT_LANDMARKS, 96)
     expected = cv2.warpAffine(image, reference_transform(ASTRONAUT_LANDMARKS, template(96, 0.001)), (96, 96))
@@ -62,45 +62,45 @@ def test_align_cuts_out_what_opencv_does() -> None:
     assert transform.shape == (2, 3)
 
 
-def test_color_stays_color() -> None:
+def test_color_is_preserved() -> None:
     crop, _ = align(skimage.data.astronaut(), ASTRONAUT_LANDMARKS, 30)
     assert crop.shape == (30, 30, 3)
 
 
-def test_a_wider_margin_shows_more() -> None:
+def test_a_larger_margin_scales_down() -> None:
     image = skimage.data.astronaut()
     scales = [align(image, ASTRONAUT_LANDMARKS, margin=margin)[1][0, 0] for margin in (-0.1, 0.001, 0.3)]
     assert scales == sorted(scales, reverse=True)
 
 
 @pytest.mark.parametrize(("fill", "corner"), [("edge", 200), ("black", 0)])
-def test_fill_stands_outside_the_image(fill: str, corner: int) -> None:
+def test_fill_outside_the_image(fill: str, corner: int) -> None:
     image = np.full((40, 40), 200, np.uint8)
     crop = warp(image, box_transform(np.array([-40.0, -40, 80, 80]), 48, 0), 48, fill)
     assert crop[0, 0] == corner
     assert crop[40, 40] == 200
 
 
-def test_shrinking_takes_the_mean() -> None:
+def test_downscaling_averages() -> None:
     stripes = np.zeros((960, 960), np.uint8)
     stripes[:, ::2] = 255
     crop = warp(stripes, box_transform(np.array([0.0, 0, 960, 960]), 48, 0), 48)
     assert np.abs(crop[2:-2, 2:-2].astype(int) - 127).max() <= 3
 
 
-def test_the_box_of_the_whole_image_gives_the_image() -> None:
+def test_box_of_the_full_image_is_the_identity() -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
     np.testing.assert_array_equal(warp(image, box_transform(np.array([0.0, 0, 48, 48]), 48, 0), 48), image)
 
 
-@pytest.mark.parametrize("where", [(-500, -500), (5000, 5000), (-3, 20)])
-def test_faces_outside_the_image_give_its_edge(where: tuple[int, int]) -> None:
+@pytest.mark.parametrize("offset", [(-500, -500), (5000, 5000), (-3, 20)])
+def test_faces_outside_the_image_repeat_its_edge(offset: tuple[int, int]) -> None:
     image = np.full((30, 50, 3), 77, np.uint8)
-    crop, _ = align(image, ASTRONAUT_LANDMARKS / 5 + where)
+    crop, _ = align(image, ASTRONAUT_LANDMARKS / 5 + offset)
     assert (crop == 77).all()
 
 
-def test_images_beyond_opencvs_limit() -> None:
+def test_images_beyond_the_limit_of_opencv() -> None:
     image = np.full((8, 40_000), 90, np.uint8)
     image[:, 39_000:] = 30
     crop = warp(image, box_transform(np.array([0.0, -20_000, 40_000, 40_000]), 48, 0), 48)
@@ -116,13 +116,13 @@ def test_five_points_of_sixty_eight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("landmarks", "message"), [(np.zeros((4, 2)), r"shape \(4, 2\)"), (np.full((5, 2), 7.0), "one spot")]
+    ("landmarks", "message"), [(np.zeros((4, 2)), r"found \(4, 2\)"), (np.full((5, 2), 7.0), "coincide")]
 )
-def test_landmarks_that_cannot_be_used(landmarks: np.ndarray, message: str) -> None:
+def test_invalid_landmarks(landmarks: np.ndarray, message: str) -> None:
     with pytest.raises(DetectorError, match=message):
         align(np.zeros((20, 20), np.uint8), landmarks)
 
 
-def test_an_unknown_fill_is_refused() -> None:
-    with pytest.raises(DetectorError, match='fill is "white"'):
+def test_an_unknown_fill_is_rejected() -> None:
+    with pytest.raises(DetectorError, match='invalid fill: found "white"'):
         align(np.zeros((20, 20), np.uint8), ASTRONAUT_LANDMARKS, fill="white")

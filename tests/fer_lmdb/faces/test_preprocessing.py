@@ -1,4 +1,4 @@
-"""From pictures to faces, as build and predict do it."""
+"""Preprocessing from images to face crops."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TEMPLATE = template(48, Preprocessing().margin, Preprocessing().template)
 LANDMARKS = to_original(np.array([[1.5, 0, 0], [0, 1.5, 0]]), TEMPLATE).astype(np.float32)
 
 
-class OnlySurrounded:
-    """Finds one face, and that only in pictures larger than 48 pixels."""
+class OnlyPadded:
+    """Detector of one face in images larger than 48 pixels."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, ...]] = []
@@ -34,35 +34,35 @@ class OnlySurrounded:
         ]
 
 
-def test_the_astronaut_is_found_and_aligned() -> None:
+def test_the_astronaut_is_detected_and_aligned() -> None:
     preprocessing = Preprocessing()
     image = skimage.data.astronaut()
     empty = np.full((60, 70, 3), 128, np.uint8)
-    found, kept = preprocess_faces([image, empty], preprocessing, preprocessing.load_detector())
+    found, unaligned = preprocess_faces([image, empty], preprocessing, preprocessing.load_detector())
     assert found.aligned
     assert found.crop.shape == (48, 48)
     assert found.crop.dtype == np.uint8
     placed = found.face.landmarks @ found.transform[:, :2].T + found.transform[:, 2]
     assert np.abs(placed - TEMPLATE).max() < 4
-    assert not kept.aligned
-    assert (kept.crop == 128).all()
+    assert not unaligned.aligned
+    assert (unaligned.crop == 128).all()
 
 
-def test_nine_of_ten_faces_of_fer2013_are_found(shared: Path) -> None:
+def test_ninety_percent_of_fer2013_are_detected(shared: Path) -> None:
     strip = cv2.imread(str(shared / "fer2013/pixels/100.webp"), cv2.IMREAD_GRAYSCALE)
     faces = list(strip.reshape(-1, 48, 48))
     detector = Preprocessing().load_detector()
     rates = {
-        surround: np.mean(
-            [item.aligned for item in preprocess_faces(faces, Preprocessing(surround=surround), detector)]
+        retry_pad: np.mean(
+            [item.aligned for item in preprocess_faces(faces, Preprocessing(retry_pad=retry_pad), detector)]
         )
-        for surround in (0.0, 0.25)
+        for retry_pad in (0.0, 0.25)
     }
     assert rates[0.25] >= 0.88
     assert rates[0.25] - rates[0.0] >= 0.04
 
 
-def test_none_keeps_every_image_as_it_is() -> None:
+def test_detector_none_leaves_images_unaligned() -> None:
     preprocessing = Preprocessing(detector="none")
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
     prepared = preprocess_faces(list(faces), preprocessing, preprocessing.load_detector())
@@ -71,54 +71,59 @@ def test_none_keeps_every_image_as_it_is() -> None:
     assert all(item.face is None for item in prepared)
 
 
-def test_a_second_look_repeats_the_edge_and_maps_back() -> None:
-    detector = OnlySurrounded()
-    (faces,) = detect_faces([np.zeros((48, 48), np.uint8)], Preprocessing(surround=0.25, enlarge=2), detector)
+def test_retry_pads_and_maps_back() -> None:
+    detector = OnlyPadded()
+    (faces,) = detect_faces([np.zeros((48, 48), np.uint8)], Preprocessing(retry_pad=0.25, retry_upscale=2), detector)
     assert detector.seen == [(48, 48), (144, 144)]
     np.testing.assert_allclose(faces[0].landmarks, LANDMARKS / 2 - 12, atol=1e-4)
-    np.testing.assert_allclose(faces[0].box, [0, 0, 47, 47])  # cut to the picture
+    np.testing.assert_allclose(faces[0].box, [0, 0, 47, 47])  # clipped to the image
 
 
-def test_large_images_and_found_faces_get_no_second_look() -> None:
-    detector = OnlySurrounded()
+def test_no_retry_for_large_images() -> None:
+    detector = OnlyPadded()
     detect_faces([np.zeros((200, 300, 3), np.uint8)], Preprocessing(), detector)
     assert detector.seen == [(200, 300, 3)]
-    detect_faces([np.zeros((48, 48, 3), np.uint8)], Preprocessing(surround=0), detector)
+    detect_faces([np.zeros((48, 48, 3), np.uint8)], Preprocessing(retry_pad=0), detector)
     assert detector.seen[1:] == [(48, 48, 3)]
 
 
-def test_a_face_without_landmarks_is_cut_along_its_box() -> None:
+def test_a_face_without_landmarks_is_cropped_to_its_box() -> None:
     image = np.zeros((60, 60), np.uint8)
     image[5:35, 5:35] = 200  # the box, made square
     prepared = crop_face(image, Face(BOX, 0.5), Preprocessing(margin=0))
-    assert (prepared.crop[1:-1, 1:-1] == 200).all()  # the outermost pixels blend with what lies outside
+    assert (prepared.crop[1:-1, 1:-1] == 200).all()  # the outermost pixels blend with the outside
     boxed = crop_face(image, Face(BOX, 0.5, LANDMARKS), Preprocessing(align="box", margin=0))
     np.testing.assert_array_equal(boxed.crop, prepared.crop)
 
 
-def test_photographs_of_a_net_trained_without_detection() -> None:
+def test_detection_settings_of_a_net_trained_without_detection() -> None:
     photographs = Preprocessing(detector="none").for_detection()
     found = (photographs.detector, photographs.align, photographs.template, photographs.margin)
     assert found == ("mtcnn", "landmarks", "fer2013", 0)
     assert Preprocessing(margin=0.2).for_detection() == Preprocessing(margin=0.2)
 
 
-def test_preprocessing_travels_as_json() -> None:
+def test_json_round_trip() -> None:
     preprocessing = Preprocessing(min_face=30, margin=0.1, fill="black")
     assert Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict()))) == preprocessing
 
 
-def test_files_that_name_no_template_mean_the_first_one() -> None:
+def test_files_of_version_0_1_are_read() -> None:
+    old = {"template": "fer2013", "surround": 0.1, "enlarge": 2.0}
+    assert Preprocessing.from_dict(old) == Preprocessing(retry_pad=0.1, retry_upscale=2.0)
+
+
+def test_files_without_a_template_use_arcface() -> None:
     assert Preprocessing.from_dict({"margin": -0.08}) == Preprocessing(template="arcface", margin=-0.08)
 
 
-def test_what_differs_is_named_with_both_values() -> None:
+def test_diff_has_both_values() -> None:
     other = Preprocessing(margin=0.1, template="arcface")
     assert Preprocessing().diff(other) == {"template": ("fer2013", "arcface"), "margin": (0.0, 0.1)}
     assert other.diff(other) == {}
 
 
-def test_what_changes_no_pixel_is_no_difference() -> None:
+def test_diff_ignores_unused_fields() -> None:
     older = Preprocessing.from_dict({"detector": "none", "margin": -0.08, "fill": "black", "min_face": 40})
     newer = Preprocessing(detector="none")
     image = np.random.default_rng(0).integers(0, 256, (60, 50), np.uint8)
@@ -132,17 +137,17 @@ def test_what_changes_no_pixel_is_no_difference() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"colour": "sepia"}, 'unknown entry "colour"'),
-        ({"size": 0}, "size >= 1"),
-        ({"align": "nose"}, 'align is "nose"'),
-        ({"fill": "white"}, 'fill is "white"'),
+        ({"color": "sepia"}, 'unknown entry "color"'),
+        ({"size": 0}, "found size 0, .* expected size from 1"),
+        ({"align": "nose"}, 'invalid align: found "nose"'),
+        ({"fill": "white"}, 'invalid fill: found "white"'),
     ],
 )
-def test_impossible_preprocessing_is_refused(values: dict, message: str) -> None:
+def test_invalid_preprocessing_is_rejected(values: dict, message: str) -> None:
     with pytest.raises(DetectorError, match=message):
         Preprocessing.from_dict(values)
 
 
-def test_an_unknown_detector_is_refused() -> None:
+def test_an_unknown_detector_is_rejected() -> None:
     with pytest.raises(DetectorError, match=r'"mtcn".*mtcnn'):
         Preprocessing(detector="mtcn").load_detector()

@@ -1,4 +1,4 @@
-"""Faces followed through the frames of a video."""
+"""Face tracking across frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def face(x: float, y: float = 50, size: float = 40, score: float = 0.9) -> Face:
     return Face(np.array([x, y, size, size], np.float32), score, landmarks.astype(np.float32))
 
 
-def test_the_same_face_keeps_its_number_whatever_the_order() -> None:
+def test_track_ids_do_not_depend_on_the_order_of_detections() -> None:
     tracker = Tracker()
     assert [tracked.id for tracked in tracker.update([face(0), face(200)])] == [1, 2]
     for step in range(1, 20):
@@ -26,7 +26,7 @@ def test_the_same_face_keeps_its_number_whatever_the_order() -> None:
     assert tracked[0].face.box[0] < 80 < tracked[1].face.box[0]
 
 
-def test_faces_that_cross_are_told_apart_by_overlap() -> None:
+def test_crossing_faces_are_matched_by_overlap() -> None:
     tracker = Tracker()
     tracker.update([face(0, 0), face(30, 20)])
     tracked = tracker.update([face(28, 20), face(2, 0)])
@@ -34,7 +34,7 @@ def test_faces_that_cross_are_told_apart_by_overlap() -> None:
     assert tracked[0].face.box[0] < 10
 
 
-def test_a_face_elsewhere_gets_a_new_number_and_numbers_are_not_reused() -> None:
+def test_a_face_elsewhere_gets_a_new_id_and_ids_are_not_reused() -> None:
     tracker = Tracker(max_missed_frames=0)
     tracker.update([face(0)])
     assert [item.id for item in tracker.update([face(300)])] == [2]
@@ -42,7 +42,7 @@ def test_a_face_elsewhere_gets_a_new_number_and_numbers_are_not_reused() -> None
     assert [item.id for item in tracker.update([face(0)])] == [3]
 
 
-def test_trembling_is_smoothed() -> None:
+def test_jitter_is_smoothed() -> None:
     rng = np.random.default_rng(0)
     tracker = Tracker(smoothing=0.7)
     raw = 100 + rng.normal(0, 3, 200)
@@ -51,7 +51,7 @@ def test_trembling_is_smoothed() -> None:
     assert abs(np.mean(smooth) - 100) < 1
 
 
-def test_no_smoothing_gives_the_detections() -> None:
+def test_without_smoothing_tracks_equal_detections() -> None:
     tracker = Tracker(smoothing=0)
     for x in (0, 5, 3):
         (tracked,) = tracker.update([face(x)])
@@ -59,7 +59,7 @@ def test_no_smoothing_gives_the_detections() -> None:
         np.testing.assert_allclose(tracked.face.landmarks, face(x).landmarks, atol=1e-4)
 
 
-def test_between_detections_a_moving_face_goes_on() -> None:
+def test_a_moving_face_is_extrapolated_between_detections() -> None:
     tracker = Tracker()
     for step in range(30):
         (tracked,) = tracker.update([face(4 * step)] if step % 3 == 0 else None)
@@ -68,7 +68,7 @@ def test_between_detections_a_moving_face_goes_on() -> None:
     assert abs(tracked.face.landmarks[2, 0] - (4 * 29 + 20)) < 4
 
 
-def test_a_lost_face_waits_and_comes_back_under_its_number() -> None:
+def test_a_lost_face_keeps_its_position_and_id() -> None:
     tracker = Tracker(max_missed_frames=5)
     for step in range(5):
         tracker.update([face(2 * step)])
@@ -82,7 +82,7 @@ def test_a_lost_face_waits_and_comes_back_under_its_number() -> None:
     assert tracker.update([]) == []
 
 
-def test_landmarks_may_come_and_go() -> None:
+def test_landmarks_can_appear_and_disappear() -> None:
     tracker = Tracker()
     tracker.update([face(0)])
     (tracked,) = tracker.update([Face(face(1).box, 0.8)])
@@ -106,7 +106,7 @@ def test_the_detector_runs_every_third_frame() -> None:
 
 
 @pytest.mark.parametrize("every", [1, 11, 12, 25])
-def test_a_face_is_kept_between_two_askings_however_far_apart(every: int) -> None:
+def test_a_track_survives_any_detection_interval(every: int) -> None:
     class Still:
         def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
             return [[face(10)] for _ in images]
@@ -116,8 +116,8 @@ def test_a_face_is_kept_between_two_askings_however_far_apart(every: int) -> Non
     assert [[item.id for item in frame] for frame in frames] == [[1]] * 51
 
 
-def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(DetectorError, match="smoothing is 1"):
+def test_invalid_settings() -> None:
+    with pytest.raises(DetectorError, match="invalid smoothing: found 1"):
         Tracker(smoothing=1)
-    with pytest.raises(DetectorError, match="every 0 frames"):
+    with pytest.raises(DetectorError, match="invalid detect_every: found 0"):
         FaceTracker(Tracker(), detect_every=0)  # type: ignore[arg-type]

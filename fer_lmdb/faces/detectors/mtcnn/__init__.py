@@ -1,4 +1,4 @@
-"""MTCNN: three small networks that propose, refine and place faces, run in PyTorch over many pictures at once."""
+"""MTCNN: a cascade of three small networks, run in PyTorch on batches of images."""
 
 from fer_lmdb.faces.detectors.mtcnn.detector import Mtcnn
 

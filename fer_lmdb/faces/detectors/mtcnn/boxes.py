@@ -1,6 +1,6 @@
-"""Arithmetic on boxes, whole arrays at a time.
+"""Vectorized box arithmetic.
 
-A table of proposals is (M, 6) float64: picture, x1, y1, x2, y2, score.
+A table of proposals is (M, 6) float64: image, x1, y1, x2, y2, score.
 """
 
 from __future__ import annotations
@@ -18,40 +18,40 @@ PAIRS_AT_ONCE = 1_000_000
 
 
 def sort_by_score(table: Proposals) -> Indices:
-    """Order of the rows: picture by picture, best score first; of equal scores the later one first, as the original.
+    """Return the order of the rows by image, then by descending score; of equal scores the later row comes first.
 
-    Equal scores do occur: near 1 a float32 has few values.
+    The order of equal scores is that of the original. They do occur: float32 has few values near 1.
     """
     backwards = table[::-1]
     return len(table) - 1 - np.lexsort((-backwards[:, SCORE], backwards[:, IMAGE]))
 
 
 def suppress(table: Proposals, threshold: float, *, smaller_area: bool = False) -> Proposals:
-    """Drop every box that overlaps a better one of its picture by more than the threshold.
+    """Drop every box that overlaps a box of the same image and a higher score by more than the threshold.
 
-    A box that is itself dropped still counts as a better one: that is what the original does (it is not the usual
-    greedy suppression), and it is what makes this a single pass without an order of events.
+    A dropped box still suppresses others, as in the original. This differs from greedy non-maximum suppression, and
+    allows a single vectorized pass.
 
     Args:
         table: (M, 6) proposals.
-        threshold: largest allowed intersection / union.
-        smaller_area: divide the intersection by the smaller area instead of the union.
+        threshold: Maximum intersection over union, 0 to 1.
+        smaller_area: Whether to divide the intersection by the smaller area instead of the union.
 
     Returns:
-        (M', 6) what is left, picture by picture, best score first. Extra columns behind the sixth are kept.
+        (M', 6) remaining proposals by image, highest score first. Columns after the sixth are preserved.
 
     Source: mtcnn 1.0.0, mtcnn/utils/bboxes.py, functions nms and iou
     """
     table = table[sort_by_score(table)]
     dropped = np.zeros(len(table), bool)
     for first, second in _candidate_pairs(table):
-        worse = np.maximum(first, second)  # rows are sorted: the later one has the lower score
+        worse = np.maximum(first, second)  # rows are sorted: the later row has the lower score
         dropped[worse[_overlap(table[first], table[second], smaller_area) > threshold]] = True
     return table[~dropped]
 
 
 def make_square(table: Proposals) -> Proposals:
-    """Grow the shorter side of every box around its centre to the length of the longer one."""
+    """Extend the shorter side of each box around its center to the length of the longer one."""
     square = table.copy()
     width, height = table[:, X2] - table[:, X1], table[:, Y2] - table[:, Y1]
     side = np.maximum(width, height)
@@ -63,16 +63,16 @@ def make_square(table: Proposals) -> Proposals:
 
 
 def sizes(table: Proposals) -> tuple[Proposals, Proposals]:
-    """Width and height of every box as the original counts them: corner pixels included."""
+    """Return the width and height of each box, both corner pixels included, as in the original."""
     return table[:, X2] - table[:, X1] + 1, table[:, Y2] - table[:, Y1] + 1
 
 
 def shift_edges(table: Proposals, shifts: NDArray[np.float32]) -> Proposals:
-    """Move the edges of every box.
+    """Move the edges of each box.
 
     Args:
         table: (M, 6) proposals.
-        shifts: (M, 4) for x1, y1, x2, y2 in units of width and height.
+        shifts: (M, 4) offsets of x1, y1, x2, y2 in units of width and height.
     """
     width, height = sizes(table)
     moved = table.copy()
@@ -81,7 +81,7 @@ def shift_edges(table: Proposals, shifts: NDArray[np.float32]) -> Proposals:
 
 
 def clip(table: Proposals, height: int, width: int) -> Proposals:
-    """Cut every box to the picture; the last pixel is the right and lower limit."""
+    """Clip each box to the image; the last pixel is the right and lower limit."""
     clipped = table.copy()
     clipped[:, [X1, X2]] = table[:, [X1, X2]].clip(0, width - 1)
     clipped[:, [Y1, Y2]] = table[:, [Y1, Y2]].clip(0, height - 1)
@@ -89,11 +89,11 @@ def clip(table: Proposals, height: int, width: int) -> Proposals:
 
 
 def _candidate_pairs(table: Proposals) -> Iterator[tuple[Indices, Indices]]:
-    """Yield pairs of rows whose boxes share a picture and some columns of it; others cannot overlap.
+    """Yield pairs of rows whose boxes share an image and some of its columns; other boxes cannot overlap.
 
-    Boxes are laid out along one line, picture after picture, and sorted by their left edge: the candidates of a
-    box are then those that begin before it ends. That keeps the number of pairs near the number of real overlaps,
-    whatever the size of the picture. Pairs come in portions to bound the memory.
+    Boxes are placed on one axis, image after image, and sorted by their left edge. The candidates of a box are then
+    those that begin before it ends, so the number of pairs is close to the number of actual overlaps for any image
+    size. Pairs are yielded in chunks to bound the memory.
     """
     if len(table) < 2:
         return
@@ -107,19 +107,23 @@ def _candidate_pairs(table: Proposals) -> Iterator[tuple[Indices, Indices]]:
     start = 0
     while start < len(table):
         stop = max(start + 1, int(np.searchsorted(total, total[start] + PAIRS_AT_ONCE, side="right")) - 1)
-        portion = count[start:stop]
-        first = np.repeat(np.arange(start, stop), portion)
-        second = first + 1 + np.arange(len(first)) - np.repeat(total[start:stop] - total[start], portion)
+        chunk = count[start:stop]
+        first = np.repeat(np.arange(start, stop), chunk)
+        second = first + 1 + np.arange(len(first)) - np.repeat(total[start:stop] - total[start], chunk)
         yield order[first], order[second]
         start = stop
 
 
 def _overlap(first: Proposals, second: Proposals, smaller_area: bool) -> Proposals:
-    """Intersection over union (or over the smaller area) of boxes row by row; 0 where there is none."""
+    """Return intersection over union (or over the smaller area) of boxes row by row.
+
+    Not `fer_lmdb.faces.boxes.iou`: corners instead of sizes and the original's order of operations, so that results
+    are bit-identical to the original's.
+    """
     width = np.minimum(first[:, X2], second[:, X2]) - np.maximum(first[:, X1], second[:, X1])
     height = np.minimum(first[:, Y2], second[:, Y2]) - np.maximum(first[:, Y1], second[:, Y1])
     intersection = np.maximum(width, 0) * np.maximum(height, 0)
     first_area = (first[:, X2] - first[:, X1]) * (first[:, Y2] - first[:, Y1])
     second_area = (second[:, X2] - second[:, X1]) * (second[:, Y2] - second[:, Y1])
-    whole = np.minimum(first_area, second_area) if smaller_area else first_area + second_area - intersection
-    return np.divide(intersection, whole, out=np.zeros_like(whole), where=intersection > 0)
+    area = np.minimum(first_area, second_area) if smaller_area else first_area + second_area - intersection
+    return np.divide(intersection, area, out=np.zeros_like(area), where=intersection > 0)

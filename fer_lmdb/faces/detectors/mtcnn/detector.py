@@ -1,4 +1,4 @@
-"""The cascade: propose on a pyramid, refine, decide."""
+"""MTCNN detector: proposals on an image pyramid, refinement, final decision with landmarks."""
 
 from __future__ import annotations
 
@@ -22,19 +22,23 @@ REFINED_THRESHOLD = 0.7
 IMAGES_AT_ONCE = 512
 PIXELS_AT_ONCE = 1 << 22
 PATCHES_AT_ONCE = {24: 128, 48: 48}
-"""How many patches of a size go through a network in one call: their activations then stay in the cache."""
+"""Batch size by patch size, such that the activations fit into the processor's cache."""
 
 
 class Mtcnn:
-    """Finds faces and five landmarks with the three networks of MTCNN.
+    """Face detector with five landmarks.
 
-    The same faces as `mtcnn` 1.0.0 gives on TensorFlow for every picture by itself, except that boxes and landmarks
-    are not rounded to whole pixels.
+    Results equal those of `mtcnn` 1.0.0 on TensorFlow with one image per call, except that boxes and landmarks are not
+    rounded to integers.
 
     Args:
-        min_face: side of the smallest window that is looked at, in pixels; what is found in it may be smaller.
-        threshold: lowest probability of a face that is given back.
-        device: "cpu", "cuda", "cuda:1" ...
+        min_face: Side of the smallest window of the pyramid, in pixels; the detected face can be smaller.
+        threshold: Minimum probability of a face, 0 to 1.
+        device: Torch device, e.g. "cpu" or "cuda:1".
+
+    Raises:
+        DetectorError: If the weights are missing or damaged.
+        DeviceError: If the device is not available.
     """
 
     def __init__(self, min_face: float = 20, threshold: float = 0.8, device: str = "cpu") -> None:
@@ -48,17 +52,17 @@ class Mtcnn:
 
     @torch.inference_mode()
     def detect(self, images: Sequence[Image]) -> list[list[Face]]:
-        """Find the faces in every picture; see `Detector.detect`. Pictures of equal size are worked on together."""
+        """Detect the faces in each image; see `Detector.detect`. Images of equal size are processed as one batch."""
         arrays = [as_rgb(image, position) for position, image in enumerate(images)]
         found: list[list[Face]] = [[] for _ in arrays]
-        for positions in _portions(arrays):
+        for positions in _batches(arrays):
             stack = _stack([arrays[position] for position in positions])
             for row in self._detect_stack(torch.from_numpy(stack).to(self.device)):
                 found[positions[int(row[IMAGE])]].append(_face(row))
         return found
 
     def _detect_stack(self, images: Tensor) -> Proposals:
-        """(N, H, W, 3) uint8 -> (M, 16): picture, x1, y1, x2, y2, score, five x, five y; best first."""
+        """(N, H, W, 3) uint8 -> (M, 16): image, x1, y1, x2, y2, score, five x, five y; highest score first."""
         table = self._propose(images)
         table = self._refine(images, table)
         table = self._decide(images, table)
@@ -98,8 +102,8 @@ class Mtcnn:
         return boxes.suppress(placed[probabilities > self.threshold], 0.7, smaller_area=True)
 
 
-def _portions(images: list[Image]) -> Iterator[list[int]]:
-    """Yield positions of pictures of one size, as many as may be worked on together."""
+def _batches(images: list[Image]) -> Iterator[list[int]]:
+    """Yield positions of images of equal size, at most one batch at a time."""
     by_size: dict[tuple[int, ...], list[int]] = {}
     for position, image in enumerate(images):
         by_size.setdefault(image.shape, []).append(position)
@@ -110,22 +114,22 @@ def _portions(images: list[Image]) -> Iterator[list[int]]:
 
 
 def _stack(images: list[Image]) -> Image:
-    if len(images) == 1:  # no copy: it may be huge
+    if len(images) == 1:  # no copy: the image can be huge
         return np.ascontiguousarray(images[0])[None]
     return np.stack(images)
 
 
 def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Proposals:
-    """Boxes on the level from PNet's positions.
+    """Return boxes on the pyramid level from PNet's output.
 
     Args:
-        where: (M, 3) picture, row, column of the window.
-        values: (M, 5) shifts of x1, y1, x2, y2 in units of the window, and probability.
+        where: (M, 3) image, row, column of the window.
+        values: (M, 5) offsets of x1, y1, x2, y2 in units of the window, and probability.
     """
     table = np.empty((len(where), 6))
     corner = where[:, [2, 1]] * nets.STRIDE + 1
     table[:, IMAGE] = where[:, 0]
-    # The original counts windows from 1 to 12 but measures their side as 12 - 1.
+    # The original numbers the pixels of a window from 1 to 12 but uses 12 - 1 as its side.
     table[:, X1 : Y1 + 1] = corner + values[:, 0:2] * (nets.CELL_SIZE - 1)
     table[:, X2 : Y2 + 1] = corner + (nets.CELL_SIZE - 1) + values[:, 2:4] * (nets.CELL_SIZE - 1)
     table[:, SCORE] = values[:, 4]
@@ -139,14 +143,14 @@ def _patches(images: Tensor, table: Proposals, size: int) -> Iterator[Tensor]:
 
 
 def _joined(results: list[tuple[Tensor, ...]], widths: tuple[int, ...]) -> list[NDArray[np.float32]]:
-    """Join the results of several calls; `widths` gives the columns of each where there was no call (0: a vector)."""
+    """Concatenate results; `widths` has the number of columns of each (0: a vector) in case there are no results."""
     if not results:
         return [np.empty((0, width) if width else 0, np.float32) for width in widths]
     return [torch.cat(parts).cpu().numpy() for parts in zip(*results, strict=True)]
 
 
 def _landmarks(table: Proposals, landmarks: NDArray[np.float32]) -> Proposals:
-    """(M, 10) five x, then five y in units of the box -> pixels of the picture."""
+    """(M, 10) five x, then five y in units of the box -> pixels of the image."""
     width, height = boxes.sizes(table)
     x = width[:, None] * landmarks[:, :5] + table[:, X1, None] - 1
     y = height[:, None] * landmarks[:, 5:] + table[:, Y1, None] - 1

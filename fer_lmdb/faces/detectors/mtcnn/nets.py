@@ -1,4 +1,4 @@
-"""The three networks of MTCNN, in the layout of the package `mtcnn`.
+"""MTCNN's networks PNet, RNet and ONet, as in the package `mtcnn`.
 
 Source: Zhang et al., Joint Face Detection and Alignment using Multitask Cascaded Convolutional Networks, 2016.
 """
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from fer_lmdb.faces.detectors.mtcnn.weights import load_keras_arrays, read_arrays
 
 CELL_SIZE = 12
-"""Height and width of what PNet sees at once, in pixels."""
+"""Side of PNet's window, in pixels."""
 STRIDE = 2
-"""Pixels between two positions of PNet."""
+"""Pixels between two neighboring windows of PNet."""
 
 
 class PNet(nn.Module):
-    """Proposes faces: looks at every 12 x 12 window of a picture."""
+    """Proposal network: scores every 12 x 12 window of an image."""
 
     flattened: ClassVar[dict[str, tuple[int, int, int]]] = {}
 
@@ -45,14 +45,14 @@ class PNet(nn.Module):
             images: (N, 3, H, W) float, range -1 to 1, H and W at least 12.
 
         Returns:
-            (N, 4, H', W') shifts of the edges x1, y1, x2, y2 in units of the window, and (N, H', W') probabilities.
+            (N, 4, H', W') offsets of the edges x1, y1, x2, y2 in units of the window, and (N, H', W') probabilities.
         """
         x = self.features(images)
         return self.box(x), _probability(self.face(x))
 
 
 class RNet(nn.Module):
-    """Refines proposals: looks at 24 x 24 pictures of them."""
+    """Refinement network: scores and corrects proposals as 24 x 24 patches."""
 
     flattened: ClassVar[dict[str, tuple[int, int, int]]] = {"shared.0.weight": (64, 3, 3)}
 
@@ -80,14 +80,14 @@ class RNet(nn.Module):
             patches: (M, 3, 24, 24) float, range -1 to 1.
 
         Returns:
-            (M, 4) shifts of the edges x1, y1, x2, y2 in units of the box, and (M,) probabilities.
+            (M, 4) offsets of the edges x1, y1, x2, y2 in units of the box, and (M,) probabilities.
         """
         x = self.shared(self.features(patches))
         return self.box(x), _probability(self.face(x))
 
 
 class ONet(nn.Module):
-    """Decides: looks at 48 x 48 pictures of what RNet left and places five landmarks."""
+    """Output network: scores and corrects refined proposals as 48 x 48 patches, and predicts five landmarks."""
 
     flattened: ClassVar[dict[str, tuple[int, int, int]]] = {"shared.0.weight": (128, 3, 3)}
 
@@ -113,14 +113,14 @@ class ONet(nn.Module):
         self.face = nn.Linear(256, 2)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Score, correct and place.
+        """Score and correct proposals, and predict landmarks.
 
         Args:
             patches: (M, 3, 48, 48) float, range -1 to 1.
 
         Returns:
-            (M, 4) shifts of the edges as RNet gives them, (M,) probabilities, and (M, 10) landmarks in units of the
-            box: five x, then five y.
+            (M, 4) offsets of the edges as in `RNet`, (M,) probabilities, and (M, 10) landmarks in units of the box:
+            five x, then five y.
         """
         x = self.shared(self.features(patches))
         return self.box(x), _probability(self.face(x)), self.landmarks(x)
@@ -130,10 +130,10 @@ Network = TypeVar("Network", PNet, RNet, ONet)
 
 
 def load_network(kind: type[Network], folder: Path, device: torch.device) -> Network:
-    """Build a network with the trained weights of `<folder>/<pnet, rnet or onet>.lz4`.
+    """Build a network and load `<folder>/<pnet, rnet or onet>.lz4`.
 
     Raises:
-        DetectorError: the file is missing or damaged.
+        DetectorError: If the file is missing or damaged.
     """
     net = kind()
     load_keras_arrays(net, read_arrays(folder / f"{kind.__name__.lower()}.lz4"), kind.flattened)
@@ -142,7 +142,7 @@ def load_network(kind: type[Network], folder: Path, device: torch.device) -> Net
 
 
 def to_channels_last(net: Network) -> Network:
-    """Lay the kernels out for pixels whose channels lie side by side: two to three times as fast on the CPU."""
+    """Convert the kernels to channels-last memory format, two to three times as fast on a CPU."""
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -150,5 +150,5 @@ def to_channels_last(net: Network) -> Network:
 
 
 def _probability(scores: Tensor) -> Tensor:
-    """Softmax of (N, 2, ...) scores, second class only."""
+    """Return the softmax probability of the second class of (N, 2, ...) scores."""
     return torch.sigmoid(scores[:, 1] - scores[:, 0])

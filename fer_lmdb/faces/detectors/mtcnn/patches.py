@@ -1,4 +1,4 @@
-"""Cuts boxes out of pictures and brings them to one size, many at a time."""
+"""Batched bilinear crops of boxes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fer_lmdb.faces.detectors.mtcnn.pyramid import normalize
 
 
 def crop_patches(images: Tensor, table: Proposals, size: int) -> Tensor:
-    """Cut boxes out with bilinear interpolation; what lies outside the picture is mid-grey.
+    """Crop boxes with bilinear interpolation; pixels outside the image are mid-gray.
 
     Args:
         images: (N, H, W, 3) uint8 RGB.
-        table: (M, 6) proposals; boxes need not lie inside their picture.
-        size: side of the patches in pixels.
+        table: (M, 6) proposals; boxes can extend beyond their image.
+        size: Side of the patches in pixels.
 
     Returns:
         (M, 3, size, size) float32, range -1 to 1, channels last in memory.
@@ -39,12 +39,12 @@ def crop_patches(images: Tensor, table: Proposals, size: int) -> Tensor:
 
 
 def _positions(begin: Proposals, end: Proposals, length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Where along one axis of the picture the pixels of the patches lie.
+    """Compute the positions of the pixels of the patches along one axis of the image.
 
-    The original divides by `length` and multiplies by `length - 1`; so does this, in its order and precision.
+    Division by `length` and multiplication by `length - 1` are the original's, in its order and precision.
 
     Returns:
-        (M, size) float32 positions, those outside moved to the edge, and (M, size) bool, whether they lie inside.
+        (M, size) float32 positions, clipped to the image, and (M, size) bool, True inside the image.
     """
     first = (begin / length).astype(np.float32)[:, None]
     last = (end / length).astype(np.float32)[:, None]
@@ -56,7 +56,7 @@ def _positions(begin: Proposals, end: Proposals, length: int, size: int, device:
 
 
 def _row_starts(image: Tensor, rows: Tensor, height: int, width: int) -> Tensor:
-    """(M, size, 1) index of the first pixel of each row among all pixels of all pictures."""
+    """Return the (M, size, 1) index of the first pixel of each row among all pixels of all images."""
     return ((image[:, None] * height + rows.long()) * width)[:, :, None]
 
 

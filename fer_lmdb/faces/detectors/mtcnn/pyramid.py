@@ -1,4 +1,4 @@
-"""The pyramid: one picture at many sizes, so that a network of fixed view meets every face at its own scale."""
+"""Image pyramid: an image at several scales for a network with a window of fixed size."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from fer_lmdb.faces.detectors.mtcnn.nets import CELL_SIZE, STRIDE
 
 SCALE_FACTOR = 0.709
 PIXELS_AT_ONCE = 1 << 18
-"""Pixels of a level that go through PNet in one call; its activations take about 120 bytes a pixel."""
+"""Maximum number of pixels per call of PNet, whose activations take about 120 bytes per pixel."""
 FLOATS_AT_ONCE = 1 << 24
-"""Numbers of a picture that are held as float32 at once while it is shrunk (64 MiB)."""
+"""Maximum number of float32 values of an image in memory while it is downscaled (64 MiB)."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One size of the pyramid: pixels of the level = scale x pixels of the picture."""
+    """One scale of the pyramid: pixels of the level = scale x pixels of the image."""
 
     scale: float
     height: int
@@ -32,11 +32,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Tile:
-    """Part of a level: whole rows of some pictures.
+    """Rows of a level of one or more images.
 
     Attributes:
-        first_picture: index of the first picture.
-        first_row: row of the level where the tile begins; even.
+        first_image: Index of the first image.
+        first_row: First row of the level; even.
         pixels: (N, 3, h, w) float32, range -1 to 1, RGB, channels last in memory.
     """
 
@@ -46,16 +46,15 @@ class Tile:
 
 
 def levels(height: int, width: int, min_face: float) -> list[Level]:
-    """List the sizes at which to look, largest first.
+    """Return the levels of the pyramid, largest first.
 
-    The last level is the one where the shorter side of the picture is 12 to 17 pixels. With `min_face` 20 these are
-    the levels of mtcnn 1.0.0, which goes on below the 12 pixels that PNet needs when `min_face` is larger (and then
-    finds nothing at all).
+    The shorter side of the last level is 12 to 17 pixels. With `min_face` 20 these are the levels of mtcnn 1.0.0. With
+    a larger `min_face` the original continues below the 12 pixels that PNet needs, and then detects nothing.
 
     Args:
-        height: rows of the picture.
-        width: columns of the picture.
-        min_face: side of the smallest face to find, in pixels.
+        height: Rows of the image.
+        width: Columns of the image.
+        min_face: Side of the smallest face to detect, in pixels.
 
     Source: mtcnn 1.0.0, mtcnn/utils/images.py, function build_scale_pyramid
     """
@@ -66,13 +65,13 @@ def levels(height: int, width: int, min_face: float) -> list[Level]:
 
 
 def tiles(images: Tensor, level: Level) -> Iterator[Tile]:
-    """Yield a level of equally large pictures in parts small enough for the processor's cache and memory.
+    """Yield a level of equally large images as tiles that fit into the processor's cache.
 
-    Neighbouring parts share the rows that PNet's window spans, so every window is seen exactly once.
+    Neighboring tiles overlap such that each window of PNet is contained in exactly one tile.
 
     Args:
         images: (N, H, W, 3) uint8 RGB.
-        level: the size wanted.
+        level: Level to compute.
     """
     _, height, width, _ = images.shape
     step = max(1, PIXELS_AT_ONCE // (level.height * level.width))
@@ -86,14 +85,14 @@ def tiles(images: Tensor, level: Level) -> Iterator[Tile]:
 
 
 def normalize(pixels: Tensor) -> Tensor:
-    """Bring pixels from 0 ... 255 to -1 ... 1 in place."""
+    """Scale pixels from 0-255 to -1-1 in place."""
     return pixels.sub_(127.5).div_(128)
 
 
 def as_float(pixels: Tensor) -> Tensor:
-    """A float32 copy, contiguous.
+    """Return a contiguous float32 copy.
 
-    Source: on the CPU numpy does it, for its large arrays come in huge memory pages: 15 times faster than torch here.
+    On a CPU numpy makes the copy: its large arrays use huge memory pages, which is 15 times as fast as torch here.
     """
     if pixels.device.type == "cpu":
         return torch.from_numpy(np.ascontiguousarray(pixels.numpy(), dtype=np.float32))
@@ -102,10 +101,10 @@ def as_float(pixels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class AreaFilter:
-    """Shrinks one axis: every new pixel is the mean of the old ones below it, parts of pixels counted as parts.
+    """Area filter along one axis: a new pixel is the mean of the old pixels that it covers, weighted by coverage.
 
     Attributes:
-        old: (new size, taps) int64, indices of the old pixels.
+        old: (new size, taps) int64 indices of old pixels.
         weights: (new size, taps) float32, rows sum to 1.
     """
 
@@ -113,19 +112,19 @@ class AreaFilter:
     weights: Tensor
 
     def part(self, start: int, stop: int) -> AreaFilter:
-        """The filter for the new pixels from `start` to `stop` only."""
+        """Return the filter restricted to the new pixels from `start` to `stop`."""
         return AreaFilter(self.old[start:stop], self.weights[start:stop])
 
     def source(self) -> slice:
-        """The old pixels that the filter looks at."""
+        """Return the range of old pixels that the filter reads."""
         return slice(int(self.old.min()), int(self.old.max()) + 1)
 
     def apply(self, lines: Tensor, offset: int = 0) -> Tensor:
-        """Shrink the second axis.
+        """Filter the second axis.
 
         Args:
             lines: (N, old, K) float32.
-            offset: index of the first of these old pixels.
+            offset: Index of the first old pixel in `lines`.
 
         Returns:
             (N, new, K) float32.
@@ -145,7 +144,7 @@ class AreaFilter:
 
 @lru_cache(maxsize=256)
 def area_filter(old_size: int, new_size: int) -> AreaFilter:
-    """The filter from `old_size` to `new_size` pixels, with the float32 arithmetic of TensorFlow's AREA resize.
+    """Return the filter from `old_size` to `new_size` pixels, in the float32 arithmetic of TensorFlow's AREA resize.
 
     Source: tensorflow/core/kernels/image/resize_area_op.cc
     """

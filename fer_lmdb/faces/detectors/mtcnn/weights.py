@@ -1,7 +1,7 @@
-"""Reads the trained weights that the package `mtcnn` carries.
+"""Reader of the weights in the package `mtcnn`.
 
-The files are joblib pickles in LZ4 frames. They are read by an unpickler that knows nothing but plain arrays of
-numbers, so that no file can make it run code; TensorFlow and `mtcnn` itself are never imported.
+The files are joblib pickles in LZ4 frames. The unpickler accepts numeric arrays only, so a file cannot run code.
+Neither TensorFlow nor `mtcnn` is imported.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ Array = NDArray[np.float32]
 
 
 def weights_folder() -> Path:
-    """The folder with `pnet.lz4`, `rnet.lz4` and `onet.lz4` inside the installed package.
+    """Return the folder of `pnet.lz4`, `rnet.lz4` and `onet.lz4` in the installed package.
 
     Raises:
-        DetectorError: the package `mtcnn` is not installed.
+        DetectorError: If the package `mtcnn` is not installed.
     """
     return package_folder("mtcnn", "mtcnn", 'pip install "mtcnn>=1.0"') / "assets" / "weights"
 
 
 def read_arrays(path: Path) -> list[Array]:
-    """Read the list of arrays in one weights file, in Keras' order and layout.
+    """Read the arrays of one weights file, in the order and layout of Keras.
 
     Raises:
-        DetectorError: the file is missing, damaged or holds anything but arrays.
+        DetectorError: If the file is missing, damaged, or contains anything except arrays.
     """
     try:
         stored = _ArrayUnpickler(io.BytesIO(lz4.frame.decompress(path.read_bytes()))).load()
@@ -46,24 +46,27 @@ def read_arrays(path: Path) -> list[Array]:
 
 
 def load_keras_arrays(net: torch.nn.Module, arrays: list[Array], flattened: dict[str, tuple[int, int, int]]) -> None:
-    """Copy Keras' arrays into a torch module whose parameters stand in the same order.
+    """Copy Keras arrays into a torch module with parameters in the same order.
 
     Args:
-        net: the module to fill.
-        arrays: kernels as (height, width, in, out) or (in, out), biases and slopes with the channel last.
-        flattened: for a linear layer behind a flattened blob, its weight's name and that blob's (channels, height,
-            width): the original flattens (width, height, channels), torch flattens (channels, height, width).
+        net: Module to fill.
+        arrays: Kernels as (height, width, in, out) or (in, out), biases and slopes with the channel last.
+        flattened: (channels, height, width) of the flattened input of linear layers, by the name of their weight. The
+            original flattens (width, height, channels), torch flattens (channels, height, width).
 
     Raises:
-        DetectorError: the arrays do not fit the module.
+        DetectorError: If number or shapes of the arrays do not match the module.
     """
     parameters = dict(net.named_parameters())
     if len(parameters) != len(arrays):
-        raise DetectorError(f"MTCNN weights hold {len(arrays)} arrays, expected {len(parameters)}; reinstall mtcnn")
+        raise DetectorError(
+            f"MTCNN weights do not match: found {len(arrays)} arrays, expected {len(parameters)}; reinstall mtcnn"
+        )
     for (name, parameter), array in zip(parameters.items(), arrays, strict=True):
         value = _torch_layout(array, flattened.get(name))
         if value.shape != parameter.shape:
-            raise DetectorError(f"MTCNN weights of {name} are {value.shape}, expected {tuple(parameter.shape)}")
+            found = f"found {value.shape}, expected {tuple(parameter.shape)}"
+            raise DetectorError(f"MTCNN weights of {name} are damaged: {found}; reinstall mtcnn")
         parameter.data = torch.from_numpy(value.copy())
 
 
@@ -79,7 +82,7 @@ def _torch_layout(array: Array, flattened: tuple[int, int, int] | None) -> Array
 
 
 class _StoredArray:
-    """Stands for one array in the stream: its description is pickled, its bytes follow."""
+    """Array in the stream: its description is pickled, its bytes follow."""
 
     file: io.BytesIO
     array: Array
@@ -94,7 +97,7 @@ class _StoredArray:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Unpickles lists of numpy arrays as joblib stores them, and nothing else."""
+    """Unpickler restricted to lists of numpy arrays as stored by joblib."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)

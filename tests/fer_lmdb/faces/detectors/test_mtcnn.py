@@ -1,4 +1,4 @@
-"""MTCNN against the detections of the original, and on pictures that are hard to take."""
+"""MTCNN, compared with the original's detections, and on unusual images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def astronaut() -> np.ndarray:
 
 
 def same_faces(found: list[Face], expected: list[dict]) -> bool:
-    """Whether both hold the same faces: boxes and landmarks within 2 px, scores within 0.01."""
+    """Return whether both have the same faces: boxes and landmarks within 2 px, scores within 0.01."""
     if len(found) != len(expected):
         return False
     for face, other in zip(found, expected, strict=True):
@@ -59,7 +59,7 @@ def golden_images(shared: Path, names: list[str]) -> list[np.ndarray]:
     return images
 
 
-def test_finds_what_the_original_found(shared: Path, mtcnn: Mtcnn) -> None:
+def test_detections_equal_the_original(shared: Path, mtcnn: Mtcnn) -> None:
     golden = json.loads((shared / "golden/mtcnn/detections.json").read_text())
     found = mtcnn.detect(golden_images(shared, list(golden)))
     different = [name for name, faces in zip(golden, found, strict=True) if not same_faces(faces, golden[name])]
@@ -67,7 +67,7 @@ def test_finds_what_the_original_found(shared: Path, mtcnn: Mtcnn) -> None:
     assert len(different) <= 0.01 * len(golden), different
 
 
-def test_finds_the_astronaut_as_the_original_does(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_the_astronaut_equals_the_original(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     (face,) = mtcnn.detect([astronaut])[0]
     np.testing.assert_allclose(face.box, [182, 64, 83, 107], atol=1)
     np.testing.assert_allclose(face.landmarks, [[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]], atol=1)
@@ -75,7 +75,7 @@ def test_finds_the_astronaut_as_the_original_does(mtcnn: Mtcnn, astronaut: np.nd
     assert face.box.dtype == face.landmarks.dtype == np.float32
 
 
-def test_an_image_gives_the_same_alone_and_among_others(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_results_do_not_depend_on_the_batch(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     images = [astronaut, astronaut[:, ::-1], astronaut[40:240, 100:301], np.zeros_like(astronaut)]
     together = mtcnn.detect(images)
     for image, faces in zip(images, together, strict=True):
@@ -87,22 +87,22 @@ def test_an_image_gives_the_same_alone_and_among_others(mtcnn: Mtcnn, astronaut:
     assert [len(faces) for faces in together] == [1, 1, 1, 0]
 
 
-def test_gray_and_alpha_images_are_taken(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_gray_and_alpha_images_are_accepted(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     gray = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY)
     alpha = np.dstack([astronaut, np.zeros(astronaut.shape[:2], np.uint8)])
     assert [len(faces) for faces in mtcnn.detect([gray, gray[:, :, None], alpha])] == [1, 1, 1]
 
 
-def test_min_face_leaves_out_smaller_faces(astronaut: np.ndarray) -> None:
+def test_min_face_excludes_smaller_faces(astronaut: np.ndarray) -> None:
     assert len(get_detector("mtcnn", min_face=60).detect([astronaut])[0]) == 1
     assert get_detector("mtcnn", min_face=400).detect([astronaut]) == [[]]
 
 
-def test_threshold_leaves_out_less_sure_faces(astronaut: np.ndarray) -> None:
+def test_threshold_excludes_lower_scores(astronaut: np.ndarray) -> None:
     assert get_detector("mtcnn", threshold=0.9999).detect([astronaut]) == [[]]
 
 
-def test_faces_come_best_first(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_faces_are_sorted_by_score(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     crowd = np.tile(astronaut[40:200, 150:300], (3, 4, 1))
     scores = [face.score for face in mtcnn.detect([crowd])[0]]
     assert len(scores) >= 12
@@ -134,29 +134,29 @@ def test_a_face_cut_by_the_border_stays_inside_the_image(mtcnn: Mtcnn, astronaut
     assert y + height <= 240
 
 
-def test_upside_down_is_a_result(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
+def test_an_upside_down_image_is_accepted(mtcnn: Mtcnn, astronaut: np.ndarray) -> None:
     assert isinstance(mtcnn.detect([astronaut[::-1]])[0], list)
 
 
 @pytest.mark.parametrize(
     "image", [np.zeros((8, 8, 2), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8), "face.jpg", None]
 )
-def test_what_is_no_image_is_refused(mtcnn: Mtcnn, image: object) -> None:
-    with pytest.raises(DetectorError, match=r"picture 1 .*uint8|picture 1 .*RGB"):
+def test_invalid_images_are_rejected(mtcnn: Mtcnn, image: object) -> None:
+    with pytest.raises(DetectorError, match=r"image 1 .*RGB"):
         mtcnn.detect([np.zeros((8, 8, 3), np.uint8), image])
 
 
-def test_strips_of_a_large_image_give_what_the_whole_gives(
+def test_tiles_of_a_large_image_give_the_same_result(
     mtcnn: Mtcnn, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (whole,) = mtcnn.detect([astronaut])
+    (untiled,) = mtcnn.detect([astronaut])
     monkeypatch.setattr("fer_lmdb.faces.detectors.mtcnn.pyramid.PIXELS_AT_ONCE", 5000)
     monkeypatch.setattr("fer_lmdb.faces.detectors.mtcnn.pyramid.FLOATS_AT_ONCE", 10000)
     monkeypatch.setattr("fer_lmdb.faces.detectors.mtcnn.boxes.PAIRS_AT_ONCE", 50)
-    (strips,) = mtcnn.detect([astronaut])
-    assert len(whole) == len(strips) == 1
-    np.testing.assert_allclose(strips[0].box, whole[0].box, atol=1e-3)
-    np.testing.assert_allclose(strips[0].landmarks, whole[0].landmarks, atol=1e-3)
+    (tiled,) = mtcnn.detect([astronaut])
+    assert len(untiled) == len(tiled) == 1
+    np.testing.assert_allclose(tiled[0].box, untiled[0].box, atol=1e-3)
+    np.testing.assert_allclose(tiled[0].landmarks, untiled[0].landmarks, atol=1e-3)
 
 
 MEMORY_PROBE = """
@@ -181,10 +181,10 @@ print(peak_mb() - before)
 
 def test_memory_is_bounded_for_large_and_for_many_images() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY_PROBE], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 400  # MB; the large picture as float32 at every level would take 700
+    assert float(done.stdout) < 400  # MB; the large image as float32 at every level would take 700
 
 
-def test_levels_are_the_originals_and_never_below_its_window() -> None:
+def test_levels_equal_the_original_and_contain_its_window() -> None:
     assert [(level.height, level.width) for level in levels(48, 48, 20)] == [(28, 28), (20, 20), (14, 14)]
     for side in (48, 100, 333, 720, 5000):
         for min_face in (12, 20, 40, 60, 100):
