@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb.errors import DataSetError
+from fer_lmdb.renames import modernize
 from prototxt_like.suggest import closest_match
 
 FORMAT = "fer-lmdb data set 1"
@@ -103,6 +104,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
     if problem := validate_manifest(manifest):
         raise DataSetError(f"{path} is damaged ({problem}); build the data set again")
+    manifest["preprocessing"] = modernize("preprocessing", manifest["preprocessing"])
     return manifest
 
 

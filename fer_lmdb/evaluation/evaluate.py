@@ -24,8 +24,7 @@ from fer_lmdb.models import ensemble, model
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder, iteration_of
-from fer_lmdb.runtime.device import choose_device
-from fer_lmdb.runtime.precision import choose_precision
+from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
 CAVEAT_KEYS = ("preprocessing_mismatch", "trained_on_split")
 """What figures say where they are not a model's own, or flatter it."""
@@ -47,8 +46,8 @@ class EvalOptions:
 
     def probabilities(self, members: Sequence[Model], variants: DataSetVariants, split: str) -> NDArray[np.float32]:
         """Return (M, N, classes) float32."""
-        device = choose_device(self.device)
-        precision = choose_precision(self.precision, device)
+        device = resolve_device(self.device)
+        precision = resolve_dtype(self.precision, device)
         each = []
         for member in members:
             images = variants.images_for(member.preprocessing, split)
@@ -161,7 +160,7 @@ def compute_result(
         "iterations": [iteration_of(member.metadata) for member in members],
         "split": split,
         "tta": options.tta,
-        "precision": str(choose_precision(options.precision, choose_device(options.device))).removeprefix("torch."),
+        "precision": str(resolve_dtype(options.precision, resolve_device(options.device))).removeprefix("torch."),
         "classes": list(scheme.classes),
         "data": str(dataset.folder),
         "data_sha256": dataset.fingerprint()["sha256"][split],

@@ -27,8 +27,7 @@ from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble, resolve_members
 from fer_lmdb.models.model import DEFAULT_MODEL
 from fer_lmdb.results import UNCERTAIN, FacePrediction
-from fer_lmdb.runtime.device import choose_device
-from fer_lmdb.runtime.precision import choose_precision
+from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
 ImageArray = NDArray[np.uint8]
 
@@ -82,8 +81,8 @@ class Recognizer:
         members = load_ensemble(self.models)
         self.classes = members[0].scheme.classes
         self.min_probability, self.tta, self.min_face, self.color = min_probability, tta, min_face, color
-        self.device = str(choose_device(device))
-        dtype = choose_precision(precision, torch.device(self.device))
+        self.device = str(resolve_device(device))
+        dtype = resolve_dtype(precision, torch.device(self.device))
         self._detection = members[0].preprocessing.for_detection()
         if detector is not None:
             self._detection = replace(self._detection, detector=detector)

@@ -17,7 +17,7 @@ from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.runtime.device import choose_device
+from fer_lmdb.runtime.device import resolve_device
 from fer_lmdb.training import early_stopping, recipe
 from fer_lmdb.training.recipe import Recipe
 
@@ -144,7 +144,7 @@ class RunData:
             raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
         if not self.data_set.count("val"):
             raise DataSetError("the data set has no validation split")
-        classifier = Classifier(self.model, choose_device(self.device))
+        classifier = Classifier(self.model, resolve_device(self.device))
         faces = self.data_set.read("val")
         probabilities = classifier.probabilities(faces.images)
         return ValidationResult(

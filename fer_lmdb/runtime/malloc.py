@@ -1,8 +1,8 @@
-"""How the C library hands memory out to a net's blobs.
+"""Settings of glibc's malloc for training.
 
-glibc gives large blocks back to the kernel as soon as they are freed. A training step frees and
-asks for hundreds of them, and the kernel clears every page anew: on a virtual machine a third
-of a training's time. Kept blocks are used again as they are.
+glibc returns large blocks to the kernel as soon as they are freed. A training step frees and allocates hundreds of
+them, and the kernel clears each page again: on a virtual machine a third of the training time. With these settings the
+process reuses freed blocks.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import sys
 
 # Parameters of mallopt. Source: glibc's malloc.h
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
-LARGEST_KEPT = 32 << 20  # glibc accepts no more; larger blocks always come from the kernel, in huge pages below
+MAX_MMAP_THRESHOLD = 32 << 20  # the maximum of glibc; larger blocks always come from the kernel
 
 
 def tune_malloc() -> bool:
-    """Let this process keep the blocks it frees; call it before PyTorch is imported.
+    """Make this process reuse freed blocks; call it before PyTorch is imported.
 
-    Without effect on figures. The process holds its peak of memory until it ends.
+    Results do not change. The process keeps its peak memory until it ends.
 
     Returns:
-        whether the C library took the wish; False where it is not glibc, which needs no such thing.
+        Whether the settings were applied; False if the C library is not glibc, which alone needs them.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch: blocks of 2 MB and more in huge pages
     if not sys.platform.startswith("linux"):
@@ -30,7 +30,7 @@ def tune_malloc() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    # glibc grows its limits by itself until one is set, so all three are
-    wishes = ((MMAP_THRESHOLD, LARGEST_KEPT), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, 64 << 20))
-    taken = [mallopt(name, value) == 1 for name, value in wishes]
-    return all(taken)
+    # glibc adapts its limits until one is set, so all three are
+    settings = ((MMAP_THRESHOLD, MAX_MMAP_THRESHOLD), (TRIM_THRESHOLD, 2**31 - 1), (TOP_PAD, 64 << 20))
+    applied = [mallopt(name, value) == 1 for name, value in settings]
+    return all(applied)

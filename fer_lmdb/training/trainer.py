@@ -22,8 +22,7 @@ from fer_lmdb.errors import RunError
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.runtime.device import choose_device
-from fer_lmdb.runtime.precision import choose_precision
+from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 from fer_lmdb.runtime.seeding import derive_seed
 from fer_lmdb.training import checkpoints, early_stopping, target_loading
 from fer_lmdb.training.distributed import DistributedSolver, ProcessGroup
@@ -49,8 +48,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         options, plan = self.plan.options, self.plan
-        self.device = choose_device(self.process_group.device(options.device))
-        self.dtype = choose_precision(options.precision, self.device)
+        self.device = resolve_device(self.process_group.device(options.device))
+        self.dtype = resolve_dtype(options.precision, self.device)
         mean = self.data.mean()
         torch.manual_seed(derive_seed(options.seed, 0, "fill"))
         self.rank_seed = self.process_group.rank_seed(options.seed)

@@ -14,7 +14,7 @@ import prototxt_like as pl
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.detectors.base import Face, Image, as_rgb
 from fer_lmdb.faces.detectors.packages import extra, package_folder
-from fer_lmdb.runtime.device import choose_device
+from fer_lmdb.runtime.device import resolve_device
 
 SIDE = 300
 MEAN_BGR = np.array([104, 177, 123], np.float32)
@@ -44,7 +44,7 @@ class Ssd:
     ) -> None:
         self.min_face = min_face
         self.threshold = threshold
-        self.device = choose_device(device)
+        self.device = resolve_device(device)
         net_path, weights_path = _files(weights)
         self._net = pl.Net(net_path, weights=weights_path).to(self.device)
 

@@ -1,7 +1,7 @@
-"""Who does the heavy work of building and predicting: this process, or the machines of a Ray cluster.
+"""Executors: run the work of `build` and `predict` in this process or on a Ray cluster.
 
-An engine maps a function over items and gives the results back in the order of the items, so that what comes out
-does not depend on who did it.
+An executor maps a function over items and yields the results in the order of the items, so results do not depend on the
+executor.
 """
 
 from __future__ import annotations
@@ -10,50 +10,51 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 Item = TypeVar("Item")
-Part = TypeVar("Part")
+Input = TypeVar("Input")
 Result = TypeVar("Result")
-
-NAMES = ("local", "ray")
 
 
 class Executor(Protocol):
     """Maps functions over items."""
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
+        self, work: Callable[[Input], Result], items: Iterable[Item], extract: Callable[[Item], Input]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(extract(item))``, in order.
+        """Yield each item with ``work(extract(item))``, in order.
 
         Args:
-            work: what is done; has to be picklable where others do it.
-            items: what it is done with; taken one by one, only a few ahead of the results.
-            extract: what of an item the work needs; the rest stays here.
+            work: Function to run; picklable if it runs in other processes.
+            items: Items; consumed lazily, only a few ahead of the results.
+            extract: Returns the input of `work` for an item; the rest of the item stays in this process.
+
         Raises:
-            FerLmdbError: what the work raises.
+            FerLmdbError: If `work` raises it.
+            ExecutorError: If the cluster fails.
         """
         ...
 
 
 class SerialExecutor:
-    """Does everything in this process."""
+    """Executor that runs everything in this process."""
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
+        self, work: Callable[[Input], Result], items: Iterable[Item], extract: Callable[[Item], Input]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(extract(item))``."""
+        """Yield each item with ``work(extract(item))``; see `Executor.map`."""
         for item in items:
             yield item, work(extract(item))
 
 
 def get_executor(name: str, **settings: Any) -> Executor:
-    """Return the engine of a name.
+    """Return the executor of a name.
 
     Args:
         name: "local" or "ray".
-        settings: of `fer_lmdb.runtime.executors.ray.RayExecutor`.
+        settings: Arguments of `fer_lmdb.runtime.executors.ray.RayExecutor`.
+
     Raises:
-        MissingExtra: its package is not installed.
-        ExecutorError: the cluster cannot be reached.
+        MissingExtra: If Ray is needed and not installed.
+        ExecutorError: If the cluster cannot be reached.
     """
     if name == "local":
         return SerialExecutor()

@@ -1,7 +1,7 @@
-"""Work spread over the machines of a Ray cluster.
+"""Executor on a Ray cluster.
 
-A piece of work whose process or machine dies is done again elsewhere; results are asked for in the order of the
-items, each once. So nothing is lost or doubled, and the order is that of a single machine.
+A task is retried elsewhere if its process or machine dies. Results are fetched once each, in the order of the items. So
+nothing is lost or duplicated, and the order is that of a single process.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fer_lmdb.errors import ExecutorError, FerLmdbError, MissingExtra
-from fer_lmdb.runtime.executors import Item, Part, Result
+from fer_lmdb.runtime.executors import Input, Item, Result
 from prototxt_like.errors import PrototxtLikeError
 
 RETRIES = 8
-"""How often a piece of work is tried again after its process or machine died."""
+"""Maximum number of retries of a task after its process or machine died."""
 
 PREFETCH_FACTOR = 2
-"""Pieces of work that wait for every processor of the cluster."""
+"""Pending tasks per processor of the cluster."""
 
-SECONDS_TO_CONNECT = 10.0
+CONNECT_TIMEOUT_S = 10.0
 
-_WORKER_CACHE: dict[
-    str, Callable[[Any], Any]
-] = {}  # in a worker: what it does, with the detectors and nets that it loaded
+_WORKER_CACHE: dict[str, Callable[[Any], Any]] = {}
+"""In a worker process: its function, with the detectors and nets that it has loaded, by token."""
 
 
 class RayExecutor:
-    """Does the work on a Ray cluster: the one that RAY_ADDRESS names, else one of this machine's processors.
+    """Executor on a Ray cluster.
 
     Args:
-        address: "auto", "host:6379" or "ray://host:10001"; None heeds RAY_ADDRESS.
+        address: "auto", "host:6379" or "ray://host:10001"; None for RAY_ADDRESS, or if that is not set, for a new
+            cluster of the processors of this machine.
+
     Raises:
-        MissingExtra: Ray is not installed.
-        ExecutorError: the cluster cannot be reached.
+        MissingExtra: If Ray is not installed.
+        ExecutorError: If the cluster cannot be reached.
     """
 
     def __init__(self, address: str | None = None) -> None:
@@ -46,51 +47,49 @@ class RayExecutor:
         if not self._ray.is_initialized():
             _connect(self._ray, address or os.environ.get("RAY_ADDRESS"))
         options = {"num_cpus": 1, "max_retries": RETRIES, "retry_exceptions": False}
-        self._task = self._ray.remote(**options)(_do)
+        self._task = self._ray.remote(**options)(_run)
 
     def map(
-        self, work: Callable[[Part], Result], items: Iterable[Item], extract: Callable[[Item], Part]
+        self, work: Callable[[Input], Result], items: Iterable[Item], extract: Callable[[Item], Input]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield every item with ``work(part(item))``, in order; see `fer_lmdb.runtime.executors.Executor`."""
-        token, sent = uuid.uuid4().hex, self._ray.put(work)
-        waiting: deque[tuple[Item, Any]] = deque()
+        """Yield each item with ``work(extract(item))``, in order; see `Executor.map`."""
+        token, stored_work = uuid.uuid4().hex, self._ray.put(work)
+        pending: deque[tuple[Item, Any]] = deque()
         for item in items:
-            waiting.append((item, self._task.remote(token, sent, extract(item))))
-            if len(waiting) >= self._most_waiting():
-                yield self._done(*waiting.popleft())
-        while waiting:
-            yield self._done(*waiting.popleft())
+            pending.append((item, self._task.remote(token, stored_work, extract(item))))
+            if len(pending) >= self._max_pending():
+                yield self._result(*pending.popleft())
+        while pending:
+            yield self._result(*pending.popleft())
 
-    def _most_waiting(self) -> int:
+    def _max_pending(self) -> int:
         return PREFETCH_FACTOR * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def _done(self, item: Item, promise: Any) -> tuple[Item, Any]:
+    def _result(self, item: Item, reference: Any) -> tuple[Item, Any]:
         try:
-            result = self._ray.get(promise)
+            result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            said = str(error).strip().splitlines()
-            raise ExecutorError(
-                f"Ray gave up on a piece of work ({said[-1] if said else type(error).__name__})"
-            ) from error
+            lines = str(error).strip().splitlines()
+            raise ExecutorError(f"a Ray task failed ({lines[-1] if lines else type(error).__name__})") from error
         if isinstance(result, _Failure):
             raise result.error
         return item, result
 
 
 class _Failure:
-    """An expected error on its way back: as a result, since Ray would wrap what is raised into its own words."""
+    """Expected error, returned as a result because Ray wraps exceptions."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
 
 
-def _do(token: str, work: Callable[[Any], Any], extract: Any) -> Any:
-    """Do a piece of work in a worker; what the work has loaded stays there for the next piece."""
+def _run(token: str, work: Callable[[Any], Any], argument: Any) -> Any:
+    """Run a task in a worker process, which caches the function and what it has loaded for the next task."""
     if token not in _WORKER_CACHE:
         _WORKER_CACHE.clear()
         _WORKER_CACHE[token] = work
     try:
-        return _WORKER_CACHE[token](extract)
+        return _WORKER_CACHE[token](argument)
     except (FerLmdbError, PrototxtLikeError) as error:
         return _Failure(error)
 
@@ -99,26 +98,26 @@ def _import_ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise MissingExtra("the engine ray needs Ray; install it with: pip install 'fer-lmdb[ray]'") from None
+        raise MissingExtra("the executor ray needs Ray; install it with: pip install 'fer-lmdb[ray]'") from None
     return ray
 
 
 def _connect(ray: Any, address: str | None) -> None:
     try:
-        _knock(address)
-        dashboard = False if address is None else None  # who starts a cluster decides whether it has one
+        _check_reachable(address)
+        dashboard = False if address is None else None  # None: decided by the running cluster
         ray.init(address=address, log_to_driver=False, include_dashboard=dashboard, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise ExecutorError(f"cannot reach the Ray cluster {address or 'of this machine'}: {said}") from error
+        reason = " ".join(str(error).split())[:200]
+        raise ExecutorError(f"cannot reach the Ray cluster {address or 'of this machine'}: {reason}") from error
 
 
-def _knock(address: str | None) -> None:
-    """See whether anybody listens there: Ray itself would try for minutes and then end the process.
+def _check_reachable(address: str | None) -> None:
+    """Connect to the address once: Ray itself retries for minutes and then ends the process.
 
     Raises:
-        OSError: nobody does.
+        OSError: If nothing listens at the address.
     """
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S).close()

@@ -180,7 +180,7 @@ def test_leaving_a_live_source_ends_its_thread() -> None:
     items = latest_only(endless())
     next(items)
     items.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "newest-only"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "latest-only"]
 
 
 def test_without_a_screen_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Work in the background keeps its order, its errors and its bounds."""
+"""Background threads preserve order and errors, and bound the memory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from fer_lmdb.runtime.background import BackgroundWorker, prefetch
 
 
-def test_items_keep_their_order() -> None:
+def test_prefetch_preserves_the_order() -> None:
     assert list(prefetch(iter(range(100)))) == list(range(100))
     assert list(prefetch(iter([]))) == []
 
 
-def test_none_is_an_item() -> None:
+def test_prefetch_yields_none_items() -> None:
     assert list(prefetch(iter([None, 1, None]))) == [None, 1, None]
 
 
-def test_at_most_one_item_is_read_ahead() -> None:
+def test_at_most_one_item_is_prefetched() -> None:
     made = []
 
     def numbers() -> Iterator[int]:
@@ -34,7 +34,7 @@ def test_at_most_one_item_is_read_ahead() -> None:
     assert len(made) <= 4
 
 
-def test_errors_come_out_where_they_happen() -> None:
+def test_errors_are_raised_in_order() -> None:
     def broken() -> Iterator[int]:
         yield 1
         raise ValueError("later")
@@ -45,40 +45,42 @@ def test_errors_come_out_where_they_happen() -> None:
         next(items)
 
 
-def test_calls_happen_in_order_and_are_done_at_the_end() -> None:
+def test_calls_run_in_order_and_are_complete_at_the_end() -> None:
     done: list[int] = []
-    with BackgroundWorker(waiting=2) as behind:
+    with BackgroundWorker(max_pending=2) as worker:
         for number in range(50):
-            behind.submit(done.append, number)
+            worker.submit(done.append, number)
     assert done == list(range(50))
 
 
-def test_callers_wait_when_too_many_calls_do() -> None:
+def test_submit_blocks_if_too_many_calls_are_pending() -> None:
     gate, started = threading.Event(), []
-    with BackgroundWorker(waiting=2) as behind:
+    with BackgroundWorker(max_pending=2) as worker:
         for _ in range(2):
-            behind.submit(gate.wait, 10)
-        waiting = threading.Thread(target=lambda: (started.append("asked"), behind.submit(started.append, "called")))
+            worker.submit(gate.wait, 10)
+        waiting = threading.Thread(
+            target=lambda: (started.append("submitting"), worker.submit(started.append, "called"))
+        )
         waiting.start()
         waiting.join(0.2)
         assert waiting.is_alive()
         gate.set()
         waiting.join(5)
-    assert started == ["asked", "called"]
+    assert started == ["submitting", "called"]
 
 
-def test_an_error_of_a_call_is_not_lost() -> None:
+def test_an_error_of_a_call_is_raised() -> None:
     def fail() -> None:
         raise ValueError("disk full")
 
-    with pytest.raises(ValueError, match="disk full"), BackgroundWorker() as behind:
-        behind.submit(fail)
+    with pytest.raises(ValueError, match="disk full"), BackgroundWorker() as worker:
+        worker.submit(fail)
 
 
-def test_an_error_of_the_caller_wins() -> None:
+def test_an_error_of_the_caller_takes_precedence() -> None:
     def fail() -> None:
         raise ValueError("disk full")
 
-    with pytest.raises(KeyboardInterrupt), BackgroundWorker() as behind:
-        behind.submit(fail)
+    with pytest.raises(KeyboardInterrupt), BackgroundWorker() as worker:
+        worker.submit(fail)
         raise KeyboardInterrupt

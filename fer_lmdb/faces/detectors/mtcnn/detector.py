@@ -15,7 +15,7 @@ from fer_lmdb.faces.detectors.mtcnn.boxes import IMAGE, SCORE, X1, X2, Y1, Y2, P
 from fer_lmdb.faces.detectors.mtcnn.patches import crop_patches
 from fer_lmdb.faces.detectors.mtcnn.pyramid import Level, levels, tiles
 from fer_lmdb.faces.detectors.mtcnn.weights import weights_folder
-from fer_lmdb.runtime.device import choose_device
+from fer_lmdb.runtime.device import resolve_device
 
 PROPOSAL_THRESHOLD = 0.6
 REFINED_THRESHOLD = 0.7
@@ -44,7 +44,7 @@ class Mtcnn:
     def __init__(self, min_face: float = 20, threshold: float = 0.8, device: str = "cpu") -> None:
         self.min_face = min_face
         self.threshold = threshold
-        self.device = choose_device(device)
+        self.device = resolve_device(device)
         folder = weights_folder()
         self._pnet = nets.load_network(nets.PNet, folder, self.device)
         self._rnet = nets.load_network(nets.RNet, folder, self.device)

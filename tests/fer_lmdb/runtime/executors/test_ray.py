@@ -1,4 +1,4 @@
-"""On a Ray cluster of two nodes: the very same data set and predictions, also where workers die."""
+"""Ray executor on a cluster of two nodes: results equal those of one process, even if workers die."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fer_lmdb.errors import DetectorError, ExecutorError, SourceError
 from fer_lmdb.inference import find_files, predict_images
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.runtime.executors import SerialExecutor, get_executor
-from fer_lmdb.runtime.executors import ray as on_ray
+from fer_lmdb.runtime.executors.ray import _connect
 
 os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")  # both are read when Ray is imported: on a busy machine
-os.environ.setdefault("RAY_worker_niceness", "0")  # its workers, which give way to everything else, would starve
+os.environ.setdefault("RAY_worker_niceness", "0")  # its workers would starve at a lower priority
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'fer-lmdb[ray]'")
-pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own: sockets and files that its processes keep open
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray: sockets and files that its processes leave open
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def cluster() -> Iterator[object]:
 
 
 def double_or_die(number: int, folder: str) -> tuple[int, str]:
-    """Leave a mark; the first process that gets number 7 dies of it."""
+    """Touch a file per number; the first process that gets number 7 kills itself."""
     mark = Path(folder) / str(number)
     first = not mark.exists()
     mark.touch()
@@ -53,7 +53,7 @@ def double_or_die(number: int, folder: str) -> tuple[int, str]:
 
 
 class Work:
-    """`double_or_die` with its folder, as something that can be sent."""
+    """`double_or_die` with its folder, picklable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder)
@@ -62,8 +62,8 @@ class Work:
         return double_or_die(number, self.folder)
 
 
-def refuse(number: int) -> int:
-    raise SourceError(f"number {number} is not liked")
+def reject(number: int) -> int:
+    raise SourceError(f"number {number} is invalid")
 
 
 def always_die(number: int) -> int:
@@ -71,25 +71,25 @@ def always_die(number: int) -> int:
     return number
 
 
-def test_a_worker_that_dies_is_replaced_and_nothing_is_lost_or_doubled(cluster, tmp_path: Path) -> None:
+def test_a_worker_that_dies_is_replaced_without_losing_results(cluster, tmp_path: Path) -> None:
     found = list(get_executor("ray").map(Work(tmp_path), range(20), lambda number: number))
     assert [(number, result) for number, (result, _) in found] == [(number, 2 * number) for number in range(20)]
     assert len({node for _, (_, node) in found}) == 2
 
 
-def test_what_the_work_refuses_comes_back_as_it_is(cluster) -> None:
-    with pytest.raises(SourceError, match=r"^number 0 is not liked$"):
-        list(get_executor("ray").map(refuse, range(3), lambda number: number))
+def test_errors_of_the_work_are_raised_unchanged(cluster) -> None:
+    with pytest.raises(SourceError, match=r"^number 0 is invalid$"):
+        list(get_executor("ray").map(reject, range(3), lambda number: number))
 
 
-def test_work_that_always_dies_is_given_up(cluster, monkeypatch) -> None:
+def test_retries_are_limited(cluster, monkeypatch) -> None:
     monkeypatch.setattr("fer_lmdb.runtime.executors.ray.RETRIES", 1)
-    with pytest.raises(ExecutorError, match="Ray gave up") as failure:
+    with pytest.raises(ExecutorError, match="a Ray task failed") as failure:
         list(get_executor("ray").map(always_die, range(1), lambda number: number))
     assert "\n" not in str(failure.value)
 
 
-def test_a_cluster_builds_the_very_same_data_set(cluster, tmp_path: Path, monkeypatch) -> None:
+def test_build_on_a_cluster_equals_local_build(cluster, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys.modules["fer_lmdb.data.build.collect"], "MAX_BATCH_IMAGES", 8)
     write_synthetic_csv(tmp_path / "drawn.csv", train=28, val=7, test=7)
     options = BuildOptions(seed=3)
@@ -102,18 +102,18 @@ def test_a_cluster_builds_the_very_same_data_set(cluster, tmp_path: Path, monkey
         assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "ray" / name).read_bytes()
 
 
-def test_a_detector_that_is_missing_shows_before_anything_is_sent(cluster, tmp_path: Path) -> None:
+def test_a_missing_detector_is_reported_before_tasks_are_sent(cluster, tmp_path: Path) -> None:
     write_synthetic_csv(tmp_path / "drawn.csv", train=7, val=7, test=7)
     preprocessing = replace(BuildOptions().preprocessing, detector="nosuch")
     with pytest.raises(DetectorError):
         build(open_source(tmp_path / "drawn.csv"), tmp_path / "data", BuildOptions(preprocessing, engine="ray"))
 
 
-def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> None:
+def test_predictions_on_a_cluster_equal_local_ones(cluster, trained, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     for number in range(5):
         Image.fromarray(generator.integers(0, 256, (60, 48), np.uint8)).save(tmp_path / f"{number}.png")
-    (tmp_path / "5.png").write_bytes(b"no picture")
+    (tmp_path / "5.png").write_bytes(b"not an image")
     recognizer = Recognizer(trained.run.path, detector="none")
     seen = [
         [one.prediction.to_dict() for one in predict_images(find_files([str(tmp_path)]), recognizer, engine)]
@@ -124,7 +124,7 @@ def test_a_cluster_predicts_the_very_same(cluster, trained, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
-def test_a_cluster_that_is_not_there_is_one_clear_line(address: str) -> None:
+def test_an_unreachable_cluster_is_reported_in_one_line(address: str) -> None:
     with pytest.raises(ExecutorError, match=f"cannot reach the Ray cluster {address}") as failure:
-        on_ray._connect(ray, address)
+        _connect(ray, address)
     assert "\n" not in str(failure.value)
