@@ -124,7 +124,14 @@ def start_program(options: train.TrainOptions, run: Path, loading: LoaderOptions
         command.append("--resume")
     else:
         command += ["--model", options.model, "--data", options.data, "--epochs", str(options.epochs)]
-        command += ["--batch", str(options.batch_size), "--precision", options.precision, "--device", options.device]
+        command += [
+            "--batch-size",
+            str(options.batch_size),
+            "--precision",
+            options.precision,
+            "--device",
+            options.device,
+        ]
     environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment).pid
 

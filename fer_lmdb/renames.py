@@ -117,11 +117,14 @@ IMPORTS: dict[str, str] = {
 
 
 def modernize(kind: str, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored object with today's keys; other keys and the order stay.
+    """Return a stored object with today's keys and values; other keys and the order stay.
 
     Args:
         kind: A key of `STORED`.
         stored: The object as read from the file.
     """
-    names = STORED[kind]
-    return {names.get(key, key): value for key, value in stored.items()}
+    modern = {STORED[kind].get(key, key): value for key, value in stored.items()}
+    for key, value in modern.items():
+        if isinstance(value, str):
+            modern[key] = VALUES.get(f"{kind}, {key}", {}).get(value, value)
+    return modern

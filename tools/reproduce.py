@@ -31,7 +31,7 @@ MAKES = {
 }
 OTHER_KINDS = ("fer2013-as-is", "fer2013-arcface")
 ALL_KINDS = ("fer2013", *OTHER_KINDS)
-TAUGHT = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --teacher-weight 0.7 --temperature 2"
+TAUGHT = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --distill-weight 0.7 --distill-temperature 2"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Training:
 
 #: The first teacher learnt with stronger augmentation than the zoo asks for.
 TEACHERS = (
-    Training("conv8-0", "fer2013", "--model fer_conv8 --seed 0 --zoom 0.15 --shift 0.15 --erasing 0.4"),
+    Training("conv8-0", "fer2013", "--model fer_conv8 --seed 0 --zoom 0.15 --shift 0.15 --random-erasing 0.4"),
     Training("conv8-1", "fer2013", "--model fer_conv8 --seed 1"),
 )
 CONV8 = (
@@ -67,7 +67,7 @@ CONV12 = (
         "conv8-as-is-taught",
         "fer2013-as-is",
         f"--model fer_conv8 --seed 3 --epochs 28 --base-lr 0.05 --init {RUNS}/fer_conv8 "
-        f"--teacher {RUNS}/fer_conv8 --teacher-weight 0.7 --temperature 2",
+        f"--teacher {RUNS}/fer_conv8 --distill-weight 0.7 --distill-temperature 2",
         ("fer2013",),
     ),
     Training(
@@ -75,20 +75,20 @@ CONV12 = (
         "fer2013-both",
         f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-taught --teacher {RUNS}/fer_conv8 "
         f"--teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
-        "--teacher-weight 0.7 --temperature 2",
+        "--distill-weight 0.7 --distill-temperature 2",
         ALL_KINDS,
     ),
 )
 FIVE = (
     f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is "
-    f"--teacher face_emotion_net --teacher {RUNS}/fer_conv12 --teacher-weight 0.7 --temperature 2"
+    f"--teacher face_emotion_net --teacher {RUNS}/fer_conv12 --distill-weight 0.7 --distill-temperature 2"
 )
 WIDE_0 = (
     *CONV12,
     Training(
         "conv12-wide-0",
         "fer2013-both",
-        "--model fer_conv12_wide --seed 6 --epochs 18 --base-lr 0.05 --warmup 1 "
+        "--model fer_conv12_wide --seed 6 --epochs 18 --base-lr 0.05 --warmup-epochs 1 "
         f"--init {RUNS}/fer_conv12 --widen {FIVE}",
         ALL_KINDS,
     ),
@@ -97,7 +97,7 @@ WIDE_0 = (
 WITH_WIDE = (
     f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/conv12-wide-0 "
     f"--teacher {RUNS}/fer_conv12 --teacher {RUNS}/conv8-as-is-taught --teacher face_emotion_net "
-    "--teacher-weight 0.7 --temperature 2"
+    "--distill-weight 0.7 --distill-temperature 2"
 )
 MINI = (
     *WIDE_0,
@@ -111,13 +111,13 @@ MINI = (
     Training(
         "mini-2",
         "fer2013",
-        f"--model fer_mini --seed 8 --epochs 68 --warmup 1 --init {RUNS}/mini-1 --widen {WITH_WIDE}",
+        f"--model fer_mini --seed 8 --epochs 68 --warmup-epochs 1 --init {RUNS}/mini-1 --widen {WITH_WIDE}",
         OTHER_KINDS,
     ),
     Training(
         "fer_mini",
         "fer2013",
-        f"--model fer_mini --seed 9 --epochs 48 --base-lr 0.05 --warmup 1 --init {RUNS}/mini-2 {WITH_WIDE}",
+        f"--model fer_mini --seed 9 --epochs 48 --base-lr 0.05 --warmup-epochs 1 --init {RUNS}/mini-2 {WITH_WIDE}",
         OTHER_KINDS,
     ),
 )
@@ -126,9 +126,9 @@ WIDE = (
     Training(
         "fer_conv12_wide",
         "fer2013-both",
-        f"--model fer_conv12_wide --seed 7 --epochs 15 --base-lr 0.05 --warmup 1 --init {RUNS}/conv12-wide-0 "
+        f"--model fer_conv12_wide --seed 7 --epochs 15 --base-lr 0.05 --warmup-epochs 1 --init {RUNS}/conv12-wide-0 "
         f"--teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/fer_conv8 "
-        f"--teacher {RUNS}/fer_mini --teacher face_emotion_net --teacher-weight 0.7 --temperature 2",
+        f"--teacher {RUNS}/fer_mini --teacher face_emotion_net --distill-weight 0.7 --distill-temperature 2",
         ALL_KINDS,
     ),
 )
@@ -143,7 +143,7 @@ RECIPES = {
         Training(
             "fer_conv8_ferplus",
             "ferplus",
-            f"--model fer_conv8 --init {RUNS}/conv8-1 --fresh-classifier --epochs 14 --base-lr 0.05 "
+            f"--model fer_conv8 --init {RUNS}/conv8-1 --reset-classifier --epochs 14 --base-lr 0.05 "
             "--soft-labels cross-entropy --label-smoothing 0",
         ),
     ),

@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb.cli.console import emit, err_console, json_option, next_command, note
-from fer_lmdb.cli.grouped import GroupedCommand, GroupedOption
-from fer_lmdb.cli.train_options import training_options
+from fer_lmdb.cli.train_options import GroupedCommand, GroupedOption, training_options
 
 if TYPE_CHECKING:
     from fer_lmdb.training.options import TrainOptions
     from fer_lmdb.training.train import TrainProgress, TrainResult
 
-# What a run that goes on may be given again; everything else it takes from its own folder.
 RESUMABLE_OPTIONS = ("run", "resume", "loader", "workers")
+"""Options allowed with --resume; all others are stored in the run."""
 
 EXAMPLES = """
-# as the net's solver.prototxt says, but 150 epochs
+# the net's own recipe for 150 epochs
 fer-lmdb train --epochs 150
-# another net, a name, a seed and a rate
+# another net, run name, seed and learning rate
 fer-lmdb train --model resnet34 --run mine --seed 1 --base-lr 0.02
-# go on with a run that was interrupted
+# resume an interrupted run
 fer-lmdb train --resume --run mine
-# a student that learns from two models, and stops when it gets no better
-fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop 10
-# fine-tune a shipped model on your own faces
+# distill two teachers into a student, with early stopping
+fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop-patience 10
+# fine-tune a pretrained model on other faces
 fer-lmdb train --model fer_mini --data data/mine --init fer_mini --base-lr 0.01
-# on two GPUs, or on two processors
-torchrun --nproc-per-node 2 -m -- fer_lmdb train --batch 128
-# watch curves and augmented faces
+# two GPUs, or two CPU processes
+torchrun --nproc-per-node 2 -m -- fer_lmdb train --batch-size 128
+# show curves and augmented faces
 tensorboard --logdir runs
 """
 
@@ -40,33 +39,34 @@ tensorboard --logdir runs
 @json_option
 @click.pass_context
 def command(context: click.Context, run: str | None, resume: bool, as_json: bool, **options: Any) -> None:
-    """Train a net on a built data set.
+    """Train a net on a data set.
 
-    Writes runs/NAME/ with the best model by validation, TensorBoard curves and
-    snapshots. Ctrl-C saves and says how to go on; a killed run goes on with --resume
-    and ends with the very weights of a run that was never interrupted.
+    Writes runs/NAME/ with the best model on validation, TensorBoard curves and
+    snapshots. Ctrl-C saves a snapshot and stops. --resume continues a stopped or
+    killed run; the result is bit-identical to an uninterrupted run.
 
-    The recipe is the net's own solver.prototxt; options change it, and the run
-    folder keeps what came out. docs/recipes.md explains each of them.
+    The recipe is the net's own solver.prototxt. Options override it, and the run
+    folder stores the resulting files. docs/recipes.md describes each option.
     """
+    from fer_lmdb.data.loaders import LoaderOptions
     from fer_lmdb.training import train as stage
     from fer_lmdb.training.distributed import is_main_process
 
-    loading = stage.LoaderOptions(options.pop("loader"), options.pop("workers"))
-    leads = is_main_process()  # of several processes one speaks for all
-    with _Display(leads) as display:
+    loader_options = LoaderOptions(options.pop("loader"), options.pop("workers"))
+    is_main = is_main_process()
+    with _Display(is_main) as display:
         if resume:
             _reject_options(context)
-            result = stage.resume(run, display.show, loading)
+            result = stage.resume(run, display.show, loader_options)
         else:
-            for several in ("teachers", "teacher_data"):
-                options[several] = list(options[several]) or None
-            result = stage.train(_options(options), run, display.show, loading)
-    if not leads:
+            for repeated in ("teachers", "teacher_data"):
+                options[repeated] = list(options[repeated]) or None
+            result = stage.train(_make_options(options), run, display.show, loader_options)
+    if not is_main:
         context.exit(0 if result.finished else 130)
     if result.initial:
         note(result.initial.sentence())
-    _report(result, as_json)
+    _print_result(result, as_json)
     if not result.finished:
         next_command("train", "--resume", "--run", str(result.run.path))
         context.exit(130)
@@ -74,21 +74,21 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     next_command("evaluate", str(result.run.path), "--data", data)
 
 
-def _options(options: dict[str, Any]) -> TrainOptions:
-    """Return the wishes; one that makes no sense by itself is wrong usage."""
+def _make_options(options: dict[str, Any]) -> TrainOptions:
+    """Return the training options; an invalid one is a usage error."""
     from fer_lmdb.errors import RunError
-    from fer_lmdb.training import options as wishes
+    from fer_lmdb.training.options import TrainOptions, validate_options
 
-    made = wishes.TrainOptions(**options)
+    made = TrainOptions(**options)
     try:
-        wishes.validate_options(made)
+        validate_options(made)
     except RunError as error:
         raise click.UsageError(str(error)) from error
     return made
 
 
 def _reject_options(context: click.Context) -> None:
-    """A run that goes on takes its recipe from its own folder."""
+    """Reject options that a resumed run reads from its folder."""
     typed = click.core.ParameterSource.COMMANDLINE
     given = [
         max(parameter.opts, key=len)
@@ -98,10 +98,10 @@ def _reject_options(context: click.Context) -> None:
         and context.get_parameter_source(parameter.name or "") is typed
     ]
     if given:
-        raise click.UsageError(f"--resume goes on with the run's own options; leave out {', '.join(given)}")
+        raise click.UsageError(f"--resume uses the options stored in the run; remove {', '.join(given)}")
 
 
-def _report(result: TrainResult, as_json: bool) -> None:
+def _print_result(result: TrainResult, as_json: bool) -> None:
     if as_json:
         emit(
             {
@@ -120,7 +120,7 @@ def _report(result: TrainResult, as_json: bool) -> None:
 
 
 class _Display:
-    """A progress bar on a terminal, one line per epoch elsewhere; both on stderr."""
+    """Training progress on stderr: a progress bar on a terminal, one line per epoch elsewhere."""
 
     def __init__(self, shown: bool = True) -> None:
         self.shown = shown

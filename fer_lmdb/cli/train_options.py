@@ -1,4 +1,4 @@
-"""The options of ``fer-lmdb train``, by what they are about. What none of them says, the net's own recipe does."""
+"""Options of ``fer-lmdb train`` in groups, and the help that shows the groups."""
 
 from __future__ import annotations
 
@@ -7,125 +7,171 @@ from typing import Any
 
 import click
 
-from fer_lmdb.cli.grouped import options_of
+from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL, NET, RUN
 
-run = options_of("Run")
-reading = options_of("How faces are read (changes the speed, never the result)")
-length = options_of("Length and rate (where not given: the net's solver.prototxt)")
-update = options_of("Updates (where not given: the net's solver.prototxt)")
-target = options_of("What the loss compares with (where not given: the net's solver.prototxt)")
-teacher = options_of("Teachers (distillation)")
-image = options_of("Augmentation of the training faces (where not given: the net's train_val.prototxt)")
-end = options_of("When to stop, what to keep")
+UNGROUPED = "Options"
+
+
+class GroupedOption(click.Option):
+    """An option with a heading in the help.
+
+    Args:
+        group: Heading.
+    """
+
+    def __init__(self, *arguments: Any, group: str = UNGROUPED, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.group = group
+
+
+class GroupedCommand(Command):
+    """A command whose help lists its options by group; options without a group come last."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section per group, in order of declaration."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "group", UNGROUPED), []).append(record)
+        ungrouped = sections.pop(UNGROUPED, [])
+        for heading, records in [*sections.items(), (UNGROUPED, ungrouped)]:
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def option_group(heading: str) -> Callable[..., Callable[[Any], Any]]:
+    """Return a decorator like `click.option` that adds options to a group."""
+
+    def option(*declarations: str, **settings: Any) -> Callable[[Any], Any]:
+        return click.option(*declarations, cls=GroupedOption, group=heading, **settings)
+
+    return option
+
+
+run = option_group("Run")
+loading = option_group("Data loading (affects speed only, not the result)")
+schedule = option_group("Schedule and learning rate (default: the net's solver.prototxt)")
+optimizer = option_group("Optimizer (default: the net's solver.prototxt)")
+target = option_group("Targets and regularization (default: the net's solver.prototxt)")
+distillation = option_group("Knowledge distillation")
+augmentation = option_group("Augmentation (default: the net's train_val.prototxt)")
+stopping = option_group("Early stopping and checkpoints")
 
 NUMBER = {"type": float, "metavar": "X"}
 COUNT = {"type": int, "metavar": "N"}
+FRACTION = {"type": float, "metavar": "FRACTION"}
 
 OPTIONS: list[Callable[[Any], Any]] = [
+    run("--model", type=NET, default="face_emotion_net", show_default=True, help="Zoo net, or a folder with a net."),
+    run("--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder written by build."),
+    run("--run", type=RUN, help="Run name below runs/, or a path.  [default: the net's name and the next number]"),
+    run("--resume", is_flag=True, help="Resume --run (or the newest run) from its last snapshot."),
     run(
-        "--model", type=NET, default="face_emotion_net", show_default=True, help="Net of the zoo, or a folder like one."
+        "--seed",
+        type=int,
+        help="Seed of weights, order, augmentation and dropout.  [default: the solver's random_seed, or 0]",
     ),
-    run("--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Folder that build has written."),
-    run("--run", type=RUN, help="Name below runs/, or a path.  [default: the net's name and the next number]"),
-    run("--resume", is_flag=True, help="Go on with --run (or the newest run) from its last snapshot."),
-    run("--seed", type=int, default=0, show_default=True, help="Decides weights, order, augmentation and dropout."),
-    run("--init", type=MODEL, help="Fine-tune: start from a model's or a .caffemodel's weights."),
-    run("--fresh-classifier", is_flag=True, help="With --init: begin the last layer afresh, as other classes need it."),
-    run("--widen", is_flag=True, help="With --init: a net with more channels begins as the narrower model."),
+    run("--init", type=MODEL, help="Fine-tune: initialize from a model or a .caffemodel."),
+    run("--reset-classifier", is_flag=True, help="With --init: load all layers except the last, for other classes."),
+    run("--widen", is_flag=True, help="With --init: initialize a net from one with fewer channels."),
     run(
-        "--train-on",
+        "--train-splits",
         type=click.Choice(["train", "train+val"]),
         default="train",
         show_default=True,
-        help="Splits to learn from; with train+val nothing is left to choose the best epoch by.",
+        help="Training splits. With train+val there is no validation split, and the model of the last epoch is saved.",
     ),
     run(
         "--precision",
         type=click.Choice(["auto", "bfloat16", "float32"]),
         default="auto",
         show_default=True,
-        help="auto: bfloat16 where the processor is fast at it.",
+        help="Compute dtype. auto: bfloat16 if the device supports it natively.",
     ),
     run("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
-    run("--solver", metavar="TEXT", help="Any other fields, as in solver.prototxt: 'power: 0.5 average_loss: 20'."),
-    reading(
+    run("--solver-text", metavar="TEXT", help="Other solver fields as prototxt: 'iter_size: 2 display: 50'."),
+    loading(
         "--loader",
         type=click.Choice(["auto", "memory", "stream"]),
         default="auto",
         show_default=True,
-        help="stream: worker processes read from the disk as faces are needed; auto: memory up to 2 GiB of faces.",
+        help="stream: worker processes read faces from disk; auto: in memory up to 2 GiB of faces.",
     ),
-    reading("--workers", default=2, show_default=True, **COUNT, help="Processes that read ahead for stream."),
-    length("--epochs", **COUNT, help="How often each face is seen; a multistep rate falls at 60 % and 85 %."),
-    length("--batch", "batch_size", **COUNT, help="Faces in a batch, over all processes that train together."),
-    length("--base-lr", **NUMBER, help="Initial rate."),
-    length(
-        "--policy",
+    loading("--workers", default=2, show_default=True, **COUNT, help="Number of worker processes for stream."),
+    schedule("--epochs", **COUNT, help="Number of epochs; multistep lowers the learning rate at 60 % and 85 %."),
+    schedule("--batch-size", **COUNT, help="Global batch size: faces per iteration over all processes."),
+    schedule("--base-lr", **NUMBER, help="Initial learning rate."),
+    schedule(
+        "--lr-policy",
         type=click.Choice(["fixed", "multistep", "cosine", "plateau", "poly"]),
-        help="How the rate goes on.",
+        help="Learning-rate schedule.",
     ),
-    length("--warmup", type=float, metavar="EPOCHS", help="Let the rate rise to its initial value first."),
-    length("--min-lr", **NUMBER, help="Where cosine ends, and plateau stops."),
-    length("--cycles", **COUNT, help="cosine: fall so many times, and keep the model of each (snapshot ensemble)."),
-    length("--plateau-patience", **COUNT, help="plateau: epochs without a better value before the rate falls."),
-    length("--plateau-factor", **NUMBER, help="plateau: what the rate is multiplied with."),
-    update(
+    schedule("--warmup-epochs", type=float, metavar="EPOCHS", help="Linear warmup before any policy."),
+    schedule("--min-lr", **NUMBER, help="Final learning rate of cosine, lower bound of plateau."),
+    schedule("--cosine-cycles", **COUNT, help="cosine: number of cycles; a checkpoint is saved after each."),
+    schedule("--plateau-patience", **COUNT, help="plateau: epochs without improvement before a reduction."),
+    schedule("--plateau-factor", **NUMBER, help="plateau: factor of each reduction."),
+    optimizer(
         "--optimizer",
         type=click.Choice(["sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta"]),
-        help="Update rule; its rate is --base-lr's to say (Adam: about 0.001).",
+        help="Optimizer. Set --base-lr to match (Adam: about 0.001).",
     ),
-    update("--momentum", **NUMBER, help="Momentum; of Adam the first."),
-    update("--weight-decay", **NUMBER, help="Weight decay."),
-    update("--clip", **NUMBER, help="Largest norm of all gradients together."),
-    update("--ema", metavar="DECAY", type=float, help="Average the weights, e.g. 0.999; the averages are the model."),
-    target("--label-smoothing", metavar="SHARE", type=float, help="Part of the target spread over all classes."),
+    optimizer("--momentum", **NUMBER, help="Momentum (beta1 for Adam)."),
+    optimizer("--weight-decay", **NUMBER, help="Weight decay."),
+    optimizer("--clip-gradients", **NUMBER, help="Clip the global gradient norm."),
+    optimizer("--ema-decay", **NUMBER, help="Save the moving average of the weights, e.g. with decay 0.999."),
+    target("--label-smoothing", **FRACTION, help="Fraction of the target spread over all classes."),
     target(
         "--soft-labels",
         type=click.Choice(["majority", "probability", "cross-entropy"]),
-        help="Learn from FER+'s votes: their majority, labels drawn from them, or their distribution.",
+        help="Train on FER+ votes: the majority, a label sampled from them, or their distribution.",
     ),
     target(
         "--class-weights",
         metavar="WEIGHTS",
-        help="How much a face counts: inverse or inverse-root of its class's frequency, a list as 1,2.5,1,..., none.",
+        help="Loss weight by class: inverse, inverse-root (of the class frequency), a list such as 1,2.5,1,..., none.",
     ),
-    target("--mixup", metavar="ALPHA", type=float, help="Mix pairs of faces and their labels; 0 = never."),
-    target("--cutmix", metavar="ALPHA", type=float, help="Paste a piece of another face; with --mixup a coin decides."),
-    target("--mix-until", metavar="SHARE", type=float, help="Stop mixing after this part of the training, e.g. 0.85."),
-    teacher(
-        "--teacher", "teachers", type=MODEL, multiple=True, help="Learn from this model too; give several to average."
+    target("--mixup", metavar="ALPHA", type=float, help="Mixup with Beta(ALPHA, ALPHA); 0 disables it."),
+    target("--cutmix", metavar="ALPHA", type=float, help="CutMix; with --mixup one of the two per batch."),
+    target("--mix-until", **FRACTION, help="Stop mixing after this fraction of the run, e.g. 0.85."),
+    distillation("--teacher", "teachers", type=MODEL, multiple=True, help="Teacher model; repeat to average several."),
+    distillation("--distill-weight", **FRACTION, help="Weight of the distillation loss, 0 to 1.  [default: 0.5]"),
+    distillation("--distill-temperature", **NUMBER, help="Temperature of both softmaxes.  [default: 2]"),
+    distillation(
+        "--distill-mode",
+        type=click.Choice(["offline", "online"]),
+        help="offline: run teachers once on the stored faces, in four TTA views; online: on every training batch."
+        "  [default: offline]",
     ),
-    teacher("--teacher-weight", metavar="SHARE", type=float, help="Part of the loss that is theirs.  [default: 0.5]"),
-    teacher("--temperature", **NUMBER, help="Flattens their probabilities.  [default: 2]"),
-    teacher(
-        "--teacher-sees",
-        type=click.Choice(["faces", "batches"]),
-        help="faces: each face once, in four views; batches: the augmented faces of every iteration.  [default: faces]",
-    ),
-    teacher(
+    distillation(
         "--teacher-data",
         type=DATA_SET,
         multiple=True,
-        help="The same faces, prepared as a teacher knows them; where that is not the way of --data.",
+        help="Variant of the data set with the preprocessing of a teacher.",
     ),
-    image("--mirror/--no-mirror", default=None, help="Flip half of them."),
-    image("--rotation", metavar="DEGREES", type=float, help="Largest turn, either way."),
-    image("--zoom", metavar="SHARE", type=float, help="Largest change of size: 0.15 draws from 0.85 to 1.15."),
-    image("--shift", metavar="SHARE", type=float, help="Largest shift, as a part of the side."),
-    image("--shear", metavar="DEGREES", type=float, help="Largest slant, either way."),
-    image("--brightness", metavar="SHARE", type=float, help="Largest change of all values."),
-    image("--contrast", metavar="SHARE", type=float, help="Largest change of the distance to the face's mean."),
-    image("--erasing", metavar="CHANCE", type=float, help="Chance that a random rectangle is blanked."),
-    end("--early-stop", metavar="EPOCHS", type=int, help="Stop after so many epochs without a better value."),
-    end("--monitor", type=click.Choice(["loss", "accuracy"]), help="The value on validation.  [default: loss]"),
-    end("--min-delta", **NUMBER, help="A value is better only by more than this.  [default: 0]"),
-    end("--keep-every", metavar="EPOCHS", type=float, help="Keep a model every so often in the run's folder kept/."),
+    augmentation("--mirror/--no-mirror", default=None, help="Random horizontal flip (p = 0.5)."),
+    augmentation("--rotation", metavar="DEGREES", type=float, help="Maximum rotation in either direction."),
+    augmentation("--zoom", **FRACTION, help="Maximum change of scale: 0.15 samples from 0.85 to 1.15."),
+    augmentation("--shift", **FRACTION, help="Maximum shift as a fraction of the side length."),
+    augmentation("--shear", metavar="DEGREES", type=float, help="Maximum shear in either direction."),
+    augmentation("--brightness", **FRACTION, help="Maximum change of brightness."),
+    augmentation("--contrast", **FRACTION, help="Maximum change of contrast."),
+    augmentation("--random-erasing", metavar="P", type=float, help="Probability of random erasing."),
+    stopping("--early-stop-patience", metavar="EPOCHS", type=int, help="Stop after N epochs without improvement."),
+    stopping(
+        "--monitor",
+        type=click.Choice(["loss", "accuracy"]),
+        help="Validation metric for plateau and early stopping.  [default: loss]",
+    ),
+    stopping("--min-delta", **NUMBER, help="Smallest change that counts as an improvement.  [default: 0]"),
+    stopping("--save-every", metavar="EPOCHS", type=float, help="Save a checkpoint every N epochs to checkpoints/."),
 ]
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declare all of them, in this order."""
+    """Declare all options of the command, in this order."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

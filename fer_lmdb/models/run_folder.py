@@ -5,7 +5,9 @@ runs/<name>/
     solver.prototxt      the recipe as it ran (file plus command-line options)
     train_val.prototxt   the net as it ran
     deploy.prototxt
-    taught.safetensors   what teachers said of the faces, where there are any
+    teacher_probabilities.safetensors   of the training faces, for distillation
+    first_batch.safetensors   the first transformed batch and its targets
+    checkpoints/         models of cosine cycles, or of every k-th epoch
     snapshot.safetensors weights, solver state and place of the newest snapshot
     best.safetensors     model of the best validation accuracy
     last.safetensors     model of the newest epoch
@@ -34,7 +36,9 @@ from fer_lmdb.runtime.locks import FileLock
 from prototxt_like.suggest import closest_match
 
 RUNS = Path("runs")
-TEACHER_FILE = "taught.safetensors"
+TEACHER_FILE = "teacher_probabilities.safetensors"
+CHECKPOINTS = "checkpoints"
+FIRST_BATCH = "first_batch.safetensors"
 PROTOTXTS = ("solver.prototxt", "train_val.prototxt", "deploy.prototxt")
 MODELS = ("snapshot.safetensors", "best.safetensors", "last.safetensors")
 SETUP_FILES = ("run.json", *PROTOTXTS, TEACHER_FILE, "training.lock")
@@ -97,6 +101,12 @@ class RunFolder:
     def name(self) -> str:
         """Return the run's name."""
         return self.path.name
+
+    def stored(self, name: str) -> Path:
+        """Return the path of a file or folder of the run; of its old name if only that one exists."""
+        path = self.path / name
+        older = [self.path / old for old, new in FILES.items() if new == name]
+        return next((old for old in older if old.exists() and not path.exists()), path)
 
     def read_config(self) -> dict[str, Any]:
         """Return run.json.

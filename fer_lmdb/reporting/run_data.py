@@ -17,6 +17,7 @@ from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.renames import modernize
 from fer_lmdb.runtime.device import resolve_device
 from fer_lmdb.training import early_stopping, recipe
 from fer_lmdb.training.recipe import Recipe
@@ -63,6 +64,11 @@ class RunData:
             if not isinstance(config, dict) or not isinstance(config.get(key), kind):
                 raise RunError(f"{self.folder.config}: damaged ({key} is missing or no {kind.__name__})")
         return config
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Training options under today's names."""
+        return modernize("run.json, options", self.config["options"])
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
@@ -129,13 +135,13 @@ class RunData:
     @property
     def training_splits(self) -> list[SplitArrays]:
         """Everything that was trained on."""
-        names = self.config["options"].get("train_on", "train").split("+")
+        names = self.options.get("train_splits", "train").split("+")
         return [self.train if name == "train" else self.data_set.read(name) for name in names]
 
     @property
     def has_validation(self) -> bool:
         """Whether the validation split was kept apart."""
-        return "val" not in self.config["options"].get("train_on", "train")
+        return "val" not in self.options.get("train_splits", "train")
 
     @cached_property
     def validation(self) -> ValidationResult:

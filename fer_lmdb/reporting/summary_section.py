@@ -106,9 +106,7 @@ def setup_facts(run: RunData) -> list[Fact]:
     with suppress(FerLmdbError, OSError):  # the parts that need the model say why it is missing
         facts.append(Fact("Parameters", f"{run.model.parameters:,}", f"of {run.model.name}"))
     counts = run.config["data"].get("counts", {})
-    facts.append(
-        Fact("Trained on", f"{run.config['epoch_size']:,} faces", f"split {run.config['options'].get('train_on')}")
-    )
+    facts.append(Fact("Trained on", f"{run.config['epoch_size']:,} faces", f"split {run.options.get('train_splits')}"))
     if run.has_validation:
         facts.append(Fact("Validated on", f"{counts.get('val', 0):,} faces", "split val"))
     if versions:

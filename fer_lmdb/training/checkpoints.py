@@ -1,6 +1,6 @@
 """Models kept on the way, for snapshot ensembles: at the end of every cosine cycle, or every so many iterations.
 
-They lie in the run's folder kept/; `fer-lmdb evaluate runs/NAME/kept` averages them all.
+They lie in the run's folder checkpoints/; `fer-lmdb evaluate runs/NAME/checkpoints` averages them all.
 Source: Huang et al., Snapshot ensembles: train 1, get M for free (arXiv 1704.00109)
 """
 
@@ -9,9 +9,7 @@ from __future__ import annotations
 import prototxt_like as pl
 from fer_lmdb.errors import RunError
 from fer_lmdb.models.model import Model
-from fer_lmdb.models.run_folder import RunFolder
-
-FOLDER = "kept"
+from fer_lmdb.models.run_folder import CHECKPOINTS, RunFolder
 
 
 def validate_cycles(solver: pl.SolverParameter) -> None:
@@ -39,6 +37,6 @@ def is_checkpoint_due(solver: pl.SolverParameter, iteration: int) -> bool:
 
 def save_checkpoint(model: Model, folder: RunFolder, iteration: int) -> None:
     """Write the model after so many iterations into the run's folder."""
-    kept = folder.path / FOLDER
-    kept.mkdir(exist_ok=True)
-    model.save(kept / f"{iteration:08d}.safetensors")
+    checkpoints = folder.stored(CHECKPOINTS)
+    checkpoints.mkdir(exist_ok=True)
+    model.save(checkpoints / f"{iteration:08d}.safetensors")

@@ -36,7 +36,7 @@ from fer_lmdb.training.targets import softmax_losses
 
 DISTILL_MODES = ("faces", "batches")
 VIEWS = 4  # better than ten crops, and cheaper: docs/experiments.md
-TOP = "taught"
+TOP = "teacher"
 FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
 
 
@@ -182,7 +182,7 @@ def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> 
     if own != ours or not same_mean:
         raise RunError(
             f'the teacher {model.name} takes another input ("{_line(own)}") than this net ("{_line(ours)}")'
-            f"{'' if same_mean else ', and another mean'}; use --teacher-sees faces, where each crops for itself"
+            f"{'' if same_mean else ', and another mean'}; use --distill-mode offline"
         )
 
 

@@ -58,7 +58,7 @@ class ProcessGroup:
         """
         if batch_size % self.world_size:
             raise RunError(
-                f"a batch of {batch_size} faces cannot be cut into {self.world_size} equal parts; change --batch"
+                f"a batch of {batch_size} faces cannot be cut into {self.world_size} equal parts; change --batch-size"
             )
         return batch_size // self.world_size
 

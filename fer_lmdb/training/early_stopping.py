@@ -29,7 +29,7 @@ def validate_early_stopping(solver: pl.SolverParameter, *, has_validation: bool)
     if not has_validation:
         raise RunError(
             "lr_policy plateau and early stopping look at validation, which this run has not: "
-            "train with --train-on train, or on a data set with a val split"
+            "train with --train-splits train, or on a data set with a val split"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,6 +15,7 @@ from fer_lmdb.evaluation import contamination
 from fer_lmdb.labels import LabelScheme, explain_mismatch
 from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.renames import modernize
 from fer_lmdb.training import net2wider
 
 
@@ -24,14 +26,19 @@ class InitReport:
     Attributes:
         source: the model that was named.
         loaded: layers that took their weights from it.
-        fresh: layers that keep their filling, because the model has none of that name and shape.
-        learnt_from: what the model learnt from, see `lineage.training_splits`.
+        reinitialized: layers that keep their filling, because the model has none of that name and shape.
+        trained_on: what the model learnt from, see `lineage.training_splits`.
     """
 
     source: str
     loaded: list[str]
-    fresh: list[str]
-    learnt_from: dict[str, list[str]] = field(default_factory=dict)
+    reinitialized: list[str]
+    trained_on: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> InitReport:
+        """Read a report from a snapshot; names of earlier versions are accepted."""
+        return cls(**modernize("model metadata, init", stored))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for run.json."""
@@ -39,12 +46,12 @@ class InitReport:
 
     def sentence(self) -> str:
         """Say it in one line."""
-        fresh = ", ".join(self.fresh) or "none"
+        fresh = ", ".join(self.reinitialized) or "none"
         return f"{len(self.loaded)} layers start from {self.source}; freshly filled: {fresh}"
 
 
 def init_from_model(
-    net: pl.Net, name_or_path: str, scheme: LabelScheme, *, fresh_classifier: bool = False, widen: bool = False
+    net: pl.Net, name_or_path: str, scheme: LabelScheme, *, reset_classifier: bool = False, widen: bool = False
 ) -> InitReport:
     """Copy a model's weights into the layers of the same name.
 
@@ -52,7 +59,7 @@ def init_from_model(
         net: the net to train.
         name_or_path: a Caffe .caffemodel, or whatever `models.load_model` takes.
         scheme: the labels that the net shall learn.
-        fresh_classifier: leave the layers whose outputs are the classes as they are filled.
+        reset_classifier: leave the layers whose outputs are the classes as they are filled.
         widen: let layers with more channels begin with the model's in their first ones.
     Raises:
         RunError: no layer fits, the model's labels are others and its classifier is not to be left out, or the net
@@ -60,7 +67,7 @@ def init_from_model(
         WeightsError: a layer of a caffemodel has the name but not the shape of one of the net (Caffe's rule).
         ModelError, FileError: there is no such model, or it is damaged.
     """
-    last = {layer.name for layer in pl.zoo.classifiers(net.proto)} if fresh_classifier else set()
+    last = {layer.name for layer in pl.zoo.classifiers(net.proto)} if reset_classifier else set()
     if widen:
         net2wider.validate_widening(net)
     known: dict[str, list[str]] = {}
@@ -71,10 +78,10 @@ def init_from_model(
     else:
         model = models.load_model(name_or_path)
         why = explain_mismatch(model.scheme, scheme)
-        if why and not fresh_classifier:
+        if why and not reset_classifier:
             raise RunError(
                 f"--init {name_or_path}: its labels are not those of the data set ({why}); "
-                "--fresh-classifier takes its other layers and begins the last one afresh"
+                "--reset-classifier takes its other layers and begins the last one afresh"
             )
         if widen:
             net2wider.check_spatial_sizes(Classifier(model).net_unfused, net)

@@ -7,7 +7,7 @@ so that a run can be read, repeated and gone on with from its folder alone.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import prototxt_like as pl
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.training import options as wishes
-from fer_lmdb.training.options import TrainOptions
+from fer_lmdb.renames import modernize
+from fer_lmdb.training.options import TrainOptions, validate_options
+from fer_lmdb.training.overrides import apply_options, merge_solver_text, set_schedule
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Recipe:
     def name(self) -> str:
         """Return the net's name."""
         return Path(self.options.model).name
+
+    @property
+    def seed(self) -> int:
+        """Seed of weights, order, augmentation and dropout."""
+        return self.options.seed or 0
 
     @property
     def batch_size(self) -> int:
@@ -84,7 +90,10 @@ def load_recipe(folder: RunFolder, config: dict[str, Any]) -> Recipe:
         RunError: another version of fer-lmdb has written the run.json, or none.
     """
     try:
-        options, epoch_size = TrainOptions(**config["options"]), int(config["epoch_size"])
+        options, epoch_size = (
+            TrainOptions(**modernize("run.json, options", config["options"])),
+            int(config["epoch_size"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         by = config.get("versions", {}).get("fer-lmdb", "unknown")
         raise RunError(
@@ -110,23 +119,29 @@ def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe
     Raises:
         RunError: an option makes no sense.
     """
-    wishes.validate_options(options)
+    validate_options(options)
     if epoch_size == 0:
         raise RunError(f"{options.data}: the training split is empty; build the data set again")
     net, deploy, solver = _read_files(options.model)
     layer = pl.data_layer(net, "TRAIN")
     if options.batch_size is not None:
         layer.data_param.batch_size = options.batch_size
-    if options.solver:
-        wishes.merge_solver_text(solver, options.solver)
+    if options.solver_text:
+        merge_solver_text(solver, options.solver_text)
     per_update = layer.data_param.batch_size * max(1, solver.iter_size)
     epoch_iterations = Fraction(epoch_size, per_update)  # exact: epochs end where they should
-    wishes.apply_options(options, solver, layer.transform_param, epoch_iterations)
-    wishes.set_schedule(solver, options, epoch_iterations)
-    solver.random_seed = options.seed
+    apply_options(options, solver, layer.transform_param, epoch_iterations)
+    set_schedule(solver, options, epoch_iterations)
+    options = replace(options, seed=_seed_of(options, solver))
+    solver.random_seed = options.seed or 0
     return Recipe(
         options, pl.zoo.set_num_classes(net, classes), pl.zoo.set_num_classes(deploy, classes), solver, epoch_size
     )
+
+
+def _seed_of(options: TrainOptions, solver: pl.SolverParameter) -> int:
+    """Return --seed, or the solver's random_seed, or 0; a negative random_seed is Caffe's "not set"."""
+    return max(solver.random_seed, 0) if options.seed is None else options.seed
 
 
 def _read_files(model: str) -> tuple[pl.NetParameter, pl.NetParameter, pl.SolverParameter]:

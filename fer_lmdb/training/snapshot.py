@@ -47,7 +47,7 @@ def restore_snapshot(trainer: Trainer) -> None:
     solver_state.restore(trainer.solver, _below("solver/", tensors), metadata["solver"])
     if trainer.ema:
         trainer.ema.load_state_dict(_below("average/", tensors))
-    trainer.initial = InitReport(**metadata["initial"]) if metadata.get("initial") else None
+    trainer.initial = InitReport.from_dict(metadata["initial"]) if metadata.get("initial") else None
     trainer.loss_sum.copy_(tensors["loss_sum"])
     trainer.loss_count = metadata["loss_count"]
     trainer.iteration, trainer.log, trainer.best = metadata["iteration"], metadata["log"], metadata["best"]

@@ -53,7 +53,7 @@ def load_targets(
         DataSetError: votes are asked for, and there are none.
         RunError: weights that make no sense.
     """
-    solver, splits = plan.solver, plan.options.train_on.split("+")
+    solver, splits = plan.solver, plan.options.splits
     shares = None
     if solver.soft_labels:
         cast = np.concatenate([ferplus.read(data, split) for split in splits])
@@ -113,15 +113,15 @@ def cached_teacher_probabilities(
         ModelError, RunError: a teacher is missing or does not fit.
         DataSetError: a data set of teacher_data is missing, or holds other faces.
     """
-    solver, kept = plan.solver, folder.path / TEACHER_FILE
-    if kept.exists():
-        return load_file(kept)[distillation.TOP]
-    splits = plan.options.train_on.split("+")
+    solver, cache = plan.solver, folder.stored(TEACHER_FILE)
+    if cache.exists():
+        return next(iter(load_file(cache).values()))
+    splits = plan.options.splits
     sets = [data, *map(DataSet.open, solver.teacher_data)]
     variants = DataSetVariants.of(sets, known=dict(zip(splits, parts, strict=True)))
     members = distillation.load_teachers(solver.teacher, variants)
     probabilities = distillation.teacher_probabilities(members, variants, splits, solver.temperature, device, precision)
     probabilities = probabilities.cpu().contiguous()
-    with atomic_file(kept) as partial:
+    with atomic_file(cache) as partial:
         save_file({distillation.TOP: probabilities}, partial)
     return probabilities

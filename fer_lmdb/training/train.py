@@ -91,9 +91,7 @@ def train(
 def _create_run(options: TrainOptions, run: str | Path | None) -> Iterator[RunFolder]:
     """Write the folder of a new run, and hold it: of two that begin it at once, the second is refused."""
     data = DataSet.open(options.data)
-    plan = recipe.build_recipe(
-        options, sum(data.count(split) for split in options.train_on.split("+")), len(data.scheme)
-    )
+    plan = recipe.build_recipe(options, sum(data.count(split) for split in options.splits), len(data.scheme))
     folder = run_folder.create_run(run, plan.name)
     with folder.lock():
         folder.check_unused()  # now nobody else can begin it any more

@@ -51,8 +51,8 @@ class Trainer:
         self.device = resolve_device(self.process_group.device(options.device))
         self.dtype = resolve_dtype(options.precision, self.device)
         mean = self.data.mean()
-        torch.manual_seed(derive_seed(options.seed, 0, "fill"))
-        self.rank_seed = self.process_group.rank_seed(options.seed)
+        torch.manual_seed(derive_seed(plan.seed, 0, "fill"))
+        self.rank_seed = self.process_group.rank_seed(plan.seed)
         self.targets = Targets(plan.solver, len(self.data.scheme), self.rank_seed)
         self.net = self._build_net(mean.shape)
         # A run that goes on has its weights in the snapshot; the model that it began with may be gone.
@@ -68,7 +68,7 @@ class Trainer:
         given = None if self.mean is None else torch.from_numpy(self.mean)
         self.transform = pl.Transform(self.transform_parameter, "TRAIN", mean=given)
         self.targets.teach = target_loading.build_online_teachers(plan, self.data, self.mean, self.device, self.dtype)
-        self.batches = self._read_batches(options.train_on.split("+"))
+        self.batches = self._read_batches(options.splits)
         self.validation = self._read_validation()
         checkpoints.validate_cycles(plan.solver)
         early_stopping.validate_early_stopping(plan.solver, has_validation=self.validation is not None)
@@ -87,7 +87,7 @@ class Trainer:
     def _load_initial(self, name: str) -> InitReport:
         wishes = self.plan.options
         return init_from_model(
-            self.net, name, self.data.scheme, fresh_classifier=wishes.fresh_classifier, widen=wishes.widen
+            self.net, name, self.data.scheme, reset_classifier=wishes.reset_classifier, widen=wishes.widen
         )
 
     def _read_batches(self, splits: list[str]) -> InMemoryLoader | StreamingLoader:
@@ -98,7 +98,7 @@ class Trainer:
         labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).to(self.device)
         teacher_rows = self._teacher_rows(parts)
         targets = target_loading.load_targets(self.plan, self.data, self.targets, labels, teacher_rows)
-        return InMemoryLoader(images, targets, self.plan.batch_size, self.plan.options.seed, self._part)
+        return InMemoryLoader(images, targets, self.plan.batch_size, self.plan.seed, self._part)
 
     def _teacher_rows(self, parts: Sequence[SplitArrays]) -> Tensor | None:
         """Return what the teachers say of the faces, None where there are none or they watch the batches."""
@@ -114,10 +114,10 @@ class Trainer:
 
     def _stream_batches(self, splits: list[str]) -> StreamingLoader:
         if self.targets.distills and self.targets.teach is None:
-            raise RunError("a streamed data set is not looked at whole; use --teacher-sees batches, or --loader memory")
+            raise RunError("offline teachers need the data in memory; use --distill-mode online or --loader memory")
         labels = torch.from_numpy(self.data.labels(splits)).to(self.device)
         targets = target_loading.load_targets(self.plan, self.data, self.targets, labels, None)
-        sampler = EpochSampler(len(labels), self.plan.batch_size, self.plan.options.seed, self._part)
+        sampler = EpochSampler(len(labels), self.plan.batch_size, self.plan.seed, self._part)
         return StreamingLoader(
             self.data.lmdb_faces(splits),
             targets,
@@ -132,7 +132,7 @@ class Trainer:
 
     def _read_validation(self) -> ValidationSet | None:
         """Return validation faces and labels; None where they are trained on or do not exist."""
-        if "val" in self.plan.options.train_on or not self.data.count("val"):
+        if "val" in self.plan.options.splits or not self.data.count("val"):
             return None
         return ValidationSet.of(self.data, "val", streamed=self.loader_options.should_stream(self.data, ["val"]))
 

@@ -21,7 +21,7 @@ def flags(options):
         "float32",
         "--device",
         "cpu",
-        "--batch",
+        "--batch-size",
         "15",
     ]
 
@@ -66,9 +66,9 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(options, tmp_path):
 
 
 def test_resume_takes_no_option_that_shapes_a_run(tmp_path, capsys):
-    code, _, err = run(["train", "--resume", "--run", str(tmp_path), "--epochs", "3", "--batch", "2"], capsys)
+    code, _, err = run(["train", "--resume", "--run", str(tmp_path), "--epochs", "3", "--batch-size", "2"], capsys)
     assert code == 2
-    assert "leave out --epochs, --batch" in err
+    assert "remove --epochs, --batch-size" in err
 
 
 def test_a_run_that_exists_is_not_started_again(trained, options, capsys):

@@ -54,7 +54,7 @@ def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeyp
 
 
 def test_train_and_val_are_streamed_as_one(options, tmp_path):
-    both = replace(options, train_on="train+val", epochs=1)
+    both = replace(options, train_splits="train+val", epochs=1)
     streamed = train.train(both, tmp_path / "stream", loader_options=replace(STREAM, workers=0))
     whole = train.train(both, tmp_path / "memory")
     assert_equal_weights(streamed.run.path, whole.run.path)
@@ -86,7 +86,7 @@ def test_a_loading_that_makes_no_sense_is_refused(change, message):
 
 def test_teachers_that_look_at_every_face_once_need_them_in_memory(options, trained, tmp_path):
     taught = replace(options, epochs=1, teachers=[str(trained.run.path)])
-    with pytest.raises(RunError, match="--teacher-sees batches"):
+    with pytest.raises(RunError, match="--distill-mode online"):
         train.train(taught, tmp_path / "run", loader_options=STREAM)
 
 
@@ -96,9 +96,9 @@ def test_the_loader_may_change_when_a_run_goes_on_and_the_recipe_may_not(trained
         main(["train", "--resume", "--run", str(run), "--loader", "stream", "--workers", "0"])
     assert done.value.code == 0
     with pytest.raises(SystemExit) as refused:
-        main(["train", "--resume", "--run", str(run), "--workers", "0", "--batch", "3"])
+        main(["train", "--resume", "--run", str(run), "--workers", "0", "--batch-size", "3"])
     assert refused.value.code == 2
-    assert "leave out --batch" in capsys.readouterr().err
+    assert "remove --batch-size" in capsys.readouterr().err
 
 
 def running_children(pid: int) -> list[int]:
@@ -115,7 +115,18 @@ def still_there(pid: int) -> bool:
 @pytest.mark.skipif(not Path(f"/proc/{os.getpid()}/task").exists(), reason="needs Linux's /proc")
 def test_the_command_streams_and_its_workers_end_with_it_when_it_is_killed(options, tmp_path):
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(tmp_path / "run"), "--loader", "stream"]
-    command += ["--workers", "1", "--model", options.model, "--data", options.data, "--epochs", "500", "--batch", "15"]
+    command += [
+        "--workers",
+        "1",
+        "--model",
+        options.model,
+        "--data",
+        options.data,
+        "--epochs",
+        "500",
+        "--batch-size",
+        "15",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while process.poll() is None and not (tmp_path / "run" / "snapshot.safetensors").exists():

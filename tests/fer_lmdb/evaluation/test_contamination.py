@@ -17,7 +17,7 @@ from fer_lmdb.training import train
 @pytest.fixture(scope="module")
 def knowing(options, tmp_path_factory):
     """A run that learnt from the validation split as well."""
-    both = replace(options, train_on="train+val", epochs=1)
+    both = replace(options, train_splits="train+val", epochs=1)
     return train.train(both, tmp_path_factory.mktemp("runs") / "both").run.path
 
 
@@ -48,7 +48,7 @@ def test_weights_are_not_fitted_on_what_only_some_of_the_models_know(knowing, tr
 def test_a_model_knows_the_faces_in_whatever_company_they_come(trained, stripes_data, negative_data, tmp_path):
     join_datasets([stripes_data, negative_data], tmp_path / "joined")
     joined, alone = DataSet.open(tmp_path / "joined"), model.load_model(trained.run.path).metadata
-    together = {"data": joined.fingerprint(), "recipe": {"options": {"train_on": "train"}}}
+    together = {"data": joined.fingerprint(), "recipe": {"options": {"train_splits": "train"}}}
     assert contamination.was_trained_on(alone, joined, "train")
     assert contamination.was_trained_on(together, DataSet.open(stripes_data), "train")
     assert not contamination.was_trained_on({"data": {"source": {"sha256": "another"}}}, joined, "train")

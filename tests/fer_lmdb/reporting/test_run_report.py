@@ -167,7 +167,7 @@ def test_a_run_that_moved_with_its_data_set_finds_it(copied, stripes_data, tmp_p
 
 
 def test_a_run_that_trained_on_validation_is_not_measured_on_it(copied) -> None:
-    folder = copied(train_on="train+val")
+    folder = copied(train_splits="train+val")
     folder.append_evaluation(evaluate([folder.path], RunData(folder).data_set.folder, "val"))
     found = reporting.report(folder.path, device="cpu")
     (reason,) = found.missing()

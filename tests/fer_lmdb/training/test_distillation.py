@@ -40,12 +40,12 @@ def test_the_loss_is_hintons(weight, temperature):
         layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" loss_weight: 2
           loss_param { soft_label: true } }"""
     solver = pl.parse_solver(f"teacher_weight: {weight} temperature: {temperature}")
-    shapes = {"data": (5, 6, 1, 1), "label": (5, 4), "taught": (5, 4)}
+    shapes = {"data": (5, 6, 1, 1), "label": (5, 4), "teacher": (5, 4)}
     net = pl.Net(distillation.add_distillation_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
     faces = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(1))
     hard = F.one_hot(torch.tensor([0, 1, 2, 3, 1]), 4).float()
     taught = torch.softmax(SCORES / temperature, dim=1)
-    found = net.total_loss(net(data=faces, label=hard, taught=taught))
+    found = net.total_loss(net(data=faces, label=hard, teacher=taught))
     scores = net.params["fc"][0] @ faces.flatten(1).T + net.params["fc"][1][:, None]
     second = F.cross_entropy(scores.T / temperature, taught) * temperature**2
     expected = 2 * ((1 - weight) * F.cross_entropy(scores.T, hard) + weight * second)
@@ -112,7 +112,7 @@ def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, 
     expected = (2 * Classifier(model).forward(faces) + Classifier(last).forward(faces)) / 3
     assert torch.allclose(watching(faces), expected, atol=1e-6)
     other = recipe.build_recipe(TrainOptions(model="fer_mini"), 150, 7)
-    with pytest.raises(RunError, match=r"crop_size: 40.*--teacher-sees faces"):
+    with pytest.raises(RunError, match=r"crop_size: 40.*--distill-mode offline"):
         distillation.OnlineTeachers([model], other, None, torch.device("cpu"))
     with pytest.raises(RunError, match="another mean"):
         distillation.OnlineTeachers([model], plan, mean + 1, torch.device("cpu"))

@@ -211,7 +211,7 @@ def torchrun(run: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_torchrun_trains_one_run_and_one_process_speaks(plain, alone, tmp_path):
-    flags = ["--model", plain.model, "--data", plain.data, "--epochs", "3", "--batch", "20", "--device", "cpu"]
+    flags = ["--model", plain.model, "--data", plain.data, "--epochs", "3", "--batch-size", "20", "--device", "cpu"]
     done = torchrun(tmp_path / "run", *flags, "--precision", "float32", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["finished"]

@@ -62,7 +62,7 @@ def widened(tmp_path: Path, width: int = 10) -> pl.Net:
     torch.manual_seed(2)
     large = net(width)
     initial = init_from_model(large, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
-    assert initial.fresh == []
+    assert initial.reinitialized == []
     return large
 
 
@@ -147,12 +147,12 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
         (folder / file.name).write_text(text.replace("num_output: 32\n", "num_output: 40\n").replace("512", "640"))
     wide = replace(options, model=str(folder), epochs=1, base_lr=1e-6, init=str(trained.run.path), widen=True)
     result = train.train(wide, tmp_path / "run")
-    assert result.initial.fresh == []
+    assert result.initial.reinitialized == []
     assert result.best["val_accuracy"] == pytest.approx(trained.best["val_accuracy"], abs=0.05)
     assert models.load_model(result.run.path).parameters > models.load_model(trained.run.path).parameters
 
 
-@pytest.mark.parametrize("wish", ["widen", "fresh_classifier"])
+@pytest.mark.parametrize("wish", ["widen", "reset_classifier"])
 def test_ways_to_begin_need_a_model_to_begin_with(options, tmp_path: Path, wish: str) -> None:
     with pytest.raises(RunError, match=rf"--{wish.replace('_', '-')} .* add --init MODEL"):
         train.train(replace(options, **{wish: True}), tmp_path / "run")

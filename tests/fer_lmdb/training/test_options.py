@@ -8,7 +8,7 @@ import pytest
 
 import prototxt_like as pl
 from fer_lmdb.errors import RunError
-from fer_lmdb.training import options, recipe
+from fer_lmdb.training import overrides, recipe
 from fer_lmdb.training.options import TrainOptions
 
 
@@ -20,26 +20,26 @@ def plan(**wanted):
     ("wanted", "fields"),
     [
         ({"base_lr": 0.5, "min_lr": 0.25}, {"base_lr": 0.5, "min_lr": 0.25}),
-        ({"policy": "plateau", "plateau_patience": 3, "plateau_factor": 0.5},
+        ({"lr_policy": "plateau", "plateau_patience": 3, "plateau_factor": 0.5},
          {"lr_policy": "plateau", "plateau_patience": 3, "plateau_factor": 0.5}),
-        ({"cycles": 4}, {"cosine_cycles": 4}),
-        ({"warmup": 1.5, "keep_every": 2}, {"warmup_iter": 15, "keep_every": 20}),
-        ({"momentum": 0.5, "weight_decay": 0.25, "clip": 2.0, "ema": 0.5},
+        ({"cosine_cycles": 4}, {"cosine_cycles": 4}),
+        ({"warmup_epochs": 1.5, "save_every": 2}, {"warmup_iter": 15, "keep_every": 20}),
+        ({"momentum": 0.5, "weight_decay": 0.25, "clip_gradients": 2.0, "ema_decay": 0.5},
          {"momentum": 0.5, "weight_decay": 0.25, "clip_gradients": 2.0, "ema_decay": 0.5}),
         ({"label_smoothing": 0.25, "mixup": 0.5, "cutmix": 2.0, "mix_until": 0.75, "soft_labels": "majority"},
          {"label_smoothing": 0.25, "mixup": 0.5, "cutmix": 2.0, "mix_until": 0.75, "soft_labels": "majority"}),
-        ({"teachers": ["a", "b"], "teacher_weight": 0.75, "temperature": 4.0, "teacher_sees": "batches"},
+        ({"teachers": ["a", "b"], "distill_weight": 0.75, "distill_temperature": 4.0, "distill_mode": "online"},
          {"teacher": ["a", "b"], "teacher_weight": 0.75, "temperature": 4.0, "teacher_sees": "batches"}),
         ({"teachers": ["a"], "teacher_data": ["b", "c"]}, {"teacher": ["a"], "teacher_data": ["b", "c"]}),
-        ({"early_stop": 7, "monitor": "accuracy", "min_delta": 0.5},
+        ({"early_stop_patience": 7, "monitor": "accuracy", "min_delta": 0.5},
          {"early_stop_patience": 7, "monitor": "accuracy", "min_delta": 0.5}),
         ({"class_weights": "inverse-root"}, {"class_weighting": "inverse_root", "class_weight": []}),
         ({"class_weights": "1,2.5,1,1,1,1,1"}, {"class_weighting": "", "class_weight": [1, 2.5, 1, 1, 1, 1, 1]}),
         ({"optimizer": "adamw"}, {"type": "AdamW", "momentum": pytest.approx(0.9)}),
         ({"optimizer": "rmsprop"}, {"type": "RMSProp", "momentum": 0}),
-        ({"solver": "average_loss: 20 display: 7"}, {"average_loss": 20, "display": 7}),
-        ({"epochs": 4, "policy": "multistep"}, {"max_iter": 40, "stepvalue": [24, 34], "gamma": pytest.approx(0.1)}),
-        ({"policy": "poly"}, {"lr_policy": "poly", "power": 1.0}),
+        ({"solver_text": "average_loss: 20 display: 7"}, {"average_loss": 20, "display": 7}),
+        ({"epochs": 4, "lr_policy": "multistep"}, {"max_iter": 40, "stepvalue": [24, 34], "gamma": pytest.approx(0.1)}),
+        ({"lr_policy": "poly"}, {"lr_policy": "poly", "power": 1.0}),
     ],
 )  # fmt: skip
 def test_a_wish_becomes_a_field_of_the_solver(wanted, fields):
@@ -48,12 +48,12 @@ def test_a_wish_becomes_a_field_of_the_solver(wanted, fields):
     assert {name: list(value) if isinstance(fields[name], list) else value for name, value in found.items()} == fields
 
 
-@pytest.mark.parametrize("name", options.TRANSFORM_FIELDS)
+@pytest.mark.parametrize("name", overrides.TRANSFORM_FIELDS)
 def test_a_wish_becomes_a_field_of_the_training_transform_alone(name):
     value = False if name == "mirror" else 0.25
     net = plan(**{name: value}).net
-    assert getattr(pl.data_layer(net, "TRAIN").transform_param, name) == value
-    assert not getattr(pl.data_layer(net, "TEST").transform_param, name)
+    assert getattr(pl.data_layer(net, "TRAIN").transform_param, overrides.TRANSFORM_FIELDS[name]) == value
+    assert not getattr(pl.data_layer(net, "TEST").transform_param, overrides.TRANSFORM_FIELDS[name])
 
 
 def test_what_nobody_asks_for_stays_as_the_files_say():
@@ -65,7 +65,7 @@ def test_what_nobody_asks_for_stays_as_the_files_say():
 
 def test_steps_of_the_file_stay_until_the_length_is_the_users():
     assert list(recipe.build_recipe(TrainOptions(), 32298, 7).solver.stepvalue) == [45600, 64600]
-    assert list(recipe.build_recipe(TrainOptions(policy="multistep"), 32298, 7).solver.stepvalue) == [45600, 64600]
+    assert list(recipe.build_recipe(TrainOptions(lr_policy="multistep"), 32298, 7).solver.stepvalue) == [45600, 64600]
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta"])
@@ -84,17 +84,16 @@ def test_every_optimizer_can_be_made(name):
     ("wanted", "message"),
     [
         ({"momentum": 1.0}, "--momentum 1.0: must be at least 0 and less than 1"),
-        ({"clip": 0.0}, "--clip 0.0: must be above 0"),
-        ({"warmup": -1.0}, "--warmup -1.0: must be 0 or more"),
-        ({"batch_size": 0}, "--batch 0: must be above 0"),
+        ({"clip_gradients": 0.0}, "--clip-gradients 0.0: must be above 0"),
+        ({"warmup_epochs": -1.0}, "--warmup-epochs -1.0: must be 0 or more"),
+        ({"batch_size": 0}, "--batch-size 0: must be above 0"),
         ({"base_lr": float("nan")}, "--base-lr nan: must be above 0"),
         ({"plateau_factor": 2.0}, "--plateau-factor 2.0: must be between 0 and 1"),
-        ({"policy": "cosin"}, "--policy cosin: there are fixed"),
-        ({"optimizer": "lamb"}, "--optimizer lamb: there are sgd"),
+        ({"lr_policy": "cosin"}, '--lr-policy "cosin": expected one of fixed'),
+        ({"optimizer": "lamb"}, '--optimizer "lamb": expected one of sgd'),
         ({"class_weights": "often"}, '--class-weights "often": expected inverse'),
-        ({"solver": "mixupp: 1"}, "--solver: .*mixup"),
-        ({"teacher_data": ["upright"]}, "--teacher-data upright: no teacher is named"),
-        ({"train_on": "test"}, '--train-on "test"'),
+        ({"solver_text": "mixupp: 1"}, "--solver-text: .*mixup"),
+        ({"train_splits": "test"}, '--train-splits "test"'),
     ],
 )
 def test_wishes_that_make_no_sense_are_refused(wanted, message):

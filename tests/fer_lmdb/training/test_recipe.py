@@ -53,7 +53,7 @@ def test_an_empty_split_is_refused():
 
 
 def test_an_iteration_of_several_batches_makes_epochs_of_fewer_iterations():
-    options = TrainOptions(model="face_emotion_net", epochs=3, batch_size=5, solver="iter_size: 2")
+    options = TrainOptions(model="face_emotion_net", epochs=3, batch_size=5, solver_text="iter_size: 2")
     plan = recipe.build_recipe(options, epoch_size=100, classes=7)
     assert (plan.iterations, plan.samples_per_update, plan.epochs) == (30, 10, 3)
     assert [plan.epoch_ending_at(iteration) for iteration in (10, 15, 20, 30)] == [1, None, 2, 3]

@@ -46,7 +46,7 @@ def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
     assert trained.best["val_accuracy"] > 0.4  # chance: 0.14
     assert [record["epoch"] for record in trained.log] == [1, 2, 3]
     config = trained.run.read_config()
-    assert config["options"] == asdict(options)
+    assert config["options"] == asdict(replace(options, seed=0))
     assert len(trained.run.log.read_text().splitlines()) == 3
     assert models.load_model(trained.run.path).metadata["epoch"] == trained.best
 
@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path)
         options.data,
         "--epochs",
         "3",
-        "--batch",
+        "--batch-size",
         "15",
         "--precision",
         "float32",
@@ -130,7 +130,7 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
     start = str(tmp_path / "small_net.caffemodel")
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4
-    assert tuned.initial.fresh == []
+    assert tuned.initial.reinitialized == []
     assert models.load_model(tuned.run.path).metadata["init"]["source"] == start
     (tmp_path / "small_net.caffemodel").unlink()
     assert train.resume(tuned.run.path).initial == tuned.initial
@@ -139,8 +139,8 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
 def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
     net = pl.Net(pl.zoo.set_num_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
     filled = [blob.clone() for blob in net.params["fc3"]]
-    initial = init_from_model(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), fresh_classifier=True)
-    assert initial.fresh == ["fc3"]
+    initial = init_from_model(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), reset_classifier=True)
+    assert initial.reinitialized == ["fc3"]
     assert "conv1" in initial.loaded
     assert all(torch.equal(*pair) for pair in zip(net.params["fc3"], filled, strict=True))
     with pytest.raises(RunError, match="none of its layers"):
@@ -150,7 +150,7 @@ def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
 def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small_net, tmp_path):
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
-    with pytest.raises(RunError, match=r"another order.*--fresh-classifier"):
+    with pytest.raises(RunError, match=r"another order.*--reset-classifier"):
         init_from_model(net, str(trained.run.path), mirrored)
     six = replace(models.load_model(trained.run.path), scheme=MERGED)
     six.save(tmp_path / "six.safetensors")
@@ -162,14 +162,14 @@ def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_pa
     export(trained.run.path, "caffe", tmp_path)
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     filled = net.params["fc3"][0].clone()
-    initial = init_from_model(net, str(tmp_path / "small_net.caffemodel"), FER2013, fresh_classifier=True)
-    assert initial.fresh == ["fc3"]
+    initial = init_from_model(net, str(tmp_path / "small_net.caffemodel"), FER2013, reset_classifier=True)
+    assert initial.reinitialized == ["fc3"]
     assert torch.equal(net.params["fc3"][0], filled)
     assert torch.equal(net.params["conv1"][0], models.load_model(trained.run.path).weights["conv1/0"])
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
-    result = train.train(replace(options, train_on="train+val", epochs=1), tmp_path / "both")
+    result = train.train(replace(options, train_splits="train+val", epochs=1), tmp_path / "both")
     assert result.run.read_config()["epoch_size"] == 190
     assert "val_accuracy" not in result.best
     assert models.load_model(result.run.path).metadata["selected"] == "last epoch"
@@ -219,7 +219,7 @@ def test_bfloat16_learns_too(options, tmp_path):
     ("change", "message"),
     [
         ({"epochs": 0}, "--epochs 0"),
-        ({"batch_size": -1}, "--batch -1"),
+        ({"batch_size": -1}, "--batch-size -1"),
         ({"device": "nonsense"}, "cannot be used"),
         ({"base_lr": 1e30}, "--base-lr"),
     ],
@@ -231,7 +231,7 @@ def test_options_that_make_no_sense_are_refused_in_one_line(options, tmp_path, c
 
 def test_a_refused_run_leaves_nothing_of_its_own(options, trained, tmp_path):
     """What teachers have said goes as well: the next run of this name may have others."""
-    wishes = {"teachers": [str(trained.run.best)], "policy": "multistep", "cycles": 2}
+    wishes = {"teachers": [str(trained.run.best)], "lr_policy": "multistep", "cosine_cycles": 2}
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path / "run", tmp_path):
         with pytest.raises(RunError, match="2 cycles need"):
@@ -298,25 +298,26 @@ def test_a_diverged_model_is_not_kept(options, tmp_path, monkeypatch):
 
     monkeypatch.setattr(pl.Solver, "step", step_too_far)
     with pytest.raises(RunError, match="conv1/0 became nan at iteration 5"):
-        train.train(replace(options, keep_every=0.5), tmp_path / "run")
-    assert not list(tmp_path.glob("run/kept/*"))
+        train.train(replace(options, save_every=0.5), tmp_path / "run")
+    assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
 def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
-    options = replace(options, policy="cosine", cycles=3, min_lr=0.0)
+    options = replace(options, lr_policy="cosine", cosine_cycles=3, min_lr=0.0)
     result = train.train(options, tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run" / "kept").iterdir()) == [
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
         "00000010.safetensors",
         "00000020.safetensors",
         "00000030.safetensors",
     ]
     assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
-    facts = models.load_model(tmp_path / "run" / "kept" / "00000020.safetensors").metadata
+    facts = models.load_model(tmp_path / "run" / "checkpoints" / "00000020.safetensors").metadata
     assert (facts["selected"], facts["epoch"]) == ("kept after iteration 20", {"iteration": 20})
     last = models.load_model(result.run.last).metadata
     assert (last["selected"], last["epoch"]) == ("newest", result.log[-1])
     assert torch.equal(
-        load_file(tmp_path / "run" / "kept" / "00000030.safetensors")["conv1/0"], weights_of(result.run)["conv1/0"]
+        load_file(tmp_path / "run" / "checkpoints" / "00000030.safetensors")["conv1/0"],
+        weights_of(result.run)["conv1/0"],
     )
 
 
@@ -333,7 +334,7 @@ def test_a_student_learns_from_votes_weights_and_teachers_and_resumes_bit_for_bi
         teachers=[str(teacher)],
         mixup=0.4,
         mix_until=0.7,
-        clip=5.0,
+        clip_gradients=5.0,
     )
     whole = train.train(options, tmp_path / "whole")
     assert whole.best["val_accuracy"] > 0.3  # chance: 0.14
@@ -345,9 +346,9 @@ def test_a_student_learns_from_votes_weights_and_teachers_and_resumes_bit_for_bi
 
 
 def test_teachers_that_watch_the_batches_teach_too(options, trained, tmp_path):
-    options = replace(options, epochs=1, teachers=[str(trained.run.best)], teacher_sees="batches", teacher_weight=1.0)
+    options = replace(options, epochs=1, teachers=[str(trained.run.best)], distill_mode="online", distill_weight=1.0)
     assert train.train(options, tmp_path / "run").best["val_accuracy"] > 0.2  # chance: 0.14
-    assert not (tmp_path / "run" / "taught.safetensors").exists()
+    assert not (tmp_path / "run" / "teacher_probabilities.safetensors").exists()
 
 
 def stop_after(iteration, monkeypatch):

@@ -114,7 +114,18 @@ def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(o
 
 
 def command(options, run: Path) -> list[str]:
-    flags = ["--model", options.model, "--data", options.data, "--epochs", "500", "--batch", "15", "--device", "cpu"]
+    flags = [
+        "--model",
+        options.model,
+        "--data",
+        options.data,
+        "--epochs",
+        "500",
+        "--batch-size",
+        "15",
+        "--device",
+        "cpu",
+    ]
     return [sys.executable, "-m", "fer_lmdb", "train", *flags, "--run", str(run)]
 
 
