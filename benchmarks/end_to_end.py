@@ -63,7 +63,7 @@ def make_inputs(folder: Path, count: int) -> tuple[Path, Path]:
     """Write clip.mp4 and photo.jpg, its first frame."""
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb.io.images import write_image
-    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.io.video_writer import VideoWriter
 
     with VideoWriter(folder / "clip.mp4", RATE) as video:
         for index, frame in enumerate(frames(count)):
@@ -131,7 +131,8 @@ def parts(clip: Path, folder: Path, recognizer: Any) -> dict[str, dict[str, floa
     """Processor and clock milliseconds a frame of each part, one part after the other on one thread."""
     from fer_lmdb.faces.tracking import Tracker
     from fer_lmdb.inference.video import MIN_FACE_FRACTION
-    from fer_lmdb.io.video import VideoReader, VideoWriter
+    from fer_lmdb.io.video import VideoReader
+    from fer_lmdb.io.video_writer import VideoWriter
     from fer_lmdb.visualization.annotate import annotate
 
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in PARTS}

@@ -28,7 +28,8 @@ from rich.style import Style
 from rich.text import Text
 from skimage import data
 
-from fer_lmdb.io.video import VideoReader, VideoWriter
+from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.video_writer import VideoWriter
 
 IMAGES = Path(__file__).parent / "images"
 COLUMNS = 80

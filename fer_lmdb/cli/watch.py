@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fer_lmdb.inference.live import DisplayWindow
     from fer_lmdb.inference.recognizer import Recognizer
-    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.io.video_writer import VideoWriter
     from fer_lmdb.results import FramePrediction
 
 
@@ -107,7 +107,7 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
     """Show and write frames until the source, the user or the time ends it; return their number and the time taken."""
     from fer_lmdb.errors import ImageError
     from fer_lmdb.inference.live import DisplayWindow, watch
-    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.io.video_writer import VideoWriter
 
     save = options["save"]
     if save and save.exists() and Path(source).exists() and save.samefile(source):

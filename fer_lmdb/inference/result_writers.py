@@ -18,7 +18,7 @@ from fer_lmdb.visualization.annotate import annotate
 if TYPE_CHECKING:
     from fer_lmdb.inference.timeline import Timeline
     from fer_lmdb.inference.video import FrameResult
-    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.io.video_writer import VideoWriter
 
 
 class ResultWriters:

@@ -19,7 +19,7 @@ from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
 from fer_lmdb.visualization.annotate import annotate
 
 if TYPE_CHECKING:
-    from fer_lmdb.io.video import VideoWriter
+    from fer_lmdb.io.video_writer import VideoWriter
 
 CROP_MARGIN = 0.2
 NO_GUARD = OverwriteGuard()
@@ -80,7 +80,7 @@ class AnnotatedWriter:
 
     def video(self, found: InputFile) -> VideoWriter:
         """Return a writer for a video's annotated frames; the sound goes along."""
-        from fer_lmdb.io.video import WRITABLE_VIDEO_SUFFIXES, VideoWriter
+        from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES, VideoWriter
 
         return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"), audio_from=found.path)
 

@@ -1,1 +1,1 @@
-"""Images, video, audio, cameras and atomic file writes."""
+"""Images, video, audio, cameras and atomic writes."""

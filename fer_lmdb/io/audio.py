@@ -1,4 +1,4 @@
-"""The sound of one video, carried over into another while its frames are written."""
+"""Audio of a video, copied into another video while its frames are written."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from av.error import FFmpegError
 
 from fer_lmdb.io.container import open_input
 
-_PLAYED = {
+_PLAYABLE = {
     ".webm": frozenset({"opus", "vorbis"}),
     ".mkv": frozenset({"aac", "mp3", "opus", "vorbis", "flac"}),
 }
-_PLAYED_ELSEWHERE = frozenset({"aac", "mp3"})
+_PLAYABLE_IN_MP4 = frozenset({"aac", "mp3"})
 
 
 class AudioCopier:
-    """Copies a video's first sound track; one that browsers do not play is encoded anew (AAC, Opus in .webm).
+    """Copy the first audio track of a video; if browsers do not play its codec, re-encode it (AAC, or Opus in .webm).
 
     Args:
-        source: the video.
-        output: the container that takes the sound; nothing may have been written into it yet.
-        suffix: its ending.
+        source: Video to copy from.
+        output: PyAV container to copy to, before anything is written into it.
+        suffix: Extension of the output.
 
     Attributes:
-        skip_reason: why there is no sound although the video has a track, one line; None where all is well.
+        skip_reason: Reason for not copying the track, in one line; None if it is copied or there is no track.
+
+    Raises:
+        FFmpegError: If the source cannot be opened.
     """
 
     def __init__(self, source: Path, output: Any, suffix: str) -> None:
@@ -34,13 +37,13 @@ class AudioCopier:
         self._track: Any = next(iter(self._input.streams.audio), None)
         self.skip_reason: str | None = None
         if self._track is not None and self._track.codec_context is None:
-            self.skip_reason, self._track = "it is in a codec that is not known here", None
+            self.skip_reason, self._track = "it is in an unsupported codec", None
         if self._track is None:
             self._input.close()
             return
         self._begin_s = _start_of(self._input)
         codec = self._track.codec_context.codec.canonical_name
-        self._copies = codec in _PLAYED.get(suffix.lower(), _PLAYED_ELSEWHERE)
+        self._copies = codec in _PLAYABLE.get(suffix.lower(), _PLAYABLE_IN_MP4)
         self._target = self._add_target(suffix)
         self._packets = self._input.demux(self._track)
         self._next: Any = self._read()
@@ -53,34 +56,34 @@ class AudioCopier:
         return self._output.add_stream("aac", rate=self._track.rate, layout=_mono_or_stereo(self._track))
 
     def write_until(self, time_s: float) -> None:
-        """Write what is heard before a time, in seconds from the first frame, so that players need not search."""
+        """Write the audio before a time, in seconds from the first frame, so that audio and video are interleaved."""
         while self._track is not None and self._next is not None and self._time_of(self._next) <= time_s:
             self._write(self._next)
             self._next = self._read()
 
     def finish(self) -> None:
-        """Write the rest."""
+        """Write the remaining audio."""
         self.write_until(float("inf"))
         if self._track is not None and not self._copies:
             self._output.mux(self._target.encode(None))
 
     def close(self) -> None:
-        """Let go of the video."""
+        """Close the source."""
         self._input.close()
 
     def _read(self) -> Any:
-        """The next packet with a time; None at the end, which is also where a damaged file breaks off."""
+        """Return the next packet with a time; None at the end or at the first damaged packet."""
         try:
             return next((packet for packet in self._packets if packet.pts is not None), None)
         except FFmpegError:
-            return None  # whoever reads the frames says so
+            return None  # reported by the reader of the frames
 
     def _time_of(self, packet: Any) -> float:
         return float(packet.pts * packet.time_base) - self._begin_s
 
     def _write(self, packet: Any) -> None:
         if self._time_of(packet) + float((packet.duration or 0) * packet.time_base) <= 0:
-            return  # heard before the first frame is seen
+            return  # before the first frame
         shift = round(self._begin_s / packet.time_base)
         if self._copies:
             packet.pts -= shift
@@ -96,11 +99,11 @@ class AudioCopier:
         try:
             return list(packet.decode())
         except FFmpegError:
-            return []  # a damaged packet is a moment of silence
+            return []  # silence instead of a damaged packet
 
 
 def _start_of(container: Any) -> float:
-    """When the first frame is shown, in the container's own seconds."""
+    """Return the time of the first frame in seconds of the container."""
     stream = container.streams.video[0] if container.streams.video else None
     if stream is None or stream.start_time is None:
         return 0.0

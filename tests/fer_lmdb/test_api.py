@@ -13,7 +13,7 @@ import pytest
 import fer_lmdb
 from fer_lmdb import FacePrediction, Recognizer
 from fer_lmdb.io.images import write_image
-from fer_lmdb.io.video import VideoWriter
+from fer_lmdb.io.video_writer import VideoWriter
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 

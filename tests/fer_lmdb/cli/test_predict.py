@@ -18,7 +18,8 @@ from PIL import Image
 from fer_lmdb.cli import cli
 from fer_lmdb.cli.render_predictions import bar
 from fer_lmdb.io.images import read_image, write_image
-from fer_lmdb.io.video import VideoReader, VideoWriter
+from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.video_writer import VideoWriter
 from fer_lmdb.labels import FER2013
 
 
@@ -86,7 +87,7 @@ def test_what_comes_next_has_an_ending_that_can_be_written(predict, album: Path,
 def test_an_unknown_detector_is_told_of_once(predict, album: Path) -> None:
     result = predict(album, "--detector", "eyes")
     assert result.exit_code == 1
-    assert result.stderr.count("no detector is called") == 1
+    assert result.stderr.count("unknown detector") == 1
 
 
 def test_a_folder_of_models_says_which_they_are(trained, album: Path, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_broken_image_is_a_row_and_the_exit_code_is_1(predict, album: Path, tm
     text = predict(tmp_path / "broken.jpg")
     assert text.exit_code == 1
     assert text.stdout == ""
-    assert text.stderr.startswith(f"Error: {tmp_path}/broken.jpg: is not a picture")
+    assert text.stderr.startswith(f"Error: {tmp_path}/broken.jpg: is not an image")
 
 
 def test_paths_on_stdin(predict, album: Path) -> None:

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from fer_lmdb.cli import cli
 from fer_lmdb.inference import live as stage
-from fer_lmdb.io.video import VideoReader, VideoWriter
+from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.video_writer import VideoWriter
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from fer_lmdb import Recognizer
 from fer_lmdb.errors import ImageError
 from fer_lmdb.inference import live as module
 from fer_lmdb.inference.live import Camera, DisplayWindow, FpsMeter, list_cameras, watch
-from fer_lmdb.io.video import VideoWriter
+from fer_lmdb.io.video_writer import VideoWriter
 from fer_lmdb.runtime.background import latest_only
 
 

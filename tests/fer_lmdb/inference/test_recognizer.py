@@ -127,7 +127,7 @@ def test_what_does_not_exist(trained) -> None:
         Recognizer("nothing")
     with pytest.raises(ModelError, match="no model is named; name at least one"):
         Recognizer([])
-    with pytest.raises(DetectorError, match='no detector is called "eyes"'):
+    with pytest.raises(DetectorError, match='unknown detector "eyes"'):
         Recognizer(trained.run.path, detector="eyes")
 
 

@@ -63,7 +63,7 @@ def test_broken_files_are_rows_among_the_others(tmp_path: Path) -> None:
     documents = [seen.prediction.to_dict() for seen in predict_images(found, OneFaceEach())]
     assert [document["error"] is None for document in documents] == [False, True, False, True, False]
     assert "gone.jpg: does not exist" in documents[0]["error"]
-    assert "1.png: is not a picture" in documents[2]["error"]
+    assert "1.png: is not an image" in documents[2]["error"]
     assert documents[2] | {"path": "", "error": ""} == {"path": "", "width": 0, "height": 0, "faces": [], "error": ""}
     assert documents[4]["error"] == "http://x: is a web address"
 

@@ -10,7 +10,7 @@ import pytest
 
 from fer_lmdb import Recognizer
 from fer_lmdb.inference.video import SMOOTHING_SECONDS, ProbabilitySmoother, VideoRecognizer, predict_video
-from fer_lmdb.io.video import VideoWriter
+from fer_lmdb.io.video_writer import VideoWriter
 
 
 @pytest.fixture(scope="module")

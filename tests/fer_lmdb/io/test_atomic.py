@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all. Kills are tested with `build`."""
+"""Atomic writes. Kills are tested with `build`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def text_of(target: Path) -> str:
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
-def test_made_and_replaced(tmp_path: Path, monkeypatch, can_exchange: bool) -> None:
+def test_create_and_replace(tmp_path: Path, monkeypatch, can_exchange: bool) -> None:
     if not can_exchange:
         monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
     make(tmp_path / "deep" / "data", "first")
@@ -34,7 +34,7 @@ def test_made_and_replaced(tmp_path: Path, monkeypatch, can_exchange: bool) -> N
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["data"]
 
 
-def test_an_error_inside_leaves_the_old(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_directory(tmp_path: Path) -> None:
     make(tmp_path / "data", "first")
     with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data", force=True) as folder:
         (folder / "text").write_text(str(1 / 0))
@@ -42,13 +42,13 @@ def test_an_error_inside_leaves_the_old(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_directory_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     make(tmp_path / "data", "first")
     assert text_of(tmp_path / "data") == "first"
 
 
-def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
+def test_a_link_to_a_directory_is_followed(tmp_path: Path) -> None:
     make(tmp_path / "disk" / "data", "first")
     (tmp_path / "data").symlink_to(tmp_path / "disk" / "data")
     make(tmp_path / "data", "second", force=True)
@@ -57,7 +57,7 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_a_folder_that_is_not_ours(tmp_path: Path, force: bool) -> None:
+def test_other_directories_are_never_replaced(tmp_path: Path, force: bool) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
     with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
@@ -71,7 +71,7 @@ def test_many_files(tmp_path: Path, monkeypatch) -> None:
     assert text_of(tmp_path / "data") == "first"
 
 
-def test_the_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
+def test_the_lock_is_released_after_an_error(tmp_path: Path) -> None:
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), atomic_directory(tmp_path / "data"):
             _ = 1 / 0

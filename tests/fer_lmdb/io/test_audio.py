@@ -1,4 +1,4 @@
-"""The sound of a video goes along into its annotated copy, in step with the frames."""
+"""Audio is copied in sync with the frames."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from fer_lmdb.io.container import open_input
-from fer_lmdb.io.video import VideoReader, VideoWriter
+from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.video_writer import VideoWriter
 
 RATE = 48_000
 BEEP_S = 0.5
 
 
-def video_with_sound(path: Path, codec: str, seconds: float = 1.0) -> Path:
-    """Dark frames at 25 a second, bright from half a second on, when the silence becomes a tone."""
+def video_with_audio(path: Path, codec: str, seconds: float = 1.0) -> Path:
+    """Write 25 frames per second, dark and silent, then bright with a tone after half a second."""
     times = np.arange(int(seconds * RATE)) / RATE
     tone = (np.where(times >= BEEP_S, 0.5 * np.sin(2 * np.pi * 440 * times), 0) * 32767).astype(np.int16)
     with av.open(str(path), "w") as file:
@@ -44,7 +45,7 @@ def copy(source: Path, target: Path) -> Path:
 
 
 def beep_and_flash(path: Path) -> tuple[float, float]:
-    """When the tone begins and when the picture becomes bright, seconds."""
+    """Return the times in seconds at which the tone starts and the frames become bright."""
     with av.open(str(path)) as file:
         begin = float(file.streams.video[0].start_time * file.streams.video[0].time_base)
         loud = [
@@ -61,37 +62,37 @@ def beep_and_flash(path: Path) -> tuple[float, float]:
     ("source", "codec", "target", "found"),
     [
         ("clip.mp4", "aac", "copy.mp4", "aac"),
-        ("clip.ts", "aac", "copy.mp4", "aac"),  # begins at 1.4 s, and its packets carry headers that mp4 has not
+        ("clip.ts", "aac", "copy.mp4", "aac"),  # starts at 1.4 s, and its packets have headers that mp4 has not
         ("clip.mov", "pcm_s16le", "copy.mp4", "aac"),
         ("clip.mp4", "aac", "copy.webm", "opus"),
         ("clip.mkv", "libopus", "copy.webm", "opus"),
     ],
 )
-def test_sound_goes_along(tmp_path: Path, source: str, codec: str, target: str, found: str) -> None:
-    path = copy(video_with_sound(tmp_path / source, codec), tmp_path / target)
+def test_audio_is_copied_in_sync(tmp_path: Path, source: str, codec: str, target: str, found: str) -> None:
+    path = copy(video_with_audio(tmp_path / source, codec), tmp_path / target)
     with av.open(str(path)) as file:
         (track,) = file.streams.audio
         assert track.codec_context.codec.canonical_name == found
-        heard = sum(frame.samples / frame.sample_rate for frame in file.decode(track))
-    assert heard == pytest.approx(1.0, abs=0.1)
+        duration = sum(frame.samples / frame.sample_rate for frame in file.decode(track))
+    assert duration == pytest.approx(1.0, abs=0.1)
     beep, flash = beep_and_flash(path)
     assert flash == pytest.approx(BEEP_S, abs=0.05)
     assert beep == pytest.approx(flash, abs=0.08)
 
 
-def test_sound_that_browsers_play_is_copied_not_encoded(tmp_path: Path) -> None:
-    source = video_with_sound(tmp_path / "clip.mp4", "aac")
+def test_playable_audio_is_not_re_encoded(tmp_path: Path) -> None:
+    source = video_with_audio(tmp_path / "clip.mp4", "aac")
     packets = []
     for path in (source, copy(source, tmp_path / "copy.mp4")):
         with av.open(str(path)) as file:
             packets.append([bytes(packet) for packet in file.demux(audio=0) if packet.size])
     assert set(packets[1]) <= set(packets[0])
-    assert len(packets[1]) >= len(packets[0]) - 1  # the first may be what an encoder needs to begin
+    assert len(packets[1]) >= len(packets[0]) - 1  # the first can be the priming packet of the encoder
 
 
 @pytest.mark.parametrize(("source", "target"), [("clip.mp4", "copy.mp4"), ("clip.mkv", "copy.mkv")])
-def test_sound_whose_metadata_are_not_utf8(tmp_path: Path, source: str, target: str) -> None:
-    path = video_with_sound(tmp_path / source, "aac")
+def test_audio_with_metadata_that_is_not_utf8(tmp_path: Path, source: str, target: str) -> None:
+    path = video_with_audio(tmp_path / source, "aac")
     data = path.read_bytes()
     assert data.count(b"<title>") >= 2  # the container's and the track's
     path.write_bytes(data.replace(b"<title>", b"\xc3\x28\xff\xe9\x80xx"))
@@ -99,19 +100,19 @@ def test_sound_whose_metadata_are_not_utf8(tmp_path: Path, source: str, target: 
         assert sum(frame.samples for frame in file.decode(audio=0)) == pytest.approx(RATE, rel=0.1)
 
 
-def test_without_sound_there_is_none(tmp_path: Path) -> None:
+def test_video_without_audio(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "silent.mp4") as writer:
         writer.add(np.zeros((48, 64, 3), np.uint8), 0)
     with av.open(str(copy(tmp_path / "silent.mp4", tmp_path / "copy.mp4"))) as file:
         assert not file.streams.audio
 
 
-def test_sound_in_an_unknown_codec_is_missed_not_swallowed(tmp_path: Path) -> None:
-    source = video_with_sound(tmp_path / "clip.mp4", "aac")
+def test_audio_in_an_unsupported_codec_is_reported(tmp_path: Path) -> None:
+    source = video_with_audio(tmp_path / "clip.mp4", "aac")
     source.write_bytes(source.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
     with VideoReader(source) as frames, VideoWriter(tmp_path / "copy.mp4", audio_from=source) as writer:
         for frame in frames:
             writer.add(frame.image, frame.time_s)
-    assert writer.audio_note == "it is in a codec that is not known here"
+    assert writer.audio_note == "it is in an unsupported codec"
     with av.open(str(tmp_path / "copy.mp4")) as file:
         assert not file.streams.audio

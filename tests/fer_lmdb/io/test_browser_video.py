@@ -1,4 +1,4 @@
-"""Annotated videos play in a real browser, sound included."""
+"""Annotated videos with audio play in a browser."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ import av
 import numpy as np
 import pytest
 
-from fer_lmdb.io.video import VideoWriter
+from fer_lmdb.io.video_writer import VideoWriter
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), "")
-PATIENCE_S = 120
+TIMEOUT_S = 120
 
 PAGE = """<!doctype html><video id="v" muted src="CLIP"></video><script>
 const v = document.getElementById("v");
-const tell = (facts) => fetch("/told?facts=" + encodeURIComponent(JSON.stringify(facts)));
-v.onerror = () => tell({error: v.error.message});
-v.onended = () => tell({
+const report = (values) => fetch("/report?values=" + encodeURIComponent(JSON.stringify(values)));
+v.onerror = () => report({error: v.error.message});
+v.onended = () => report({
   width: v.videoWidth, height: v.videoHeight, seconds: v.duration,
-  sound: v.webkitAudioDecodedByteCount, frames: v.getVideoPlaybackQuality().totalVideoFrames});
-v.play().catch((error) => tell({error: String(error)}));
+  audio: v.webkitAudioDecodedByteCount, frames: v.getVideoPlaybackQuality().totalVideoFrames});
+v.play().catch((error) => report({error: String(error)}));
 </script>"""
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Gives files, and notes what the page tells."""
+    """Serve files, and collect what the page reports."""
 
-    told: Queue[dict[str, Any]]
+    reports: Queue[dict[str, Any]]
 
     def do_GET(self) -> None:
-        if self.path.startswith("/told"):
-            self.told.put(json.loads(parse_qs(urlsplit(self.path).query)["facts"][0]))
+        if self.path.startswith("/report"):
+            self.reports.put(json.loads(parse_qs(urlsplit(self.path).query)["values"][0]))
             self.send_response(204)
             self.end_headers()
         else:
@@ -49,10 +49,10 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def play(clip: Path, profile: Path) -> dict[str, Any]:
-    """Play a video to its end in the browser and return what the video element says of it."""
+    """Play a video to its end in the browser and return the properties of the video element."""
     (clip.parent / "page.html").write_text(PAGE.replace("CLIP", clip.name))
-    told: Queue[dict[str, Any]] = Queue()
-    handler = type("Here", (Handler,), {"told": told})
+    reports: Queue[dict[str, Any]] = Queue()
+    handler = type("Here", (Handler,), {"reports": reports})
     with ThreadingHTTPServer(("127.0.0.1", 0), lambda *words: handler(*words, directory=str(clip.parent))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
@@ -63,17 +63,17 @@ def play(clip: Path, profile: Path) -> dict[str, Any]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            return told.get(timeout=PATIENCE_S)
+            return reports.get(timeout=TIMEOUT_S)
         except Empty:
-            pytest.fail(f"the browser told nothing in {PATIENCE_S} s")
+            pytest.fail(f"the browser reports nothing in {TIMEOUT_S} s")
         finally:
             browser.terminate()
             browser.wait(timeout=30)
             server.shutdown()
 
 
-def sounding(path: Path) -> Path:
-    """Half a second of sound with one frame."""
+def with_audio(path: Path) -> Path:
+    """Write half a second of audio with one frame."""
     tone = (8000 * np.sin(np.arange(24_000) / 15)).astype(np.int16)
     with av.open(str(path), "w") as file:
         image, track = file.add_stream("libx264", rate=25), file.add_stream("aac", rate=48_000, layout="mono")
@@ -88,16 +88,16 @@ def sounding(path: Path) -> Path:
 
 @pytest.mark.skipif(not BROWSER, reason="needs chromium")
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_a_browser_plays_it_to_the_end(tmp_path: Path, suffix: str) -> None:
+def test_browser_plays_the_video(tmp_path: Path, suffix: str) -> None:
     folder = tmp_path / "site"
     folder.mkdir()
-    source = sounding(tmp_path / "sound.mp4")
+    source = with_audio(tmp_path / "audio.mp4")
     with VideoWriter(folder / f"clip{suffix}", 25, audio_from=source) as video:
         for index in range(13):
             video.add(np.full((120, 161, 3), 15 * index, np.uint8), index / 25)
-    facts = play(folder / f"clip{suffix}", tmp_path / "profile")
-    assert "error" not in facts
-    assert (facts["width"], facts["height"]) == (162, 120)
-    assert facts["seconds"] == pytest.approx(0.52, abs=0.1)
-    assert facts["sound"] > 0
-    assert facts["frames"] > 5
+    values = play(folder / f"clip{suffix}", tmp_path / "profile")
+    assert "error" not in values
+    assert (values["width"], values["height"]) == (162, 120)
+    assert values["seconds"] == pytest.approx(0.52, abs=0.1)
+    assert values["audio"] > 0
+    assert values["frames"] > 5

@@ -1,4 +1,4 @@
-"""Every format, mode and kind of damage that a picture file may have."""
+"""Image formats, modes and damaged files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSSY = ["jpg", "webp", "avif", "jp2", "gif"]
 
 @pytest.fixture
 def colors() -> np.ndarray:
-    """A smooth 20 x 30 picture whose four corners differ."""
+    """Return a smooth 20 x 30 image with four different corners."""
     rows, columns = np.mgrid[0:20, 0:30]
     return np.stack([rows * 12, columns * 8, 255 - rows * 6 - columns * 4], axis=2).astype(np.uint8)
 
@@ -32,8 +32,8 @@ def save(path: Path, image: Image.Image, **options: object) -> Path:
 
 
 @pytest.mark.parametrize("suffix", EXACT)
-def test_lossless_formats_come_back_exactly(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
-    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colors)))
+def test_lossless_formats_are_read_exactly(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
+    found = read_image(save(tmp_path / f"image.{suffix}", Image.fromarray(colors)))
     np.testing.assert_array_equal(found, colors)
     assert found.dtype == np.uint8
     assert found.flags.writeable
@@ -41,8 +41,8 @@ def test_lossless_formats_come_back_exactly(tmp_path: Path, colors: np.ndarray, 
 
 
 @pytest.mark.parametrize("suffix", LOSSY)
-def test_lossy_formats_come_back_nearly(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
-    found = read_image(save(tmp_path / f"picture.{suffix}", Image.fromarray(colors)))
+def test_lossy_formats_are_read_approximately(tmp_path: Path, colors: np.ndarray, suffix: str) -> None:
+    found = read_image(save(tmp_path / f"image.{suffix}", Image.fromarray(colors)))
     assert found.shape == (20, 30, 3)
     assert np.abs(found.astype(int) - colors).mean() < 12
 
@@ -50,14 +50,14 @@ def test_lossy_formats_come_back_nearly(tmp_path: Path, colors: np.ndarray, suff
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "bmp", "webp"])
 def test_gray_is_repeated(tmp_path: Path, suffix: str) -> None:
     gray = np.tile(np.arange(0, 240, 8, dtype=np.uint8), (20, 1))
-    found = read_image(save(tmp_path / f"grey.{suffix}", Image.fromarray(gray)))
+    found = read_image(save(tmp_path / f"gray.{suffix}", Image.fromarray(gray)))
     assert found.shape == (20, 30, 3)
     assert np.abs(found[:, :, 0].astype(int) - gray).max() <= 6
     assert np.abs(found[:, :, 0].astype(int) - found[:, :, 2]).max() <= 3
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_blended_on_white(tmp_path: Path, mode: str) -> None:
+def test_alpha_is_blended_with_white(tmp_path: Path, mode: str) -> None:
     image = Image.new("RGBA", (3, 1))
     for column, alpha in enumerate((0, 128, 255)):
         image.putpixel((column, 0), (100, 100, 100, alpha))
@@ -126,7 +126,7 @@ def test_cmyk(tmp_path: Path, suffix: str) -> None:
 
 
 def stored_for(orientation: int, upright: np.ndarray) -> np.ndarray:
-    """Pixels as a camera stores them so that a viewer that heeds EXIF shows them upright (EXIF 2.3, tag 0x0112)."""
+    """Return the pixels of an upright image as stored by a camera with an EXIF orientation (EXIF 2.3, tag 0x0112)."""
     turned = {
         1: lambda image: image,
         2: lambda image: image[:, ::-1],
@@ -150,7 +150,7 @@ def test_exif_rotation(tmp_path: Path, colors: np.ndarray, orientation: int, suf
     np.testing.assert_array_equal(found, colors)
 
 
-def test_damaged_exif_does_not_matter(tmp_path: Path, colors: np.ndarray) -> None:
+def test_damaged_exif_is_ignored(tmp_path: Path, colors: np.ndarray) -> None:
     path = save(tmp_path / "odd.jpg", Image.fromarray(colors), exif=b"Exif\0\0MM\0*\xff\xff\xff\xff rubbish")
     assert read_image(path).shape == (20, 30, 3)
 
@@ -162,8 +162,8 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
         np.testing.assert_allclose(read_image(path)[4, 4], [255, 0, 0], atol=6)
 
 
-def test_the_content_decides_not_the_ending(tmp_path: Path, colors: np.ndarray) -> None:
-    path = save(tmp_path / "picture.png", Image.fromarray(colors)).rename(tmp_path / "picture.jpg")
+def test_format_is_determined_by_content(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "image.png", Image.fromarray(colors)).rename(tmp_path / "image.jpg")
     np.testing.assert_array_equal(read_image(path), colors)
 
 
@@ -172,13 +172,13 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [10_001, 60_000, 2_000_000])
-def test_decompression_bombs_are_refused_before_decoding(side: int) -> None:
+def test_decompression_bombs_are_rejected_before_decoding(side: int) -> None:
     with pytest.raises(ImageError, match=r"limit .*100 million"):
         decode_image(bomb(side, side), "bomb.png")
 
 
-def test_the_limit_can_be_moved(tmp_path: Path, colors: np.ndarray) -> None:
-    path = save(tmp_path / "picture.png", Image.fromarray(colors))
+def test_the_limit_can_be_changed(tmp_path: Path, colors: np.ndarray) -> None:
+    path = save(tmp_path / "image.png", Image.fromarray(colors))
     assert read_image(path, max_pixels=600).shape == (20, 30, 3)
     with pytest.raises(ImageError, match=r"30 x 20, 0\.0006 million pixels; the limit is 0\.000599"):
         read_image(path, max_pixels=599)
@@ -188,20 +188,20 @@ def test_the_limit_can_be_moved(tmp_path: Path, colors: np.ndarray) -> None:
 def test_truncated_files(tmp_path: Path, suffix: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     path = save(tmp_path / f"cut.{suffix}", Image.fromarray(noise))
-    whole = path.read_bytes()
-    for share in (0.02, 0.5, 0.9):
-        path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(ImageError, match=rf"cut\.{suffix}: is (damaged|not a picture)"):
+    content = path.read_bytes()
+    for fraction in (0.02, 0.5, 0.9):
+        path.write_bytes(content[: int(len(content) * fraction)])
+        with pytest.raises(ImageError, match=rf"cut\.{suffix}: is (damaged|not an image)"):
             read_image(path)
 
 
-def test_flipped_bytes_never_raise_anything_else(colors: np.ndarray, tmp_path: Path) -> None:
+def test_flipped_bytes_raise_image_errors_only(colors: np.ndarray, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for suffix in ("png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "tga", "jp2"):
-        whole = np.frombuffer(save(tmp_path / f"x.{suffix}", Image.fromarray(colors)).read_bytes(), np.uint8)
+        content = np.frombuffer(save(tmp_path / f"x.{suffix}", Image.fromarray(colors)).read_bytes(), np.uint8)
         for _ in range(40):
-            damaged = whole.copy()
-            damaged[random.integers(0, len(whole), 6)] = random.integers(0, 256, 6)
+            damaged = content.copy()
+            damaged[random.integers(0, len(content), 6)] = random.integers(0, 256, 6)
             try:
                 assert decode_image(damaged.tobytes()).ndim == 3
             except ImageError as error:
@@ -212,15 +212,15 @@ def test_flipped_bytes_never_raise_anything_else(colors: np.ndarray, tmp_path: P
     ("content", "message"),
     [
         (b"", r"is empty \(0 bytes\)"),
-        (b"hello, this is text", "is not a picture: its content is none of the formats"),
-        (b"<!DOCTYPE html><html>404", "is not a picture: it is a web page"),
-        (b"<svg xmlns='x'/>", "is not a picture: it is SVG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is not a picture: it is HEIC"),
-        (b"\0\0\0\x18ftypisom\0\0\0\0isomavc1", "is not a picture: it is a video"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
+        (b"hello, this is text", "is not an image: unknown format"),
+        (b"<!DOCTYPE html><html>404", "is not an image: found a web page"),
+        (b"<svg xmlns='x'/>", "is not an image: SVG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "is not an image: HEIC"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isomavc1", "is not an image: found a video"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not an image"),
     ],
 )
-def test_what_is_no_image(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_images(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "face.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=rf"face\.jpg: {message}"):
@@ -235,41 +235,41 @@ def test_missing_folder_and_pipe(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"cannot be read: .*embedded null"):
         read_image("a\0b.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(ImageError, match="is no ordinary file"):
+    with pytest.raises(ImageError, match="is not a regular file"):
         read_image(tmp_path / "pipe.jpg")
 
 
 def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret.jpg").write_bytes(b"x")
 
-    def refuse(*_: object, **__: object) -> None:
+    def deny(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "open", deny)
     with pytest.raises(ImageError, match=r"secret\.jpg: cannot be read: Permission denied"):
         read_image(tmp_path / "secret.jpg")
 
 
-def test_file_names_of_any_bytes(tmp_path: Path, colors: np.ndarray) -> None:
+def test_file_names_that_are_not_utf8(tmp_path: Path, colors: np.ndarray) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n.png"))
     try:
         save(path, Image.fromarray(colors))
     except OSError:
-        pytest.skip("this file system takes UTF-8 names only")
+        pytest.skip("this file system accepts UTF-8 names only")
     np.testing.assert_array_equal(read_image(path), colors)
     path.write_bytes(b"rubbish")
-    with pytest.raises(ImageError, match=r"caf\\xe9\\n\.png: is not a picture") as caught:
+    with pytest.raises(ImageError, match=r"caf\\xe9\\n\.png: is not an image") as caught:
         read_image(path)
     str(caught.value).encode("utf-8")
 
 
-def test_printable_keeps_ordinary_letters() -> None:
+def test_printable_path_preserves_letters() -> None:
     assert printable_path("Gesichter/größe 1.png") == "Gesichter/größe 1.png"
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "ppm"])
 @pytest.mark.parametrize("shape", [(9, 7, 3), (9, 7)])
-def test_written_images_come_back(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+def test_written_images_are_read_exactly(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     write_image(tmp_path / "new" / f"p.{suffix}", image)
     expected = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, 2)
@@ -277,12 +277,12 @@ def test_written_images_come_back(tmp_path: Path, suffix: str, shape: tuple[int,
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"p.{suffix}"]
 
 
-def test_unknown_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r'ending "\.xyz"; use one of \.bmp \.gif \.jpeg'):
+def test_unknown_extension_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r'extension "\.xyz"; use one of \.bmp \.gif \.jpeg'):
         write_image(tmp_path / "p.xyz", np.zeros((2, 2, 3), np.uint8))
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "p.png"
     write_image(path, np.zeros((2, 2), np.uint8))
     before = path.read_bytes()
@@ -298,7 +298,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
 
 
-def test_many_threads_may_read(tmp_path: Path, colors: np.ndarray) -> None:
+def test_concurrent_reads(tmp_path: Path, colors: np.ndarray) -> None:
     path = save(tmp_path / "p.png", Image.fromarray(colors))
     wrong: list[object] = []
 

@@ -1,4 +1,4 @@
-"""Videos in and out: times, sizes, rotation, damage."""
+"""Video reader and writer: times, sizes, rotation, damaged files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.io.video import WRITABLE_VIDEO_SUFFIXES, VideoReader, VideoWriter, letterbox
+from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES, VideoWriter, letterbox
 
 
 def image(value: int, height: int = 96, width: int = 128) -> np.ndarray:
-    """Left half grey of that value, right half black."""
+    """Return an image with a gray left half of that value and a black right half."""
     image = np.full((height, width, 3), value, np.uint8)
     image[:, width // 2 :] = 0
     return image
@@ -31,7 +32,7 @@ def write(path: Path, count: int = 30, times: list[float] | None = None, **size:
 
 
 @pytest.mark.parametrize("suffix", sorted(WRITABLE_VIDEO_SUFFIXES))
-def test_frames_come_back_with_their_times(tmp_path: Path, suffix: str) -> None:
+def test_frames_are_read_with_their_times(tmp_path: Path, suffix: str) -> None:
     with VideoReader(write(tmp_path / f"clip{suffix}")) as video:
         frames = list(video)
     assert [frame.index for frame in frames] == list(range(30))
@@ -42,19 +43,19 @@ def test_frames_come_back_with_their_times(tmp_path: Path, suffix: str) -> None:
         assert frame.image[:, 68:].mean() < 6
 
 
-def test_uneven_times_are_kept(tmp_path: Path) -> None:
+def test_irregular_times_are_preserved(tmp_path: Path) -> None:
     times = [0.0, 0.04, 0.3, 0.31, 1.0]
     with VideoReader(write(tmp_path / "clip.mp4", 5, times)) as video:
         np.testing.assert_allclose([frame.time_s for frame in video], times, atol=0.001)
 
 
-def test_the_file_is_what_browsers_play(tmp_path: Path) -> None:
+def test_codecs_and_layout_are_playable_by_browsers(tmp_path: Path) -> None:
     for name, codec in (("clip.mp4", "h264"), ("clip.webm", "vp8")):
         with av.open(str(write(tmp_path / name))) as file:
             context = file.streams.video[0].codec_context
             assert (context.name, context.pix_fmt) in {(codec, "yuv420p"), ("lib" + codec, "yuv420p")}
     data = (tmp_path / "clip.mp4").read_bytes()
-    assert data.index(b"moov") < data.index(b"mdat")  # plays while it is still being fetched
+    assert data.index(b"moov") < data.index(b"mdat")  # playable before it is fully loaded
 
 
 @pytest.mark.parametrize(("height", "width"), [(97, 131), (1, 1), (90, 33)])
@@ -64,7 +65,7 @@ def test_odd_sizes(tmp_path: Path, height: int, width: int) -> None:
     assert frames[0].image.shape[:2] == (height + height % 2, width + width % 2)
 
 
-def test_frames_of_changing_size_are_fitted_into_the_first(tmp_path: Path) -> None:
+def test_frames_of_another_size_are_letterboxed(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "clip.mp4") as video:
         video.add(image(200), 0)
         video.add(np.full((200, 100, 3), 200, np.uint8), 0.04)
@@ -75,8 +76,8 @@ def test_frames_of_changing_size_are_fitted_into_the_first(tmp_path: Path) -> No
     assert last[48, 5].mean() < 10
 
 
-def test_a_video_whose_size_changes_is_read(tmp_path: Path) -> None:
-    """Two MPEG transport streams, one after the other, are a stream whose size changes."""
+def test_a_video_with_changing_size_is_read(tmp_path: Path) -> None:
+    """Two concatenated MPEG transport streams are a stream with changing size."""
     for name, height in (("a.ts", 96), ("b.ts", 64)):
         with av.open(str(tmp_path / name), "w") as file:
             stream = file.add_stream("mpeg2video", rate=25)
@@ -92,7 +93,7 @@ def test_a_video_whose_size_changes_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])
-def test_metadata_that_are_not_utf8(tmp_path: Path, name: str) -> None:
+def test_metadata_that_is_not_utf8(tmp_path: Path, name: str) -> None:
     with av.open(str(tmp_path / name), "w") as file:
         stream = file.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
@@ -106,8 +107,8 @@ def test_metadata_that_are_not_utf8(tmp_path: Path, name: str) -> None:
         assert len(list(video)) == 1
 
 
-def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """Write the rotation of a phone into an mp4's track header (ISO 14496-12, 8.3.2)."""
+def rotated(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """Write a rotation into the track header of an mp4 (ISO 14496-12, 8.3.2)."""
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40
     a, b, c, d = (value << 16 for value in matrix)
@@ -120,8 +121,8 @@ def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     ("matrix", "bright"),
     [((0, 1, -1, 0), "top"), ((-1, 0, 0, -1), "right"), ((0, -1, 1, 0), "bottom"), ((1, 0, 0, 1), "left")],
 )
-def test_videos_of_a_turned_phone_are_upright(tmp_path: Path, matrix: tuple[int, int, int, int], bright: str) -> None:
-    with VideoReader(turned(write(tmp_path / "clip.mp4", 3), matrix)) as video:
+def test_rotated_phone_videos_are_upright(tmp_path: Path, matrix: tuple[int, int, int, int], bright: str) -> None:
+    with VideoReader(rotated(write(tmp_path / "clip.mp4", 3), matrix)) as video:
         image = next(iter(video)).image
     height, width = image.shape[:2]
     sides = {
@@ -139,11 +140,11 @@ def test_videos_of_a_turned_phone_are_upright(tmp_path: Path, matrix: tuple[int,
     [
         ("gone.mp4", None, "does not exist"),
         ("empty.mp4", b"", r"is empty \(0 bytes\)"),
-        ("text.mp4", b"this is no video at all" * 50, "cannot be read as a video: Invalid data"),
+        ("text.mp4", b"this is not a video" * 60, "cannot be read as a video: Invalid data"),
         ("null.mp4", bytes(5000), "cannot be read as a video"),
     ],
 )
-def test_what_is_no_video(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_files_that_are_not_videos(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ImageError, match=rf"{name}: {message}"):
@@ -155,53 +156,54 @@ def test_a_folder(tmp_path: Path) -> None:
         VideoReader(tmp_path)
 
 
-def test_sound_alone(tmp_path: Path) -> None:
+def test_audio_only(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "song.mp4"), "w") as file:
         stream = file.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 44100
         file.mux(stream.encode(frame))
         file.mux(stream.encode())
-    with pytest.raises(ImageError, match="holds no video, only audio"):
+    with pytest.raises(ImageError, match="is not a video: found audio"):
         VideoReader(tmp_path / "song.mp4")
 
 
-def test_a_truncated_video_gives_its_frames_and_then_says_so(tmp_path: Path) -> None:
+def test_a_truncated_video_raises_after_its_frames(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4", 100)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: whole.index(b"mdat") + (len(whole) - whole.index(b"mdat")) // 2])
+    content = path.read_bytes()
+    start = content.index(b"mdat")
+    path.write_bytes(content[: (start + len(content)) // 2])
     frames = []
     with VideoReader(path) as video, pytest.raises(ImageError, match=r"clip\.mp4: is (truncated|damaged)"):
         frames.extend(video)
     assert 10 < len(frames) < 95
 
 
-def test_a_video_cut_off_before_its_index(tmp_path: Path) -> None:
+def test_a_video_truncated_before_its_index(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4")
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(ImageError, match=r"clip\.mp4: "):
         list(VideoReader(path))
 
 
-def test_an_unknown_codec(tmp_path: Path) -> None:
+def test_an_unsupported_codec(tmp_path: Path) -> None:
     path = write(tmp_path / "clip.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-    with pytest.raises(ImageError, match=r"clip\.mp4: is in a codec that is not known here"):
+    with pytest.raises(ImageError, match=r"clip\.mp4: is in an unsupported codec"):
         VideoReader(path)
 
 
-def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_frames_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_lmdb.io.video.MAX_PIXELS", 100)
     with VideoReader(write(tmp_path / "clip.mp4", 2)) as video, pytest.raises(ImageError, match="frames of 128 x 96"):
         list(video)
 
 
-def test_an_unknown_ending(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r'ending "\.gif"; use one of \.m4v \.mkv \.mov \.mp4 \.webm'):
+def test_an_unknown_extension(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r'extension "\.gif"; use one of \.m4v \.mkv \.mov \.mp4 \.webm'):
         VideoWriter(tmp_path / "clip.gif")
 
 
-def test_an_interrupted_video_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_video_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "clip.mp4") as video:
         video.add(image(9), 0)
@@ -216,13 +218,13 @@ def test_a_video_without_frames_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(ImageError, match=r"clip\.mp4: cannot be written"):
         VideoWriter(tmp_path / "file" / "clip.mp4")
 
 
-def test_odd_rates_are_kept(tmp_path: Path) -> None:
+def test_fractional_rates_are_preserved(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "clip.mp4", Fraction(30000, 1001)) as writer:
         for index in range(60):
             writer.add(image(100), index * 1001 / 30000)
@@ -243,8 +245,8 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     assert peak < 12 * 96 * 128 * 3
 
 
-def test_fit_keeps_what_fits() -> None:
+def test_letterbox() -> None:
     first = image(50)
     np.testing.assert_array_equal(letterbox(first, 128, 96), first)
-    assert letterbox(first, 129, 97)[96, 0, 0] == 50  # the edge repeated, no black line
+    assert letterbox(first, 129, 97)[96, 0, 0] == 50  # repeated edge, no black line
     assert letterbox(cv2.resize(first, (30, 300)), 128, 96).shape == (96, 128, 3)
