@@ -1,8 +1,9 @@
-"""fer-lmdb inspect: what a file or folder holds, and whether it is unharmed."""
+"""``fer-lmdb inspect``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,30 +12,32 @@ from fer_lmdb.cli.console import emit, json_option, note, out_console
 from fer_lmdb.cli.types import A_PATH, MODEL
 
 EXAMPLES = """
-# what a data set holds, and whether it is unharmed
+# describe a data set and verify it
 fer-lmdb inspect data/fer2013 --verify
-# the layers of a net, and a drawing of it
+# list the layers of a net and draw its graph
 fer-lmdb inspect deploy.prototxt --draw net.svg
-# what a model was trained on, and its figures
+# training data and evaluations of a model
 fer-lmdb inspect runs/mine/best.safetensors
-# faces that stand in more than one split
+# faces that occur in more than one split
 fer-lmdb inspect data/fer2013 --duplicates
 """
 
 
 @click.command("inspect", cls=Command, examples=EXAMPLES)
 @click.argument("path", type=A_PATH)
-@click.option("--verify", is_flag=True, help="Check it from end to end; exit with 1 where something is wrong.")
-@click.option("--draw", type=A_PATH, metavar="FILE", help="Write a picture: .svg of a net, .png of anything else.")
-@click.option("--duplicates", is_flag=True, help="Look for identical and near-identical faces in a data set.")
-@click.option("--model", type=MODEL, help="With --duplicates: accuracy on faces with and without a twin.")
-@click.option("--data", type=A_PATH, metavar="DIR", help="With --model: the data set that the model was made for.")
+@click.option("--verify", is_flag=True, help="Read and check everything; exit with 1 if a problem is found.")
+@click.option("--draw", type=A_PATH, metavar="FILE", help="Write an image: .svg of a net, otherwise .png.")
+@click.option("--duplicates", is_flag=True, help="Find identical and near-duplicate faces in a data set.")
+@click.option("--model", type=MODEL, help="With --duplicates: evaluate on faces with and without a near-duplicate.")
+@click.option(
+    "--data", type=A_PATH, metavar="DIR", help="With --model: data set with the model's preprocessing.  [default: PATH]"
+)
 @click.option(
     "--split",
     type=click.Choice(["val", "test"]),
     default="val",
     show_default=True,
-    help="With --model: whose faces; open test once, for a model that is final.",
+    help="With --model: split to evaluate on. Use test once, for the final model.",
 )
 @json_option
 def command(
@@ -47,17 +50,20 @@ def command(
     split: str,
     as_json: bool,
 ) -> None:
-    """Say what PATH holds: data set, database, mean, prototxt, caffemodel, model or run."""
+    """Describe PATH: data set, database, mean image, prototxt, caffemodel, model or run.
+
+    PATH can also be the name of a pretrained model or zoo net.
+    """
     if ((model or data) and not duplicates) or (data and not model):
-        raise click.UsageError("--data needs --model, and --model needs --duplicates")
-    from fer_lmdb.inspection import artifact_kind, inspect, resolve
+        raise click.UsageError("--data requires --model, and --model requires --duplicates")
+    from fer_lmdb.inspection.inspect import inspect, resolve_path
 
     document = inspect(path, verify=verify)
     if draw is not None:
         from fer_lmdb.inspection.drawing import draw as draw_image
 
-        draw_image(artifact_kind(resolve(path)), resolve(path), draw)
-        note(f"Drawn: {draw}")
+        draw_image(document["kind"], resolve_path(path), draw)
+        note(f"Image: {draw}")
     if duplicates:
         from fer_lmdb.inspection.duplicates import audit
 
@@ -65,8 +71,18 @@ def command(
     if as_json:
         emit(document)
     else:
-        from fer_lmdb.cli.render_inspection import show
-
-        show(document, out_console())
+        _show(document)
     if verify and document.get("problems"):
         raise click.exceptions.Exit(1)
+
+
+def _show(document: dict[str, Any]) -> None:
+    from fer_lmdb.cli.render_inspection import show, show_problems
+
+    console = out_console()
+    show(document, console)
+    if "duplicates" in document:
+        from fer_lmdb.cli.render_duplicates import show_duplicates
+
+        show_duplicates(document["duplicates"], console)
+    show_problems(document, console)

@@ -1,4 +1,4 @@
-"""What Caffe's files hold: nets, solvers, weights, mean images."""
+"""Contents and verification of Caffe files: nets, solvers, weights and mean images."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from google.protobuf.json_format import MessageToDict
 import prototxt_like as pl
 from prototxt_like.errors import NetError, ParseError, PrototxtLikeError
 
-FACES = (1, 48, 48)
+FACE_SHAPE = (1, 48, 48)
+"""Input shape of nets whose data layer does not define it."""
 TOTALS = ("parameters", "statistics", "multiply_adds", "memory")
 
 
 def inspect_mean(path: Path, verify: bool) -> dict[str, Any]:
-    """Read a mean image.
+    """Describe a mean image.
 
     Raises:
-        FileError: it is missing, damaged or no mean image.
+        FileError: If it is missing, damaged or not a mean image.
     """
     mean = pl.read_mean(path)
     lowest, highest = float(mean.min()), float(mean.max())
     document = {"shape": list(mean.shape), "lowest": lowest, "highest": highest, "mean": float(mean.mean())}
     if not verify:
         return document
-    problems = [] if np.isfinite(mean).all() else ["holds values that are no numbers"]
+    problems = [] if np.isfinite(mean).all() else ["contains NaN or infinite values"]
     if not problems and (lowest < 0 or highest > 255):
-        problems.append(f"holds values from {lowest:g} to {highest:g}; expected 0 to 255")
+        problems.append(f"contains values from {lowest:g} to {highest:g}; expected 0 to 255")
     return document | {"problems": problems}
 
 
 def inspect_prototxt(path: Path, verify: bool) -> dict[str, Any]:
-    """Read a net or a solver.
+    """Describe a net or a solver.
 
     Raises:
-        FileError, ParseError: it is neither.
+        FileError, ParseError: If it is neither.
     """
     readers = [inspect_net, inspect_solver]
     if "solver" in path.name.lower():
@@ -53,11 +54,11 @@ def inspect_prototxt(path: Path, verify: bool) -> dict[str, Any]:
 
 
 def inspect_net(path: Path, verify: bool) -> dict[str, Any]:
-    """Build a net in both phases, without taking memory for it, and count what it consists of.
+    """Describe a net in both phases; it is built without memory for its tensors.
 
     Raises:
-        FileError, ParseError: the file is no net.
-        NetError: the net can be built in no phase.
+        FileError, ParseError: If the file is not a net.
+        NetError: If the net cannot be built in either phase.
     """
     message = pl.read_net(path)
     phases: dict[str, dict[str, Any]] = {}
@@ -93,41 +94,41 @@ def describe_net(message: pl.NetParameter, phase: str) -> dict[str, Any]:
 
 
 def build_shapes(message: pl.NetParameter, phase: str) -> pl.Net:
-    """Build a net whose tensors take no memory; where its data layer does not tell, for the faces of a data set.
+    """Build a net on the meta device, with the input shape of its data layer or else `FACE_SHAPE`.
 
     Raises:
-        NetError: the net cannot be built in this phase.
+        NetError: If the net cannot be built in this phase.
     """
     with torch.device("meta"):
         try:
             return pl.Net(message, phase=phase)
         except NetError as error:
             try:
-                shapes = pl.data_shapes(message, phase, FACES)
+                shapes = pl.data_shapes(message, phase, FACE_SHAPE)
             except NetError:
                 raise error from None
             return pl.Net(message, phase=phase, input_shapes=shapes)
 
 
 def inspect_solver(path: Path, verify: bool) -> dict[str, Any]:
-    """Read a solver: its fields and the rate at some iterations.
+    """Describe a solver: its fields and the learning rate at five iterations.
 
     Raises:
-        FileError, ParseError: the file is no solver.
+        FileError, ParseError: If the file is not a solver.
     """
     solver = pl.read_solver(path)
     fields = MessageToDict(solver, preserving_proto_field_name=True)
     last = max(solver.max_iter - 1, 0)
-    places = sorted({0, last // 4, last // 2, 3 * last // 4, last})
-    rates = {str(place): float(pl.learning_rate(solver, place)) for place in places}
+    iterations = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+    rates = {str(iteration): float(pl.learning_rate(solver, iteration)) for iteration in iterations}
     return {"what": "solver", "fields": fields, "rates": rates} | ({"problems": []} if verify else {})
 
 
 def inspect_caffemodel(path: Path, verify: bool) -> dict[str, Any]:
-    """Read weights: the shape and the range of every blob.
+    """Describe weights: shape and range of each blob.
 
     Raises:
-        FileError: it is missing, damaged or no caffemodel.
+        FileError: If it is missing, damaged or not a caffemodel.
     """
     message = pl.read_net(path)
     layers, problems = [], []
@@ -136,24 +137,30 @@ def inspect_caffemodel(path: Path, verify: bool) -> dict[str, Any]:
             values = pl.blob_to_array(blob, f"{path}: {layer.name}")
             layers.append(describe_blob(f"{layer.name}/{number}", layer.type, values))
             if not np.isfinite(values).all():
-                problems.append(f"{layer.name}/{number} holds values that are no numbers")
+                problems.append(f"{layer.name}/{number} contains NaN or infinite values")
     if not layers:
-        problems.append("holds no weights")
+        problems.append("contains no weights")
     document = {"name": message.name, "parameters": sum(row["values"] for row in layers), "blobs": layers}
     return document | ({"problems": problems} if verify else {})
 
 
 def describe_blob(name: str, type_name: str, values: np.ndarray) -> dict[str, Any]:
-    """Return the shape and the range of a blob."""
+    """Return shape, range, mean and standard deviation of a blob.
+
+    Args:
+        name: Name of the blob.
+        type_name: Layer type or dtype.
+        values: Values of any shape.
+    """
     flat = values.astype(np.float64).ravel()
-    some = flat if flat.size else np.zeros(1)
+    flat = flat if flat.size else np.zeros(1)
     return {
         "name": name,
         "type": type_name,
         "shape": list(values.shape),
         "values": int(values.size),
-        "lowest": float(some.min()),
-        "highest": float(some.max()),
-        "mean": float(some.mean()),
-        "deviation": float(some.std()),
+        "lowest": float(flat.min()),
+        "highest": float(flat.max()),
+        "mean": float(flat.mean()),
+        "deviation": float(flat.std()),
     }

@@ -1,4 +1,4 @@
-"""Pictures of what was inspected: a mean image, a net as a graph, the distribution of classes, the first faces."""
+"""Images of what is inspected: mean image, net graph, class distribution, first faces."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import prototxt_like as pl
 from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.manifest import read_manifest
 from fer_lmdb.errors import DataSetError, SourceError
+from fer_lmdb.inspection.caffe_files import build_shapes
 from fer_lmdb.io.images import write_image
 from fer_lmdb.visualization import plots
 from fer_lmdb.visualization.face_grid import draw_faces, draw_mean
@@ -21,19 +22,20 @@ FACES_SHOWN = 16
 
 
 def draw(kind: str, path: Path, out: Path) -> None:
-    """Draw what lies at a path into a file.
+    """Write an image of a file or folder.
 
     Args:
-        kind: as `fer_lmdb.inspection.artifact_kind` calls it.
-        path: what to draw.
-        out: an .svg for nets, a .png for the others.
+        kind: Kind of `path`, see `fer_lmdb.models.artifact_kind`.
+        path: File or folder to draw.
+        out: Image file: .svg for a net, .png otherwise.
+
     Raises:
-        SourceError: there is no picture of this kind of thing, or not in this format.
+        SourceError: If this kind cannot be drawn, or `out` has another suffix.
     """
-    wanted = ".svg" if kind in ("prototxt", "caffemodel") else ".png"
-    if out.suffix.lower() != wanted:
-        raise SourceError(f'a picture of a {kind} is written as {wanted}; found "{out.name}"')
-    if wanted == ".svg":
+    expected = ".svg" if kind in ("prototxt", "caffemodel") else ".png"
+    if out.suffix.lower() != expected:
+        raise SourceError(f'the image of a {kind} must be a {expected} file; found "{out.name}"')
+    if expected == ".svg":
         out.write_text(draw_net(path), encoding="utf-8")
     elif kind == "mean":
         write_image(out, draw_mean(pl.read_mean(path)))
@@ -44,11 +46,11 @@ def draw(kind: str, path: Path, out: Path) -> None:
     elif kind == "data set":
         draw_distribution(read_manifest(path)).savefig(out, dpi=120)
     else:
-        raise SourceError(f"there is no picture of a {kind}; draw a net, a mean, a database or a data set")
+        raise SourceError(f"a {kind} cannot be drawn; pass a net, a mean image, a database or a data set")
 
 
 def class_names(database: Path) -> dict[int, str]:
-    """Return the names of the labels where a database lies in a data set, nothing elsewhere."""
+    """Return the class names of a database inside a data set, by label; empty for any other database."""
     try:
         return dict(enumerate(read_manifest(database.resolve().parent)["classes"]))
     except DataSetError:
@@ -56,9 +58,7 @@ def class_names(database: Path) -> dict[int, str]:
 
 
 def draw_net(path: Path) -> str:
-    """Return a net's graph as SVG: the TEST phase, or TRAIN where only that can be built."""
-    from fer_lmdb.inspection.caffe_files import build_shapes
-
+    """Return the graph of a net as SVG: phase TEST, or TRAIN if only that can be built."""
     message = pl.read_net(path)
     try:
         net = build_shapes(message, "TEST")
@@ -68,11 +68,10 @@ def draw_net(path: Path) -> str:
 
 
 def draw_distribution(manifest: dict[str, Any]) -> Figure:
-    """Draw how many faces every class has in every split."""
+    """Draw the number of faces per class and split."""
     splits = manifest["splits"]
-    figure = Figure(figsize=(4.2 * max(len(splits), 1), 3.2), layout="constrained")
-    for axes, (split, facts) in zip(
-        figure.subplots(1, max(len(splits), 1), squeeze=False)[0], splits.items(), strict=True
-    ):
-        plots.draw_distribution(axes, split, facts)
+    columns = max(len(splits), 1)
+    figure = Figure(figsize=(4.2 * columns, 3.2), layout="constrained")
+    for axes, (split, entry) in zip(figure.subplots(1, columns, squeeze=False)[0], splits.items(), strict=True):
+        plots.draw_distribution(axes, split, entry)
     return figure

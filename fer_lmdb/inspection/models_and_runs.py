@@ -1,7 +1,8 @@
-"""What our own model files and run folders hold."""
+"""Contents and verification of model files and run folders."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,21 @@ import numpy as np
 
 from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspection.caffe_files import describe_blob
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.model import Model, load_model
 from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
+MAX_SUM_ERROR = 1e-3
+
 
 def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
-    """Read a model file.
+    """Describe a model file: net, classes, preprocessing, metadata, and shape and range of each blob.
 
-    Returns:
-        net, classes, preprocessing, facts, and the shape and range of every blob.
     Raises:
-        ModelError: it is damaged or no model of ours.
+        ModelError: If it is damaged or not a fer-lmdb model.
     """
-    model = models.load_model(path)
+    model = load_model(path)
     blobs = [describe_blob(name, str(blob.dtype)[6:], blob.float().numpy()) for name, blob in model.weights.items()]
     document = {
         "net": model.name,
@@ -37,58 +38,56 @@ def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
         "metadata": model.metadata,
         "blobs": blobs,
     }
-    return document | ({"problems": find_model_problems(model)} if verify else {})
+    return document | ({"problems": list(find_model_problems(model))} if verify else {})
 
 
-def find_model_problems(model: models.Model) -> list[str]:
-    """Return what keeps a model from classifying a face."""
-    problems = [
-        f"{name} holds values that are no numbers" for name, blob in model.weights.items() if not blob.isfinite().all()
-    ]
+def find_model_problems(model: Model) -> Iterator[str]:
+    """Yield the reasons for which a model cannot classify a face."""
+    for name, blob in model.weights.items():
+        if not blob.isfinite().all():
+            yield f"{name} contains NaN or infinite values"
     size = model.preprocessing.size
     try:
-        found = Classifier(model).probabilities(np.full((1, 1, size, size), 128, dtype=np.uint8))
+        probabilities = Classifier(model).probabilities(np.full((1, 1, size, size), 128, dtype=np.uint8))
     except (FerLmdbError, PrototxtLikeError) as error:
-        return [*problems, str(error)]
-    if found.shape != (1, len(model.scheme)):
-        problems.append(f"gives {found.shape[1]} probabilities for {len(model.scheme)} classes")
-    elif not abs(float(found.sum()) - 1) < 1e-3:
-        problems.append(f"gives probabilities that add up to {float(found.sum()):g}")
-    return problems
+        yield str(error)
+        return
+    if probabilities.shape != (1, len(model.scheme)):
+        yield f"returns {probabilities.shape[1]} probabilities for {len(model.scheme)} classes"
+    elif not abs(float(probabilities.sum()) - 1) < MAX_SUM_ERROR:
+        yield f"returns probabilities with the sum {float(probabilities.sum()):g}; expected 1"
 
 
 def inspect_run(path: Path, verify: bool) -> dict[str, Any]:
-    """Read a run folder: its options, how far it came, its best epoch and figures.
+    """Describe a run folder: options, epochs, best epoch and evaluations.
 
     Raises:
-        RunError: run.json is missing or damaged.
+        RunError: If run.json is missing or damaged.
     """
     folder = RunFolder(path)
     log = folder.read_log()
-    scored = [record for record in log if record.get("val_accuracy") is not None]
+    validated = [record for record in log if record.get("val_accuracy") is not None]
     document: dict[str, Any] = {
         "config": folder.read_config(),
         "epochs": len(log),
         "last": log[-1] if log else None,
-        "best": max(scored, key=lambda record: float(record["val_accuracy"]), default=None),
+        "best": max(validated, key=lambda record: float(record["val_accuracy"]), default=None),
         "evaluations": folder.read_evaluations(),
         "files": sorted(entry.name for entry in path.iterdir()),
     }
     return document | ({"problems": list(find_run_problems(folder))} if verify else {})
 
 
-def find_run_problems(folder: RunFolder) -> list[str]:
-    """Return what is damaged or missing in a run folder."""
-    problems = []
+def find_run_problems(folder: RunFolder) -> Iterator[str]:
+    """Yield what is damaged or missing in a run folder."""
     for path in (folder.best, folder.last):
         try:
             if path.exists():
-                problems += [f"{path.name}: {problem}" for problem in find_model_problems(models.load_model(path))]
+                yield from (f"{path.name}: {problem}" for problem in find_model_problems(load_model(path)))
         except FerLmdbError as error:
-            problems.append(str(error))
+            yield str(error)
     try:
         if folder.read_snapshot() is None:
-            problems.append("no snapshot yet: the run was stopped before its first epoch had ended")
+            yield "no snapshot: the run was stopped before the end of its first epoch"
     except FerLmdbError as error:
-        problems.append(str(error))
-    return problems
+        yield str(error)

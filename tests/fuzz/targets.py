@@ -15,7 +15,7 @@ from fer_lmdb.data.lmdb_store import decode_datum
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.ferplus import read_votes
 from fer_lmdb.errors import FerLmdbError
-from fer_lmdb.inspection import inspect
+from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.io.images import decode_image
 from fer_lmdb.models import model
 from fer_lmdb.models.classifier import Classifier

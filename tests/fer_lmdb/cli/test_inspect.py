@@ -1,4 +1,4 @@
-"""The command: words for people, JSON for programs, exit codes for both."""
+"""``fer-lmdb inspect``: text and JSON output, exit codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(arguments, capsys) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), captured.out, captured.err
 
 
-def test_every_kind_is_shown(stripes_data: Path, trained, capsys) -> None:
+def test_output_of_each_kind(stripes_data: Path, trained, capsys) -> None:
     folder = trained.run.path
     for path, words in {
         stripes_data: "neutral",
@@ -41,12 +41,12 @@ def test_every_kind_is_shown(stripes_data: Path, trained, capsys) -> None:
         assert json.loads(out)["problems"] == []
 
 
-def test_a_data_set_says_what_drew_it(stripes_data: Path, capsys) -> None:
+def test_opencv_version_of_a_data_set(stripes_data: Path, capsys) -> None:
     _, out, _ = run(["inspect", stripes_data], capsys)
     assert f"OpenCV {cv2.__version__}" in out
 
 
-def test_damage_exits_with_1(stripes_data: Path, tmp_path: Path, capsys) -> None:
+def test_exit_code_of_a_damaged_data_set(stripes_data: Path, tmp_path: Path, capsys) -> None:
     data = shutil.copytree(stripes_data, tmp_path / "data")
     shutil.rmtree(data / "test_lmdb")
     code, out, _ = run(["inspect", data, "--verify"], capsys)
@@ -57,19 +57,19 @@ def test_damage_exits_with_1(stripes_data: Path, tmp_path: Path, capsys) -> None
     assert len(json.loads(out)["problems"]) == 1
 
 
-def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys) -> None:
+def test_unreadable_path_is_one_line(tmp_path: Path, capsys) -> None:
     code, out, err = run(["inspect", tmp_path / "nowhere"], capsys)
     assert (code, out) == (1, "")
-    assert err.startswith("Error: there is no ")
+    assert err.startswith(f"Error: {tmp_path}/nowhere: not found")
     assert err.count("\n") == 1
 
 
 def test_duplicates_and_drawing(stripes_data: Path, tmp_path: Path, capsys) -> None:
     code, out, err = run(["inspect", stripes_data, "--duplicates", "--draw", tmp_path / "a.png"], capsys)
     assert code == 0
-    assert "twin in train" in out
+    assert "also in train" in out
     assert (tmp_path / "a.png").stat().st_size > 1000
-    assert "Drawn:" in err
+    assert "Image:" in err
 
 
 @pytest.mark.parametrize("flags", [["--model", "x"], ["--data", "x"], ["--duplicates", "--data", "x"]])

@@ -20,7 +20,7 @@ from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.build.join import join_datasets
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, FerLmdbError
-from fer_lmdb.inspection import inspect
+from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.labels import FERPLUS
 
 sys.path.insert(0, str(Path(__file__).parent))

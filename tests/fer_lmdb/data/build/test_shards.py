@@ -14,8 +14,8 @@ from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.inspection import inspect
 from fer_lmdb.inspection.duplicates import audit
+from fer_lmdb.inspection.inspect import inspect
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import AS_THEY_ARE, Noise
