@@ -14,11 +14,11 @@ from fer_lmdb.cli.types import DATA_SET, MODEL
 EXAMPLES = """
 # for Caffe and OpenCV 4
 fer-lmdb export fer_mini --out caffe/
-# for onnxruntime: uint8 faces in, probabilities out
-fer-lmdb export fer_mini --format onnx --out face.onnx
-# the same in int8 as well, measured on the validation split
+# for onnxruntime: maps uint8 faces to probabilities
+fer-lmdb export fer_mini --out face.onnx
+# also in int8, evaluated on the validation split
 fer-lmdb export fer_mini --format onnx --int8 --out face.onnx
-# a run's best model as one file in half precision
+# the best model of a run as one file in half precision
 fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 """
 
@@ -27,62 +27,63 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 @click.argument("model", type=MODEL)
 @click.option(
     "--format",
-    "form",
+    "format_name",
     type=click.Choice(["caffe", "onnx", "safetensors"]),
-    default="caffe",
-    show_default=True,
-    help="What to write.",
+    help="Output format.  [default: by the suffix of --out; caffe for a folder]",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File, or folder for caffe.")
-@click.option("--int8", is_flag=True, help="onnx: also write OUT-int8.onnx, calibrated and measured on --data.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write; a folder for caffe.")
+@click.option("--int8", is_flag=True, help="onnx: also write OUT-int8.onnx, calibrated and evaluated on --data.")
 @click.option(
     "--data",
     type=DATA_SET,
     default="data/fer2013",
     show_default=True,
-    help="--int8: data set whose training faces calibrate and whose validation faces measure.",
+    help="--int8: data set; its train split calibrates, its val split evaluates.",
 )
 @json_option
-def command(model: str, form: str, out: Path, int8: bool, data: str, as_json: bool) -> None:
-    """Write MODEL (shipped name, model file or run folder) in another form.
+def command(model: str, format_name: str | None, out: Path, int8: bool, data: str, as_json: bool) -> None:
+    """Export MODEL (pretrained model, model file or run folder) to another format.
 
-    caffe: deploy.prototxt, a .caffemodel and, where the net subtracts one,
-    mean.binaryproto, which Caffe itself and OpenCV 4 read. onnx: one file with labels, mean and preprocessing inside,
-    compared with the model after it is written. safetensors: one file with large
-    blobs in half precision and the figures that evaluate measured.
+    caffe: deploy.prototxt, a .caffemodel and, if the net subtracts a mean,
+    mean.binaryproto; for Caffe and OpenCV 4. onnx: one file that contains labels,
+    mean and preprocessing; it is compared with the model after it is written.
+    safetensors: one file with large blobs in half precision and the results of
+    evaluate.
     """
-    if int8 and form != "onnx":
-        raise click.UsageError("--int8 goes with --format onnx")
+    from fer_lmdb.exporting.export import choose_format, export
 
-    from fer_lmdb.exporting import export
+    if int8 and choose_format(out, format_name) != "onnx":
+        raise click.UsageError("--int8 requires --format onnx")
 
-    exported = export(model, form, out, data if int8 else None)
+    result = export(model, out, format_name, data if int8 else None)
     if as_json:
-        emit({"model": model, "format": form, "files": [str(path) for path in exported.files], **exported.facts})
+        emit({"model": model, **result.to_dict()})
         return
-    for path in exported.files:
+    for path in result.files:
         click.echo(f"{path}  {path.stat().st_size:,} bytes")
-    if form == "onnx":
-        _print_checks(exported.facts)
-        print_next_step("docs/export.md has ten lines of onnxruntime that run it")
+    if result.format == "onnx":
+        _print_checks(result.checks)
+        print_next_step("see docs/export.md for ten lines of onnxruntime code that run it")
 
 
-def _print_checks(facts: dict[str, Any]) -> None:
+def _print_checks(checks: dict[str, Any]) -> None:
     click.echo(
-        f"Checked with onnxruntime on {facts['checked_faces']} drawn faces: "
-        f"largest difference of a probability {facts['largest_difference']:.1e}"
+        f"Checked with onnxruntime on {checks['checked_faces']} random images: "
+        f"largest difference of a probability {checks['largest_difference']:.1e}"
     )
-    if "int8" not in facts:
-        return
-    figures = facts["int8"]
+    if "int8" in checks:
+        _print_int8(checks["int8"])
+
+
+def _print_int8(results: dict[str, Any]) -> None:
     click.echo(
-        f"int8, calibrated on {figures['calibration_faces']} training faces (seed 0); split {figures['split']}, "
-        f"N = {figures['n']}: the same expression on {figures['agreement']:.1%}"
+        f"int8, calibrated on {results['calibration_faces']} training faces (seed 0); split {results['split']}, "
+        f"N = {results['n']}: same prediction for {results['agreement']:.1%}"
     )
     for name in ("float32", "int8"):
-        own = figures[name]
+        own = results[name]
         low, high = own["ci95"]
         click.echo(
             f"  {name:7}  accuracy {own['accuracy']:.2%} ({low:.2%} to {high:.2%})  {own['bytes']:>10,} bytes  "
-            f"{own['ms_per_face']:.2f} ms a face, {own['faces_per_second']:,.0f} faces/s in batches"
+            f"{own['ms_per_face']:.2f} ms per face, {own['faces_per_second']:,.0f} faces/s in batches"
         )

@@ -1,4 +1,4 @@
-"""A model as the files that Caffe and OpenCV 4 read."""
+"""Export a model as files for Caffe and OpenCV 4."""
 
 from __future__ import annotations
 
@@ -6,34 +6,37 @@ from pathlib import Path
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
+from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 
 def write_caffe(model: Model, folder: Path) -> list[Path]:
-    """Write what `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)` reads.
+    """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`.
 
-    Layers of our own that do nothing in TEST are left out. The net expects what the TEST phase's transform makes of
-    a face (its middle piece minus the mean at the same place); a comment at the top of deploy.prototxt names it.
+    Extension layers without effect in TEST are removed. The input of the net is a face after the TEST transform (e.g.
+    the center crop minus the mean at the same position), which a comment at the top of deploy.prototxt describes.
 
     Args:
-        model: the model.
-        folder: where to; made if it is not there.
+        model: Model to export.
+        folder: Output folder; created if it does not exist.
+
     Returns:
-        deploy.prototxt, the caffemodel and, where the model has a mean, mean.binaryproto.
+        Paths of deploy.prototxt, the caffemodel and, if the model has a mean image, mean.binaryproto.
+
     Raises:
-        ModelError: the net needs more than Caffe has.
+        ModelError: If the net uses other extensions to Caffe.
     """
     net = Classifier(model).net_unfused
     deploy = pl.strip_extensions(net.proto)
-    beyond = pl.extensions(deploy)
-    if beyond:
+    if extensions := pl.extensions(deploy):
         raise ModelError(
-            f"the net {model.name} needs what Caffe does not have: {', '.join(beyond[:5])}; export it as onnx instead"
+            f"the net {model.name} uses extensions that Caffe does not support: {', '.join(extensions[:5])}; export it "
+            "as onnx instead"
         )
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "deploy.prototxt", folder / f"{model.name}.caffemodel"]
-    files[0].write_text(_input_comment(model) + pl.to_text(deploy), encoding="utf-8")
+    atomic_write_text(files[0], _input_comment(model) + pl.to_text(deploy))
     pl.save_weights(pl.Net(deploy, pl.to_proto(net)), files[1])
     if model.mean is not None:
         files.append(folder / "mean.binaryproto")
@@ -42,14 +45,14 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
 
 
 def _input_comment(model: Model) -> str:
-    """Say how a face becomes the net's input: that stands in no field of a deploy net."""
+    """Return a comment on the preprocessing of a face, for which a deploy net has no field."""
     transform = pl.parse_transform(model.transform_prototxt)
     transform.ClearField("mean_file")
     if model.mean is not None:
         transform.mean_file = "mean.binaryproto"
     size = model.preprocessing.size
-    lines = [f"Input: a grey face of {size} x {size}, values 0-255, after this TEST transform:"]
+    lines = [f"Input: a gray face of {size} x {size}, values 0-255, after this TEST transform:"]
     lines += [f"  {line}" for line in pl.to_text(transform).splitlines()] or ["  none"]
     if transform.per_picture_normalization:
-        lines.append("per_picture_normalization is no field of Caffe's: bring every face to mean 0 and deviation 1.")
+        lines.append("per_picture_normalization is an extension: scale each face to mean 0 and standard deviation 1.")
     return "".join(f"# {line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""A model as one ONNX file: uint8 faces in, probabilities out, everything between them in the graph."""
+"""Export a model as one ONNX file that maps uint8 faces to probabilities, preprocessing included."""
 
 from __future__ import annotations
 
@@ -26,26 +26,29 @@ FORMAT = "fer-lmdb onnx 1"
 INPUT, OUTPUT = "faces", "probabilities"
 OPSET = 18
 MAX_DIFFERENCE = 1e-4
-"""Probabilities of the two programs may differ by this; in float32 they differ by about 1e-6."""
+"""Maximum difference of a probability between onnxruntime and PyTorch; in float32 it is about 1e-6."""
 CHECKED_FACES = 128
-_FIGURES = ("split", "n", "accuracy", "ci95", "tta")
+_PUBLIC_METRICS = ("split", "n", "accuracy", "ci95", "tta")
 
 
 def write_onnx(model: Model, path: Path) -> dict[str, Any]:
-    """Write a model as ONNX, then run the file and compare it with the model.
+    """Write a model as ONNX, then run the file and compare its probabilities with the model's.
 
-    The graph's input `faces` is (N, 1, size, size) uint8 grey 0-255, its output `probabilities` (N, classes) float32.
-    metadata_props hold classes (JSON, in label order), scheme, preprocessing (how a face is cut out of a photograph),
-    figures and data.
+    The input `faces` is (N, 1, size, size) uint8 gray, 0-255; the output `probabilities` is (N, classes) float32.
+    metadata_props contain classes (JSON, in label order), scheme, preprocessing (detection and alignment settings of
+    the training faces), figures (results of `evaluate`) and data.
 
     Args:
-        model: the model.
-        path: the file.
+        model: Model to export.
+        path: File to write.
+
     Returns:
-        checked_faces, largest_difference (of a probability), bytes.
+        checked_faces, largest_difference (of a probability) and bytes.
+
     Raises:
-        ModelError: the net has no form in ONNX, or the file computes otherwise than the model; no file is left then.
-        MissingExtra: the packages are not installed.
+        ModelError: If the net cannot be expressed in ONNX, or the file does not reproduce the model's probabilities;
+            no file is written in this case.
+        MissingExtra: If the packages are not installed.
     """
     onnx = require("onnx")
     classifier = Classifier(model)
@@ -56,14 +59,14 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
         difference = _largest_difference(session(partial), classifier, model.preprocessing.size)
         if not difference <= MAX_DIFFERENCE:
             raise ModelError(
-                f"{path}: onnxruntime's probabilities differ from the model's by up to {difference:.1e}, allowed is "
-                f"{MAX_DIFFERENCE:.0e}; the file was not kept, use another format"
+                f"{path}: onnxruntime's probabilities differ from the model's by up to {difference:.1e}, expected at "
+                f"most {MAX_DIFFERENCE:.0e}; no file was written, use another format"
             )
     return {"checked_faces": CHECKED_FACES, "largest_difference": difference, "bytes": path.stat().st_size}
 
 
 def session(path: Path) -> InferenceSession:
-    """Open an ONNX file with onnxruntime, on the processor."""
+    """Open an ONNX file with onnxruntime on the CPU."""
     return require("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
@@ -71,32 +74,34 @@ def require(package: str) -> Any:
     """Import a package of the extra [onnx].
 
     Raises:
-        MissingExtra: it is not installed.
+        MissingExtra: If it is not installed.
     """
     import importlib
 
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise MissingExtra(f"export to ONNX needs {package}: pip install 'fer-lmdb[onnx]'") from error
+        raise MissingExtra(
+            f"the export to ONNX requires {package}; install the extra: pip install 'fer-lmdb[onnx]'"
+        ) from error
 
 
 def random_inputs(count: int, size: int) -> NDArray[np.uint8]:
-    """Draw soft random pictures of every brightness, which reach a net's layers as photographs do.
+    """Return smooth random images of varying brightness, which activate a net similarly to photos.
 
     Returns:
-        (count, 1, size, size) uint8, always the same.
+        (count, 1, size, size) uint8, the same on every call.
     """
     generator = np.random.default_rng(0)
     coarse = generator.uniform(-1, 1, (count, 1, 6, 6)).astype(np.float32)
-    soft = nn.functional.interpolate(torch.from_numpy(coarse), (size, size), mode="bicubic").numpy()
-    middle, spread = generator.uniform((60, 20), (190, 120), (count, 2)).T[..., None, None, None]
-    noisy = middle + spread * soft + generator.normal(0, 6, soft.shape)
+    smooth = nn.functional.interpolate(torch.from_numpy(coarse), (size, size), mode="bicubic").numpy()
+    mean, spread = generator.uniform((60, 20), (190, 120), (count, 2)).T[..., None, None, None]
+    noisy = mean + spread * smooth + generator.normal(0, 6, smooth.shape)
     return np.asarray(noisy.clip(0, 255), np.uint8)
 
 
 class _ExportModule(nn.Module):
-    """Transform and net in one module."""
+    """Transform and net as one module."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -125,34 +130,35 @@ def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
             )
     except torch.onnx.OnnxExporterError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise ModelError(f"the net {model.name} has no form in ONNX: {reason}; export it as caffe") from error
+        raise ModelError(f"the net {model.name} cannot be expressed in ONNX: {reason}; export it as caffe") from error
     if program is None:
-        raise ModelError(f"this PyTorch ({torch.__version__}) cannot write ONNX; install torch 2.6 or newer")
+        raise ModelError(f"PyTorch {torch.__version__} cannot export to ONNX; install torch 2.6 or newer")
     return program.model_proto
 
 
 def _describe(proto: ModelProto, model: Model) -> None:
-    """Put names and figures in, and PyTorch's notes on its own source lines out."""
+    """Set the metadata, and remove PyTorch's references to its source lines."""
     onnx = require("onnx")
     graph = proto.graph
-    for noted in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
-        noted.ClearField("metadata_props")
+    for part in [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]:
+        part.ClearField("metadata_props")
     graph.name = model.name
     proto.producer_name, proto.producer_version = "fer-lmdb", __version__
-    figures = [{key: one[key] for key in _FIGURES if key in one} for one in model.metadata.get("evaluations", [])]
+    evaluations = model.metadata.get("evaluations", [])
+    results = [{key: each[key] for key in _PUBLIC_METRICS if key in each} for each in evaluations]
     texts = {
         "format": FORMAT,
         "name": model.name,
         "scheme": model.scheme.name,
         "classes": json.dumps(model.scheme.classes),
         "preprocessing": json.dumps(model.preprocessing.to_dict()),
-        "figures": json.dumps(figures),
+        "figures": json.dumps(results),
         "data": json.dumps(model.metadata.get("data", {})),
     }
     onnx.helper.set_model_props(proto, texts)
 
 
-def _largest_difference(ours: InferenceSession, classifier: Classifier, size: int) -> float:
+def _largest_difference(exported: InferenceSession, classifier: Classifier, size: int) -> float:
     faces = random_inputs(CHECKED_FACES, size)
-    (found,) = ours.run([OUTPUT], {INPUT: faces})
+    (found,) = exported.run([OUTPUT], {INPUT: faces})
     return float(np.abs(found - classifier.probabilities(faces)).max())

@@ -1,4 +1,4 @@
-"""An ONNX file in int8: calibrated on training faces, measured on validation faces beside the float one."""
+"""Quantize an ONNX file to int8: calibrated on training faces, compared with float32 on validation faces."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 CALIBRATION_FACES = 1024
 QUANTIZED = ("Conv", "Gemm", "MatMul", "MaxPool", "AveragePool", "Add", "Concat", "Relu", "LeakyRelu")
-"""Operations in int8; the picture's own preparation and the softmax stay float32."""
-_BATCH = 64
+"""Operations in int8. Image preprocessing and softmax remain float32."""
+_BATCH_SIZE = 64
 _ROUNDS = 20
 
 
 @dataclass(frozen=True)
 class CalibrationData:
-    """Faces that a model understands.
+    """Faces for calibration and evaluation, with the model's size and classes.
 
     Attributes:
-        data: the data set's folder.
-        calibration: (N, 1, H, W) uint8, a seeded draw of training faces.
-        val: the validation split.
+        data: Folder of the data set.
+        calibration: (N, 1, H, W) uint8, a seeded sample of training faces.
+        val: Validation split.
     """
 
     data: Path
@@ -49,10 +49,14 @@ class CalibrationData:
 
 
 def load_calibration_data(model: Model, folder: str | Path) -> CalibrationData:
-    """Read the faces that an int8 file is calibrated and measured on.
+    """Read the faces for calibration and evaluation.
+
+    Args:
+        model: Model to quantize.
+        folder: Data set.
 
     Raises:
-        DataSetError: the data set is missing or damaged, or has other classes or another size than the model.
+        DataSetError: If the data set is missing or damaged, or does not match the model's classes or size.
     """
     dataset = DataSet.open(folder)
     require_same(
@@ -65,40 +69,44 @@ def load_calibration_data(model: Model, folder: str | Path) -> CalibrationData:
     size = model.preprocessing.size
     if train.shape[1:] != (1, size, size):
         found = " x ".join(map(str, train.shape[2:]))
-        raise DataSetError(f"{folder} has faces of {found}, the model {model.name} expects {size} x {size}")
+        raise DataSetError(
+            f"{folder}: wrong face size: found {found}, expected {size} x {size} of the model {model.name}; "
+            "pass another data set"
+        )
     chosen = np.random.default_rng(0).permutation(len(train))[:CALIBRATION_FACES]
     return CalibrationData(dataset.folder, train[np.sort(chosen)], dataset.read("val"))
 
 
 def write_int8(path: Path, out: Path, faces: CalibrationData) -> dict[str, Any]:
-    """Quantise an ONNX file and measure both; the new one appears when it is complete, with its figures.
+    """Quantize an ONNX file, and compare both files; the results are stored in the metadata of the new one.
 
-    Weights are int8 with a scale a channel, activations uint8 with the range seen on the calibration faces.
+    Weights are int8 with a scale per channel. Activations are uint8 with the range found on the calibration faces.
 
     Args:
-        path: the float file.
-        out: the int8 file.
-        faces: see `load_calibration_data`.
+        path: Float32 file.
+        out: Int8 file to write.
+        faces: Faces for calibration and evaluation.
+
     Returns:
-        calibration_faces, split, n, largest_difference and agreement (share of validation faces with the same
-        expression) between the two, and for `float32` and `int8`: bytes, accuracy, ci95, ms_per_face (one by one),
+        calibration_faces, split, n, largest_difference (of a probability) and agreement (fraction of validation faces
+        with the same prediction), and for `float32` and `int8`: bytes, accuracy, ci95, ms_per_face (one at a time) and
         faces_per_second (batches of 64).
     """
     with tempfile.TemporaryDirectory() as folder, silenced(""):
         small = _quantize(path, Path(folder), faces.calibration)
-        figures = _compare(path, small, faces)
-        _note(small, figures)
+        results = _compare(path, small, faces)
+        _store_results(small, results)
         with atomic_file(out) as partial:
             shutil.copyfile(small, partial)
-    return figures
+    return results
 
 
 def _compare(path: Path, small: Path, faces: CalibrationData) -> dict[str, Any]:
-    """Measure both files; see `write_int8`."""
+    """Evaluate and time both files; see `write_int8`."""
     sessions = {"float32": session(path), "int8": session(small)}
-    rows = {name: _probabilities(own, faces.val.images) for name, own in sessions.items()}
+    rows = {name: _probabilities(runtime, faces.val.images) for name, runtime in sessions.items()}
     same = rows["float32"].argmax(1) == rows["int8"].argmax(1)
-    figures: dict[str, Any] = {
+    results: dict[str, Any] = {
         "calibration_faces": len(faces.calibration),
         "split": "val",
         "n": len(faces.val.labels),
@@ -108,13 +116,13 @@ def _compare(path: Path, small: Path, faces: CalibrationData) -> dict[str, Any]:
     speeds = _speeds(sessions, faces.val.images)
     for name, file in (("float32", path), ("int8", small)):
         hits = int((rows[name].argmax(1) == faces.val.labels).sum())
-        measured = {"accuracy": hits / len(same), "ci95": wilson_interval(hits, len(same))}
-        figures[name] = {"bytes": file.stat().st_size, **measured, **speeds[name]}
-    return figures
+        accuracy = {"accuracy": hits / len(same), "ci95": wilson_interval(hits, len(same))}
+        results[name] = {"bytes": file.stat().st_size, **accuracy, **speeds[name]}
+    return results
 
 
 def _quantize(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
-    """Write the int8 file into a folder; return its path."""
+    """Write the int8 file to a folder, and return its path."""
     quantization = require("onnxruntime.quantization")
     shape_inference = require("onnxruntime.quantization.shape_inference")
     shape_inference.quant_pre_process(path, folder / "folded.onnx", skip_symbolic_shape=True)
@@ -134,12 +142,12 @@ def _quantize(path: Path, folder: Path, calibration: NDArray[np.uint8]) -> Path:
 
 
 def _reader(faces: NDArray[np.uint8]) -> Any:
-    """The faces in batches, in the form that onnxruntime asks for."""
+    """Return the faces as an onnxruntime data reader."""
     quantization = require("onnxruntime.quantization")
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         def __init__(self) -> None:
-            self._batches = iter(faces[start : start + _BATCH] for start in range(0, len(faces), _BATCH))
+            self._batches = iter(faces[start : start + _BATCH_SIZE] for start in range(0, len(faces), _BATCH_SIZE))
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             batch = next(self._batches, None)
@@ -148,40 +156,40 @@ def _reader(faces: NDArray[np.uint8]) -> Any:
     return Reader()
 
 
-def _probabilities(own: InferenceSession, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-    batches = [own.run([OUTPUT], {INPUT: faces[start : start + 256]})[0] for start in range(0, len(faces), 256)]
+def _probabilities(runtime: InferenceSession, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+    batches = [runtime.run([OUTPUT], {INPUT: faces[start : start + 256]})[0] for start in range(0, len(faces), 256)]
     return np.concatenate(batches)
 
 
 def _speeds(sessions: dict[str, InferenceSession], faces: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
-    """Time both in turns, so that whatever else the machine does meets both; the best of the rounds."""
-    batch = faces[:_BATCH]
+    """Return the best time of alternating rounds, so that other load on the machine affects both files."""
+    batch = faces[:_BATCH_SIZE]
     single: dict[str, list[float]] = {name: [] for name in sessions}
-    many: dict[str, list[float]] = {name: [] for name in sessions}
+    batched: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(_ROUNDS):
-        for name, own in sessions.items():
-            single[name].append(_seconds(own, batch[:1]))
-            many[name].append(_seconds(own, batch))
+        for name, runtime in sessions.items():
+            single[name].append(_seconds(runtime, batch[:1]))
+            batched[name].append(_seconds(runtime, batch))
     return {
         name: {
             "ms_per_face": 1000 * min(single[name]),
-            "faces_per_second": len(batch) / min(many[name]),
+            "faces_per_second": len(batch) / min(batched[name]),
         }
         for name in sessions
     }
 
 
-def _seconds(own: InferenceSession, faces: NDArray[np.uint8]) -> float:
-    began = time.perf_counter()
-    own.run([OUTPUT], {INPUT: faces})
-    return time.perf_counter() - began
+def _seconds(runtime: InferenceSession, faces: NDArray[np.uint8]) -> float:
+    started = time.perf_counter()
+    runtime.run([OUTPUT], {INPUT: faces})
+    return time.perf_counter() - started
 
 
-def _note(path: Path, figures: dict[str, Any]) -> None:
-    """Write what was measured into the file's metadata; its own size changes by that."""
+def _store_results(path: Path, results: dict[str, Any]) -> None:
+    """Store the results in the file's metadata, and update the file size in them."""
     onnx = require("onnx")
     proto = onnx.load_model(path)
-    texts = {one.key: one.value for one in proto.metadata_props}
-    onnx.helper.set_model_props(proto, {**texts, "int8": json.dumps(figures)})
+    texts = {entry.key: entry.value for entry in proto.metadata_props}
+    onnx.helper.set_model_props(proto, {**texts, "int8": json.dumps(results)})
     onnx.save_model(proto, path)
-    figures["int8"]["bytes"] = path.stat().st_size
+    results["int8"]["bytes"] = path.stat().st_size

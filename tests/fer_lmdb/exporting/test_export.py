@@ -1,4 +1,4 @@
-"""A model in half precision and as Caffe's files."""
+"""Export to safetensors and Caffe."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import prototxt_like as pl
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation.evaluate import evaluate
-from fer_lmdb.exporting import export
 from fer_lmdb.exporting.caffe import write_caffe
+from fer_lmdb.exporting.export import export
 from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 
 
-def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_path):
-    files = export(trained.run.path, "caffe", tmp_path).files
+def test_caffe_files_reproduce_the_probabilities(trained, stripes_data, tmp_path):
+    files = export(trained.run.path, tmp_path).files
     assert [path.name for path in files] == ["deploy.prototxt", "small_net.caffemodel", "mean.binaryproto"]
     faces = DataSet.open(stripes_data).read("val").images
     net = pl.Net(tmp_path / "deploy.prototxt", tmp_path / "small_net.caffemodel")
@@ -30,14 +30,14 @@ def test_caffes_files_give_the_models_probabilities(trained, stripes_data, tmp_p
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 
-def test_deploy_prototxt_says_what_the_net_expects(trained, tmp_path):
-    export(trained.run.path, "caffe", tmp_path)
+def test_comment_on_the_input_of_deploy_prototxt(trained, tmp_path):
+    export(trained.run.path, tmp_path)
     lines = (tmp_path / "deploy.prototxt").read_text().splitlines()
-    assert lines[0] == "# Input: a grey face of 48 x 48, values 0-255, after this TEST transform:"
+    assert lines[0] == "# Input: a gray face of 48 x 48, values 0-255, after this TEST transform:"
     assert lines[1:3] == ["#   crop_size: 42", '#   mean_file: "mean.binaryproto"']
 
 
-def test_layers_of_our_own_do_not_reach_caffe(trained, tmp_path):
+def test_extension_layers_are_removed(trained, tmp_path):
     model = models.load_model(trained.run.path)
     start = model.deploy_prototxt.index('layer {\n  name: "conv1"\n')
     bottom = model.deploy_prototxt.index('bottom: "data"', start)
@@ -60,25 +60,35 @@ def _with_noise(text: str, start: int, bottom: int) -> str:
     return text[:start] + noise + text[start:bottom] + 'bottom: "noisy"' + text[bottom + len('bottom: "data"') :]
 
 
-def test_what_caffe_cannot_do_is_refused(trained, tmp_path, monkeypatch):
+def test_other_extensions_are_rejected(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(pl, "extensions", lambda message: ['layer "x": soft_label in LossParameter'], raising=False)
-    with pytest.raises(ModelError, match=r'small_net needs what Caffe does not have: layer "x".*export it as onnx'):
+    with pytest.raises(
+        ModelError, match=r'small_net uses extensions that Caffe does not support: layer "x".*export it as onnx'
+    ):
         write_caffe(models.load_model(trained.run.path), tmp_path / "caffe")
     assert not (tmp_path / "caffe").exists()
 
 
-def test_the_half_sized_file_carries_the_runs_figures(trained, stripes_data, tmp_path):
-    figures = evaluate([trained.run.path], stripes_data, "test")
-    export(trained.run.path, "safetensors", tmp_path / "m.safetensors")
+def test_half_precision_file_contains_the_evaluations_of_the_run(trained, stripes_data, tmp_path):
+    result = evaluate([trained.run.path], stripes_data, "test")
+    export(trained.run, tmp_path / "m.safetensors")
     half = models.load_model(tmp_path / "m.safetensors")
-    assert figures in half.metadata["evaluations"]
+    assert result in half.metadata["evaluations"]
     assert half.weights["fc1/0"].dtype == torch.float16
     again = evaluate([tmp_path / "m.safetensors"], stripes_data, "test")
-    assert again["accuracy"] == pytest.approx(figures["accuracy"], abs=0.04)
+    assert again["accuracy"] == pytest.approx(result["accuracy"], abs=0.04)
 
 
-def test_an_unknown_format_lists_those_there_are(trained, tmp_path):
-    with pytest.raises(ModelError, match="safetensors, caffe, onnx"):
-        export(trained.run.path, "pickle", tmp_path)
-    with pytest.raises(ModelError, match="int8 goes with the format onnx, not with caffe"):
-        export(trained.run.path, "caffe", tmp_path, int8_data="data")
+def test_unknown_formats(trained, tmp_path):
+    with pytest.raises(ModelError, match="caffe, onnx, safetensors"):
+        export(trained.run.path, tmp_path, "pickle")
+    with pytest.raises(ModelError, match="int8 requires the format onnx, not caffe"):
+        export(trained.run.path, tmp_path, "caffe", int8_data="data")
+    with pytest.raises(ModelError, match=r'no format for the suffix "\.pt"'):
+        export(trained.run.path, tmp_path / "model.pt")
+
+
+def test_loaded_model(trained, tmp_path):
+    result = export(models.load_model(trained.run.path), tmp_path / "caffe")
+    assert result.format == "caffe"
+    assert result.to_dict()["files"] == [str(path) for path in result.files]

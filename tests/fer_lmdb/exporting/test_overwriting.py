@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.exporting import export
+from fer_lmdb.exporting.export import export
 
 
-def test_a_model_is_not_exported_onto_itself(trained, tmp_path):
-    export(trained.run.path, "safetensors", tmp_path / "m.safetensors")
+def test_model_is_not_exported_onto_itself(trained, tmp_path):
+    export(trained.run.path, tmp_path / "m.safetensors")
     before = (tmp_path / "m.safetensors").read_bytes()
-    with pytest.raises(ModelError, match="this would overwrite the model itself; give --out another name"):
-        export(tmp_path / "m.safetensors", "safetensors", tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="would overwrite the model itself; choose another --out"):
+        export(tmp_path / "m.safetensors", tmp_path / "m.safetensors")
     assert (tmp_path / "m.safetensors").read_bytes() == before

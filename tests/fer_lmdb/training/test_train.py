@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import prototxt_like as pl
 from fer_lmdb.errors import DataSetError, DeviceError, RunError
-from fer_lmdb.exporting import export
+from fer_lmdb.exporting.export import export
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import model as models
 from fer_lmdb.training import distillation, train
@@ -126,7 +126,7 @@ def test_fine_tuning_starts_from_another_models_weights(options, trained, tmp_pa
 
 
 def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
-    export(trained.run.path, "caffe", tmp_path)
+    export(trained.run.path, tmp_path, "caffe")
     start = str(tmp_path / "small_net.caffemodel")
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4
@@ -159,7 +159,7 @@ def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small
 
 
 def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_path):
-    export(trained.run.path, "caffe", tmp_path)
+    export(trained.run.path, tmp_path, "caffe")
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     filled = net.params["fc3"][0].clone()
     initial = init_from_model(net, str(tmp_path / "small_net.caffemodel"), FER2013, reset_classifier=True)
