@@ -78,11 +78,11 @@ class Mtcnn:
         found = [np.empty((0, 6))]
         for tile in tiles(images, level):
             shifts, probabilities = self._pnet(tile.pixels)
-            where = torch.nonzero(probabilities > PROPOSAL_THRESHOLD)
-            image, row, column = where.unbind(1)
+            positions = torch.nonzero(probabilities > PROPOSAL_THRESHOLD)
+            image, row, column = positions.unbind(1)
             chosen = torch.cat([shifts[image, :, row, column], probabilities[image, row, column, None]], dim=1)
             origin = np.array([tile.first_image, tile.first_row // nets.STRIDE, 0])
-            found.append(_windows(where.cpu().numpy() + origin, chosen.cpu().numpy()))
+            found.append(_windows(positions.cpu().numpy() + origin, chosen.cpu().numpy()))
         table = np.concatenate(found)
         table[:, X1 : Y2 + 1] /= level.scale
         return table
@@ -119,16 +119,16 @@ def _stack(images: list[Image]) -> Image:
     return np.stack(images)
 
 
-def _windows(where: NDArray[np.int64], values: NDArray[np.float32]) -> Proposals:
+def _windows(positions: NDArray[np.int64], values: NDArray[np.float32]) -> Proposals:
     """Return boxes on the pyramid level from PNet's output.
 
     Args:
-        where: (M, 3) image, row, column of the window.
+        positions: (M, 3) image, row, column of the window.
         values: (M, 5) offsets of x1, y1, x2, y2 in units of the window, and probability.
     """
-    table = np.empty((len(where), 6))
-    corner = where[:, [2, 1]] * nets.STRIDE + 1
-    table[:, IMAGE] = where[:, 0]
+    table = np.empty((len(positions), 6))
+    corner = positions[:, [2, 1]] * nets.STRIDE + 1
+    table[:, IMAGE] = positions[:, 0]
     # The original numbers the pixels of a window from 1 to 12 but uses 12 - 1 as its side.
     table[:, X1 : Y1 + 1] = corner + values[:, 0:2] * (nets.CELL_SIZE - 1)
     table[:, X2 : Y2 + 1] = corner + (nets.CELL_SIZE - 1) + values[:, 2:4] * (nets.CELL_SIZE - 1)

@@ -79,9 +79,9 @@ def test_results_do_not_depend_on_the_batch(mtcnn: Mtcnn, astronaut: np.ndarray)
     images = [astronaut, astronaut[:, ::-1], astronaut[40:240, 100:301], np.zeros_like(astronaut)]
     together = mtcnn.detect(images)
     for image, faces in zip(images, together, strict=True):
-        (alone,) = mtcnn.detect([image])
-        assert len(alone) == len(faces)
-        for one, other in zip(alone, faces, strict=True):
+        (single,) = mtcnn.detect([image])
+        assert len(single) == len(faces)
+        for one, other in zip(single, faces, strict=True):
             np.testing.assert_allclose(one.box, other.box, atol=0.01)
             np.testing.assert_allclose(one.landmarks, other.landmarks, atol=0.01)
     assert [len(faces) for faces in together] == [1, 1, 1, 0]
