@@ -30,7 +30,7 @@ PLAIN = Preprocessing(detector="none")
 
 def build_seed(csv: Path, target: Path, seed: int) -> None:
     """Build a data set that can be told by its seed."""
-    build(open_source(csv), target, BuildOptions(PLAIN, seed=seed), force=True)
+    build(open_source(csv), target, options=BuildOptions(PLAIN, seed=seed), force=True)
 
 
 def build_in_child(csv: Path, target: Path, seed: int) -> int:

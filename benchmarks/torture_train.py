@@ -81,7 +81,7 @@ def write_net(folder: Path) -> Path:
 
 def prepare(folder: Path) -> train.TrainOptions:
     """Build the data set and the net; return the options of the training."""
-    build(SyntheticFaces(FACES, VALIDATION, 7), folder / "data", BuildOptions(Preprocessing(detector="none")))
+    build(SyntheticFaces(FACES, VALIDATION, 7), folder / "data", options=BuildOptions(Preprocessing(detector="none")))
     return train.TrainOptions(
         model=str(write_net(folder / "net")),
         data=str(folder / "data"),

@@ -87,14 +87,14 @@ STORED: dict[str, dict[str, str]] = {
     "model metadata": {"figures": "evaluations"},
     "model and snapshot file": {"facts": "metadata"},
     "preprocessing": {"surround": "retry_pad", "enlarge": "retry_upscale"},
-    "manifest.json": {"on_miss": "on_no_face", "left_out": "unlabeled", "skip_bad": "skip_invalid"},
+    "manifest.json": {"on_miss": "on_no_face", "encode": "encoding"},
+    "manifest.json, splits": {"kept_unaligned": "unaligned", "left_out": "unlabeled"},
     "inspect --duplicates": {
         "with_twin_in": "with_near_duplicate_in",
         "with_twin": "with_near_duplicate",
         "without_twin": "without_near_duplicate",
         "explains": "evaluation",
     },
-    "manifest.json, splits": {"kept_unaligned": "unaligned"},
 }
 """Old key -> new key, by the file or object that holds it. Readers accept both, writers use the new one."""
 

@@ -7,42 +7,35 @@ from pathlib import Path
 
 import click
 
-from fer_lmdb.cli.build import report, show_on
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import json_option, progress_bar
+from fer_lmdb.cli.render_build import print_dataset, show_progress
 from fer_lmdb.cli.types import A_PATH, DATA_SET
 
 EXAMPLES = """
-# FER2013 and faces of your own
+# FER2013 and your own faces
 fer-lmdb join data/fer2013 data/mine --out data/both
-# the same faces as they are and aligned: learn from both, measure on the first alone
-fer-lmdb join data/fer2013 data/as-they-are --train-only --out data/two-ways
+# aligned and unaligned variants of the same faces: train on both, evaluate on the first
+fer-lmdb join data/fer2013 data/unaligned --train-only --out data/variants
 """
 
 
 @click.command("join", cls=Command, examples=EXAMPLES)
 @click.argument("folders", type=DATA_SET, nargs=-1, required=True, metavar="DATA...")
-@click.option("--out", type=A_PATH, required=True, metavar="DIR", help="The data set to make.")
-@click.option("--train-only", is_flag=True, help="Take validation and test faces from the first one alone.")
+@click.option("--out", type=A_PATH, required=True, metavar="DIR", help="Folder to write.")
+@click.option("--train-only", is_flag=True, help="Use validation and test faces of the first data set only.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the order.")
-@click.option("--force", is_flag=True, help="Replace the data set if it exists.")
+@click.option("--force", is_flag=True, help="Replace an existing data set.")
 @json_option
 def command(folders: tuple[str, ...], out: Path, train_only: bool, seed: int, force: bool, as_json: bool) -> None:
-    """Put the faces of several data sets into one.
+    """Join several data sets.
 
-    Labels and face sizes have to be the same. Every split is in random order;
-    where the faces were prepared differently, the new data set counts as the first.
+    Label schemes and face sizes must be equal. Each split is shuffled. If the data
+    sets differ in preprocessing, the joined one has that of the first.
     """
-    from fer_lmdb.data.build.join import join_datasets
+    from fer_lmdb.data.build.join import join
 
     started = time.monotonic()
     with progress_bar("faces") as bar:
-        document = join_datasets(
-            [Path(folder) for folder in folders],
-            out,
-            train_only=train_only,
-            seed=seed,
-            force=force,
-            progress=show_on(bar),
-        )
-    report(document, out, time.monotonic() - started, as_json, only_images=False)
+        data = join(folders, out, train_only=train_only, seed=seed, force=force, progress=show_progress(bar))
+    print_dataset(data.manifest, out, time.monotonic() - started, as_json=as_json, images_only=False)

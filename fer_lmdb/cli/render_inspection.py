@@ -67,9 +67,9 @@ def show_data_set(document: Document, console: Console) -> None:
         {
             "source": f"{source['name']}, {source['rows']:,} rows, sha256 {source['sha256'][:16]}",
             "scheme": f"{document['scheme']}: {', '.join(document['classes'])}",
-            "faces": f"{size} x {size}, {document['encode']}, seed {document['seed']}",
+            "faces": f"{size} x {size}, {document['encoding']}, seed {document['seed']}",
             "detector": f"{document['detector']}, alignment {document['align'] or '-'}, "
-            f"without a face: {document['on_miss']}",
+            f"without a face: {document['on_no_face']}",
             "built with": f"OpenCV {document['opencv']}" if document.get("opencv") else None,
             "unreadable": document["unreadable"] or None,
         },
@@ -79,7 +79,7 @@ def show_data_set(document: Document, console: Console) -> None:
 
 
 def _split_rows(classes: Sequence[str], splits: Document) -> Iterable[list[object]]:
-    headings = {"count": "faces", "detected": "aligned", "kept_unaligned": "unaligned", "dropped": "dropped"}
+    headings = {"count": "faces", "detected": "aligned", "unaligned": "unaligned", "dropped": "dropped"}
     for key, heading in headings.items():
         yield [heading, *(split[key] for split in splits.values())]
     for name in classes:

@@ -1,11 +1,12 @@
-"""A built data set: three databases, the mean image and the manifest."""
+"""Data set: databases, mean image and manifest of one folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,110 +14,117 @@ from numpy.typing import NDArray
 import prototxt_like as pl
 from fer_lmdb.data.lmdb_store import LmdbFaces, SplitArrays, read_labels, read_split
 from fer_lmdb.data.manifest import MEAN_NAME, Shard, read_manifest, shards, verify_sha256
+from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import LabelScheme
 
-SPLITS = ("train", "val", "test")
+if TYPE_CHECKING:
+    from fer_lmdb.data.torch_dataset import FaceDataset
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """The folder that `fer-lmdb build` writes."""
+    """Folder written by ``fer-lmdb build`` or ``fer-lmdb join``.
+
+    Attributes:
+        folder: Path of the folder.
+        manifest: Contents of manifest.json.
+    """
 
     folder: Path
     manifest: dict[str, Any]
 
     @classmethod
     def open(cls, folder: str | Path) -> DataSet:
-        """Read a data set's manifest.
+        """Read the manifest of a data set.
 
         Raises:
-            DataSetError: there is no data set, or its manifest is damaged.
+            DataSetError: If the folder is not a data set, or its manifest is damaged.
         """
         folder = Path(folder)
         return cls(folder, read_manifest(folder))
 
     @property
     def scheme(self) -> LabelScheme:
-        """Return the label scheme that the labels follow."""
+        """Label scheme."""
         return LabelScheme(self.manifest.get("scheme", "custom"), tuple(self.manifest["classes"]))
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """Return how the pictures became faces."""
+        """Preprocessing of the faces; for a joined data set that of the first one."""
         return Preprocessing.from_dict(self.manifest.get("preprocessing") or {"detector": "none"})
 
     @property
     def has_mixed_preprocessing(self) -> bool:
-        """Tell whether it was joined from data sets whose faces were prepared in different ways."""
-        ways = _preprocessings(self.manifest.get("source", {}))
-        return any(Preprocessing.from_dict(way).diff(self.preprocessing) for way in ways)
+        """Whether it was joined from data sets with different preprocessing."""
+        settings = _preprocessings(self.manifest.get("source", {}))
+        return any(Preprocessing.from_dict(each).diff(self.preprocessing) for each in settings)
 
     def count(self, split: str) -> int:
-        """Return how many faces a split holds by the manifest."""
+        """Return the number of faces in a split according to the manifest; 0 if there is no such split."""
         return int(self.manifest["splits"].get(split, {}).get("count", 0))
 
     def read(self, split: str) -> SplitArrays:
-        """Read a split whole, after its file has been compared with the manifest: a damaged one could kill the reader.
+        """Read a split into memory after verifying its files, since LMDB may crash on a damaged file.
 
         Raises:
-            DataSetError: the split is missing, damaged or does not hold what the manifest says.
+            DataSetError: If the split is missing or damaged.
         """
         found = []
-        for part in self._shards(split):
-            part.verify()
-            found.append(read_split(part.path))
-            _check_count(part, len(found[-1].labels))
-        return _joined(found, self.folder)
+        for shard in self._shards(split):
+            shard.verify()
+            found.append(read_split(shard.path))
+            _check_count(shard, len(found[-1].labels))
+        return _concatenate(found, self.folder)
+
+    def as_torch(self, split: str, transform: Callable[[Any], Any] | None = None) -> FaceDataset:
+        """Return a split as a map-style PyTorch dataset of (image, label) pairs, for `torch.utils.data.DataLoader`.
+
+        Args:
+            split: "train", "val" or "test".
+            transform: Applied to each image, a (1, H, W) uint8 tensor.
+
+        Raises:
+            DataSetError: If the split is missing or damaged.
+        """
+        from fer_lmdb.data.torch_dataset import FaceDataset
+
+        return FaceDataset(self.lmdb_faces([split]), self.labels([split]), transform)
 
     def lmdb_faces(self, splits: Sequence[str]) -> LmdbFaces:
-        """Return the faces of splits, one after the other, to be read by their position; call `labels` before.
+        """Return a reader of the concatenated faces of splits; call `labels` first to verify the files.
 
         Raises:
-            DataSetError: a split is missing.
+            DataSetError: If a split is missing.
         """
-        return LmdbFaces([(part.path, part.count) for split in splits for part in self._shards(split)])
+        return LmdbFaces([(shard.path, shard.count) for split in splits for shard in self._shards(split)])
 
     def labels(self, splits: Sequence[str]) -> NDArray[np.int64]:
-        """Return the labels of splits, after their files have been compared with the manifest.
+        """Return the concatenated labels of splits after verifying their files.
 
         Raises:
-            DataSetError: a split is missing, damaged or does not hold what the manifest says.
-            StoreError: its faces cannot be found by their position.
+            DataSetError: If a split is missing or damaged.
+            StoreError: If the keys are not numbered consecutively.
         """
         labels = []
-        for part in (part for split in splits for part in self._shards(split)):
-            part.verify()
-            labels.append(read_labels(part.path))
-            _check_count(part, len(labels[-1]))
+        for shard in (shard for split in splits for shard in self._shards(split)):
+            shard.verify()
+            labels.append(read_labels(shard.path))
+            _check_count(shard, len(labels[-1]))
         return np.concatenate(labels)
 
-    def _shards(self, split: str) -> list[Shard]:
-        """Return the databases of a split, in order."""
-        if not self._has(split):
-            raise DataSetError(f"{self.folder}: this data set has no {split} split; it has {self._split_names()}")
-        return shards(self.folder, self.manifest, split)
-
-    def _has(self, split: str) -> bool:
-        if split not in self.manifest["splits"]:
-            return False
-        return any(part.path.is_dir() for part in shards(self.folder, self.manifest, split))
-
-    def _split_names(self) -> str:
-        return ", ".join(name for name in SPLITS if self._has(name)) or "none"
-
     def mean(self) -> np.ndarray:
-        """Return the training split's mean image, (1, H, W) float32 in 0-255.
+        """Return the mean image of the training split, (1, H, W) float32 in 0-255.
 
         Raises:
-            DataSetError: it is missing or damaged.
+            DataSetError: If the file is missing or damaged.
         """
         verify_sha256(self.folder / MEAN_NAME, self.manifest["mean"].get("sha256", ""))
         return pl.read_mean(self.folder / MEAN_NAME)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what a model should remember of its data."""
+        """Return the identity of the data for models and runs: source, counts and digests of the splits, seed."""
         splits = self.manifest["splits"]
         return {
             "source": self.manifest.get("source", {}),
@@ -125,6 +133,38 @@ class DataSet:
             "seed": self.manifest.get("seed"),
             "opencv": self.manifest.get("opencv"),
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the folder and the manifest as plain values."""
+        return {"folder": str(self.folder), **self.manifest}
+
+    def _repr_html_(self) -> str:
+        """Return a table of the faces per class and split, for notebooks."""
+        splits = self.manifest["splits"]
+        per_class = [counts.get("per_class", {}) for counts in splits.values()]
+        rows = [(name, [counts.get(name, 0) for counts in per_class]) for name in self.scheme.classes]
+        rows.append(("total", [self.count(split) for split in splits]))
+        head = "".join(f"<th>{html.escape(split)}</th>" for split in splits)
+        body = "".join(
+            f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{count:,}</td>' for count in counts)}</tr>"
+            for name, counts in rows
+        )
+        title = html.escape(str(self.folder))
+        return f"<table><caption>{title}</caption><tr><th></th>{head}</tr>{body}</table>"
+
+    def _shards(self, split: str) -> list[Shard]:
+        """Return the databases of a split, in order."""
+        if not self._has(split):
+            raise DataSetError(f"{self.folder} has no {split} split; expected one of: {self._split_names()}")
+        return shards(self.folder, self.manifest, split)
+
+    def _has(self, split: str) -> bool:
+        if split not in self.manifest["splits"]:
+            return False
+        return any(shard.path.is_dir() for shard in shards(self.folder, self.manifest, split))
+
+    def _split_names(self) -> str:
+        return ", ".join(name for name in SPLITS if self._has(name)) or "none"
 
 
 def check_same_data(data: DataSet, recorded: Mapping[str, Any], remedy: str) -> None:
@@ -143,24 +183,23 @@ def check_same_data(data: DataSet, recorded: Mapping[str, Any], remedy: str) -> 
 
 
 def _preprocessings(source: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield how the faces of joined data sets were prepared, also of those that were joined themselves."""
+    """Yield the preprocessing of each joined data set, recursively."""
     for part in source.get("joined", []):
         yield part["preprocessing"]
         yield from _preprocessings(part.get("source", {}))
 
 
-def _joined(found: Sequence[SplitArrays], folder: Path) -> SplitArrays:
-    """Return the faces of databases as those of a single one."""
+def _concatenate(found: Sequence[SplitArrays], folder: Path) -> SplitArrays:
     if len(found) == 1:
         return found[0]
     if len({part.images.shape[1:] for part in found}) > 1:
-        raise DataSetError(f"{folder}: the shards of a split hold faces of different sizes; build the data set again")
+        raise DataSetError(f"{folder}: the shards of a split have faces of different sizes; build the data set again")
     keys = [key for part in found for key in part.keys]
     return SplitArrays(
         keys, np.concatenate([part.images for part in found]), np.concatenate([part.labels for part in found])
     )
 
 
-def _check_count(part: Shard, found: int) -> None:
-    if found != part.count:
-        raise DataSetError(f"{part.path}: holds {found} faces, the manifest says {part.count}; build it again")
+def _check_count(shard: Shard, found: int) -> None:
+    if found != shard.count:
+        raise DataSetError(f"{shard.path}: found {found} faces, expected {shard.count}; build the data set again")

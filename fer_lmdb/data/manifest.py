@@ -1,4 +1,4 @@
-"""manifest.json: what a built data set holds, how it was made, and how to know that it is unharmed."""
+"""manifest.json: contents, provenance and digests of a data set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.renames import modernize
 from prototxt_like.suggest import closest_match
@@ -15,7 +16,6 @@ from prototxt_like.suggest import closest_match
 FORMAT = "fer-lmdb data set 1"
 FILE_NAME = "manifest.json"
 MEAN_NAME = "mean.binaryproto"
-DETECTIONS_NAME = "detections.jsonl"
 UNREADABLE_NAME = "unreadable.jsonl"
 
 
@@ -25,18 +25,18 @@ def database(folder: Path, split: str) -> Path:
 
 
 def shard(folder: Path, split: str, number: int, count: int) -> Path:
-    """Return the folder of one of a split's shards: ``train_lmdb-00000-of-00008`` and so on."""
+    """Return the folder of a shard: ``train_lmdb-00000-of-00008`` and so on."""
     return Path(folder) / f"{split}_lmdb-{number:05d}-of-{count:05d}"
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of the databases that make up a split.
+    """Database with all faces of a split, or with some of them.
 
     Attributes:
-        path: its folder.
-        count: how many faces it holds.
-        file_sha256: digest of its data.mdb.
+        path: Folder of the database.
+        count: Number of faces.
+        file_sha256: Digest of its data.mdb.
     """
 
     path: Path
@@ -47,17 +47,17 @@ class Shard:
         """Compare the database with its digest.
 
         Raises:
-            DataSetError: it is missing or differs.
+            DataSetError: If it is missing or differs.
         """
         verify_sha256(self.path / "data.mdb", self.file_sha256)
 
 
 def shards(folder: Path, manifest: dict[str, Any], split: str) -> list[Shard]:
-    """Return the databases of a split in the order of its faces: a single one, or its shards."""
-    facts = manifest["splits"][split]
-    listed = facts.get("shards")
+    """Return the database of a split, or its shards in order."""
+    entry = manifest["splits"][split]
+    listed = entry.get("shards")
     if listed is None:
-        return [Shard(database(folder, split), facts["count"], facts["file_sha256"])]
+        return [Shard(database(folder, split), entry["count"], entry["file_sha256"])]
     return [
         Shard(shard(folder, split, number, len(listed)), each["count"], each["file_sha256"])
         for number, each in enumerate(listed)
@@ -65,12 +65,12 @@ def shards(folder: Path, manifest: dict[str, Any], split: str) -> list[Shard]:
 
 
 def votes_database(folder: Path, split: str) -> Path:
-    """Return the folder of the database with FER+'s votes: ``train_votes_lmdb`` and so on."""
+    """Return the folder of the database with FER+ votes: ``train_votes_lmdb`` and so on."""
     return Path(folder) / f"{split}_votes_lmdb"
 
 
 def is_joined(manifest: dict[str, Any]) -> bool:
-    """Tell whether the faces come from other data sets, which keep what was detected in their pictures."""
+    """Return whether the data set was joined from others; their folders contain the detections."""
     return "joined" in manifest.get("source", {})
 
 
@@ -81,20 +81,17 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a data set's manifest.
+    """Read the manifest of a data set, with the current names of its keys.
 
-    Returns:
-        the document.
     Raises:
-        DataSetError: the folder is no data set, or its manifest is damaged or of another format.
+        DataSetError: If the folder is not a data set, or its manifest is damaged or has another format.
     """
     path = Path(folder) / FILE_NAME
     if not path.is_file():
-        beside = closest_match(
-            Path(folder).name, (file.parent.name for file in Path(folder).parent.glob(f"*/{FILE_NAME}"))
-        )
-        hint = f'did you mean "{Path(folder).parent / beside}"?' if beside else "make one with: fer-lmdb build"
-        raise DataSetError(f"{folder} is no data set (it has no {FILE_NAME}); {hint}")
+        siblings = (file.parent.name for file in Path(folder).parent.glob(f"*/{FILE_NAME}"))
+        similar = closest_match(Path(folder).name, siblings)
+        hint = f'did you mean "{Path(folder).parent / similar}"?' if similar else "create one with: fer-lmdb build"
+        raise DataSetError(f"{folder} is not a data set: no {FILE_NAME} found; {hint}")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -104,25 +101,30 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
     if problem := validate_manifest(manifest):
         raise DataSetError(f"{path} is damaged ({problem}); build the data set again")
-    manifest["preprocessing"] = modernize("preprocessing", manifest["preprocessing"])
-    return manifest
+    return _modernized(manifest)
+
+
+def _modernized(manifest: dict[str, Any]) -> dict[str, Any]:
+    preprocessing = modernize("preprocessing", manifest["preprocessing"])
+    splits = {split: modernize("manifest.json, splits", entry) for split, entry in manifest["splits"].items()}
+    return modernize("manifest.json", manifest) | {"preprocessing": preprocessing, "splits": splits}
 
 
 def validate_manifest(manifest: dict[str, Any]) -> str | None:
-    """Return what is wrong with the entries that others rely on, None where nothing is."""
-    kinds = {"classes": list, "size": int, "seed": int, "preprocessing": dict, "mean": dict, "splits": dict}
-    for key, kind in kinds.items():
-        if not isinstance(manifest.get(key), kind):
-            return f"{key} is missing or no {kind.__name__}"
-    for split, facts in manifest["splits"].items():
-        if split not in ("train", "val", "test") or not isinstance(facts, dict):
+    """Return the first problem of the required entries, or None."""
+    types = {"classes": list, "size": int, "seed": int, "preprocessing": dict, "mean": dict, "splits": dict}
+    for key, expected in types.items():
+        if not isinstance(manifest.get(key), expected):
+            return f"{key} is missing or not of type {expected.__name__}"
+    for split, entry in manifest["splits"].items():
+        if split not in SPLITS or not isinstance(entry, dict):
             return f'splits has the entry "{split}"'
-        if not _has_files(facts) and not _has_shards(facts):
-            return f"{split} lacks its count or digest"
+        if not _has_files(entry) and not _has_shards(entry):
+            return f"{split} has no count or digest"
     if not all(isinstance(name, str) for name in manifest["classes"]):
-        return "classes holds something that is no name"
+        return "classes has an entry that is not a name"
     if not _has_parts(manifest.get("source", {})):
-        return "source does not tell what was joined"
+        return "source has an invalid list of joined data sets"
     return None
 
 
@@ -134,25 +136,25 @@ def _has_parts(source: Any) -> bool:
     )
 
 
-def _has_files(facts: dict[str, Any]) -> bool:
-    return isinstance(facts.get("count"), int) and isinstance(facts.get("file_sha256"), str) and "shards" not in facts
+def _has_files(entry: dict[str, Any]) -> bool:
+    return isinstance(entry.get("count"), int) and isinstance(entry.get("file_sha256"), str) and "shards" not in entry
 
 
-def _has_shards(facts: dict[str, Any]) -> bool:
-    shards = facts.get("shards")
+def _has_shards(entry: dict[str, Any]) -> bool:
+    shards = entry.get("shards")
     if not isinstance(shards, list) or not all(isinstance(each, dict) for each in shards):
         return False
     counts = [each.get("count") for each in shards]
-    if not all(isinstance(count, int) for count in counts) or sum(counts) != facts.get("count"):
+    if not all(isinstance(count, int) for count in counts) or sum(counts) != entry.get("count"):
         return False
     return all(isinstance(each.get("file_sha256"), str) for each in shards)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes.
+    """Return the SHA-256 of a file.
 
     Raises:
-        DataSetError: the file is missing or cannot be read.
+        DataSetError: If the file is missing or cannot be read.
     """
     try:
         with Path(path).open("rb") as file:
@@ -165,14 +167,13 @@ def file_sha256(path: Path) -> str:
 
 
 def verify_sha256(path: Path, expected: str) -> None:
-    """Compare a file with the digest that the manifest has for it.
+    """Compare a file with its digest in the manifest.
 
     Raises:
-        DataSetError: it is missing or differs.
+        DataSetError: If the file is missing or differs.
     """
     found = file_sha256(path)
     if found != expected:
         raise DataSetError(
-            f"{path} is damaged: its SHA-256 begins {found[:12]}, the manifest says {expected[:12]};"
-            " build the data set again"
+            f"{path} is damaged: found SHA-256 {found[:12]}..., expected {expected[:12]}...; build the data set again"
         )

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.data import ferplus
-from fer_lmdb.data.dataset import SPLITS, DataSet
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import DataSetError, ModelError
 from fer_lmdb.evaluation import batch_accuracy, contamination

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +15,8 @@ import numpy as np
 import prototxt_like as pl
 from fer_lmdb.data import lmdb_store
 from fer_lmdb.data import manifest as manifests
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.data.detections import read_detections
+from fer_lmdb.errors import DataSetError, FerLmdbError
 from fer_lmdb.inspection.databases import inspect_databases
 from fer_lmdb.io.images import printable_path
 from prototxt_like.errors import PrototxtLikeError
@@ -110,19 +110,16 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 
 def check_detections(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield the problems of detections.jsonl; no-op without a detector."""
-    path = folder / manifests.DETECTIONS_NAME
     if manifest.get("detector") == "none" or manifests.is_joined(manifest):
         return
     states: Counter[tuple[str, str]] = Counter()
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                record = json.loads(line)
-                states[record["split"], record["state"]] += 1
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        yield f"{path.name} is missing or damaged ({error!r})"
+        for record in read_detections(folder):
+            states[record["split"], record["state"]] += 1
+    except DataSetError as error:
+        yield str(error)
         return
     for split, entry in manifest["splits"].items():
-        for state, key in (("aligned", "detected"), ("kept", "kept_unaligned"), ("dropped", "dropped")):
+        for state, key in (("aligned", "detected"), ("unaligned", "unaligned"), ("dropped", "dropped")):
             if states[split, state] != entry[key]:
                 yield f"{split}: {states[split, state]} faces are {state}, the manifest states {entry[key]}"

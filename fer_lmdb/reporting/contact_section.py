@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_lmdb.data import detections
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays
-from fer_lmdb.data.manifest import DETECTIONS_NAME, is_joined
+from fer_lmdb.data.manifest import is_joined
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.detectors.base import Image
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
@@ -80,12 +80,8 @@ def read_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]]
         raise DataSetError("this data set was built with --detector none: every picture is a face as it is")
     if is_joined(data_set.manifest):
         raise DataSetError("this data set was joined from others: the detections stay with those")
-    path = data_set.folder / DETECTIONS_NAME
-    try:
-        with path.open(encoding="utf-8") as file:
-            records = [record for record in map(json.loads, file) if record["split"] == "train"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataSetError(f"{path} is missing or damaged ({error!r}); build the data set again") from None
+    path = data_set.folder / detections.FILE_NAME
+    records = [record for record in detections.read_detections(data_set.folder) if record["split"] == "train"]
     kept = [record for record in records if record["key"] is not None]
     if len(kept) != count:
         raise DataSetError(f"{path} has {len(kept)} faces, the train split {count}; build the data set again")

@@ -20,7 +20,7 @@ from fer_lmdb.visualization.plots import draw_distribution, single_figure
 COLUMNS = {
     "count": "faces",
     "detected": "face found",
-    "kept_unaligned": "kept as they are",
+    "unaligned": "kept as they are",
     "dropped": "left out",
     "unreadable": "unreadable",
 }
@@ -98,7 +98,7 @@ def detection_per_class(data_set: DataSet, train: SplitArrays) -> TableElement:
 def origin(manifest: Mapping[str, Any]) -> Text:
     """Show how the faces were made, as the manifest has it."""
     lines = [f"{key}: {value}" for key, value in manifest["preprocessing"].items()]
-    kept = {key: manifest.get(key) for key in ("on_miss", "encode", "seed", "scheme")}
+    kept = {key: manifest.get(key) for key in ("on_no_face", "encoding", "seed", "scheme")}
     source = [f"source {key}: {value}" for key, value in manifest.get("source", {}).items()]
     return Text("Preprocessing and source", "\n".join([*lines, *(f"{k}: {v}" for k, v in kept.items()), *source]))
 

@@ -59,7 +59,7 @@ class Stripes:
 def stripes_data(tmp_path_factory) -> Path:
     """A built data set of 150 / 40 / 30 striped pictures."""
     folder = tmp_path_factory.mktemp("data") / "stripes"
-    build(Stripes(), folder, BuildOptions(Preprocessing(detector="none")))
+    build(Stripes(), folder, options=BuildOptions(Preprocessing(detector="none")))
     return folder
 
 
@@ -75,7 +75,7 @@ class Negatives(Stripes):
 def negative_data(tmp_path_factory) -> Path:
     """The stripes in another order and in negative, as if MTCNN had prepared them so."""
     folder = tmp_path_factory.mktemp("data") / "negative"
-    build(Negatives(), folder, BuildOptions(Preprocessing(detector="none"), seed=5))
+    build(Negatives(), folder, options=BuildOptions(Preprocessing(detector="none"), seed=5))
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["preprocessing"] = Preprocessing(detector="mtcnn").to_dict()
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -98,7 +98,7 @@ class VotedStripes(Stripes):
 def voted_data(tmp_path_factory) -> Path:
     """A built data set of FER+'s classes whose faces carry votes."""
     folder = tmp_path_factory.mktemp("data") / "voted"
-    build(VotedStripes(), folder, BuildOptions(Preprocessing(detector="none"), scheme=FERPLUS))
+    build(VotedStripes(), folder, options=BuildOptions(Preprocessing(detector="none"), label_scheme=FERPLUS))
     return folder
 
 

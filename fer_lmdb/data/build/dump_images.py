@@ -1,9 +1,9 @@
-"""Pictures beside the databases: what the reference kept on disk, as PNG files by split and class.
+"""PNG files of a data set by split and class, and image lists.
 
-DIR/original/train/3/01081.png   the picture as it came
-DIR/boxed/train/3/01081.png      the same, enlarged, with box and landmarks drawn
-DIR/aligned/train/3/01081.png    the face that the net sees
-DIR/train_list.txt               what convert_imageset takes; the order is that of the database
+DIR/original/train/3/01081.png   source image
+DIR/boxed/train/3/01081.png      source image, enlarged, with box and landmarks
+DIR/aligned/train/3/01081.png    preprocessed face, the input of a net
+DIR/train_list.txt               image list for Caffe's convert_imageset, in the order of the database
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MIN_DRAWING_SIDE = 192
 
 
 class ImageDumper:
-    """Writes the pictures of every face that goes into a data set.
+    """Writes the image files of each face in a data set.
 
     Args:
-        folder: where to; empty.
-        boxed: whether a detector runs, so that there is something to draw.
+        folder: Empty folder.
+        boxed: Whether to write images with box and landmarks, i.e. whether a detector runs.
     """
 
     def __init__(self, folder: Path, *, boxed: bool) -> None:
@@ -39,14 +39,14 @@ class ImageDumper:
         self.boxed = boxed
 
     def add(self, sample: Sample, prepared: PreparedFace, label: int) -> None:
-        """Write the pictures of one face."""
+        """Write the image files of one face."""
         self._write("original", sample.name, sample.image)
         self._write("aligned", sample.name, prepared.crop)
         if self.boxed:
             self._write("boxed", sample.name, draw_face(sample.image, prepared.face))
 
     def write_lists(self, spools: dict[str, Spool]) -> None:
-        """Write the list of every split, in the shuffled order of its spool."""
+        """Write the list of each split in the shuffled order of its spool."""
         for split, spool in spools.items():
             if len(spool):
                 lines = (os.fsencode(f"{png_name(entry.name)} {entry.label}\n") for entry in spool.entries())
@@ -61,16 +61,17 @@ class ImageDumper:
 
 
 def png_name(name: str) -> str:
-    """Return the name of a picture's PNG file: ``a.jpg`` becomes ``a.jpg.png``, so that ``a.png`` may stand beside."""
+    """Return the name of an image's PNG file: ``a.jpg`` becomes ``a.jpg.png``, so that it differs from ``a.png``."""
     return name if name.lower().endswith(".png") else name + ".png"
 
 
 def draw_face(image: NDArray[np.uint8], face: Face | None) -> NDArray[np.uint8]:
-    """Return a picture with the box and the landmarks of a face; small ones are enlarged until they can be seen.
+    """Draw the box and landmarks of a face; small images are enlarged.
 
     Args:
-        image: (H, W) grey or (H, W, 3) RGB, uint8.
-        face: in pixels of the picture; None draws nothing.
+        image: (H, W) gray or (H, W, 3) RGB, uint8.
+        face: Face in pixels of the image; None draws nothing.
+
     Returns:
         (H', W', 3) uint8 RGB.
     """

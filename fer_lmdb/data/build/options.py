@@ -1,45 +1,69 @@
-"""How a data set is built, and how the building tells where it is."""
+"""Build options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
 
 from fer_lmdb.data.lmdb_store import Encoding
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.labels import FER2013, LabelScheme
-
-ProgressCallback = Callable[[str, int, "int | None"], None]
-"""Called with the stage ("read", "write train", "check"), how much of it is done and, where known, how much it is."""
+from fer_lmdb.labels import FER2013, LabelScheme, get_scheme
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How a data set is built; every field is an option of ``fer-lmdb build``.
+    """Options of ``fer-lmdb build``.
 
     Attributes:
-        preprocessing: how pictures become faces.
-        scheme: the classes and their order.
-        on_miss: whether a picture in which no face is found is kept as it is or dropped.
-        seed: of the shuffle.
-        encode: how a Datum holds its picture.
-        skip_bad: leave out rows and files that cannot be used, instead of stopping at the first.
-        device: where the face detector runs.
-        engine: who finds the faces: "local", this process, or "ray", a cluster; the data set is the same.
-        shards: into how many databases each split is cut; None for one under its plain name.
+        preprocessing: Detection, alignment and size of the faces.
+        label_scheme: Classes of the data set and their order.
+        on_no_face: "keep" an image without a detected face unaligned, or "drop" it.
+        seed: Seed of the shuffle and of the random splits.
+        encoding: Encoding of the images in the LMDB, "raw" or "png".
+        skip_invalid: Skip and list invalid rows and files instead of stopping at the first one.
+        device: Device of the face detector.
+        shards: Number of databases per split; None for a single one without a shard suffix.
+        executor: Where faces are detected: "local" or "ray". The data set is the same.
+        ferplus: fer2013new.csv, whose votes are joined; used when the source is a path.
+        holdout: Fraction of each class for each split that an image folder lacks; used when the source is a path.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    scheme: LabelScheme = FER2013
-    on_miss: Literal["keep", "drop"] = "keep"
+    label_scheme: LabelScheme = FER2013
+    on_no_face: Literal["keep", "drop"] = "keep"
     seed: int = 0
-    encode: Encoding = "raw"
-    skip_bad: bool = False
+    encoding: Encoding = "raw"
+    skip_invalid: bool = False
     device: str = "cpu"
     shards: int | None = None
-    engine: str = "local"
+    executor: str = "local"
+    ferplus: Path | None = None
+    holdout: float = 0.1
+
+    def with_overrides(self, **overrides: Any) -> BuildOptions:
+        """Return a copy with changed fields.
+
+        Args:
+            overrides: Fields of `BuildOptions` or of `Preprocessing`, ``detector_threshold`` for the threshold of the
+                latter. ``label_scheme`` may be the name of a scheme.
+
+        Raises:
+            TypeError: If there is no such field.
+            SourceError: If there is no label scheme of this name.
+            DetectorError: If a value of the preprocessing is out of range.
+        """
+        if "detector_threshold" in overrides:
+            overrides["threshold"] = overrides.pop("detector_threshold")
+        if isinstance(overrides.get("label_scheme"), str):
+            overrides["label_scheme"] = get_scheme(overrides["label_scheme"])
+        own = {name: overrides.pop(name) for name in _names(BuildOptions) & overrides.keys()}
+        if unknown := sorted(overrides.keys() - _names(Preprocessing)):
+            known = ", ".join(sorted(_names(BuildOptions) | _names(Preprocessing)))
+            raise TypeError(f'unknown build option "{unknown[0]}"; expected one of: {known}')
+        preprocessing = replace(own.pop("preprocessing", self.preprocessing), **overrides)
+        return replace(self, preprocessing=preprocessing, **own)
 
 
-def no_progress(stage: str, done: int, total: int | None) -> None:
-    """Progress that nobody looks at."""
+def _names(options: type) -> set[str]:
+    return {each.name for each in fields(options)}

@@ -1,11 +1,12 @@
-"""Faces on their way into a database: kept in files, in the order in which they came, to be taken out shuffled.
+"""Temporary files of the faces of a build, written in source order and read in shuffled order.
 
-How many faces a split has is known only at its end, and a shuffled database needs that number at its beginning.
-In memory is one number a face, so that a build's memory does not grow with names and detections.
+The number of faces in a split is known only at the end, but a shuffled database needs it at the beginning. Memory holds
+one number per face, so that it does not grow with names and detections.
 """
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import struct
@@ -14,61 +15,63 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.sources import SPLITS
+from fer_lmdb.data.splits import SPLITS
 
-# Label, and the bytes of name, detection and votes that follow; no votes at all are -1 bytes of them.
+# Label, then the lengths in bytes of name, detection and votes; -1 for missing votes.
 _HEAD = struct.Struct("<iIIi")
 
 
 @dataclass(frozen=True)
 class SpoolEntry:
-    """What a spooled face is called.
+    """Metadata of a spooled face.
 
     Attributes:
-        name: its path inside the data set.
-        label: its class in the data set's scheme.
-        detection: what the face detector said of it, as JSON without its braces; empty where none ran.
-        votes: FER+'s votes, None where there are none.
+        name: Path inside the data set.
+        label: Class in the data set's scheme.
+        detection: Fields for detections.jsonl; None if no detector ran.
+        votes: FER+ votes, if any.
     """
 
     name: str
     label: int
-    detection: str = ""
+    detection: dict[str, Any] | None = None
     votes: tuple[int, ...] | None = None
 
     def to_bytes(self) -> bytes:
-        """Return what `from_bytes` reads."""
-        name, detection = os.fsencode(self.name), self.detection.encode()
+        """Serialize the entry for `from_bytes`."""
+        name = os.fsencode(self.name)
+        detection = b"" if self.detection is None else json.dumps(self.detection).encode()
         votes = b"" if self.votes is None else struct.pack(f"<{len(self.votes)}i", *self.votes)
         head = _HEAD.pack(self.label, len(name), len(detection), -1 if self.votes is None else len(votes))
         return b"".join((head, name, detection, votes))
 
     @staticmethod
-    def from_bytes(data: mmap.mmap, at: int) -> SpoolEntry:
-        """Read the entry that begins at an offset."""
-        label, name, detection, votes = _HEAD.unpack_from(data, at)
-        first = at + _HEAD.size
+    def from_bytes(data: mmap.mmap, offset: int) -> SpoolEntry:
+        """Read the entry at an offset."""
+        label, name, detection, votes = _HEAD.unpack_from(data, offset)
+        first = offset + _HEAD.size
         second = first + name
         third = second + detection
         return SpoolEntry(
             os.fsdecode(data[first:second]),
             label,
-            data[second:third].decode(),
+            json.loads(data[second:third]) if detection else None,
             None if votes < 0 else struct.unpack_from(f"<{votes // 4}i", data, third),
         )
 
 
 @dataclass
 class Spool:
-    """The faces of one split: pixels in one file, what they are called in another.
+    """Faces of one split: pixels in one file, entries in another beside it.
 
     Args:
-        path: the file of pixels; made anew. The other one is beside it.
-        size: height and width of every face.
+        path: File of the pixels; replaced if it exists.
+        size: Height and width of the faces.
     """
 
     path: Path
@@ -92,31 +95,31 @@ class Spool:
         self._end += self._entries.write(entry.to_bytes())
 
     def shuffle(self, generator: np.random.Generator) -> None:
-        """End the adding and put the faces into a random order."""
+        """Close the files for writing and draw the order of the faces."""
         self._pixels.close()
         self._entries.close()
         self._order = generator.permutation(len(self))
 
     def entries(self) -> Iterator[SpoolEntry]:
-        """Yield what every face is called, in the shuffled order."""
+        """Yield the entries in shuffled order."""
         if not len(self):
             return
         with self._entries_path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            for place in self._order:
-                yield SpoolEntry.from_bytes(data, self._offsets[place])
+            for position in self._order:
+                yield SpoolEntry.from_bytes(data, self._offsets[position])
 
     def faces(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield every face in the shuffled order, (size, size) uint8."""
+        """Yield the faces in shuffled order, (size, size) uint8 each."""
         if not len(self):
             return
         stored = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self), self.size, self.size))
-        for place in self._order:
-            yield stored[place]
+        for position in self._order:
+            yield stored[position]
 
     def remove(self) -> None:
         """Delete the files."""
         for file in (self._pixels, self._entries):
-            with suppress(OSError):  # what waits to be written may find the disk full
+            with suppress(OSError):  # flushing fails on a full disk
                 file.close()
         self.path.unlink(missing_ok=True)
         self._entries_path.unlink(missing_ok=True)
@@ -124,7 +127,7 @@ class Spool:
 
 @contextmanager
 def open_spools(folder: Path, size: int) -> Iterator[dict[str, Spool]]:
-    """Give a spool for every split; their files are deleted in the end, whatever happens."""
+    """Yield a spool for each split; their files are deleted at the end."""
     spools = {split: Spool(folder / f"{split}.spool", size) for split in SPLITS}
     try:
         yield spools
@@ -134,6 +137,6 @@ def open_spools(folder: Path, size: int) -> Iterator[dict[str, Spool]]:
 
 
 def shuffle(spools: dict[str, Spool], seed: int) -> None:
-    """Shuffle every split by itself; the same seed and the same faces give the same order."""
+    """Shuffle each split; the order depends on the seed and the number of faces only."""
     for number, spool in enumerate(spools.values()):
         spool.shuffle(np.random.default_rng([seed, number]))

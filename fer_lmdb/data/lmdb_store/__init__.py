@@ -1,8 +1,7 @@
-"""LMDB databases of Datum, as Caffe's convert_imageset writes them. The only place that opens an LMDB.
+"""Databases of Datum, as written by Caffe's convert_imageset. Only this package opens LMDB environments.
 
-A key is ``%08d_<name>``: the number is the record's place in the shuffled order, so that LMDB's own order
-(by key) is the order of training. A value is a `Datum`: raw bytes with channels, height and width, or an
-encoded picture with ``encoded`` set and no sizes.
+A key is ``%08d_<name>``, numbered in the shuffled order, so that LMDB's order by key is the training order. A value is
+a `Datum`: raw bytes with channels, height and width, or an encoded image with ``encoded`` set and no sizes.
 
 Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/caffe/util/io.cpp
 """

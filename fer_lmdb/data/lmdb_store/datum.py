@@ -1,4 +1,4 @@
-"""Values of records: a Datum with a grey picture, raw or encoded, or with votes.
+"""Record values: a Datum with a gray image, raw or encoded, or with votes.
 
 Source: BVLC/caffe src/caffe/util/io.cpp
 """
@@ -19,12 +19,12 @@ Encoding = Literal["raw", "png"]
 
 
 def encode_datum(image: NDArray[np.uint8], label: int, encoding: Encoding = "raw") -> bytes:
-    """Return the bytes of a Datum as Caffe writes them.
+    """Return the bytes of a Datum, serialized like Caffe's.
 
     Args:
-        image: (H, W) uint8 grey.
-        label: the class.
-        encoding: "raw" pixels or a lossless "png".
+        image: (H, W) uint8, gray.
+        label: Class number.
+        encoding: "raw" pixels or lossless "png".
     """
     if encoding == "raw":
         height, width = image.shape
@@ -35,20 +35,22 @@ def encode_datum(image: NDArray[np.uint8], label: int, encoding: Encoding = "raw
 
 
 def encode_votes(votes: Sequence[float], label: int) -> bytes:
-    """Return the bytes of a Datum that carries numbers instead of a picture, e.g. the votes of FER+."""
+    """Return the bytes of a Datum with numbers instead of an image, e.g. FER+ votes."""
     return Datum(label=label, float_data=votes).SerializeToString(deterministic=True)
 
 
 def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
-    """Return the face and the label of a Datum's bytes.
+    """Decode a Datum with one gray image.
 
     Args:
-        value: a serialised Datum, raw or encoded, with one channel.
-        where: database and key, for messages.
+        value: Serialized Datum, raw or encoded, with one channel.
+        where: Database and key, for messages.
+
     Returns:
         (H, W) uint8 and the label.
+
     Raises:
-        StoreError: it is no Datum, or not one grey picture.
+        StoreError: If the bytes are not a Datum with one gray image.
     """
     datum = parse_datum(value, where)
     if datum.encoded:
@@ -57,22 +59,22 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
     sizes_fit = sizes_fit and datum.height * datum.width == len(datum.data)
     if not sizes_fit:
         raise StoreError(
-            f"{where} says {datum.channels} x {datum.height} x {datum.width} and holds {len(datum.data)} bytes;"
-            " expected one grey channel of bytes"
+            f"{where}: found {datum.channels} x {datum.height} x {datum.width} with {len(datum.data)} bytes of data,"
+            " expected one gray channel; build the data set again"
         )
     return np.frombuffer(datum.data, dtype=np.uint8).reshape(datum.height, datum.width), datum.label
 
 
 def parse_datum(value: bytes, where: str) -> Datum:
-    """Return the Datum of a record's bytes.
+    """Parse a serialized Datum.
 
     Raises:
-        StoreError: it is none; the message begins with `where`.
+        StoreError: If the bytes are not a Datum; the message begins with `where`.
     """
     try:
         return Datum.FromString(value)
     except DecodeError:
-        raise StoreError(f"{where} is not a Datum; the database is damaged or not ours") from None
+        raise StoreError(f"{where} is not a Datum; the database is damaged or not one of fer-lmdb or Caffe") from None
 
 
 def _encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -86,5 +88,5 @@ def _decode_image(data: bytes, where: str) -> NDArray[np.uint8]:
 
     image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise StoreError(f"{where} holds an encoded picture that is damaged or not grey with 8 bits")
+        raise StoreError(f"{where} has an encoded image that is damaged or not 8-bit gray")
     return np.asarray(image, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A digest of content: databases with equal keys and values have the same, however LMDB laid out their pages."""
+"""Content digest, independent of the layout of LMDB's pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fer_lmdb.data.lmdb_store.reader import iterate_values
 
 
 def digest(*paths: Path) -> str:
-    """Return the SHA-256 over all keys and values in order; databases with equal content have the same, cut or not."""
+    """Return the SHA-256 of all keys and values in order; shards give the digest of the unsharded database."""
     total = hashlib.sha256()
     for path in paths:
         for key, value in iterate_values(path):
@@ -18,7 +18,7 @@ def digest(*paths: Path) -> str:
 
 
 def add_to_digest(total: hashlib._Hash, key: bytes, value: bytes) -> None:
-    """Lengths go in too, so that no other cut between keys and values has the same digest."""
+    """Update a digest with a record. Lengths are included, so that key and value cannot be confused."""
     total.update(b"%d %d " % (len(key), len(value)))
     total.update(key)
     total.update(value)

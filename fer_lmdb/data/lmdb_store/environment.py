@@ -1,4 +1,4 @@
-"""Opening a database, and what can be wrong with its file."""
+"""Open databases and check their files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from fer_lmdb.errors import StoreError
 
 @contextmanager
 def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environment]:
-    """Open a finished database.
+    """Open a finished database without a lock.
 
-    No lock is taken: a finished database is never written again, and so several processes,
-    or one without the right to write, may read it at the same moment.
+    A finished database is never written again, so any number of processes may read it, also without write permission.
     """
     if not (Path(path) / "data.mdb").is_file():
-        raise StoreError(f"{path} is no LMDB (it has no data.mdb); make one with: fer-lmdb build")
+        raise StoreError(_not_found(path))
     with as_store_error(path):
         environment = lmdb.open(
             os.fsencode(path), readonly=True, lock=False, create=False, max_dbs=0, readahead=readahead
@@ -34,13 +33,13 @@ def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environme
 
 
 def check_structure(path: Path) -> None:
-    """Walk over every page of a database without LMDB itself, which a damaged file could bring down.
+    """Check all pages of a database in Python, since LMDB itself may crash on a damaged file.
 
     Raises:
-        StoreError: the database is missing, or its pages do not fit together; the message has the first problem.
+        StoreError: If the database is missing or its pages are inconsistent; the message contains the first problem.
     """
     if not (Path(path) / "data.mdb").is_file():
-        raise StoreError(f"{path} is no LMDB (it has no data.mdb); make one with: fer-lmdb build")
+        raise StoreError(_not_found(path))
     try:
         problems = verify(str(path))
     except (VerifyError, OSError) as error:
@@ -49,17 +48,23 @@ def check_structure(path: Path) -> None:
         raise StoreError(f"{path} is damaged: {problems[0]}" + (f" and {len(problems) - 1} more" * (len(problems) > 1)))
 
 
+def _not_found(path: Path) -> str:
+    return f"{path} is not an LMDB: no data.mdb found; create one with: fer-lmdb build"
+
+
 def _check_length(path: Path, environment: lmdb.Environment) -> None:
-    """Refuse a file shorter than its own count of pages: reading past its end would kill the process."""
+    """Reject a file shorter than its page count: reading past its end would crash the process."""
     expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
     found = (path / "data.mdb").stat().st_size
     if found < expected:
-        raise StoreError(f"{path}/data.mdb is cut off: {found} bytes of {expected}; build the data set again")
+        raise StoreError(
+            f"{path}/data.mdb is truncated: found {found} bytes, expected {expected}; build the data set again"
+        )
 
 
 @contextmanager
 def as_store_error(path: Path) -> Iterator[None]:
-    """Turn what LMDB and the operating system raise into one line that names the database."""
+    """Convert errors of LMDB and the operating system to a `StoreError` with the path of the database."""
     try:
         yield
     except (lmdb.Error, OSError) as error:
@@ -68,7 +73,7 @@ def as_store_error(path: Path) -> Iterator[None]:
 
 
 def _disk_is_full(path: Path, error: Exception) -> bool:
-    """Whether that is the reason; LMDB calls it an I/O error where the last page fitted in part."""
+    """Return whether the disk is full. LMDB reports an I/O error if the last page was written in part."""
     if "Input/output error" in str(error):
         disk = os.statvfs(path)
         return disk.f_bavail * disk.f_frsize < 1 << 20

@@ -1,4 +1,4 @@
-"""Keys of records: ``%08d_<name>``, so that LMDB's order is the order of training."""
+"""Record keys ``%08d_<name>``; LMDB's order by key is the training order."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def make_key(number: int, name: str) -> bytes:
     """Return Caffe's key of a record.
 
     Raises:
-        StoreError: LMDB cannot hold a key of that length, or Caffe's eight digits are used up.
+        StoreError: If the key is too long for LMDB, or the number has more than eight digits.
     """
     if number >= MAX_RECORDS:
         raise StoreError(
-            f"Caffe's keys number {MAX_RECORDS:,} records at most, and here is one more; build several data sets"
+            f"found more than {MAX_RECORDS:,} records, the maximum of Caffe's keys; build several data sets"
         )
     key = f"{number:08d}_".encode() + os.fsencode(name)
     if len(key) > MAX_KEY_BYTES:
         raise StoreError(
-            f"the name {name!r} makes a key of {len(key)} bytes, LMDB holds {MAX_KEY_BYTES}; shorten the path"
+            f"the key of {name!r} has {len(key)} bytes, expected at most {MAX_KEY_BYTES}; shorten the path"
         )
     return key
 
@@ -34,11 +34,11 @@ def key_name(key: str) -> str:
 
 
 def key_number(key: bytes) -> int:
-    """Return the number that a key begins with, -1 where it has none."""
+    """Return the number at the beginning of a key, or -1."""
     number, underscore, _ = key.partition(b"_")
     return int(number) if underscore and number.isdigit() else -1
 
 
 def printable_key(key: bytes) -> str:
-    """Return a key for a message, whatever bytes it has."""
+    """Return a key as text for messages, also if it is not UTF-8."""
     return key.decode("utf-8", errors="backslashreplace")

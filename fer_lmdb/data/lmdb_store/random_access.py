@@ -1,4 +1,4 @@
-"""Records by their place, for data sets that stay on the disk."""
+"""Random access to records, for data sets larger than memory."""
 
 from __future__ import annotations
 
@@ -18,66 +18,70 @@ from fer_lmdb.errors import StoreError
 
 
 class LmdbRandomReader:
-    """Finds records of a finished database by their place, without reading the others.
+    """Reads records of a finished database by position.
 
-    An LMDB that is open does not survive a fork. So it is opened for each call and closed again, and any number of
-    processes may use one `LmdbRandomReader`, inherit it or have it sent. A process that will not fork any more
-    says `keep_open`: a batch is then read three times as fast.
+    An open LMDB environment must not be used after a fork. It is therefore opened for each call, so that a reader can
+    be shared with other processes by fork or pickle. `keep_open` makes reading three times as fast, in a process that
+    does not fork.
 
     Args:
-        path: the database's folder. Its keys have to be numbered without a gap, as ours and Caffe's are.
+        path: Folder of the database. Its keys must be numbered consecutively, as those of fer-lmdb and Caffe.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._first: int | None = None
-        self._kept: lmdb.Environment | None = None
+        self._environment: lmdb.Environment | None = None
         self._open = ExitStack()
 
-    def get(self, places: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of the records at those places, counted from 0 in the order of the keys.
+    def get(self, positions: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of the records at the given positions, counted from 0 in the order of the keys.
 
         Raises:
-            StoreError: the database is missing, damaged or not numbered.
+            StoreError: If the database is missing or damaged, or its keys are not numbered consecutively.
         """
-        own = nullcontext(self._kept) if self._kept is not None else open_readonly(self.path, readahead=False)
+        own = (
+            nullcontext(self._environment)
+            if self._environment is not None
+            else open_readonly(self.path, readahead=False)
+        )
         with as_store_error(self.path), own as environment, environment.begin() as transaction:
             cursor = transaction.cursor()
             if self._first is None:
                 self._first = key_number(cursor.key()) if cursor.first() else 0
-            for place in places:
-                prefix = b"%08d_" % (self._first + place)
+            for position in positions:
+                prefix = b"%08d_" % (self._first + position)
                 if not cursor.set_range(prefix) or not cursor.key().startswith(prefix):
-                    raise StoreError(_no_such_number(self.path, place, prefix))
+                    raise StoreError(_wrong_number(self.path, position, prefix))
                 yield cursor.key(), cursor.value()
 
     def keep_open(self) -> None:
-        """Open the database and leave it open."""
-        if self._kept is None:
-            # What lies beside a record that was drawn by chance is not needed next: no read-ahead.
-            self._kept = self._open.enter_context(open_readonly(self.path, readahead=False))
+        """Open the database and keep it open."""
+        if self._environment is None:
+            # Access is random, so read-ahead would only load pages that are not needed.
+            self._environment = self._open.enter_context(open_readonly(self.path, readahead=False))
 
     def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "_first": self._first, "_kept": None, "_open": ExitStack()}
+        return {"path": self.path, "_first": self._first, "_environment": None, "_open": ExitStack()}
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:
-    """Read the labels of a database in one pass, and make sure that `LmdbRandomReader` finds every one by its place.
+    """Read all labels of a database and check its keys for `LmdbRandomReader`.
 
     Raises:
-        StoreError: the database is missing, damaged, or its keys are not numbered without a gap.
+        StoreError: If the database is missing or damaged, or its keys are not numbered consecutively.
     """
     labels, first = [], 0
-    for place, (key, value) in enumerate(iterate_values(path)):
-        first = key_number(key) if place == 0 else first
-        if key_number(key) != first + place:
-            raise StoreError(_no_such_number(path, place, b"%08d_" % (first + place)))
+    for position, (key, value) in enumerate(iterate_values(path)):
+        first = key_number(key) if position == 0 else first
+        if key_number(key) != first + position:
+            raise StoreError(_wrong_number(path, position, b"%08d_" % (first + position)))
         labels.append(parse_datum(value, f"{path}: {printable_key(key)}").label)
     return np.array(labels, dtype=np.int64)
 
 
-def _no_such_number(path: Path, place: int, prefix: bytes) -> str:
+def _wrong_number(path: Path, position: int, prefix: bytes) -> str:
     return (
-        f"{path}: record {place} should have a key that begins {printable_key(prefix)}; a database whose keys are not"
-        " numbered one by one has to be read as a whole: --loader memory"
+        f"{path}: the key of record {position} does not begin with {printable_key(prefix)}; streaming needs consecutive"
+        " numbers, use --loader memory"
     )

@@ -1,4 +1,4 @@
-"""Reading a database in the order of its keys, whole or record by record."""
+"""Read databases in the order of their keys, into arrays or record by record."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fer_lmdb.errors import StoreError
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled face.
+    """One labeled face.
 
     Attributes:
-        key: ``%08d_<name>`` in bytes; a name that is not UTF-8 survives.
-        image: (H, W) uint8, 0 black to 255 white.
-        label: the class, in the order of the data set's label scheme.
+        key: ``%08d_<name>`` as bytes; the name need not be UTF-8.
+        image: (H, W) uint8, 0 (black) to 255 (white).
+        label: Class number in the data set's label scheme.
     """
 
     key: bytes
@@ -34,10 +34,10 @@ class Record:
 
 @dataclass(frozen=True)
 class SplitArrays:
-    """A whole database in memory.
+    """Faces of a split in memory.
 
     Attributes:
-        keys: N keys, in order; bytes that are not UTF-8 appear as surrogates (see `os.fsdecode`).
+        keys: N keys in order; bytes that are not UTF-8 are surrogates (see `os.fsdecode`).
         images: (N, 1, H, W) uint8.
         labels: (N,) int64.
     """
@@ -48,10 +48,10 @@ class SplitArrays:
 
 
 def read_split(path: Path) -> SplitArrays:
-    """Read a whole database of faces into memory, in one pass.
+    """Read a database of faces into memory.
 
     Raises:
-        StoreError: the database is missing, damaged, empty or holds pictures of several sizes.
+        StoreError: If the database is missing, damaged or empty, or its images differ in size.
     """
     keys: list[str] = []
     labels: list[int] = []
@@ -62,24 +62,24 @@ def read_split(path: Path) -> SplitArrays:
             if images is None:
                 images = np.empty((count, 1, *image.shape), dtype=np.uint8)
             if number >= count:
-                raise StoreError(f"{path} holds more records than it counts ({count}); the file is damaged")
+                raise StoreError(f"{path} has more records than its header ({count}); build the data set again")
             if images.shape[2:] != image.shape:
                 raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
             images[number, 0] = image
             keys.append(os.fsdecode(key))
             labels.append(label)
     if images is None:
-        raise StoreError(f"{path} holds no record; build the data set again")
+        raise StoreError(f"{path} is empty; build the data set again")
     if len(keys) != count:
-        raise StoreError(f"{path} counts {count} records and holds {len(keys)}; the file is damaged")
+        raise StoreError(f"{path} has {len(keys)} records, expected {count}; build the data set again")
     return SplitArrays(keys, images, np.array(labels, dtype=np.int64))
 
 
 def iterate(path: Path) -> Iterator[Record]:
-    """Yield every face in the order of the keys, holding one at a time.
+    """Yield the faces in the order of the keys, one at a time.
 
     Raises:
-        StoreError: the database is missing or damaged.
+        StoreError: If the database is missing or damaged.
     """
     for key, value in iterate_values(path):
         image, label = decode_datum(value, f"{path}: {printable_key(key)}")
@@ -87,37 +87,38 @@ def iterate(path: Path) -> Iterator[Record]:
 
 
 def iterate_values(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Yield every key with its undecoded value, in the order of the keys."""
+    """Yield the keys and undecoded values in the order of the keys."""
     with _open_reader(path) as (_, records):
         yield from records
 
 
 def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
-    """Read a database whose records carry numbers (`encode_votes`).
+    """Read a database of numbers (`encode_votes`).
 
     Returns:
-        keys and (N, K) float32.
+        Keys and (N, K) float32.
+
     Raises:
-        StoreError: it is missing, damaged, empty, or its records differ in length.
+        StoreError: If the database is missing, damaged or empty, or its records differ in length.
     """
     keys, rows = [], []
     for key, value in iterate_values(path):
         keys.append(os.fsdecode(key))
         rows.append(np.array(parse_datum(value, f"{path}: {printable_key(key)}").float_data, dtype=np.float32))
     if not rows or len({len(row) for row in rows}) != 1:
-        raise StoreError(f"{path} is no database of votes: its records do not hold one and the same number of votes")
+        raise StoreError(f"{path} is not a database of votes: its records differ in length; build the data set again")
     return keys, np.stack(rows)
 
 
 @contextmanager
 def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
-    """Open a finished database for reading; give its number of records and the records in order."""
+    """Open a finished database; yield its number of records and an iterator of the records."""
     with open_readonly(path) as environment, environment.begin() as transaction:
         yield environment.stat()["entries"], iter(transaction.cursor())
 
 
 def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return (
-        f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, the records before it are {expected[0]} x "
-        f"{expected[1]}; a data set holds faces of one size"
+        f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, expected {expected[0]} x {expected[1]} as the "
+        "previous records; build the data set again"
     )

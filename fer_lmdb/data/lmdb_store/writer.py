@@ -1,4 +1,4 @@
-"""Writing a new database."""
+"""Write databases."""
 
 from __future__ import annotations
 
@@ -22,67 +22,71 @@ RECORDS_PER_COMMIT = 1000
 
 
 class LmdbWriter:
-    """Writes a new database; use it as a context manager.
+    """Context manager that writes a new database.
 
-    The map starts small and doubles whenever it is full; the records of the commit that
-    failed are then put again.
+    The map starts small and doubles when it is full; the records of the failed commit are then written again.
 
     Args:
-        path: the database's folder; made, must not hold a database yet.
-        encode: how `append` stores a picture.
-        first: number of the first record; that of a shard goes on from the shard before.
-        total: a digest that all shards are added to.
+        path: Folder to create; it must not contain a database.
+        encoding: Encoding of images, "raw" or "png".
+        map_bytes: Initial size of the map.
+        first: Number of the first record; a shard continues the numbering of the previous one.
+        total: Digest that is updated with the records of all shards.
+
+    Attributes:
+        count: Records written.
+
     Raises:
-        StoreError: the folder holds a database, cannot be written, or the disk is full.
+        StoreError: If the folder contains a database or cannot be written, or the disk is full.
     """
 
     def __init__(
         self,
         path: Path,
-        encode: Encoding = "raw",
+        encoding: Encoding = "raw",
         map_bytes: int = FIRST_MAP_BYTES,
         first: int = 0,
         total: hashlib._Hash | None = None,
     ) -> None:
         self.path = Path(path)
-        self.encode: Encoding = encode
+        self.encoding: Encoding = encoding
         self.count = 0
         self._first = first
         self._map_bytes = map_bytes
-        self._waiting: list[tuple[bytes, bytes]] = []
+        self._pending: list[tuple[bytes, bytes]] = []
         self._digest = hashlib.sha256()
         self._digests = [self._digest, *([total] if total is not None else [])]
         if (self.path / "data.mdb").exists():
-            raise StoreError(f"{self.path} holds a database already; choose a new folder")
+            raise StoreError(f"{self.path} already contains a database; choose a new folder")
         with as_store_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # As bytes: lmdb would refuse a path that is not UTF-8.
+            # As bytes, since lmdb rejects a str that is not UTF-8.
             self._environment = lmdb.open(os.fsencode(self.path), map_size=map_bytes, sync=False, max_dbs=0)
 
     def append(self, name: str, image: NDArray[np.uint8], label: int) -> None:
-        """Write the next face; its number in the key is how many came before it."""
-        self.append_value(name, encode_datum(image, label, self.encode))
+        """Append one face; its key is numbered consecutively."""
+        self.append_value(name, encode_datum(image, label, self.encoding))
 
     def append_value(self, name: str, value: bytes) -> None:
-        """Write the next record with a value made by `encode_datum` or `encode_votes`."""
+        """Append a record with a value from `encode_datum` or `encode_votes`."""
         key = make_key(self._first + self.count, name)
-        self._waiting.append((key, value))
+        self._pending.append((key, value))
         for digest in self._digests:
             add_to_digest(digest, key, value)
         self.count += 1
-        if len(self._waiting) >= RECORDS_PER_COMMIT:
+        if len(self._pending) >= RECORDS_PER_COMMIT:
             self._commit()
 
     @property
     def sha256(self) -> str:
-        """Digest of all keys and values written so far, in order; `digest` computes the same from the file."""
+        """Digest of the keys and values written so far; equals `digest` of the finished database."""
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """Write what waits, bring it onto the disk and close the database, also where that fails.
+        """Commit and sync the remaining records and close the database.
 
         Raises:
-            StoreError: it cannot be written, e.g. on a full disk.
+            StoreError: If it cannot be written, e.g. on a full disk.
         """
         try:
             with as_store_error(self.path):
@@ -107,13 +111,13 @@ class LmdbWriter:
             while not self._try_commit():
                 self._map_bytes *= 2
                 self._environment.set_mapsize(self._map_bytes)
-        self._waiting.clear()
+        self._pending.clear()
 
     def _try_commit(self) -> bool:
-        """Put everything that waits in one transaction; False where the map is too small for it."""
+        """Write the pending records in one transaction; return False if the map is too small."""
         try:
             with self._environment.begin(write=True) as transaction:
-                for key, value in self._waiting:
+                for key, value in self._pending:
                     transaction.put(key, value, append=True)
         except lmdb.MapFullError:
             return False

@@ -14,8 +14,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SPLITS = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class Sample:

@@ -1,4 +1,4 @@
-"""The command build, from csv and folders to table, JSON and exit code."""
+"""The build command: table, JSON and exit codes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_table_on_stdout_and_next_command_on_stderr(csv: Path, tmp_path: Path, c
     code, out, err = run([csv, "--detector", "none", "--out", tmp_path / "data"], capsys)
     assert code == 0
     assert "0 angry" in out
-    assert "49 pictures in" in out
+    assert "49 images in" in out
     assert f"Next: fer-lmdb train --epochs 150 --data {tmp_path}/data" in err
 
 
-def test_the_next_command_can_be_typed_where_the_path_has_spaces(csv: Path, tmp_path: Path, capsys) -> None:
-    err = run([csv, "--detector", "none", "--out", tmp_path / "meine Daten"], capsys)[2]
-    assert f"--data '{tmp_path}/meine Daten'\n" in err
+def test_paths_with_spaces_are_quoted_in_the_next_command(csv: Path, tmp_path: Path, capsys) -> None:
+    err = run([csv, "--detector", "none", "--out", tmp_path / "my data"], capsys)[2]
+    assert f"--data '{tmp_path}/my data'\n" in err
 
 
 def test_json(csv: Path, tmp_path: Path, capsys) -> None:
@@ -52,19 +52,18 @@ def test_json(csv: Path, tmp_path: Path, capsys) -> None:
     assert manifest == {key: document[key] for key in manifest}
 
 
-def test_default_target_is_named_after_the_source(csv: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_the_default_folder_is_named_after_the_source(csv: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run([csv, "--detector", "none"], capsys)[0] == 0
     assert (tmp_path / "data" / "drawn" / "manifest.json").is_file()
 
 
-def test_the_manifest_says_how_faces_were_cut_out(csv: Path, tmp_path: Path, capsys) -> None:
-    wishes = {"--margin": -0.08, "--fill": "black", "--threshold": 0.9, "--align": "box", "--min-face": 24}
-    flags = [part for wish in wishes.items() for part in wish]
-    code, out, _ = run([csv, "--out", tmp_path / "data", "--json", *flags], capsys)
+def test_the_manifest_contains_the_preprocessing(csv: Path, tmp_path: Path, capsys) -> None:
+    settings = {"margin": -0.08, "fill": "black", "threshold": 0.9, "align": "box", "min_face": 24}
+    flags = ["--margin", "-0.08", "--fill", "black", "--detector-threshold", "0.9", "--align", "box"]
+    code, out, _ = run([csv, "--out", tmp_path / "data", "--json", *flags, "--min-face", "24"], capsys)
     assert code == 0
-    said = json.loads(out)["preprocessing"]
-    assert {f"--{name.replace('_', '-')}": value for name, value in said.items()}.items() >= wishes.items()
+    assert json.loads(out)["preprocessing"].items() >= settings.items()
 
 
 def test_a_second_build_needs_force(csv: Path, tmp_path: Path, capsys) -> None:
@@ -76,8 +75,8 @@ def test_a_second_build_needs_force(csv: Path, tmp_path: Path, capsys) -> None:
     assert run([*arguments, "--force"], capsys)[0] == 0
 
 
-def test_only_images(csv: Path, tmp_path: Path, capsys) -> None:
-    arguments = [csv, "--detector", "none", "--images", tmp_path / "images", "--only-images", "--json"]
+def test_images_only(csv: Path, tmp_path: Path, capsys) -> None:
+    arguments = [csv, "--detector", "none", "--images", tmp_path / "images", "--images-only", "--json"]
     code, out, _ = run(arguments, capsys)
     assert code == 0
     assert json.loads(out)["images"] == str(tmp_path / "images")
@@ -87,10 +86,10 @@ def test_only_images(csv: Path, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--only-images"],
-        ["--classes", "nine"],
-        ["--on-miss", "cry"],
-        ["--fraction", "0.7"],
+        ["--images-only"],
+        ["--label-scheme", "nine"],
+        ["--on-no-face", "cry"],
+        ["--holdout", "0.7"],
         ["--size", "1"],
         ["--nonsense"],
     ],
@@ -131,35 +130,35 @@ def test_folders(tmp_path: Path, capsys) -> None:
     arguments = [tmp_path / "faces", "--detector", "none", "--out", tmp_path / "data", "--json"]
     code, out, _ = run(arguments, capsys)
     assert code == 0
-    assert [facts["count"] for facts in json.loads(out)["splits"].values()] == [16, 2, 2]
+    assert [counts["count"] for counts in json.loads(out)["splits"].values()] == [16, 2, 2]
 
 
 def test_votes(csv: Path, tmp_path: Path, capsys) -> None:
     rows = [row.rsplit(",", 1)[1] for row in csv.read_text().splitlines()[1:]]
     header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
     (tmp_path / "votes.csv").write_text(header + "".join(f"{usage},x,1,7,0,0,0,0,0,2,0,0\n" for usage in rows))
-    flags = ["--detector", "none", "--classes", "ferplus", "--ferplus", tmp_path / "votes.csv"]
+    flags = ["--detector", "none", "--label-scheme", "ferplus", "--ferplus", tmp_path / "votes.csv"]
     code, out, _ = run([csv, *flags, "--out", tmp_path / "data", "--json"], capsys)
     assert code == 0
     assert json.loads(out)["splits"]["val"]["per_class"]["happiness"] == 7
     assert (tmp_path / "data" / "val_votes_lmdb" / "data.mdb").is_file()
 
 
-def test_skip_bad(csv: Path, tmp_path: Path, capsys) -> None:
+def test_skip_invalid(csv: Path, tmp_path: Path, capsys) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(csv.read_text() + "3,1 2 3,Training\n")
     arguments = [bad, "--detector", "none", "--out", tmp_path / "data"]
     code, _, err = run(arguments, capsys)
     assert code == 1
     assert f"{bad}:51: 3 pixels; expected 2304" in err
-    code, out, err = run([*arguments, "--skip-bad"], capsys)
+    code, out, err = run([*arguments, "--skip-invalid"], capsys)
     assert code == 0
-    assert f"1 left out; {tmp_path}/data/unreadable.jsonl says which, and why" in err
-    assert "unreadable" in out
+    assert f"1 invalid samples were skipped; see {tmp_path}/data/unreadable.jsonl" in err
+    assert "invalid" in out
 
 
 def test_closed_streams_and_no_home(csv: Path, tmp_path: Path) -> None:
-    """The build ends well with nobody listening: closed stderr, stdout into a pipe that breaks, no HOME."""
+    """The build succeeds with a closed stderr, stdout into a broken pipe and no HOME."""
     command = f"{sys.executable} -m fer_lmdb build {csv} --detector none --force --out {tmp_path}/data"
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     for redirected, codes in ((f"{command} 2>&-", {0}), (f"{command} | true", {0, 1})):

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fer_lmdb.data import lmdb_store
-from fer_lmdb.data.build.write import write_mean
+from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.errors import StoreError
 from prototxt_like.schema.caffe_schema_pb2 import Datum
 from tests.archives import unpack
@@ -25,8 +25,10 @@ def faces(count: int, height: int = 5, width: int = 7, seed: int = 0) -> np.ndar
     return np.random.default_rng(seed).integers(0, 256, (count, height, width), dtype=np.uint8)
 
 
-def write(path: Path, images: np.ndarray, encode: lmdb_store.Encoding = "raw", **options: int) -> lmdb_store.LmdbWriter:
-    with lmdb_store.LmdbWriter(path, encode, **options) as writer:
+def write(
+    path: Path, images: np.ndarray, encoding: lmdb_store.Encoding = "raw", **options: int
+) -> lmdb_store.LmdbWriter:
+    with lmdb_store.LmdbWriter(path, encoding, **options) as writer:
         for number, image in enumerate(images):
             writer.append(f"/train/{number % 3}/{number:05d}.png", image, number % 3)
     return writer
@@ -91,18 +93,18 @@ def test_png_database_equals_convert_imageset_once_decoded(
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_mean_equals_compute_image_mean(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
     images = lmdb_store.read_split(golden / f"img_{split}_lmdb").images
-    write_mean(tmp_path / "mean.binaryproto", images[:, 0].sum(axis=0, dtype=np.int64), len(images))
+    mean = MeanAccumulator(images.shape[-1])
+    for image in images[:, 0]:
+        mean.add(image)
+    mean.write(tmp_path / "mean.binaryproto")
     expected = (shared / "golden" / "caffe" / f"{split}_mean.binaryproto").read_bytes()
     assert (tmp_path / "mean.binaryproto").read_bytes() == expected
 
 
-# ------------------------------------------------------------------ round trip
-
-
-@pytest.mark.parametrize("encode", ["raw", "png"])
-def test_what_is_written_is_read(tmp_path: Path, encode: lmdb_store.Encoding) -> None:
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_round_trip(tmp_path: Path, encoding: lmdb_store.Encoding) -> None:
     images = faces(23)
-    write(tmp_path / "db", images, encode)
+    write(tmp_path / "db", images, encoding)
     split = lmdb_store.read_split(tmp_path / "db")
     assert split.keys[11] == "00000011_/train/2/00011.png"
     assert split.images.shape == (23, 1, 5, 7)
@@ -194,19 +196,19 @@ def test_a_database_that_cannot_be_finished_is_closed(tmp_path: Path) -> None:
 
 
 def test_missing_database(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"nowhere is no LMDB .*fer-lmdb build"):
+    with pytest.raises(StoreError, match=r"nowhere is not an LMDB: .*fer-lmdb build"):
         lmdb_store.read_split(tmp_path / "nowhere")
 
 
 def test_empty_database(tmp_path: Path) -> None:
     put(tmp_path / "db", {})
-    with pytest.raises(StoreError, match="holds no record"):
+    with pytest.raises(StoreError, match="is empty"):
         lmdb_store.read_split(tmp_path / "db")
 
 
 def test_folder_that_holds_a_database_is_not_overwritten(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(3))
-    with pytest.raises(StoreError, match="holds a database already"):
+    with pytest.raises(StoreError, match="already contains a database"):
         lmdb_store.LmdbWriter(tmp_path / "db")
 
 
@@ -231,15 +233,15 @@ def test_a_file_that_is_no_lmdb(tmp_path: Path) -> None:
     ("value", "message"),
     [
         (b"\xff\xff\xff", "is not a Datum"),
-        (Datum(channels=3, height=2, width=2, data=bytes(12)).SerializeToString(), "says 3 x 2 x 2"),
-        (Datum(channels=1, height=2, width=2, data=bytes(3)).SerializeToString(), "holds 3 bytes"),
-        (Datum(channels=1, height=-2, width=-2, data=bytes(4)).SerializeToString(), "says 1 x -2 x -2"),
-        (Datum(channels=1, float_data=[1.0]).SerializeToString(), "holds 0 bytes"),
-        (Datum(encoded=True, data=b"\x89PNG\r\n").SerializeToString(), "damaged or not grey"),
-        (Datum(encoded=True).SerializeToString(), "damaged or not grey"),
+        (Datum(channels=3, height=2, width=2, data=bytes(12)).SerializeToString(), "found 3 x 2 x 2"),
+        (Datum(channels=1, height=2, width=2, data=bytes(3)).SerializeToString(), "3 bytes of data"),
+        (Datum(channels=1, height=-2, width=-2, data=bytes(4)).SerializeToString(), "found 1 x -2 x -2"),
+        (Datum(channels=1, float_data=[1.0]).SerializeToString(), "0 bytes of data"),
+        (Datum(encoded=True, data=b"\x89PNG\r\n").SerializeToString(), "damaged or not 8-bit gray"),
+        (Datum(encoded=True).SerializeToString(), "damaged or not 8-bit gray"),
     ],
 )
-def test_a_record_that_is_no_face(tmp_path: Path, value: bytes, message: str) -> None:
+def test_invalid_records_are_rejected(tmp_path: Path, value: bytes, message: str) -> None:
     put(tmp_path / "db", {b"00000000_a.png": value})
     with pytest.raises(StoreError, match=f"00000000_a.png.*{message}"):
         lmdb_store.read_split(tmp_path / "db")
@@ -263,7 +265,7 @@ def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
     try:
         image, label = lmdb_store.decode_datum(value, "db: key")
     except StoreError as error:
-        assert str(error).startswith("db: key ")
+        assert str(error).startswith("db: key")
     else:
         assert image.ndim == 2 and image.size and isinstance(label, int)
 
@@ -278,7 +280,7 @@ def test_faces_of_two_sizes(tmp_path: Path) -> None:
 
 def test_key_that_lmdb_cannot_hold(tmp_path: Path) -> None:
     with (
-        pytest.raises(StoreError, match="makes a key of 609 bytes, LMDB holds 511"),
+        pytest.raises(StoreError, match="has 609 bytes, expected at most 511"),
         lmdb_store.LmdbWriter(tmp_path / "db") as writer,
     ):
         writer.append("x" * 600, faces(1)[0], 0)
@@ -321,5 +323,5 @@ def small_disk(tmp_path: Path) -> Path:
 
 def test_a_ninth_digit_is_refused_since_it_would_break_the_order():
     assert lmdb_store.make_key(99_999_999, "a") == b"99999999_a" > lmdb_store.make_key(99_999_998, "a")
-    with pytest.raises(StoreError, match=r"100,000,000 records at most.*several data sets"):
+    with pytest.raises(StoreError, match=r"more than 100,000,000 records.*several data sets"):
         lmdb_store.make_key(100_000_000, "a")

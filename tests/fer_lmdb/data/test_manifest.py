@@ -1,4 +1,4 @@
-"""The manifest: read back, or refused with the reason."""
+"""Reading of manifests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_no_manifest(tmp_path: Path) -> None:
-    with pytest.raises(DataSetError, match=r"is no data set .*fer-lmdb build"):
+    with pytest.raises(DataSetError, match=r"is not a data set: .*fer-lmdb build"):
         manifests.read_manifest(tmp_path)
 
 
@@ -43,10 +43,10 @@ def test_no_manifest(tmp_path: Path) -> None:
         (b"{}", 'has the format "None"'),
         (json.dumps({**GOOD, "format": "fer-lmdb data set 99"}).encode(), 'has the format "fer-lmdb data set 99"'),
         (json.dumps({"format": manifests.FORMAT, "size": 48}).encode(), "classes is missing"),
-        (json.dumps({**GOOD, "splits": [1]}).encode(), "splits is missing or no dict"),
+        (json.dumps({**GOOD, "splits": [1]}).encode(), "splits is missing or not of type dict"),
         (json.dumps({**GOOD, "splits": {"../x": SPLIT}}).encode(), 'splits has the entry "../x"'),
-        (json.dumps({**GOOD, "splits": {"train": {"count": "3"}}}).encode(), "train lacks its count or digest"),
-        (json.dumps({**GOOD, "classes": [1]}).encode(), "classes holds something"),
+        (json.dumps({**GOOD, "splits": {"train": {"count": "3"}}}).encode(), "train has no count or digest"),
+        (json.dumps({**GOOD, "classes": [1]}).encode(), "classes has an entry"),
         (b"[" * 100_000, "is damaged"),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_file_is_compared_with_its_digest(tmp_path: Path) -> None:
     path.write_bytes(b"mean")
     manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.write_bytes(b"meaN")
-    with pytest.raises(DataSetError, match=r"mean.binaryproto is damaged: its SHA-256 begins"):
+    with pytest.raises(DataSetError, match=r"mean.binaryproto is damaged: found SHA-256"):
         manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.unlink()
     with pytest.raises(DataSetError, match=r"cannot read .*mean.binaryproto: No such file"):

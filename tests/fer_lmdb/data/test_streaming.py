@@ -97,13 +97,13 @@ def test_what_a_worker_cannot_read_is_said_in_one_line(tmp_path):
     stream.close()
 
 
-def test_a_database_that_is_not_numbered_is_refused(tmp_path):
+def test_a_database_without_consecutive_keys_is_rejected(tmp_path):
     import lmdb
 
     with lmdb.open(str(tmp_path / "db")) as environment, environment.begin(write=True) as transaction:
         for key in (b"00000000_a", b"00000002_b"):
             transaction.put(key, b"")
-    with pytest.raises(StoreError, match="begins 00000001_"):
+    with pytest.raises(StoreError, match="does not begin with 00000001_"):
         read_labels(tmp_path / "db")
     with pytest.raises(StoreError, match="--loader memory"):
         list(LmdbRandomReader(tmp_path / "db").get([1]))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.data.build.join import join_datasets
+from fer_lmdb.data.build.join import join
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants, match_by_name
@@ -50,7 +50,7 @@ def test_a_model_without_a_matching_variant_gets_the_reference(trained, stripes_
 
 def test_a_joined_set_is_used_only_if_no_other_matches(two_models, stripes_data, negative_data, tmp_path):
     """Training on both variants with teachers that were trained on one of them."""
-    join_datasets([stripes_data, negative_data], tmp_path / "both", train_only=True)
+    join([stripes_data, negative_data], tmp_path / "both", train_only=True)
     sets = DataSetVariants.open([tmp_path / "both", stripes_data, negative_data])
     assert [data.has_mixed_preprocessing for data in sets.sets] == [True, False, False]
     own, other = (sets.images_for(model.preprocessing, "train") for model in two_models)
@@ -72,12 +72,12 @@ def test_a_joined_set_is_used_only_if_no_other_matches(two_models, stripes_data,
         {"joined": [{"preprocessing": {}, "source": {"joined": [{}]}}]},
     ],
 )
-def test_a_manifest_that_does_not_tell_its_parts_is_damaged(stripes_data, tmp_path, source):
+def test_an_invalid_list_of_joined_data_sets_is_rejected(stripes_data, tmp_path, source):
     manifest = json.loads((stripes_data / "manifest.json").read_text()) | {"source": source}
     folder = tmp_path / "damaged"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataSetError, match="source does not tell what was joined"):
+    with pytest.raises(DataSetError, match="source has an invalid list of joined data sets"):
         DataSetVariants.open([folder])
 
 

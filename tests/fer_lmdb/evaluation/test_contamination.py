@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fer_lmdb.cli import main
-from fer_lmdb.data.build.join import join_datasets
+from fer_lmdb.data.build.join import join
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation import contamination
@@ -46,7 +46,7 @@ def test_weights_are_not_fitted_on_what_only_some_of_the_models_know(knowing, tr
 
 
 def test_a_model_knows_the_faces_in_whatever_company_they_come(trained, stripes_data, negative_data, tmp_path):
-    join_datasets([stripes_data, negative_data], tmp_path / "joined")
+    join([stripes_data, negative_data], tmp_path / "joined")
     joined, alone = DataSet.open(tmp_path / "joined"), model.load_model(trained.run.path).metadata
     together = {"data": joined.fingerprint(), "recipe": {"options": {"train_splits": "train"}}}
     assert contamination.was_trained_on(alone, joined, "train")

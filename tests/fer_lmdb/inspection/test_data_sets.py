@@ -12,7 +12,7 @@ import pytest
 
 import prototxt_like as pl
 from fer_lmdb.data import lmdb_store
-from fer_lmdb.data.build import BuildOptions, build
+from fer_lmdb.data.build import build
 from fer_lmdb.data.manifest import file_sha256
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
@@ -20,7 +20,6 @@ from fer_lmdb.errors import FerLmdbError, StoreError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.inspection.databases import describe_record
 from fer_lmdb.inspection.inspect import inspect
-from fer_lmdb.labels import FERPLUS
 from tests.archives import unpack
 
 
@@ -115,8 +114,7 @@ class TwoPerSplit:
 
 def test_votes(tmp_path: Path) -> None:
     votes = [VoteRow(sample.split, "", (9, 1, 0, 0, 0, 0, 0, 0, 0, 0)) for sample in TwoPerSplit()]
-    options = BuildOptions(Preprocessing(detector="none"), scheme=FERPLUS)
-    build(FerPlusSource(TwoPerSplit(), votes, relabel=True), tmp_path / "data", options)
+    build(FerPlusSource(TwoPerSplit(), votes, relabel=True), tmp_path / "data", detector="none", label_scheme="ferplus")
     assert problems(tmp_path / "data") == ""
     document = inspect(tmp_path / "data" / "val_votes_lmdb")
     assert document["encodings"] == {"numbers": 2}
@@ -144,7 +142,9 @@ def test_detections(tmp_path: Path, monkeypatch, damage: str) -> None:
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     else:
         path.write_text("not json\n")
-    expected = "test: 1 faces are kept, the manifest states 2" if damage == "truncated" else "is missing or damaged"
+    expected = (
+        "test: 1 faces are unaligned, the manifest states 2" if damage == "truncated" else "is missing or damaged"
+    )
     assert problems(tmp_path / "data").startswith("detections: ")
     assert expected in problems(tmp_path / "data")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb.cli import main
-from fer_lmdb.data.build import BuildOptions, build
+from fer_lmdb.data.build import build
 from fer_lmdb.data.near_duplicates import correlation, group_faces
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.synthetic import draw_face
@@ -100,7 +100,7 @@ class WithNearDuplicates:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    build(WithNearDuplicates(), tmp_path / "data", BuildOptions(Preprocessing(detector="none")))
+    build(WithNearDuplicates(), tmp_path / "data", detector="none")
     return tmp_path / "data"
 
 
@@ -176,5 +176,5 @@ def test_label_schemes_with_the_same_names_are_rejected(stripes_data: Path, trai
 
 
 def test_folder_without_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataSetError, match="is no data set"):
+    with pytest.raises(DataSetError, match="is not a data set"):
         audit(tmp_path)

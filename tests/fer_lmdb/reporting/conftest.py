@@ -39,7 +39,7 @@ def drawn_csv(tmp_path_factory) -> Path:
 def drawn_data(drawn_csv) -> Path:
     """A data set of them, aligned by MTCNN, that lies elsewhere than its csv."""
     folder = drawn_csv.parent / "sets" / "drawn"
-    build(Fer2013Csv(drawn_csv), folder, BuildOptions(Preprocessing()))
+    build(Fer2013Csv(drawn_csv), folder, options=BuildOptions(Preprocessing()))
     return folder
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_lmdb.data import detections
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.manifest import DETECTIONS_NAME
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.image_folder import ImageFolder
@@ -67,7 +67,9 @@ def test_images_of_a_folder_whatever_its_layout(layout: str, tmp_path, drawn_csv
         split, label = name.split("/")[1:3]
         above = {"split": Path(split), "cut": Path(), "train only": Path("train")}[layout]
         write_image(root / above / classes[int(label)] / f"{number}.png", image)
-    build(ImageFolder(root, seed=3, holdout=0.2), tmp_path / "data", BuildOptions(Preprocessing(detector="none")))
+    build(
+        ImageFolder(root, seed=3, holdout=0.2), tmp_path / "data", options=BuildOptions(Preprocessing(detector="none"))
+    )
     keys = DataSet.open(tmp_path / "data").read("val").keys
     found = read_originals(root, [name_of({"key": key}) for key in keys])
     for key, face in zip(keys, DataSet.open(tmp_path / "data").read("val").images[:, 0], strict=True):
@@ -104,7 +106,7 @@ def test_without_source_the_sheet_says_where_the_images_come_from(sheet, data_se
 
 def test_images_that_were_left_out_are_shown_from_the_source(tmp_path, drawn_csv) -> None:
     folder = tmp_path / "data"
-    build(Fer2013Csv(drawn_csv), folder, BuildOptions(Preprocessing(threshold=0.999), on_miss="drop"))
+    build(Fer2013Csv(drawn_csv), folder, options=BuildOptions(Preprocessing(threshold=0.999), on_no_face="drop"))
     data_set = DataSet.open(folder)
     dropped = data_set.manifest["splits"]["train"]["dropped"]
     assert dropped > 0
@@ -121,7 +123,7 @@ def test_a_data_set_without_detector_has_no_contact_sheet(stripes_data) -> None:
 @pytest.mark.parametrize("text", [None, "{", "{}\n", "[3]\n"])
 def test_damaged_detections_are_named(text: str | None, drawn_data, tmp_path) -> None:
     folder = shutil.copytree(drawn_data, tmp_path / "data")
-    path = folder / DETECTIONS_NAME
+    path = folder / detections.FILE_NAME
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(DataSetError, match=r"detections\.jsonl is missing or damaged"):
         read_detections(DataSet.open(folder), 42)
@@ -129,7 +131,7 @@ def test_damaged_detections_are_named(text: str | None, drawn_data, tmp_path) ->
 
 def test_detections_of_another_data_set_are_refused(drawn_data, tmp_path) -> None:
     folder = shutil.copytree(drawn_data, tmp_path / "data")
-    path = folder / DETECTIONS_NAME
+    path = folder / detections.FILE_NAME
     records = [json.loads(line) for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(record) + "\n" for record in records[1:]))
     with pytest.raises(DataSetError, match="has 41 faces, the train split 42"):

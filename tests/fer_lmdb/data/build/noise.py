@@ -1,4 +1,4 @@
-"""A source of noise for the tests of build, and a program that builds from it and kills itself at a given moment."""
+"""A source of random images for build tests, and a program that kills itself during a build."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from fer_lmdb.io import atomic
 from fer_lmdb.labels import FER2013
 
 COUNTS = {"train": 1300, "val": 40, "test": 30}
-AS_THEY_ARE = Preprocessing(detector="none")
+UNALIGNED = Preprocessing(detector="none")
 
 
 class Noise:
-    """Grey noise in FER2013's classes.
+    """Random gray images in FER2013's classes.
 
     Args:
-        seed: of the noise.
-        counts: pictures per split.
-        bad: rows that are rejects instead.
+        seed: Seed of the images.
+        counts: Images per split.
+        bad: Rows that are invalid.
     """
 
     name = "noise"
@@ -60,7 +60,7 @@ def die() -> None:
 
 
 def die_in_stage(stage: str) -> None:
-    """Build until a stage has been reported, then die."""
+    """Build until a stage is reported, then die."""
 
     def progress(now: str, done: int, total: int | None) -> None:
         if now == stage:
@@ -70,11 +70,11 @@ def die_in_stage(stage: str) -> None:
 
 
 def run(progress) -> None:
-    build(Noise(2), Path(sys.argv[1]), BuildOptions(AS_THEY_ARE, seed=2), force=True, progress=progress)
+    build(Noise(2), Path(sys.argv[1]), options=BuildOptions(UNALIGNED, seed=2), force=True, progress=progress)
 
 
 def main() -> None:
-    """Build into argv[1]; die at the moment argv[2] by the signal argv[3], SIGKILL where none is named."""
+    """Build into argv[1]; die at the moment argv[2] by the signal argv[3] (default: SIGKILL)."""
     moment = sys.argv[2]
     exchange, sync_tree = atomic._exchange, atomic.fsync_tree
     if moment == "before sync":

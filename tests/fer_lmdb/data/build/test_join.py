@@ -1,4 +1,4 @@
-"""Joined data sets hold every face of each, shuffled, and are data sets like those that are built."""
+"""Joined data sets contain all faces of their sources, shuffled."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from fer_lmdb.cli import main
 from fer_lmdb.data import ferplus
 from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
-from fer_lmdb.data.build.join import join_datasets
+from fer_lmdb.data.build.join import join
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, FerLmdbError
 from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.labels import FERPLUS
 
 sys.path.insert(0, str(Path(__file__).parent))
-from noise import AS_THEY_ARE, Noise
+from noise import UNALIGNED, Noise
 
-PLAIN = BuildOptions(AS_THEY_ARE)
+PLAIN = BuildOptions(UNALIGNED)
 
 
-class PlusNoise(Noise):
+class FerPlusNoise(Noise):
     classes = FERPLUS.classes
 
 
 def built(folder: Path, options: BuildOptions = PLAIN, source: type[Noise] = Noise, **counts: int) -> Path:
-    build(source(seed=options.seed, counts=counts), folder, options)
+    build(source(seed=options.seed, counts=counts), folder, options=options)
     return folder
 
 
@@ -53,12 +53,12 @@ def faces_of(folder: Path, split: str) -> Counter[tuple[bytes, int]]:
     return Counter((image.tobytes(), int(label)) for image, label in zip(found.images, found.labels, strict=True))
 
 
-def test_every_face_is_there_with_its_label_and_name(large: Path, small: Path, tmp_path: Path) -> None:
-    document = join_datasets([large, small], tmp_path / "both")
+def test_each_face_keeps_its_label_and_name(large: Path, small: Path, tmp_path: Path) -> None:
+    document = join([large, small], tmp_path / "both").manifest
     for split in ("train", "val"):
         assert faces_of(tmp_path / "both", split) == faces_of(large, split) + faces_of(small, split)
     assert faces_of(tmp_path / "both", "test") == faces_of(large, "test")
-    assert {split: facts["count"] for split, facts in document["splits"].items()} == {
+    assert {split: counts["count"] for split, counts in document["splits"].items()} == {
         "train": 141,
         "val": 18,
         "test": 5,
@@ -70,8 +70,8 @@ def test_every_face_is_there_with_its_label_and_name(large: Path, small: Path, t
     assert set(names) <= {key.split("_", 1)[1] for key in keys}
 
 
-def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, tmp_path: Path) -> None:
-    join_datasets([large, small], tmp_path / "both")
+def test_the_joined_data_set_is_valid_and_has_the_mean_of_all(large: Path, small: Path, tmp_path: Path) -> None:
+    join([large, small], tmp_path / "both")
     assert inspect(tmp_path / "both", verify=True)["problems"] == []
     data = DataSet.open(tmp_path / "both")
     np.testing.assert_allclose(data.mean()[0], data.read("train").images[:, 0].mean(axis=0), atol=1e-3)
@@ -85,71 +85,71 @@ def test_it_is_a_sound_data_set_with_the_mean_of_all(large: Path, small: Path, t
     ("older", "joined"),
     [("3.4.1", f"3.4.1, {cv2.__version__}"), (f"3.4.1, {cv2.__version__}", f"3.4.1, {cv2.__version__}"), (None, None)],
 )
-def test_it_names_the_opencv_of_all(
+def test_the_manifest_lists_all_opencv_versions(
     large: Path, small: Path, tmp_path: Path, older: str | None, joined: str | None
 ) -> None:
     shutil.copytree(small, tmp_path / "older")
     path = tmp_path / "older" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"opencv": older}))
-    assert join_datasets([large, tmp_path / "older"], tmp_path / "both")["opencv"] == joined
+    assert join([large, tmp_path / "older"], tmp_path / "both").manifest["opencv"] == joined
 
 
-def test_the_order_is_random_and_decided_by_the_seed(large: Path, small: Path, tmp_path: Path) -> None:
+def test_the_order_depends_on_the_seed(large: Path, small: Path, tmp_path: Path) -> None:
     digests = [
-        join_datasets([large, small], tmp_path / str(number), seed=seed)["splits"]["train"]["sha256"]
+        join([large, small], tmp_path / str(number), seed=seed).manifest["splits"]["train"]["sha256"]
         for number, seed in enumerate((0, 0, 1))
     ]
     assert digests[0] == digests[1] != digests[2]
     first = {image.tobytes() for image in DataSet.open(small).read("train").images}
-    come = [image.tobytes() in first for image in DataSet.open(tmp_path / "0").read("train").images]
-    assert 5 < sum(come[:70]) < 35  # 20 of 40 are expected in the first half
+    positions = [image.tobytes() in first for image in DataSet.open(tmp_path / "0").read("train").images]
+    assert 5 < sum(positions[:70]) < 35  # 20 of 40 are expected in the first half
 
 
-def test_of_all_but_the_first_only_the_training_faces(large: Path, small: Path, tmp_path: Path) -> None:
-    join_datasets([large, small], tmp_path / "both", train_only=True)
+def test_train_only_uses_training_faces_of_the_other_data_sets(large: Path, small: Path, tmp_path: Path) -> None:
+    join([large, small], tmp_path / "both", train_only=True)
     assert faces_of(tmp_path / "both", "val") == faces_of(large, "val")
     assert DataSet.open(tmp_path / "both").count("train") == 141
 
 
 def test_votes_stay_with_their_faces(voted_data: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(voted_data, tmp_path / "copy")
-    join_datasets([voted_data, copy], tmp_path / "both")
+    join([voted_data, copy], tmp_path / "both")
     data = DataSet.open(tmp_path / "both")
-    cast = ferplus.read(data, "val")
-    np.testing.assert_array_equal(cast.argmax(axis=1), data.read("val").labels)
-    assert len(cast) == 2 * DataSet.open(voted_data).count("val")
+    votes = ferplus.read(data, "val")
+    np.testing.assert_array_equal(votes.argmax(axis=1), data.read("val").labels)
+    assert len(votes) == 2 * DataSet.open(voted_data).count("val")
     assert inspect(tmp_path / "both", verify=True)["problems"] == []
 
 
-def test_what_does_not_fit_together_is_refused_and_leaves_nothing(
+def test_incompatible_data_sets_are_rejected_and_nothing_is_written(
     large: Path, voted_data: Path, tmp_path: Path
 ) -> None:
-    other_size = built(tmp_path / "size", BuildOptions(replace(AS_THEY_ARE, size=32)), train=9)
-    unvoted = built(tmp_path / "unvoted", replace(PLAIN, scheme=FERPLUS), PlusNoise, train=9)
+    other_size = built(tmp_path / "size", BuildOptions(replace(UNALIGNED, size=32)), train=9)
+    unvoted = built(tmp_path / "unvoted", replace(PLAIN, label_scheme=FERPLUS), FerPlusNoise, train=9)
     for folders, words in [
-        ([large], "found 1 data set to join; name two"),
-        ([large, large.parent / "." / large.name], "is named twice"),
+        ([large], "found 1 data set to join, expected two or more"),
+        ([large, large.parent / "." / large.name], "is given twice"),
         ([large, other_size], "faces of 48 and 32 pixels"),
-        ([large, voted_data], "have other classes"),
-        ([voted_data, unvoted], "none; join data sets of one kind"),
+        ([large, voted_data], "differ: other classes"),
+        ([voted_data, unvoted], "does not; join data sets with votes"),
     ]:
         with pytest.raises(DataSetError, match=words):
-            join_datasets(folders, tmp_path / "target")
+            join(folders, tmp_path / "target")
         assert not (tmp_path / "target").exists()
 
 
-def test_a_damaged_data_set_is_refused(large: Path, tmp_path: Path) -> None:
+def test_a_damaged_data_set_is_rejected(large: Path, tmp_path: Path) -> None:
     broken = built(tmp_path / "broken", train=9)
     document = manifests.read_manifest(broken)
     document["splits"]["train"]["count"] = 11
     manifests.write_manifest(broken, document)
-    with pytest.raises(DataSetError, match="holds less than its manifest says"):
-        join_datasets([large, broken], tmp_path / "target")
+    with pytest.raises(DataSetError, match="has fewer records than its manifest"):
+        join([large, broken], tmp_path / "target")
     with (broken / "train_lmdb" / "data.mdb").open("r+b") as file:
         file.seek(5000)
         file.write(b"x")
     with pytest.raises(FerLmdbError, match="damaged"):
-        join_datasets([large, broken], tmp_path / "target")
+        join([large, broken], tmp_path / "target")
 
 
 def test_the_command(large: Path, small: Path, tmp_path: Path, capsys) -> None:

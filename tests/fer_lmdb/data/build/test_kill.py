@@ -15,7 +15,7 @@ from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.lmdb_store import digest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from noise import AS_THEY_ARE, Noise
+from noise import UNALIGNED, Noise
 
 MOMENTS = ["read", "write train", "write val", "check", "before sync", "after sync", "after exchange"]
 TORTURE = Path(__file__).parents[4] / "benchmarks" / "torture_build.py"
@@ -23,7 +23,7 @@ PROGRAM = Path(__file__).parent / "noise.py"
 
 
 def build_seed(target: Path, seed: int) -> None:
-    build(Noise(seed), target, BuildOptions(AS_THEY_ARE, seed=seed), force=True)
+    build(Noise(seed), target, options=BuildOptions(UNALIGNED, seed=seed), force=True)
 
 
 def whole_seed(target: Path) -> int:
@@ -72,7 +72,7 @@ def test_killed_where_names_cannot_be_exchanged(tmp_path: Path, moment: str, see
     build_seed(target, 1)
     kill_at(target, moment)
     with pytest.raises(RuntimeError, match="stop"):
-        build(Noise(5), target, BuildOptions(AS_THEY_ARE), force=True, progress=stop)
+        build(Noise(5), target, options=BuildOptions(UNALIGNED), force=True, progress=stop)
     assert whole_seed(target) == seed
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 

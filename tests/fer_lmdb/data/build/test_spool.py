@@ -1,4 +1,4 @@
-"""Faces that wait on the disk come out as they went in, shuffled, and hold next to no memory."""
+"""Spooled faces are read back unchanged and shuffled, with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fer_lmdb.data.build.spool import Spool, SpoolEntry, open_spools, shuffle
 
 ENTRIES = [
     SpoolEntry("plain.png", 3),
-    SpoolEntry("train/größe 1\n2.png", 0, '"box": null, "score": 0.5'),
-    SpoolEntry(os.fsdecode(b"not-utf8-\xff.png"), 6, "", (0, 10, 2)),
-    SpoolEntry("", -1, "", ()),
+    SpoolEntry("train/größe 1\n2.png", 0, {"box": None, "score": 0.1}),
+    SpoolEntry(os.fsdecode(b"not-utf8-\xff.png"), 6, None, (0, 10, 2)),
+    SpoolEntry("", -1, None, ()),
 ]
 
 
@@ -27,7 +27,7 @@ def filled(path: Path, entries: list[SpoolEntry]) -> Spool:
     return spool
 
 
-def test_every_entry_comes_back_with_its_face(tmp_path):
+def test_each_entry_is_read_with_its_face(tmp_path):
     spool = filled(tmp_path / "train.spool", ENTRIES)
     spool.shuffle(np.random.default_rng(0))
     pairs = list(zip(spool.entries(), spool.faces(), strict=True))
@@ -38,7 +38,7 @@ def test_every_entry_comes_back_with_its_face(tmp_path):
     assert list(spool.entries()) == [entry for entry, _ in pairs]
 
 
-def test_the_shuffle_is_the_seeds(tmp_path):
+def test_the_order_depends_on_the_seed(tmp_path):
     orders = []
     for number, seed in enumerate((5, 5, 6)):
         (tmp_path / str(number)).mkdir()
@@ -57,15 +57,15 @@ def test_a_split_without_faces_is_empty(tmp_path):
         assert list(spools["val"].entries()) == list(spools["val"].faces()) == []
 
 
-def test_no_file_is_left_behind(tmp_path):
+def test_files_are_removed(tmp_path):
     with pytest.raises(KeyboardInterrupt), open_spools(tmp_path, 2) as spools:
         spools["train"].add(np.zeros((2, 2), np.uint8), ENTRIES[0])
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_memory_does_not_grow_with_what_is_said_of_a_face(tmp_path):
-    detection = '"box": [1.0, 2.0, 3.0, 4.0], ' * 20
+def test_memory_does_not_grow_with_the_detections(tmp_path):
+    detection = {"landmarks": [[1.0, 2.0]] * 50}
     tracemalloc.start()
     try:
         spool = Spool(tmp_path / "train.spool", 2)
@@ -77,4 +77,4 @@ def test_memory_does_not_grow_with_what_is_said_of_a_face(tmp_path):
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 20_000 * 40  # two numbers a face; the words alone are 600 bytes
+    assert held < 20_000 * 40  # two numbers per face; the detection alone has 600 bytes

@@ -6,15 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_lmdb.data.build import BuildOptions, build
-from fer_lmdb.data.sources.open import open_source
+from fer_lmdb.data.build import build
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.errors import DetectorError, ExecutorError, SourceError
 from fer_lmdb.inference import find_files, predict_images
@@ -92,10 +90,9 @@ def test_retries_are_limited(cluster, monkeypatch) -> None:
 def test_build_on_a_cluster_equals_local_build(cluster, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(sys.modules["fer_lmdb.data.build.collect"], "MAX_BATCH_IMAGES", 8)
     write_synthetic_csv(tmp_path / "drawn.csv", train=28, val=7, test=7)
-    options = BuildOptions(seed=3)
     documents = [
-        build(open_source(tmp_path / "drawn.csv"), tmp_path / engine, replace(options, engine=engine))
-        for engine in ("local", "ray")
+        build(tmp_path / "drawn.csv", tmp_path / executor, seed=3, executor=executor).manifest
+        for executor in ("local", "ray")
     ]
     assert documents[0] == documents[1]
     for name in ("manifest.json", "detections.jsonl", "mean.binaryproto"):
@@ -104,9 +101,8 @@ def test_build_on_a_cluster_equals_local_build(cluster, tmp_path: Path, monkeypa
 
 def test_a_missing_detector_is_reported_before_tasks_are_sent(cluster, tmp_path: Path) -> None:
     write_synthetic_csv(tmp_path / "drawn.csv", train=7, val=7, test=7)
-    preprocessing = replace(BuildOptions().preprocessing, detector="nosuch")
     with pytest.raises(DetectorError):
-        build(open_source(tmp_path / "drawn.csv"), tmp_path / "data", BuildOptions(preprocessing, engine="ray"))
+        build(tmp_path / "drawn.csv", tmp_path / "data", detector="nosuch", executor="ray")
 
 
 def test_predictions_on_a_cluster_equal_local_ones(cluster, trained, tmp_path: Path) -> None:

@@ -1,0 +1,120 @@
+"""Entry points: build a data set, or only its image files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fer_lmdb.data.build.collect import Collector
+from fer_lmdb.data.build.dump_images import MARKER, ImageDumper
+from fer_lmdb.data.build.options import BuildOptions
+from fer_lmdb.data.build.spool import open_spools, shuffle
+from fer_lmdb.data.build.write import describe_source, verify_dataset, write_dataset
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.sources import Source
+from fer_lmdb.data.sources.open import open_source
+from fer_lmdb.errors import DataSetError
+from fer_lmdb.io.atomic import atomic_directory
+from fer_lmdb.runtime.progress import ProgressCallback, no_progress
+
+
+def build(
+    source: Source | str | Path,
+    out: str | Path,
+    *,
+    options: BuildOptions | None = None,
+    images: str | Path | None = None,
+    force: bool = False,
+    progress: ProgressCallback = no_progress,
+    **overrides: Any,
+) -> DataSet:
+    """Build a data set: databases, mean image and manifest. The folder appears complete or not at all.
+
+    Args:
+        source: A csv in FER2013's layout, an image folder, or any `Source`.
+        out: Folder to write.
+        options: Build options.
+        images: Folder for PNG files of the images and faces, see `fer_lmdb.data.build.dump_images`.
+        force: Replace existing folders.
+        progress: Called with the progress of each stage.
+        overrides: Single options, e.g. ``size=48, detector="mtcnn"``, see `BuildOptions.with_overrides`.
+
+    Raises:
+        SourceError: If a row or file is invalid (without `skip_invalid`), or there is no training face.
+        DetectorError: If the face detector cannot be loaded.
+        DataSetError: If a folder exists, is being written by another process, or cannot be written.
+        StoreError: If a database cannot be written, e.g. on a full disk.
+    """
+    options = (options or BuildOptions()).with_overrides(**overrides)
+    opened = _open(source, options)
+    out = Path(out)
+    with ExitStack() as stack:
+        folder = stack.enter_context(atomic_directory(out, force=force))
+        dumper = _open_dumper(stack, out, Path(images), options, force) if images is not None else None
+        spools = stack.enter_context(open_spools(folder, options.preprocessing.size))
+        collected = Collector(opened, spools, options, dumper.add if dumper else None)
+        collected.run(progress)
+        shuffle(spools, options.seed)
+        if dumper is not None:
+            dumper.write_lists(spools)
+        manifest = write_dataset(collected, folder, progress)
+        verify_dataset(folder, manifest, progress)
+    return DataSet(out, manifest)
+
+
+def write_images(
+    source: Source | str | Path,
+    images: str | Path,
+    *,
+    options: BuildOptions | None = None,
+    force: bool = False,
+    progress: ProgressCallback = no_progress,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Write only the PNG files and lists of a data set, without databases.
+
+    Args:
+        source: A csv in FER2013's layout, an image folder, or any `Source`.
+        images: Folder to write.
+        options: Build options.
+        force: Replace an existing folder.
+        progress: Called with the progress of each stage.
+        overrides: Single options, see `BuildOptions.with_overrides`.
+
+    Returns:
+        Classes, source and counts of each split, as in a manifest.
+
+    Raises:
+        SourceError, DetectorError, DataSetError: See `build`.
+    """
+    options = (options or BuildOptions()).with_overrides(**overrides)
+    opened, size = _open(source, options), options.preprocessing.size
+    with atomic_directory(Path(images), force=force, marker=MARKER) as folder, open_spools(folder, size) as spools:
+        dumper = ImageDumper(folder, boxed=options.preprocessing.detector != "none")
+        collected = Collector(opened, spools, options, dumper.add)
+        collected.run(progress)
+        shuffle(spools, options.seed)
+        dumper.write_lists(spools)
+    return {
+        "classes": list(options.label_scheme.classes),
+        "source": describe_source(collected),
+        "splits": {split: counts.to_dict() for split, counts in collected.counts.items() if counts.count},
+    }
+
+
+def _open(source: Source | str | Path, options: BuildOptions) -> Source:
+    if not isinstance(source, str | Path):
+        return source
+    return open_source(
+        Path(source), options.label_scheme, ferplus=options.ferplus, holdout=options.holdout, seed=options.seed
+    )
+
+
+def _open_dumper(stack: ExitStack, out: Path, images: Path, options: BuildOptions, force: bool) -> ImageDumper:
+    """Open the folder of image files, which is renamed when the stack is closed."""
+    inner, outer = sorted((out.resolve(), images.resolve()), key=lambda path: -len(path.parts))
+    if inner.is_relative_to(outer):
+        raise DataSetError(f"{images} and {out} are inside each other; choose a separate folder for the images")
+    folder = stack.enter_context(atomic_directory(images, force=force, marker=MARKER))
+    return ImageDumper(folder, boxed=options.preprocessing.detector != "none")
