@@ -100,18 +100,17 @@ def ours(clip: Path, photo: Path, folder: Path) -> dict[str, Any]:
     """Measure this project: what `predict clip.mp4 --save out.mp4 --csv out.csv` does, its parts, and a photograph."""
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb import Recognizer
-    from fer_lmdb.inference import InputFile
-    from fer_lmdb.inference.result_writers import ResultWriters
+    from fer_lmdb.inference.inputs import InputFile
     from fer_lmdb.inference.video import predict_video
+    from fer_lmdb.inference.writers import OutputPaths, ResultWriters
 
     recognizer = Recognizer(device="cpu")
 
     def whole() -> int:
         count = 0
+        outputs = OutputPaths(save=folder / "out.mp4", table=folder / "out.csv", one_file=True)
         with (
-            ResultWriters(
-                recognizer.classes, one_file=True, save=folder / "out.mp4", table=folder / "out.csv"
-            ) as results,
+            ResultWriters(recognizer.classes, outputs) as results,
             results.video(InputFile(clip, Path(clip.name))) as video,
         ):
             for seen in predict_video(clip, recognizer):

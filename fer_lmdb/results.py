@@ -1,12 +1,25 @@
-"""What a prediction is: faces of one picture or frame, as plain values that JSON can hold."""
+"""Prediction results: faces of an image or a video frame, for JSON, tables and notebooks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fer_lmdb.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 UNCERTAIN = "uncertain"
-"""Stands in the place of an expression whose probability is below the threshold that the user gave."""
+"""Expression of a face whose top probability is below `min_probability`."""
+
+BOX_COLUMNS = ("x", "y", "width", "height")
+FACE_COLUMNS = ("face", *BOX_COLUMNS, "score", "expression")
+_MAX_DISPLAY_SIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -14,13 +27,13 @@ class FacePrediction:
     """One face and its expression.
 
     Attributes:
-        box: x, y of the top left corner, width, height in pixels of the picture.
-        score: how sure the detector is of the face, 0-1.
-        landmarks: x, y in pixels: left eye, right eye, nose, left and right corner of the mouth; None where the
-            detector knows none.
-        expression: the most probable class, or "uncertain" where a threshold says so.
-        probabilities: share 0-1 by class name, in label order; they sum to 1.
-        id: the same person's number through a video; None in single pictures.
+        box: x, y of the top left corner, width, height in pixels of the image.
+        score: Detection score, 0 to 1.
+        landmarks: x, y in pixels of left eye, right eye, nose, left and right mouth corner, as seen in the image; None
+            if the detector does not return landmarks.
+        expression: Most probable class, or "uncertain" if its probability is below `min_probability`.
+        probabilities: Probability, 0 to 1, by class name in label order; the sum is 1.
+        id: Track ID of the person in a video; None for images.
     """
 
     box: tuple[float, float, float, float]
@@ -32,12 +45,12 @@ class FacePrediction:
 
     @property
     def probability(self) -> float:
-        """The probability of the most probable class."""
+        """Probability of the most probable class."""
         return max(self.probabilities.values())
 
     @property
     def best(self) -> str:
-        """The most probable class, also where `expression` is "uncertain"."""
+        """Most probable class, even if `expression` is "uncertain"."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     def ranked(self) -> list[tuple[str, float]]:
@@ -45,27 +58,33 @@ class FacePrediction:
         return sorted(self.probabilities.items(), key=lambda item: -item[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the face as it stands in `predict --json`."""
+        """Return the face as in `predict --json`."""
         document: dict[str, Any] = {
             "box": [round(value, 2) for value in self.box],
             "score": round(self.score, 5),
             "landmarks": self.landmarks and [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
             "expression": self.expression,
-            "probabilities": {name: round(share, 5) for name, share in self.probabilities.items()},
+            "probabilities": {name: round(probability, 5) for name, probability in self.probabilities.items()},
         }
         return document if self.id is None else document | {"id": self.id}
+
+    def _repr_html_(self) -> str:
+        """Return a table of probability bars for notebooks."""
+        rows = "".join(_bar_row(name, probability) for name, probability in self.probabilities.items())
+        return f"<table><caption>{escape(_label(self))}</caption>{rows}</table>"
 
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """One picture and its faces, or why it could not be read.
+    """One image and its faces, or the reason why it could not be read.
 
     Attributes:
-        path: the file.
-        width: pixels; 0 where it could not be read.
-        height: pixels; 0 where it could not be read.
-        faces: best score first; none is a result, not an error.
-        error: one line, None where all went well.
+        path: Path of the image; "" for an array.
+        width: Width in pixels; 0 if the image could not be read.
+        height: Height in pixels; 0 if the image could not be read.
+        faces: Faces, highest detection score first; an image without faces is not an error.
+        error: One-line error message; None if the image could be read.
+        image: (H, W, 3) uint8 RGB pixels, if available.
     """
 
     path: str
@@ -73,11 +92,16 @@ class ImagePrediction:
     height: int
     faces: tuple[FacePrediction, ...]
     error: str | None = None
+    image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the line of `predict --json`."""
+        """Return the document that `predict --json` prints."""
         faces = [face.to_dict() for face in self.faces]
         return {"path": self.path, "width": self.width, "height": self.height, "faces": faces, "error": self.error}
+
+    def _repr_html_(self) -> str:
+        """Return the annotated image and the probabilities of each face for notebooks."""
+        return _html(self.path or "image", self.faces, self.error, self.image)
 
 
 @dataclass(frozen=True)
@@ -85,11 +109,12 @@ class FramePrediction:
     """One frame of a video and its faces.
 
     Attributes:
-        path: the video.
-        frame: the frame's number, from 0.
-        time_s: when it is shown, in seconds from the beginning.
-        faces: those followed in this frame, oldest first; each has an `id`.
-        error: why the video ends here, one line; None as long as all goes well.
+        path: Path of the video, or name of the camera or stream.
+        frame: Frame index, from 0.
+        time_s: Presentation time in seconds from the start.
+        faces: Tracked faces, oldest track first; each has an `id`.
+        error: One-line reason why the video ends here; None for all other frames.
+        image: (H, W, 3) uint8 RGB pixels, if available.
     """
 
     path: str
@@ -97,9 +122,109 @@ class FramePrediction:
     time_s: float
     faces: tuple[FacePrediction, ...]
     error: str | None = None
+    image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the line of `predict --json`."""
+        """Return the document that `predict --json` prints."""
         faces = [face.to_dict() for face in self.faces]
         document = {"path": self.path, "frame": self.frame, "time_s": round(self.time_s, 4), "faces": faces}
         return document if self.error is None else document | {"error": self.error}
+
+    def _repr_html_(self) -> str:
+        """Return the annotated frame and the probabilities of each face for notebooks."""
+        return _html(f"{self.path}, frame {self.frame}, {self.time_s:.2f} s", self.faces, self.error, self.image)
+
+
+Prediction = FacePrediction | ImagePrediction | FramePrediction
+
+
+def to_rows(prediction: Prediction) -> list[dict[str, Any]]:
+    """Return table rows: one per face, or one without a face if an image or frame has none.
+
+    Returns:
+        Rows by column name: path, frame, time_s (frames only), the columns of `FACE_COLUMNS`, one per class, error.
+    """
+    if isinstance(prediction, FacePrediction):
+        return [_face_row(prediction, 1)]
+    source: dict[str, Any] = {"path": prediction.path}
+    if isinstance(prediction, FramePrediction):
+        source |= {"frame": prediction.frame, "time_s": round(prediction.time_s, 4)}
+    if not prediction.faces:
+        return [{**source, "error": prediction.error}]
+    return [{**source, **_face_row(face, number), "error": None} for number, face in enumerate(prediction.faces, 1)]
+
+
+def to_frame(results: Prediction | Iterable[Prediction]) -> Any:
+    """Return results as a pandas DataFrame, one row per face.
+
+    Args:
+        results: Results of `predict`, `predict_images`, `predict_video` or `predict_camera`.
+
+    Raises:
+        MissingExtra: If pandas is not installed.
+    """
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        raise MissingExtra("to_frame requires pandas, which is not installed; run: pip install pandas") from None
+    is_single = isinstance(results, FacePrediction | ImagePrediction | FramePrediction)
+    predictions: Iterable[Prediction] = [results] if is_single else results  # type: ignore[assignment, list-item]
+    rows = [row for prediction in predictions for row in to_rows(prediction)]
+    known = [*(name for name in ("path", "frame", "time_s") if any(name in row for row in rows)), *FACE_COLUMNS]
+    classes = dict.fromkeys(name for row in rows for name in row if name not in (*known, "error"))
+    return pandas.DataFrame(rows, columns=[*known, *classes, *(["error"] if "path" in known else [])])
+
+
+def _face_row(face: FacePrediction, number: int) -> dict[str, Any]:
+    document = face.to_dict()
+    box = dict(zip(BOX_COLUMNS, document["box"], strict=True))
+    row = {"face": face.id or number, **box, "score": document["score"], "expression": face.expression}
+    return {**row, **document["probabilities"]}
+
+
+def _label(face: FacePrediction, number: int | None = None) -> str:
+    prefix = face.id or number
+    return ("" if prefix is None else f"{prefix}  ") + f"{face.expression} {face.probability:.0%}"
+
+
+def _bar_row(name: str, probability: float) -> str:
+    bar = f'<div style="background:#0072b2;height:0.8em;width:{100 * probability:.1f}%"></div>'
+    return f'<tr><td>{escape(name)}</td><td style="width:10em">{bar}</td><td>{probability:.0%}</td></tr>'
+
+
+def _html(title: str, faces: Sequence[FacePrediction], error: str | None, image: NDArray[np.uint8] | None) -> str:
+    if error is not None:
+        return f"<p>{escape(error)}</p>"
+    count = "no face" if not faces else "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+    tables = "".join(face._repr_html_() for face in faces)
+    drawing = "" if image is None else _svg(image, faces)
+    return f'<p>{escape(title)}: {count}</p>{drawing}<div style="display:flex;flex-wrap:wrap">{tables}</div>'
+
+
+def _svg(image: NDArray[np.uint8], faces: Sequence[FacePrediction]) -> str:
+    """Return an image with boxes and labels as SVG; the pixels are embedded as JPEG, at most 1024 wide or high."""
+    from base64 import b64encode
+    from io import BytesIO
+
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    thumbnail = Image.fromarray(image)
+    thumbnail.thumbnail((_MAX_DISPLAY_SIDE, _MAX_DISPLAY_SIDE))
+    encoded = BytesIO()
+    thumbnail.save(encoded, format="JPEG", quality=90)
+    data = b64encode(encoded.getvalue()).decode("ascii")
+    size = max(width, height) / 40
+    marks = []
+    for number, face in enumerate(faces, 1):
+        x, y, box_width, box_height = face.box
+        marks.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{box_width:.1f}" height="{box_height:.1f}" fill="none" '
+            f'stroke="#f0e442" stroke-width="{size / 6:.1f}"/>'
+            f'<text x="{x:.1f}" y="{max(y - size / 3, size):.1f}" font-size="{size:.1f}" fill="#f0e442" stroke="#000" '
+            f'stroke-width="{size / 8:.1f}" paint-order="stroke">{escape(_label(face, number))}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{thumbnail.width}" style="max-width:100%;height:auto">'
+        f'<image href="data:image/jpeg;base64,{data}" width="{width}" height="{height}"/>{"".join(marks)}</svg>'
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,21 +18,21 @@ from fer_lmdb.cli.console import emit, next_command, note, out_console, print_en
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
 
 if TYPE_CHECKING:
-    from fer_lmdb.inference import ImageResult, InputFile
-    from fer_lmdb.inference.recognizer import Recognizer
-    from fer_lmdb.inference.result_writers import ResultWriters
+    from rich.progress import Progress
 
+    from fer_lmdb.inference.files import VideoSummary
+    from fer_lmdb.results import FramePrediction, ImagePrediction
 
 EXAMPLES = """
 # one photograph
 fer-lmdb predict photo.jpg
 # with an annotated copy
 fer-lmdb predict photo.jpg --save annotated.jpg
-# a folder: annotated copies and a table
+# a folder: annotated copies and a CSV file
 fer-lmdb predict holiday/ --save annotated/ --csv faces.csv
-# a video, and how the expressions went
+# a video: annotated copy and expressions over time
 fer-lmdb predict clip.mp4 --save annotated.mp4 --plot expressions.png
-# a list of files, a line of JSON for each
+# a list of files: one JSON document per line
 find . -name '*.png' | fer-lmdb predict - --json
 """
 
@@ -104,17 +105,20 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
-    """Find faces and tell their expressions.
+    """Recognize facial expressions in images and videos.
 
-    PATH is a picture, a video, a folder (searched through), a pattern, or - for a
-    list of paths on stdin. Results go to stdout in the order of the files; with
-    --json one document per line: a picture, or a frame of a video.
+    PATH is an image, a video, a folder (searched recursively), a pattern, or - for
+    a list of paths on stdin. Results go to stdout in the order of the files. With
+    --json, each line is the document of an image or of a video frame.
     """
-    one_file = _names_one_file(paths)
+    one_file = _is_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
+    from fer_lmdb.inference.files import predict_files
     from fer_lmdb.inference.recognizer import Recognizer
+    from fer_lmdb.inference.writers import OutputPaths
     from fer_lmdb.models.model import DEFAULT_MODEL
+    from fer_lmdb.runtime.executors import get_executor
 
     recognizer = Recognizer(
         models or DEFAULT_MODEL,
@@ -127,18 +131,100 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         precision=options["precision"],
     )
     print_ensemble_note(recognizer.models, len(models))
-    files, failed = _predict(recognizer, paths, one_file, options)
-    if not files:
-        note("No path came on stdin; nothing was looked at.")
-    if failed:
-        click.echo(f"{failed} of {files} could not be read.", err=True)
+    outputs = OutputPaths(options["save"], options["crops"], options["table"], options["plot"], one_file)
+    results = predict_files(
+        _expand_stdin(paths),
+        recognizer,
+        outputs,
+        executor=get_executor(options["executor"]),
+        detect_every=options["detect_every"],
+    )
+    with closing(results), _Printer(options["as_json"], options["top_k"]) as printer:
+        for result in results:
+            printer.print(result)
+    if not printer.files:
+        note("No paths on stdin, no results.")
+    if printer.failed:
+        click.echo(f"{printer.failed} of {printer.files} files could not be read.", err=True)
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
-        next_command("predict", paths[0], *options_given(context), "--save", _annotated(Path(paths[0])))
+        next_command("predict", paths[0], *options_given(context), "--save", _annotated_name(Path(paths[0])))
 
 
-def _annotated(path: Path) -> str:
-    """Return a name for an annotated copy that can be written: not every format that is read can be."""
+class _Printer:
+    """Print results on stdout, errors and the progress of videos on stderr.
+
+    Attributes:
+        files: Number of images and videos.
+        failed: Number of those with an error.
+    """
+
+    def __init__(self, as_json: bool, top_k: int | None) -> None:
+        self.files = self.failed = 0
+        self._as_json, self._top_k = as_json, top_k
+        self._bar: Progress | None = None
+
+    def print(self, result: ImagePrediction | FramePrediction | VideoSummary) -> None:
+        """Print one result."""
+        from fer_lmdb.results import FramePrediction, ImagePrediction
+
+        if isinstance(result, FramePrediction):
+            self._print_frame(result)
+            return
+        self.files += 1
+        self.failed += result.error is not None
+        if isinstance(result, ImagePrediction):
+            self._print_image(result)
+        else:
+            self._close_bar()
+            self._print_video(result)
+
+    def _print_image(self, result: ImagePrediction) -> None:
+        from fer_lmdb.cli.render_predictions import print_prediction
+
+        if self._as_json:
+            emit(result.to_dict(), indent=None)
+        elif result.error is not None:
+            click.echo(f"Error: {result.error}", err=True)
+        else:
+            print_prediction(out_console(), result, self._top_k)
+
+    def _print_frame(self, result: FramePrediction) -> None:
+        if self._as_json:
+            emit(result.to_dict(), indent=None)
+        if self._bar is None:
+            self._bar = progress_bar("frames")
+            self._bar.start()
+            self._bar.add_task(Path(result.path).name, total=None, note="")
+        task = self._bar.tasks[0]
+        self._bar.update(task.id, advance=1, note=f"{task.speed:.0f}/s" if task.speed else "")
+
+    def _print_video(self, result: VideoSummary) -> None:
+        from fer_lmdb.cli.render_predictions import print_video
+
+        if result.error is not None:
+            click.echo(f"Error: {result.error}", err=True)
+        elif result.audio_note is not None:
+            click.echo(f"Note: {result.path} is saved without audio: {result.audio_note}", err=True)
+        if result.timeline.frames and not self._as_json:
+            print_video(out_console(), result.path, result.timeline, self._top_k)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> _Printer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_bar()
+
+
+def _annotated_name(path: Path) -> str:
+    """Return a file name for an annotated copy in a format that can be written."""
     from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
     from fer_lmdb.io.images import WRITABLE_SUFFIXES
 
@@ -148,80 +234,8 @@ def _annotated(path: Path) -> str:
     return f"annotated{suffix if suffix in WRITABLE_SUFFIXES else '.png'}"
 
 
-def _predict(
-    recognizer: Recognizer, paths: tuple[str, ...], one_file: bool, options: dict[str, Any]
-) -> tuple[int, int]:
-    """Predict all files and hand every result on; return how many files there were and how many failed."""
-    from fer_lmdb.inference import find_files, predict_images
-    from fer_lmdb.inference.overwrite_guard import OverwriteGuard, any_exist
-    from fer_lmdb.inference.result_writers import ResultWriters
-    from fer_lmdb.runtime.executors import get_executor
-
-    targets = {name: options[name] for name in ("save", "crops", "table", "plot")}
-    places = [place for place in targets.values() if place]
-    leave_out = [folder for folder in (options["save"], options["crops"]) if folder]
-    names: Iterable[str] = _expand_stdin(paths)
-    originals = OverwriteGuard()
-    if any_exist(places):  # only then are all names needed beforehand
-        names = list(names)
-        originals = OverwriteGuard(find_files(names, leave_out), places)
-    files = failed = 0
-    engine = get_executor(options["executor"])
-    with ResultWriters(recognizer.classes, one_file=one_file, guard=originals, **targets) as results:
-        found = find_files(names, leave_out)
-        for are_videos, group in groupby(found, key=lambda one: one.is_video and one.error is None):
-            if are_videos:
-                errors = (_predict_video(one, recognizer, results, options) for one in group)
-            else:
-                errors = (_show(seen, results, options) for seen in predict_images(group, recognizer, engine))
-            for error in errors:
-                files += 1
-                failed += error is not None
-    return files, failed
-
-
-def _show(seen: ImageResult, results: ResultWriters, options: dict[str, Any]) -> str | None:
-    """Hand one picture's result on; return its error."""
-    from fer_lmdb.cli.render_predictions import print_prediction
-
-    results.add(seen)
-    if options["as_json"]:
-        emit(seen.prediction.to_dict(), indent=None)
-    elif seen.prediction.error is not None:
-        click.echo(f"Error: {seen.prediction.error}", err=True)
-    else:
-        print_prediction(out_console(), seen.prediction, options["top_k"])
-    return seen.prediction.error
-
-
-def _predict_video(
-    found: InputFile, recognizer: Recognizer, results: ResultWriters, options: dict[str, Any]
-) -> str | None:
-    """Recognise a video frame by frame and hand the frames on; return its error."""
-    from fer_lmdb.cli.render_predictions import print_video
-    from fer_lmdb.inference.video import predict_video
-
-    error = None
-    with results.video(found) as video, progress_bar("frames") as bar:
-        task = bar.add_task(found.path.name, total=None, note="")
-        for seen in predict_video(found.path, recognizer, options["detect_every"]):
-            video.add(seen)
-            error = seen.prediction.error
-            if options["as_json"]:
-                emit(seen.prediction.to_dict(), indent=None)
-            speed = bar.tasks[0].speed
-            bar.update(task, advance=1, note=f"{speed:.0f}/s" if speed else "")
-    if error is not None:
-        click.echo(f"Error: {error}", err=True)
-    elif video.audio_note is not None:
-        click.echo(f"Note: {found.path} is saved without sound: {video.audio_note}", err=True)
-    if video.timeline.frames and not options["as_json"]:
-        print_video(out_console(), str(found.path), video.timeline, options["top_k"])
-    return error
-
-
-def _names_one_file(paths: tuple[str, ...]) -> bool:
-    """Whether the command was given exactly one file, so that `--save` may name one, too."""
+def _is_one_file(paths: tuple[str, ...]) -> bool:
+    """Return whether there is exactly one input file, so that `--save` may be a file."""
     return len(paths) == 1 and paths[0] != "-" and not Path(paths[0]).is_dir() and not _is_pattern(paths[0])
 
 
@@ -230,18 +244,18 @@ def _is_pattern(path: str) -> bool:
 
 
 def _check_targets(one_file: bool, **targets: Path | None) -> None:
-    """Refuse a file's name where a folder is needed."""
+    """Raise UsageError for an output file if a folder is required."""
     from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
     from fer_lmdb.io.images import IMAGE_SUFFIXES
 
     for option, target in targets.items():
         is_file = target and target.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()
         if is_file and not one_file:
-            raise click.UsageError(f"--{option} {target} names one file, but there may be several; give a folder")
+            raise click.UsageError(f"--{option} {target} is a file, but there may be several results; pass a folder")
 
 
 def _expand_stdin(paths: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths; in the place of - those that stand on stdin, one a line or parted by NUL."""
+    """Yield the paths; - is replaced by the paths on stdin, separated by newlines or NUL."""
     for path in paths:
         if path != "-":
             yield path

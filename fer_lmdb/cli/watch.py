@@ -14,13 +14,10 @@ from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_n
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from fer_lmdb.inference.live import DisplayWindow
     from fer_lmdb.inference.recognizer import Recognizer
     from fer_lmdb.io.video_writer import VideoWriter
     from fer_lmdb.results import FramePrediction
+    from fer_lmdb.visualization.window import DisplayWindow
 
 
 EXAMPLES = """
@@ -28,9 +25,9 @@ EXAMPLES = """
 fer-lmdb watch
 # a network camera
 fer-lmdb watch rtsp://camera.local/stream
-# no screen: write what would be shown
+# without a display: write the annotated video
 fer-lmdb watch clip.mp4 --no-window --save annotated.mp4
-# ten seconds as JSON, a line per frame
+# ten seconds as JSON, one line per frame
 fer-lmdb watch 0 --no-window --json --duration 10
 """
 
@@ -75,14 +72,14 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
 def command(source: str, models: tuple[str, ...], **options: Any) -> None:
-    """Recognise expressions live: boxes, bars and frame rate in a window.
+    """Recognize expressions live: boxes, bars and frame rate in a window.
 
-    CAMERA is a camera's number or the address of a stream; a VIDEO file plays at
-    its own pace. End with q, Esc or Ctrl-C; a file given with --save is then
-    complete. With --json every frame is a line on stdout.
+    CAMERA is a camera index or the URL of a stream. A VIDEO file plays at its own
+    frame rate. Press q, Esc or Ctrl-C to stop; a file of --save is complete then.
+    With --json, each frame is one line on stdout.
     """
     if not (options["window"] or options["save"] or options["as_json"]):
-        raise click.UsageError("--no-window without --save or --json would do nothing; give one of them")
+        raise click.UsageError("--no-window without --save or --json has no output; add one of them")
 
     from fer_lmdb.inference.recognizer import Recognizer
     from fer_lmdb.models.model import DEFAULT_MODEL
@@ -97,58 +94,59 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     )
     print_ensemble_note(recognizer.models, len(models))
     frames, seconds = _watch(source, recognizer, options)
-    rate = f", {frames / seconds:.1f} a second" if seconds else ""
+    rate = f", {frames / seconds:.1f} frames/s" if seconds else ""
     err_console().print(f"{frames} frames{rate}", highlight=False)
     if options["save"] and frames:
         print_next_step(f"play {options['save']}")
 
 
 def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tuple[int, float]:
-    """Show and write frames until the source, the user or the time ends it; return their number and the time taken."""
+    """Show and write frames until the source ends, the user stops, or the time is up; return frames and seconds."""
     from fer_lmdb.errors import ImageError
-    from fer_lmdb.inference.live import DisplayWindow, watch
+    from fer_lmdb.inference.live import predict_camera
     from fer_lmdb.io.video_writer import VideoWriter
+    from fer_lmdb.visualization.window import DisplayWindow
 
     save = options["save"]
     if save and save.exists() and Path(source).exists() and save.samefile(source):
-        raise ImageError(f"{save}: this would overwrite the original; save to another name")
+        raise ImageError(f"{save}: would overwrite the input file; choose another file")
     frames, started = 0, time.monotonic()
-    broken: ImageError | None = None
+    failure: ImageError | None = None
     with ExitStack() as stack:
         window = stack.enter_context(DisplayWindow()) if options["window"] else None
-        writer = stack.enter_context(VideoWriter(options["save"])) if options["save"] else None
-        watching = watch(source, recognizer, options["detect_every"], real_time=options["window"])
+        writer = stack.enter_context(VideoWriter(save)) if save else None
+        predictions = predict_camera(
+            source, recognizer, detect_every=options["detect_every"], real_time=options["window"]
+        )
         try:
-            for prediction, image in stack.enter_context(closing(watching)):
+            for prediction in stack.enter_context(closing(predictions)):
                 frames += 1
-                go_on = _take(prediction, image, window, writer, options["as_json"])
-                if not go_on or _is_over(started, options["duration"]):
+                is_open = _output(prediction, window, writer, options["as_json"])
+                if not is_open or _is_over(started, options["duration"]):
                     break
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-        except ImageError as error:  # what was recorded before is kept
-            broken = error
-    if broken:
-        raise broken
+        except ImageError as error:  # raised after the writer has completed the file
+            failure = error
+    if failure:
+        raise failure
     return frames, time.monotonic() - started
 
 
-def _take(
-    prediction: FramePrediction,
-    image: NDArray[np.uint8],
-    window: DisplayWindow | None,
-    writer: VideoWriter | None,
-    as_json: bool,
+def _output(
+    prediction: FramePrediction, window: DisplayWindow | None, writer: VideoWriter | None, as_json: bool
 ) -> bool:
-    """Hand one frame on to wherever it is wanted; return whether the user wants to go on."""
+    """Print, write and show one frame; return False if the user closed the window."""
     from fer_lmdb.visualization.annotate import annotate
 
     if as_json:
         emit(prediction.to_dict(), indent=None)
+    if prediction.image is None:
+        return True
     if writer:
-        writer.add(annotate(image, prediction.faces, same_size=True), prediction.time_s)
-    return window.show(image, prediction.faces) if window else True
+        writer.add(annotate(prediction.image, prediction.faces, same_size=True), prediction.time_s)
+    return window.show(prediction.image, prediction.faces) if window else True
 
 
-def _is_over(started: float, seconds: float | None) -> bool:
-    return seconds is not None and time.monotonic() - started >= seconds
+def _is_over(started: float, duration: float | None) -> bool:
+    return duration is not None and time.monotonic() - started >= duration

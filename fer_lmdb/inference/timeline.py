@@ -1,4 +1,4 @@
-"""Expressions over time, in memory that does not grow with the length of the video."""
+"""Expressions over time, in memory independent of the length of the video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_TRACKED_PEOPLE = 200
 
 @dataclass
 class _Person:
-    """Sums of a person's probabilities by bin, and how often the person was seen in each."""
+    """Probability sums and frame counts of one person per time bin."""
 
     first_s: float
     last_s: float
@@ -38,15 +38,15 @@ class _Person:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Least for who is forgotten first."""
+        """Sort key; the person with the lowest rank is dropped first."""
         return self.frames, self.last_s
 
 
 class Timeline:
-    """Gathers the frames of one video; bins of time are joined in pairs when there are too many.
+    """Accumulate the frames of one video in time bins; bins are merged in pairs when there are too many.
 
     Args:
-        classes: class names in label order.
+        classes: Class names in label order.
     """
 
     def __init__(self, classes: tuple[str, ...]) -> None:
@@ -57,51 +57,55 @@ class Timeline:
         self.people: dict[int, _Person] = {}
 
     def add(self, prediction: FramePrediction) -> None:
-        """Take the next frame."""
+        """Add the next frame."""
         self.frames += 1
         self.duration_s = prediction.time_s
         while prediction.time_s / self.bin_s >= MAX_BINS:
-            self._join_bins()
+            self._merge_bins()
         at = int(prediction.time_s / self.bin_s)
         for face in prediction.faces:
-            person = self.people.setdefault(_number(face), _Person(prediction.time_s, prediction.time_s))
+            person = self.people.setdefault(_track_id(face), _Person(prediction.time_s, prediction.time_s))
             row = np.fromiter(face.probabilities.values(), np.float64, len(self.classes))
             person.sums[at] = person.sums.get(at, 0.0) + row
             person.counts[at] = person.counts.get(at, 0) + 1
             person.last_s = prediction.time_s
-        self._forget({_number(face) for face in prediction.faces})
+        self._drop_excess({_track_id(face) for face in prediction.faces})
 
-    def _forget(self, here: set[int]) -> None:
-        """Drop who was seen least, and of these who is gone longest, while there are too many; nobody who is here."""
-        gone = sorted(self.people.keys() - here, key=lambda number: self.people[number].rank)
-        for number in gone[: max(0, len(self.people) - MAX_TRACKED_PEOPLE)]:
-            del self.people[number]
+    def _drop_excess(self, visible: set[int]) -> None:
+        """Drop the people with the fewest frames, ties by last appearance, above the limit; visible people remain."""
+        gone = sorted(self.people.keys() - visible, key=lambda track_id: self.people[track_id].rank)
+        for track_id in gone[: max(0, len(self.people) - MAX_TRACKED_PEOPLE)]:
+            del self.people[track_id]
 
-    def mean(self, number: int) -> dict[str, float]:
-        """Return a person's mean probabilities over the whole video."""
-        person = self.people[number]
+    def mean(self, track_id: int) -> dict[str, float]:
+        """Return the mean probabilities of a person over the video."""
+        person = self.people[track_id]
         total: NDArray[np.float64] = np.sum(list(person.sums.values()), axis=0) / person.frames
         return dict(zip(self.classes, total.tolist(), strict=True))
 
-    def most_visible(self, most: int = MAX_DRAWN_PEOPLE) -> list[int]:
-        """Return the numbers of those seen in most frames, by number."""
-        return sorted(sorted(self.people, key=lambda number: -self.people[number].frames)[:most])
+    def most_visible(self, limit: int = MAX_DRAWN_PEOPLE) -> list[int]:
+        """Return the track IDs of the people visible in most frames, in ascending order."""
+        return sorted(sorted(self.people, key=lambda track_id: -self.people[track_id].frames)[:limit])
 
     def draw(self, path: Path, title: str = "") -> None:
-        """Draw the expressions of the people seen longest, one panel each.
+        """Plot the expressions of the people visible longest, one panel each.
+
+        Args:
+            path: Output file; its suffix selects the format.
+            title: Figure title.
 
         Raises:
-            ImageError: the file cannot be written.
+            ImageError: If the file cannot be written.
         """
         from matplotlib.figure import Figure
 
         people = self.most_visible()
         figure = Figure(figsize=(11, 1.2 + 2.1 * max(1, len(people))), layout="constrained")
         panels = figure.subplots(max(1, len(people)), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, number in zip(panels, people, strict=False):
-            self._draw_person(axes, number)
+        for axes, track_id in zip(panels, people, strict=False):
+            self._draw_person(axes, track_id)
         if not people:
-            panels[0].text(0.5, 0.5, "no face was found", ha="center", va="center", transform=panels[0].transAxes)
+            panels[0].text(0.5, 0.5, "no face detected", ha="center", va="center", transform=panels[0].transAxes)
             panels[0].set_yticks([])
         panels[-1].set(xlabel="time, s", xlim=(0, max(self.duration_s, self.bin_s)))
         if people:
@@ -109,23 +113,23 @@ class Timeline:
         figure.suptitle(title)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path) as partial:  # a link that lies there is replaced, not what it leads to
+            with atomic_file(path) as partial:  # an existing link is replaced, not its target
                 figure.savefig(partial, dpi=120, format=path.suffix[1:])
         except (OSError, ValueError) as error:
             raise ImageError(f"{printable_path(path)}: cannot be written: {error}") from error
 
-    def _draw_person(self, axes: Axes, number: int) -> None:
-        times, rows = self._series(number)
-        for name, shares in zip(self.classes, rows.T, strict=True):
-            axes.plot(times, shares, label=name, color=hex_of(color_of(name)), linewidth=1.8)
-        axes.set(ylim=(0, 1.02), ylabel=f"person {number}")
+    def _draw_person(self, axes: Axes, track_id: int) -> None:
+        times, rows = self._series(track_id)
+        for name, probabilities in zip(self.classes, rows.T, strict=True):
+            axes.plot(times, probabilities, label=name, color=hex_of(color_of(name)), linewidth=1.8)
+        axes.set(ylim=(0, 1.02), ylabel=f"person {track_id}")
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
 
-    def _series(self, number: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return times (N,) and probabilities (N, classes); where the person was away stands a gap of NaN."""
-        person = self.people[number]
+    def _series(self, track_id: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return times (N,) and probabilities (N, classes), with NaN where the person was absent."""
+        person = self.people[track_id]
         times, rows, before = [], [], None
         for at in sorted(person.sums):
             if before is not None and (at - before) * self.bin_s > max(0.5, 1.5 * self.bin_s):
@@ -136,7 +140,7 @@ class Timeline:
             before = at
         return np.array(times), np.array(rows)
 
-    def _join_bins(self) -> None:
+    def _merge_bins(self) -> None:
         self.bin_s *= 2
         for person in self.people.values():
             sums: dict[int, NDArray[np.float64]] = {}
@@ -147,6 +151,6 @@ class Timeline:
             person.sums, person.counts = sums, counts
 
 
-def _number(face: FacePrediction) -> int:
-    """Return the number of a person; 0 stands for the one who has none."""
+def _track_id(face: FacePrediction) -> int:
+    """Return the track ID of a face, 0 if it has none."""
     return face.id or 0

@@ -1,129 +1,208 @@
-"""Files that predictions become: annotated copies, face crops, a csv, a plot."""
+"""Result files: annotated copies, face crops, a CSV file and plots over time."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.inference.images import ImageResult
 from fer_lmdb.inference.inputs import InputFile
-from fer_lmdb.inference.overwrite_guard import OverwriteGuard
+from fer_lmdb.inference.output_paths import NO_GUARD, OutputNames, OverwriteGuard
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
-from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
+from fer_lmdb.results import FACE_COLUMNS, FacePrediction, FramePrediction, ImagePrediction, to_rows
+from fer_lmdb.runtime.background import BackgroundWorker
 from fer_lmdb.visualization.annotate import annotate
 
 if TYPE_CHECKING:
+    from fer_lmdb.inference.timeline import Timeline
     from fer_lmdb.io.video_writer import VideoWriter
 
 CROP_MARGIN = 0.2
-NO_GUARD = OverwriteGuard()
 
 
-class OutputNames:
-    """Names of result files inside a folder, laid out as the user's own files are; no two are the same.
+@dataclass(frozen=True)
+class OutputPaths:
+    """Files and folders for results; None writes nothing.
 
-    Args:
-        folder: where the results go.
-        guard: what must not be written over.
+    Attributes:
+        save: File or folder for annotated copies.
+        crops: Folder for face crops.
+        table: CSV file.
+        plot: File or folder for plots of videos.
+        one_file: Whether there is a single input, so that `save` and `plot` may be files.
     """
 
-    def __init__(self, folder: Path, guard: OverwriteGuard = NO_GUARD) -> None:
-        self.folder, self._originals = folder, guard
-        self._used: set[Path] = set()
+    save: Path | None = None
+    crops: Path | None = None
+    table: Path | None = None
+    plot: Path | None = None
+    one_file: bool = False
 
-    def choose(self, found: InputFile, ending: str = "", suffix: str | None = None) -> Path:
-        """Return a free name for a result of that file.
+    @property
+    def all(self) -> list[Path]:
+        """All paths that are set."""
+        return [path for path in (self.save, self.crops, self.table, self.plot) if path]
 
-        Args:
-            found: the file that was looked at.
-            ending: what is added to the stem.
-            suffix: another suffix than the file's own.
-        Raises:
-            ImageError: a file to look at has it.
-        """
-        wanted = self.folder / found.inside
-        stem = wanted.stem + ending
-        suffix = wanted.suffix if suffix is None else suffix
-        path = wanted.with_name(stem + suffix)
-        number = 2
-        while path in self._used:
-            path = wanted.with_name(f"{stem}-{number}{suffix}")
-            number += 1
-        self._used.add(path)
-        return self._originals.check(path, found)
+    @property
+    def folders(self) -> list[Path]:
+        """Paths that may be folders with images."""
+        return [path for path in (self.save, self.crops) if path]
+
+
+NO_OUTPUTS = OutputPaths()
+
+
+class ResultWriters:
+    """Write all results to the requested files.
+
+    Args:
+        classes: Class names in label order.
+        outputs: Files and folders for results.
+        guard: Guard of the input files.
+
+    Raises:
+        ImageError: If the CSV file cannot be written or is an input file.
+    """
+
+    def __init__(
+        self, classes: tuple[str, ...], outputs: OutputPaths = NO_OUTPUTS, guard: OverwriteGuard = NO_GUARD
+    ) -> None:
+        self.classes = classes
+        self._copies = AnnotatedWriter(outputs.save, outputs.one_file, guard) if outputs.save else None
+        self._crops = CropWriter(outputs.crops, guard) if outputs.crops else None
+        self._plots = _OutputChooser(outputs.plot, outputs.one_file, guard) if outputs.plot else None
+        self._table = CsvWriter(guard.check(outputs.table), classes) if outputs.table else None
+
+    def add(self, file: InputFile, prediction: ImagePrediction) -> None:
+        """Write the results of one image."""
+        if self._copies:
+            self._copies.add(file, prediction)
+        if self._crops:
+            self._crops.add(file, prediction)
+        if self._table:
+            self._table.add(prediction)
+
+    @contextmanager
+    def video(self, file: InputFile) -> Iterator[VideoWriters]:
+        """Return the writers of one video; its files are complete at the end of the context."""
+        from fer_lmdb.inference.timeline import Timeline
+
+        timeline = Timeline(self.classes)
+        with ExitStack() as stack:
+            copy = stack.enter_context(self._copies.video(file)) if self._copies else None
+            worker = stack.enter_context(BackgroundWorker())
+            yield VideoWriters(file, timeline, worker, copy, self._crops, self._table)
+        if self._plots:
+            timeline.draw(self._plots.choose(file, ".png"), file.path.name)
+
+    def __enter__(self) -> ResultWriters:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._table:
+            self._table.close()
+
+
+@dataclass(frozen=True)
+class VideoWriters:
+    """Write the results of one video; frames are drawn and encoded in another thread."""
+
+    file: InputFile
+    timeline: Timeline
+    _worker: BackgroundWorker
+    _copy: VideoWriter | None
+    _crops: CropWriter | None
+    _table: CsvWriter | None
+
+    @property
+    def audio_note(self) -> str | None:
+        """Reason why the annotated video has no audio, None if nothing is missing."""
+        return self._copy.audio_note if self._copy else None
+
+    def add(self, prediction: FramePrediction) -> None:
+        """Write the results of the next frame."""
+        if self._table:
+            self._table.add(prediction)
+        if prediction.image is None:
+            return
+        self.timeline.add(prediction)
+        if self._crops:
+            self._worker.submit(self._crops.add, self.file, prediction)
+        if self._copy:
+            self._worker.submit(_add_annotated, self._copy, prediction)
 
 
 class AnnotatedWriter:
-    """Writes every picture and video with its faces drawn on it.
+    """Write annotated copies of images and videos.
 
     Args:
-        target: a file (for one picture or video), or a folder.
-        one_file: whether `target` is that file.
-        guard: what must not be written over.
+        target: File (for a single input) or folder.
+        one_file: Whether there is a single input, so that `target` may be a file.
+        guard: Guard of the input files.
     """
 
     def __init__(self, target: Path, one_file: bool, guard: OverwriteGuard = NO_GUARD) -> None:
-        self.target, self.one_file, self._originals = target, one_file, guard
-        self._names = OutputNames(target, guard)
+        self._names = _OutputChooser(target, one_file, guard)
 
-    def add(self, seen: ImageResult) -> None:
-        """Write one picture; nothing where it could not be read."""
-        if seen.image is not None:
-            path = self._choose(seen.found, WRITABLE_SUFFIXES, ".png")
-            write_image(path, annotate(seen.image, seen.prediction.faces))
+    def add(self, file: InputFile, prediction: ImagePrediction) -> None:
+        """Write the copy of one image, if it could be read."""
+        if prediction.image is not None:
+            path = self._names.choose(file, _writable_suffix(file, WRITABLE_SUFFIXES, ".png"))
+            write_image(path, annotate(prediction.image, prediction.faces))
 
-    def video(self, found: InputFile) -> VideoWriter:
-        """Return a writer for a video's annotated frames; the sound goes along."""
+    def video(self, file: InputFile) -> VideoWriter:
+        """Return a writer for the annotated frames of a video; the audio is copied."""
         from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES, VideoWriter
 
-        return VideoWriter(self._choose(found, WRITABLE_VIDEO_SUFFIXES, ".mp4"), audio_from=found.path)
-
-    def _choose(self, found: InputFile, writable: Collection[str], otherwise: str) -> Path:
-        suffix = found.path.suffix if found.path.suffix.lower() in writable else otherwise
-        if self.one_file:
-            return self._originals.check(self.target, found)
-        return self._names.choose(found, suffix=suffix)
+        path = self._names.choose(file, _writable_suffix(file, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
+        return VideoWriter(path, audio_from=file.path)
 
 
 class CropWriter:
-    """Writes every face as a picture of its own: its box with a fifth of its size around, in colour.
+    """Write each face as a color image: its box with a margin of 20 % of its size.
 
     Args:
-        folder: where to; `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the first person in
-            frame 20 of `clip.mp4`.
-        guard: what must not be written over.
+        folder: Output folder. `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the person with track
+            ID 1 in frame 20 of `clip.mp4`.
+        guard: Guard of the input files.
     """
 
     def __init__(self, folder: Path, guard: OverwriteGuard = NO_GUARD) -> None:
         self._names = OutputNames(folder, guard)
 
-    def add(self, found: InputFile, image: NDArray[np.uint8], faces: Sequence[FacePrediction], mark: str = "") -> None:
-        """Write the faces of one picture or frame."""
-        for number, face in enumerate(faces, 1):
-            name = self._names.choose(found, f"{mark}-{face.id or number}", ".png")
-            write_image(name, crop(image, face))
+    def add(self, file: InputFile, prediction: ImagePrediction | FramePrediction) -> None:
+        """Write the faces of one image or frame."""
+        if prediction.image is None:
+            return
+        mark = f"-{prediction.frame:06d}" if isinstance(prediction, FramePrediction) else ""
+        for number, face in enumerate(prediction.faces, 1):
+            path = self._names.choose(file, f"{mark}-{face.id or number}", ".png")
+            write_image(path, crop(prediction.image, face))
 
 
 class CsvWriter:
-    """Writes a csv: one row per face, one row without a face for a picture that has none.
+    """Write a CSV file with one row per face, or one row without a face for an image that has none.
 
     Args:
-        path: the file.
-        classes: the model's classes; a column each.
+        path: CSV file.
+        classes: Class names in label order, one column each.
 
     Raises:
-        ImageError: the file cannot be written.
+        ImageError: If the file cannot be written.
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        place = ["x", "y", "width", "height", "score"]
-        self.columns = ["path", "frame", "time_s", "face", *place, "expression", *classes, "error"]
+        self.columns = ["path", "frame", "time_s", *FACE_COLUMNS, *classes, "error"]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
@@ -133,29 +212,41 @@ class CsvWriter:
         self._rows.writeheader()
 
     def add(self, prediction: ImagePrediction | FramePrediction) -> None:
-        """Write the rows of one picture or frame."""
-        where: dict[str, Any] = {"path": prediction.path}
-        if isinstance(prediction, FramePrediction):
-            where |= {"frame": prediction.frame, "time_s": round(prediction.time_s, 4)}
-        if not prediction.faces:
-            self._rows.writerow({**where, "error": prediction.error or ""})
-        for number, face in enumerate(prediction.faces, 1):
-            document = face.to_dict()
-            place = dict(zip(("x", "y", "width", "height"), document["box"], strict=True))
-            facts = {"score": document["score"], "expression": face.expression, **document["probabilities"]}
-            self._rows.writerow({**where, "face": face.id or number, **place, **facts})
+        """Write the rows of one image or frame."""
+        self._rows.writerows(to_rows(prediction))
 
     def close(self) -> None:
-        """Finish the file."""
+        """Close the file."""
         self._file.close()
 
 
+class _OutputChooser:
+    """Output path of each input: the target itself if it is a file, or a file in the target folder."""
+
+    def __init__(self, target: Path, one_file: bool, guard: OverwriteGuard) -> None:
+        self._target, self._guard = target, guard
+        self._is_file = one_file and target.suffix != "" and not target.is_dir()
+        self._names = OutputNames(target, guard)
+
+    def choose(self, file: InputFile, suffix: str) -> Path:
+        return self._guard.check(self._target, file) if self._is_file else self._names.choose(file, suffix=suffix)
+
+
 def crop(image: NDArray[np.uint8], face: FacePrediction) -> NDArray[np.uint8]:
-    """Return the part of a picture that shows a face, at least one pixel of it."""
+    """Return the region of a face with margin, clipped to the image and at least one pixel."""
     x, y, width, height = face.box
-    around = CROP_MARGIN * max(width, height)
+    margin = CROP_MARGIN * max(width, height)
     rows, columns = image.shape[:2]
-    top, left = (int(np.clip(value, 0, size - 1)) for value, size in ((y - around, rows), (x - around, columns)))
-    bottom = int(np.clip(y + height + around, top + 1, rows))
-    right = int(np.clip(x + width + around, left + 1, columns))
+    top, left = (int(np.clip(value, 0, size - 1)) for value, size in ((y - margin, rows), (x - margin, columns)))
+    bottom = int(np.clip(y + height + margin, top + 1, rows))
+    right = int(np.clip(x + width + margin, left + 1, columns))
     return image[top:bottom, left:right]
+
+
+def _writable_suffix(file: InputFile, writable: Collection[str], default: str) -> str:
+    return file.path.suffix if file.path.suffix.lower() in writable else default
+
+
+def _add_annotated(writer: VideoWriter, prediction: FramePrediction) -> None:
+    if prediction.image is not None:
+        writer.add(annotate(prediction.image, prediction.faces, same_size=True), prediction.time_s)

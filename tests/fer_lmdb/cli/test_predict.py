@@ -1,4 +1,4 @@
-"""`fer-lmdb predict` as a user meets it."""
+"""The command `fer-lmdb predict`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fer_lmdb.labels import FER2013
 
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a portrait, two of them side by side, an empty picture and a broken one."""
+    """A folder with a portrait, two portraits side by side, and an empty image."""
     from skimage import data
 
     folder = tmp_path_factory.mktemp("album")
@@ -45,7 +45,7 @@ def predict(trained):
     return run
 
 
-def test_json_lines_keep_the_contract(predict, album: Path) -> None:
+def test_json_lines(predict, album: Path) -> None:
     result = predict(album, "--json")
     assert result.exit_code == 0, result.output
     documents = [json.loads(line) for line in result.stdout.splitlines()]
@@ -66,52 +66,52 @@ def test_terminal_output(predict, album: Path) -> None:
     assert lines[0] == f"{album}/one.png  200 x 200, 1 face"
     assert lines[1].startswith("  1  ")
     assert len(lines) == 2 + len(FER2013)
-    shares = [int(line.rsplit(maxsplit=1)[1].rstrip("%")) for line in lines[2:]]
-    assert shares == sorted(shares, reverse=True)
+    percentages = [int(line.rsplit(maxsplit=1)[1].rstrip("%")) for line in lines[2:]]
+    assert percentages == sorted(percentages, reverse=True)
     assert result.stderr.startswith(f"Next: fer-lmdb predict {album}/one.png --model ")
     assert "no face" in predict(album / "empty.png").stdout
 
 
-def test_what_comes_next_can_be_typed_as_it_stands(predict, trained, album: Path, tmp_path: Path) -> None:
+def test_the_next_command_is_quoted(predict, trained, album: Path, tmp_path: Path) -> None:
     shutil.copy(album / "one.png", tmp_path / "my face.png")
-    said = predict(tmp_path / "my face.png", "--tta", 2, "--top-k", 3).stderr
+    stderr = predict(tmp_path / "my face.png", "--tta", 2, "--top-k", 3).stderr
     path, options = f"'{tmp_path}/my face.png'", f"--model {trained.run.path} --top-k 3 --tta 2 --device cpu"
-    assert said == f"Next: fer-lmdb predict {path} {options} --save annotated.png\n"
+    assert stderr == f"Next: fer-lmdb predict {path} {options} --save annotated.png\n"
 
 
-def test_what_comes_next_has_an_ending_that_can_be_written(predict, album: Path, tmp_path: Path) -> None:
+def test_the_next_command_has_a_writable_suffix(predict, album: Path, tmp_path: Path) -> None:
     Image.open(album / "one.png").save(tmp_path / "one.jp2")
     assert predict(tmp_path / "one.jp2").stderr.endswith("--save annotated.png\n")
 
 
-def test_an_unknown_detector_is_told_of_once(predict, album: Path) -> None:
+def test_an_unknown_detector_is_reported_once(predict, album: Path) -> None:
     result = predict(album, "--detector", "eyes")
     assert result.exit_code == 1
     assert result.stderr.count("unknown detector") == 1
 
 
-def test_a_folder_of_models_says_which_they_are(trained, album: Path, tmp_path: Path) -> None:
+def test_the_members_of_a_folder_of_models_are_listed(trained, album: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         shutil.copy(trained.run.best, tmp_path / f"{name}.safetensors")
     words = ["predict", str(album / "one.png"), "--device", "cpu", "--json", "--model"]
-    said = CliRunner().invoke(cli, [*words, str(tmp_path)]).stderr
-    assert said == f"2 models answer together: {tmp_path}/a.safetensors, {tmp_path}/b.safetensors\n"
+    stderr = CliRunner().invoke(cli, [*words, str(tmp_path)]).stderr
+    assert stderr == f"2 models answer together: {tmp_path}/a.safetensors, {tmp_path}/b.safetensors\n"
     assert CliRunner().invoke(cli, [*words, str(trained.run.path)]).stderr == ""
 
 
-def test_top_and_threshold(predict, album: Path) -> None:
+def test_top_k_and_min_probability(predict, album: Path) -> None:
     result = predict(album / "one.png", "--top-k", 2, "--min-probability", 1)
     assert len(result.stdout.splitlines()) == 4
     assert "uncertain" in result.stdout
 
 
-def test_a_broken_image_is_a_row_and_the_exit_code_is_1(predict, album: Path, tmp_path: Path) -> None:
+def test_a_broken_image_is_a_result_and_the_exit_code_is_1(predict, album: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"rubbish")
     result = predict(tmp_path / "broken.jpg", album / "one.png", "https://example.org/a.jpg", "--json")
     assert result.exit_code == 1
     documents = [json.loads(line) for line in result.stdout.splitlines()]
     assert [document["error"] is None for document in documents] == [False, True, False]
-    assert result.stderr == "2 of 3 could not be read.\n"
+    assert result.stderr == "2 of 3 files could not be read.\n"
     text = predict(tmp_path / "broken.jpg")
     assert text.exit_code == 1
     assert text.stdout == ""
@@ -125,7 +125,7 @@ def test_paths_on_stdin(predict, album: Path) -> None:
         assert [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()] == ["one.png", "empty.png"]
     result = predict("-", stdin=b"")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "No path came on stdin" in result.stderr
+    assert "No paths on stdin" in result.stderr
 
 
 def test_save_crops_and_csv(predict, album: Path, tmp_path: Path) -> None:
@@ -157,22 +157,22 @@ def test_save_to_one_file(predict, album: Path, tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.webp").shape[0] >= 400
 
 
-def test_one_file_for_many_images_is_wrong_usage(predict, album: Path, tmp_path: Path) -> None:
+def test_one_output_file_for_many_images_is_a_usage_error(predict, album: Path, tmp_path: Path) -> None:
     result = predict(album, "--save", tmp_path / "a.png")
     assert result.exit_code == 2
-    assert "names one file, but there may be several; give a folder" in result.stderr
+    assert "is a file, but there may be several results; pass a folder" in result.stderr
 
 
-def test_the_original_is_kept(predict, album: Path) -> None:
+def test_the_input_is_not_overwritten(predict, album: Path) -> None:
     result = predict(album / "one.png", "--save", album / "one.png")
     assert result.exit_code == 1
-    assert "this would overwrite the original" in result.stderr
+    assert "would overwrite an input file" in result.stderr
     assert read_image(album / "one.png").shape == (200, 200, 3)
 
 
 @pytest.mark.parametrize("by_stdin", [False, True])
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
-def test_no_image_is_replaced_by_what_comes_of_another(
+def test_no_input_is_overwritten_by_the_copy_of_another(
     predict, album: Path, tmp_path: Path, order: tuple[str, str], by_stdin: bool
 ) -> None:
     for folder in order:
@@ -181,12 +181,12 @@ def test_no_image_is_replaced_by_what_comes_of_another(
     words, stdin = (["-"], "\n".join(map(str, names)).encode()) if by_stdin else (names, None)
     result = predict(*words, "--save", tmp_path / "b", "--detector", "none", stdin=stdin)
     assert result.exit_code == 1
-    assert f"{tmp_path}/b/x.png: this would overwrite the original" in result.stderr
+    assert f"{tmp_path}/b/x.png: would overwrite an input file" in result.stderr
     assert [read_image(name).shape for name in names] == [(120, 100, 3)] * 2
 
 
 @pytest.mark.parametrize(("option", "target"), [("--crops", "b"), ("--csv", "b/x-1.png")])
-def test_no_image_is_replaced_by_faces_or_a_table(
+def test_no_input_is_overwritten_by_crops_or_a_table(
     predict, album: Path, tmp_path: Path, option: str, target: str
 ) -> None:
     for name in ("a/x.png", "b/x-1.png"):
@@ -194,7 +194,7 @@ def test_no_image_is_replaced_by_faces_or_a_table(
     words = [tmp_path / "a" / "x.png", tmp_path / "b" / "x-1.png", "--detector", "none"]
     result = predict(*words, option, tmp_path / target)
     assert result.exit_code == 1
-    assert f"{tmp_path}/b/x-1.png: this would overwrite the original" in result.stderr
+    assert f"{tmp_path}/b/x-1.png: would overwrite an input file" in result.stderr
     assert read_image(tmp_path / "b" / "x-1.png").shape == (120, 100, 3)
 
 
@@ -229,7 +229,7 @@ def test_a_video(predict, clip: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == f"{clip}  10 frames, 0.4 s, 1 person"
-    assert lines[1] == "  person 1  from 0.0 s to 0.4 s, on average"
+    assert lines[1] == "  person 1  from 0.0 s to 0.4 s, mean"
     assert len(lines) == 2 + len(FER2013)
     with VideoReader(tmp_path / "out.mp4") as video:
         frames = list(video)
@@ -261,12 +261,12 @@ def test_images_and_videos_in_one_folder(predict, album: Path, clip: Path, tmp_p
     assert written == ["out/deep/a.png", "out/deep/b.mp4", "out/deep/c.png", "plots/deep/b.png"]
 
 
-def test_a_plot_takes_no_images_place(predict, album: Path, clip: Path, tmp_path: Path) -> None:
+def test_no_input_is_overwritten_by_a_plot(predict, album: Path, clip: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
     write_image(tmp_path / "clip.png", read_image(album / "empty.png"))
     result = predict(tmp_path / "clip.mp4", tmp_path / "clip.png", "--plot", tmp_path)
     assert result.exit_code == 1
-    assert f"{tmp_path}/clip.png: this would overwrite the original" in result.stderr
+    assert f"{tmp_path}/clip.png: would overwrite an input file" in result.stderr
     assert read_image(tmp_path / "clip.png").shape == (120, 100, 3)
 
 
@@ -286,7 +286,7 @@ def test_without_a_path(predict) -> None:
 
 
 @pytest.mark.parametrize("color", [True, False])
-def test_colors_heed_no_color(album: Path, trained, color: bool) -> None:
+def test_no_color_disables_colors(album: Path, trained, color: bool) -> None:
     environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     environment.pop("NO_COLOR", None)
     environment |= {} if color else {"NO_COLOR": "1"}

@@ -1,8 +1,9 @@
-"""`fer-lmdb watch` as a user meets it."""
+"""The command `fer-lmdb watch`."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fer_lmdb.cli import cli
-from fer_lmdb.inference import live as stage
+from fer_lmdb.io import camera
 from fer_lmdb.io.video import VideoReader
 from fer_lmdb.io.video_writer import VideoWriter
 
@@ -44,11 +45,11 @@ def test_without_a_window_into_a_file(run, clip: Path, tmp_path: Path) -> None:
         assert len(list(video)) == 15
 
 
-def test_the_original_is_not_written_over(run, clip: Path) -> None:
+def test_the_input_is_not_overwritten(run, clip: Path) -> None:
     before = clip.read_bytes()
     result = run(clip, "--no-window", "--save", clip)
     assert result.exit_code == 1
-    assert "this would overwrite the original" in result.stderr
+    assert "would overwrite the input file" in result.stderr
     assert clip.read_bytes() == before
 
 
@@ -58,34 +59,34 @@ def test_json_lines(run, clip: Path) -> None:
     assert {face["id"] for document in documents for face in document["faces"]} == {1}
 
 
-def test_doing_nothing_is_wrong_usage(run, clip: Path) -> None:
+def test_no_output_is_a_usage_error(run, clip: Path) -> None:
     result = run(clip, "--no-window")
     assert result.exit_code == 2
-    assert "--no-window without --save or --json would do nothing" in result.stderr
+    assert "--no-window without --save or --json has no output" in result.stderr
 
 
-def test_no_camera_and_no_screen_are_said(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(stage, "list_cameras", dict)
+def test_no_camera_and_no_display_are_errors(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(camera, "list_cameras", dict)
     result = run("0", "--no-window", "--save", tmp_path / "out.mp4")
     assert result.exit_code == 1
     assert (
         result.stderr
-        == "Error: camera 0 does not exist; found no camera; give a video file or an address (rtsp://...)\n"
+        == "Error: camera 0 does not exist; no camera found; use a video file or a stream URL (rtsp://...)\n"
     )
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(stage.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert "there is no screen" in run("0").stderr
+    assert "no display available" in run("0").stderr
 
 
-def test_it_ends_after_its_time(run, clip: Path, tmp_path: Path) -> None:
+def test_it_stops_after_the_duration(run, clip: Path, tmp_path: Path) -> None:
     result = run(clip, "--no-window", "--save", tmp_path / "out.mp4", "--duration", "0.0001")
     assert result.exit_code == 0
     assert result.stderr.startswith("1 frames")
 
 
-def test_what_was_recorded_is_kept_when_the_source_breaks_off(run, clip: Path, tmp_path: Path) -> None:
+def test_the_recorded_video_is_complete_if_the_source_fails(run, clip: Path, tmp_path: Path) -> None:
     data = clip.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) * 3 // 4])
     result = run(tmp_path / "cut.mp4", "--no-window", "--save", tmp_path / "out.mp4")

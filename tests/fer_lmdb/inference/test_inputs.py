@@ -1,4 +1,4 @@
-"""Which files a user means."""
+"""Input files from paths, folders and patterns."""
 
 from __future__ import annotations
 
@@ -23,23 +23,29 @@ def names(found: list[InputFile], top: Path) -> list[str]:
     return [one.path.relative_to(top).as_posix() for one in found]
 
 
-def test_a_file_is_taken_whatever_its_ending(holiday: Path) -> None:
+def test_a_file_is_used_regardless_of_its_suffix(holiday: Path) -> None:
     (found,) = find_files([str(holiday / "notes.txt")])
     assert found == InputFile(holiday / "notes.txt", Path("notes.txt"))
 
 
-def test_a_folder_is_searched_through_in_order(holiday: Path) -> None:
+def test_a_folder_is_searched_recursively_in_order(holiday: Path) -> None:
     found = list(find_files([str(holiday)]))
     assert names(found, holiday) == ["a.PNG", "b.jpg", "beach/c.webp", "beach/deep/clip.mp4"]
-    assert [one.inside.as_posix() for one in found] == names(found, holiday)
+    assert [one.relative_path.as_posix() for one in found] == names(found, holiday)
     assert [one.is_video for one in found] == [False, False, False, True]
 
 
-def test_result_folders_inside_are_left_out(holiday: Path) -> None:
-    found = list(find_files([str(holiday)], leave_out=[holiday / "beach"]))
+def test_output_folders_are_excluded(holiday: Path) -> None:
+    found = list(find_files([str(holiday)], exclude=[holiday / "beach"]))
     assert names(found, holiday) == ["a.PNG", "b.jpg"]
-    found = list(find_files([str(holiday / "**" / "*.*")], leave_out=[holiday / "beach"]))
+    found = list(find_files([str(holiday / "**" / "*.*")], exclude=[holiday / "beach"]))
     assert names(found, holiday) == ["a.PNG", "b.jpg", "notes.txt"]
+
+
+def test_only_files_with_the_suffixes_are_found_in_folders(holiday: Path) -> None:
+    assert names(list(find_files([str(holiday)], suffixes={".webp"})), holiday) == ["beach/c.webp"]
+    (found,) = find_files([str(holiday)], suffixes={".bmp"})
+    assert found.error == f"{holiday}: contains no images (.jpg, .png, .webp, ...)"
 
 
 def test_patterns(holiday: Path) -> None:
@@ -47,7 +53,7 @@ def test_patterns(holiday: Path) -> None:
     assert names(list(find_files([str(holiday / "**" / "*.webp")])), holiday) == ["beach/c.webp"]
 
 
-def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+def test_a_file_name_with_pattern_characters(tmp_path: Path) -> None:
     (tmp_path / "face[1].jpg").write_bytes(b"x")
     (found,) = find_files([str(tmp_path / "face[1].jpg")])
     assert found.error is None
@@ -55,44 +61,42 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["https://example.org/face.jpg", "HTTP://x/y.png", "s3://bucket/face.jpg", "file:///a.jpg"]
+    "url", ["https://example.org/face.jpg", "HTTP://x/y.png", "s3://bucket/face.jpg", "file:///a.jpg"]
 )
-def test_web_addresses_are_refused_with_a_hint(address: str) -> None:
-    (found,) = find_files([address])
-    assert (
-        found.error == f"{address}: is a web address, and nothing is downloaded here; fetch it first, e.g. with curl -O"
-    )
+def test_urls_are_rejected(url: str) -> None:
+    (found,) = find_files([url])
+    assert found.error == f"{url}: is a URL, and URLs are not downloaded; download it first, e.g. with curl -O"
 
 
-def test_nothing_found_is_said(tmp_path: Path) -> None:
+def test_nothing_found_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     found = list(find_files([str(tmp_path / "empty"), str(tmp_path / "*.jpg")]))
-    assert found[0].error == f"{tmp_path}/empty: this folder holds no picture (.jpg, .png, .webp, ...) and no video"
+    assert found[0].error == f"{tmp_path}/empty: contains no images (.jpg, .png, .webp, ...) or videos"
     assert found[1].error == f"{tmp_path}/*.jpg: no file matches this pattern"
 
 
-def test_missing_files_are_left_to_the_reader(tmp_path: Path) -> None:
+def test_missing_files_are_reported_when_they_are_read(tmp_path: Path) -> None:
     assert [one.error for one in find_files([str(tmp_path / "gone.jpg"), "a\0b.jpg"])] == [None, None]
 
 
 def test_a_folder_that_cannot_be_searched_is_reported(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = os.scandir
 
-    def refuse(path: str) -> object:
+    def deny(path: str) -> object:
         if Path(path).name == "beach":
             raise PermissionError(13, "Permission denied")
         return scan(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "scandir", deny)
     found = list(find_files([str(holiday)]))
     assert [one.error for one in found] == [
         None,
         None,
-        f"{holiday}/beach: this folder cannot be searched: Permission denied",
+        f"{holiday}/beach: cannot be searched: Permission denied",
     ]
 
 
-def test_links_in_a_circle_end(holiday: Path) -> None:
+def test_circular_links_are_not_followed(holiday: Path) -> None:
     (holiday / "beach" / "back").symlink_to(holiday)
     assert len(list(find_files([str(holiday)]))) == 4
 

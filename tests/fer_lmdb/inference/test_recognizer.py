@@ -188,7 +188,7 @@ def test_predicting_loads_nothing_that_it_does_not_need() -> None:
     ]
     code = (
         "import sys; from fer_lmdb import Recognizer;"
-        "import fer_lmdb.inference.writers, fer_lmdb.cli.render_predictions;"
+        "import fer_lmdb.inference.files, fer_lmdb.cli.render_predictions;"
         f"print([name for name in {unneeded} if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

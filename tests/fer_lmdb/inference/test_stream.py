@@ -1,4 +1,4 @@
-"""Pictures in batches: same results as one by one, errors where they belong, constant memory."""
+"""Images in batches: same results as one by one, errors per image, constant memory."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import DetectorError
-from fer_lmdb.inference import InputFile, predict_images
 from fer_lmdb.inference import images as stage
+from fer_lmdb.inference.images import predict_images
+from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.io.images import write_image
 from fer_lmdb.results import FacePrediction
 
 
 class OneFaceEach:
-    """Stands in for a recogniser: a face whose score is the first pixel."""
+    """Fake recognizer that returns one face whose score is the first pixel."""
+
+    color = "rgb"
 
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.alive: list[weakref.ref[np.ndarray]] = []
         self.most_alive = 0
 
-    def predict_many(self, images: list[np.ndarray]) -> list[list[FacePrediction]]:
+    def predict_many(self, images: list[np.ndarray], *, color: str) -> list[list[FacePrediction]]:
         self.batches.append(len(images))
         self.alive += map(weakref.ref, images)
         self.most_alive = max(self.most_alive, sum(image() is not None for image in self.alive))
         if any(image[0, 0, 0] == 13 for image in images):
-            raise DetectorError("13 brings bad luck")
+            raise DetectorError("13 is not supported")
         return [[FacePrediction((0, 0, 1, 1), int(image[0, 0, 0]), None, "happy", {"happy": 1.0})] for image in images]
 
 
@@ -40,12 +43,12 @@ def files(folder: Path, values: list[int], side: int = 8) -> list[InputFile]:
     return [InputFile(path, Path(path.name)) for path in paths]
 
 
-def test_results_come_in_order_and_in_batches(tmp_path: Path) -> None:
+def test_results_are_in_order_and_computed_in_batches(tmp_path: Path) -> None:
     recognizer = OneFaceEach()
-    seen = list(predict_images(files(tmp_path, list(range(14, 84))), recognizer))
-    assert [one.prediction.faces[0].score for one in seen] == list(range(14, 84))
+    results = list(predict_images(files(tmp_path, list(range(14, 84))), recognizer))
+    assert [one.faces[0].score for one in results] == list(range(14, 84))
     assert recognizer.batches == [32, 32, 6]
-    assert seen[3].prediction.to_dict()["path"] == str(tmp_path / "3.png")
+    assert results[3].to_dict()["path"] == str(tmp_path / "3.png")
 
 
 def test_large_images_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,23 +58,23 @@ def test_large_images_make_small_batches(tmp_path: Path, monkeypatch: pytest.Mon
     assert recognizer.batches == [2, 2, 1]
 
 
-def test_broken_files_are_rows_among_the_others(tmp_path: Path) -> None:
+def test_broken_files_are_results_among_the_others(tmp_path: Path) -> None:
     found = files(tmp_path, [1, 2, 3])
     found[1].path.write_bytes(b"rubbish")
     found.insert(0, InputFile(tmp_path / "gone.jpg", Path("gone.jpg")))
-    found.append(InputFile(Path("http://x"), Path("http://x"), "http://x: is a web address"))
-    documents = [seen.prediction.to_dict() for seen in predict_images(found, OneFaceEach())]
+    found.append(InputFile(Path("http://x"), Path("http://x"), "http://x: is a URL"))
+    documents = [result.to_dict() for result in predict_images(found, OneFaceEach())]
     assert [document["error"] is None for document in documents] == [False, True, False, True, False]
     assert "gone.jpg: does not exist" in documents[0]["error"]
     assert "1.png: is not an image" in documents[2]["error"]
     assert documents[2] | {"path": "", "error": ""} == {"path": "", "width": 0, "height": 0, "faces": [], "error": ""}
-    assert documents[4]["error"] == "http://x: is a web address"
+    assert documents[4]["error"] == "http://x: is a URL"
 
 
-def test_an_image_that_the_detector_refuses_does_not_take_the_others_along(tmp_path: Path) -> None:
-    seen = list(predict_images(files(tmp_path, [12, 13, 14]), OneFaceEach()))
-    assert [len(one.prediction.faces) for one in seen] == [1, 0, 1]
-    assert seen[1].prediction.error == f"{tmp_path}/1.png: 13 brings bad luck"
+def test_an_image_that_the_detector_rejects_does_not_fail_the_others(tmp_path: Path) -> None:
+    results = list(predict_images(files(tmp_path, [12, 13, 14]), OneFaceEach()))
+    assert [len(one.faces) for one in results] == [1, 0, 1]
+    assert results[1].error == f"{tmp_path}/1.png: 13 is not supported"
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,16 +85,16 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypa
     assert recognizer.most_alive <= 3 * 4
 
 
-def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
-    (seen,) = predict_images([InputFile(path, Path(path.name))], OneFaceEach())
-    assert seen.prediction.path.endswith("caf\\xe9.png")
-    assert str(seen.prediction.error).encode()
+    (result,) = predict_images([InputFile(path, Path(path.name))], OneFaceEach())
+    assert result.path.endswith("caf\\xe9.png")
+    assert str(result.error).encode()
 
 
-def test_an_error_of_ours_is_not_swallowed(tmp_path: Path) -> None:
+def test_unexpected_errors_are_raised(tmp_path: Path) -> None:
     class Broken(OneFaceEach):
-        def predict_many(self, images: list[np.ndarray]) -> list[list[FacePrediction]]:
+        def predict_many(self, images: list[np.ndarray], *, color: str) -> list[list[FacePrediction]]:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

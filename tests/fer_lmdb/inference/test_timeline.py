@@ -1,4 +1,4 @@
-"""Expressions over time: right means, bounded memory, a picture."""
+"""Expressions over time: correct means, bounded memory, a plot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_means_and_times() -> None:
     assert (line.frames, line.duration_s) == (100, 3.96)
 
 
-def test_memory_is_bounded_and_means_stay_right() -> None:
+def test_memory_is_bounded_and_means_are_correct() -> None:
     line = Timeline(("happy", "sad"))
     for index in range(20_000):
         line.add(frame(index, index / 10, {1: 0.2 if index < 10_000 else 0.6}))
@@ -44,7 +44,7 @@ def test_memory_is_bounded_and_means_stay_right() -> None:
     np.testing.assert_allclose(rows[times > 1005, 0], 0.6)
 
 
-def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_people_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(60):
@@ -53,7 +53,7 @@ def test_a_crowd_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.people[1].frames == 60
 
 
-def test_who_comes_late_and_stays_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_who_appears_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 3)
     line = Timeline(("happy", "sad"))
     for index, number in enumerate((1, 1, 1, 2, 2, 3, 3, *[4] * 50)):
@@ -63,7 +63,7 @@ def test_who_comes_late_and_stays_is_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert line.most_visible(1) == [4]
 
 
-def test_a_crowd_that_comes_at_once_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_people_who_appear_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(20):
@@ -81,7 +81,7 @@ def test_absence_is_a_gap() -> None:
     assert (np.diff(times) > 0).all()
 
 
-def test_those_seen_longest_are_drawn_in_order() -> None:
+def test_the_most_visible_people_are_drawn_in_order() -> None:
     line = Timeline(("happy", "sad"))
     for index in range(10):
         line.add(frame(index, index / 25, {number: 0.5 for number in range(1, 9) if index < 12 - number}))
@@ -104,7 +104,7 @@ def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:
         Timeline(("happy",)).draw(tmp_path / "plot.xyz")
 
 
-def test_a_plot_is_written_whole_and_replaces_a_link_alone(tmp_path: Path) -> None:
+def test_a_plot_is_atomic_and_replaces_a_link_but_not_its_target(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(b"photograph")
     (tmp_path / "plot.png").symlink_to(tmp_path / "photo.png")
     Timeline(("happy",)).draw(tmp_path / "plot.png")

@@ -1,4 +1,4 @@
-"""Videos: people keep their numbers, probabilities are calm, broken videos end with a reason."""
+"""Videos: stable track IDs, smoothed probabilities, broken videos end with an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def portrait() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 frames: nobody, then one person who moves to the right, then a second one as well."""
+    """24 frames: no person, then one person moving to the right, then a second one."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     with VideoWriter(path) as video:
         for index in range(24):
@@ -40,8 +40,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_people_keep_their_numbers(clip: Path, recognizer: Recognizer) -> None:
-    frames = [seen.prediction for seen in predict_video(clip, recognizer, detect_every=3)]
+def test_people_keep_their_track_ids(clip: Path, recognizer: Recognizer) -> None:
+    frames = list(predict_video(clip, recognizer, detect_every=3))
     assert [frame.frame for frame in frames] == list(range(24))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(24) / 25, atol=0.002)
     people = [[face.id for face in frame.faces] for frame in frames]
@@ -52,15 +52,15 @@ def test_people_keep_their_numbers(clip: Path, recognizer: Recognizer) -> None:
     assert lefts[-1] - lefts[0] == pytest.approx(2 * 17, abs=8)
 
 
-def test_a_frames_line_keeps_the_contract(clip: Path, recognizer: Recognizer) -> None:
-    document = list(predict_video(clip, recognizer))[20].prediction.to_dict()
+def test_the_json_of_a_frame(clip: Path, recognizer: Recognizer) -> None:
+    document = list(predict_video(clip, recognizer, keep_images=False))[20].to_dict()
     assert list(document) == ["path", "frame", "time_s", "faces"]
     assert list(document["faces"][0]) == ["box", "score", "landmarks", "expression", "probabilities", "id"]
     assert document["path"] == str(clip)
     assert document["time_s"] == 0.8
 
 
-def test_the_first_frame_is_as_an_image_of_it(recognizer: Recognizer) -> None:
+def test_the_first_frame_equals_an_image(recognizer: Recognizer) -> None:
     image = np.ascontiguousarray(portrait())
     (tracked,) = VideoRecognizer(recognizer).update(image, 0.0)
     (face,) = recognizer.predict(image)
@@ -77,15 +77,15 @@ def test_without_a_detector_every_frame_is_one_face(trained) -> None:
         assert face.id == 1
 
 
-@pytest.mark.parametrize("every", [12, 25])
-def test_a_still_image_is_one_person_in_all_frames(trained, every: int) -> None:
-    frames = VideoRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), every)
-    seen = [frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25) for index in range(51)]
-    assert [[face.id for face in faces] for faces in seen] == [[1]] * 51
+@pytest.mark.parametrize("detect_every", [12, 25])
+def test_a_still_image_is_one_person_in_all_frames(trained, detect_every: int) -> None:
+    frames = VideoRecognizer(Recognizer(trained.run.path, detector="none", device="cpu"), detect_every)
+    results = [frames.update(np.full((60, 50, 3), 100, np.uint8), index / 25) for index in range(51)]
+    assert [[face.id for face in faces] for faces in results] == [[1]] * 51
 
 
-def test_who_is_gone_is_not_classified_and_soon_left_out(trained) -> None:
-    """Three looks at a portrait, then an empty picture, then the portrait again."""
+def test_a_person_who_left_is_not_classified_and_then_dropped(trained) -> None:
+    """Three detections of a portrait, then an empty image, then the portrait again."""
     frames = VideoRecognizer(Recognizer(trained.run.path, device="cpu"), detect_every=2)
     image, empty = np.ascontiguousarray(portrait()), np.full((200, 200, 3), 90, np.uint8)
     before = [frames.update(image, index / 25) for index in range(6)][-1]
@@ -96,30 +96,30 @@ def test_who_is_gone_is_not_classified_and_soon_left_out(trained) -> None:
     assert back.id == before[0].id == 1
 
 
-def test_a_truncated_video_ends_with_the_reason(clip: Path, recognizer: Recognizer, tmp_path: Path) -> None:
+def test_a_truncated_video_ends_with_an_error(clip: Path, recognizer: Recognizer, tmp_path: Path) -> None:
     data = clip.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2])
-    predictions = [seen.prediction for seen in predict_video(tmp_path / "cut.mp4", recognizer)]
+    predictions = list(predict_video(tmp_path / "cut.mp4", recognizer))
     assert len(predictions) > 3
     assert predictions[-1].error is not None
     assert "cut.mp4: is " in predictions[-1].to_dict()["error"]
     assert all(prediction.error is None for prediction in predictions[:-1])
 
 
-def test_what_is_no_video_is_one_line(recognizer: Recognizer, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_one_error(recognizer: Recognizer, tmp_path: Path) -> None:
     (tmp_path / "no.mp4").write_bytes(b"rubbish" * 100)
-    (seen,) = predict_video(tmp_path / "no.mp4", recognizer)
-    assert seen.image is None
-    assert "no.mp4: cannot be read as a video" in str(seen.prediction.error)
+    (frame,) = predict_video(tmp_path / "no.mp4", recognizer)
+    assert frame.image is None
+    assert "no.mp4: cannot be read as a video" in str(frame.error)
 
 
-def test_leaving_in_the_middle_is_no_problem(clip: Path, recognizer: Recognizer) -> None:
+def test_iteration_can_be_stopped_early(clip: Path, recognizer: Recognizer) -> None:
     frames = predict_video(clip, recognizer)
     next(frames)
     frames.close()
 
 
-def test_probabilities_follow_within_their_memory() -> None:
+def test_probabilities_are_smoothed_with_the_time_constant() -> None:
     smoother = ProbabilitySmoother()
     old, new = np.float32([1, 0]), np.float32([0, 1])
     np.testing.assert_array_equal(smoother.update(1, old, 0.0), old)
@@ -139,15 +139,15 @@ def test_smoothing_depends_on_time_not_on_the_number_of_frames() -> None:
     np.testing.assert_allclose(many_steps, one_step, atol=1e-4)
 
 
-def test_people_who_are_gone_are_forgotten() -> None:
+def test_tracks_that_ended_are_dropped() -> None:
     smoother = ProbabilitySmoother()
     smoother.update(1, np.float32([1, 0]), 0.0)
-    smoother.forget_all_but({2})
+    smoother.keep_only({2})
     np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 0.01), [0, 1])
 
 
-def test_a_video_whose_size_changes_is_followed_to_its_end(recognizer: Recognizer, tmp_path: Path) -> None:
-    """Two MPEG transport streams, one after the other: 200 rows, then 120."""
+def test_a_video_whose_size_changes_is_processed_to_its_end(recognizer: Recognizer, tmp_path: Path) -> None:
+    """Two concatenated MPEG transport streams: 200 rows, then 120."""
     for name, height in (("a.ts", 200), ("b.ts", 120)):
         with av.open(str(tmp_path / name), "w") as file:
             stream = file.add_stream("mpeg2video", rate=25)
@@ -158,8 +158,8 @@ def test_a_video_whose_size_changes_is_followed_to_its_end(recognizer: Recognize
                 file.mux(stream.encode(frame))
             file.mux(stream.encode(None))
     (tmp_path / "ab.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
-    seen = list(predict_video(tmp_path / "ab.ts", recognizer))
-    heights = [one.image.shape[0] for one in seen if one.image is not None]
+    predictions = list(predict_video(tmp_path / "ab.ts", recognizer))
+    heights = [one.image.shape[0] for one in predictions if one.image is not None]
     assert (heights[0], heights[-1]) == (200, 120)
-    assert all(one.prediction.error is None for one in seen)
-    assert len(seen[0].prediction.faces) == 1
+    assert all(one.error is None for one in predictions)
+    assert len(predictions[0].faces) == 1

@@ -1,4 +1,4 @@
-"""Annotated copies, crops and the csv."""
+"""Annotated copies, face crops and the CSV file."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.inference import ImageResult, InputFile
-from fer_lmdb.inference.writers import AnnotatedWriter, CropWriter, CsvWriter, OutputNames, crop
+from fer_lmdb.inference.inputs import InputFile
+from fer_lmdb.inference.writers import AnnotatedWriter, CropWriter, CsvWriter, crop
 from fer_lmdb.io.images import read_image, write_image
 from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
 
 FACE = FacePrediction((10.0, 20.0, 30.0, 40.0), 0.9, None, "happy", {"happy": 0.75, "sad": 0.25})
 
 
-def seen(path: Path, inside: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True) -> ImageResult:
+def result(
+    path: Path, relative: str, faces: tuple[FacePrediction, ...] = (FACE,), write: bool = True
+) -> tuple[InputFile, ImagePrediction]:
     image = np.random.default_rng(0).integers(0, 256, (90, 80, 3), dtype=np.uint8)
     if write:
         write_image(path, image)
-    return ImageResult(InputFile(path, Path(inside)), ImagePrediction(str(path), 80, 90, faces), image)
+    return InputFile(path, Path(relative)), ImagePrediction(str(path), 80, 90, faces, image=image)
 
 
 def listing(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_copies_are_laid_out_as_the_originals(tmp_path: Path) -> None:
+def test_copies_have_the_layout_of_the_inputs(tmp_path: Path) -> None:
     copies = AnnotatedWriter(tmp_path / "out", one_file=False)
-    for inside in ("a.jpg", "sub/a.jpg", "sub/b.png"):
-        copies.add(seen(tmp_path / "in" / inside, inside))
+    for relative in ("a.jpg", "sub/a.jpg", "sub/b.png"):
+        copies.add(*result(tmp_path / "in" / relative, relative))
     assert listing(tmp_path / "out") == ["a.jpg", "sub/a.jpg", "sub/b.png"]
     assert read_image(tmp_path / "out" / "sub" / "b.png").shape[0] >= 400
 
@@ -40,43 +42,41 @@ def test_copies_are_laid_out_as_the_originals(tmp_path: Path) -> None:
 def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
     copies = AnnotatedWriter(tmp_path / "out", one_file=False)
     for folder in ("x", "y", "z"):
-        copies.add(seen(tmp_path / folder / "a.jpg", "a.jpg"))
+        copies.add(*result(tmp_path / folder / "a.jpg", "a.jpg"))
     assert listing(tmp_path / "out") == ["a-2.jpg", "a-3.jpg", "a.jpg"]
 
 
 def test_formats_that_cannot_be_written_become_png(tmp_path: Path) -> None:
-    AnnotatedWriter(tmp_path / "out", one_file=False).add(seen(tmp_path / "a.avif", "a.avif", write=False))
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(*result(tmp_path / "a.avif", "a.avif", write=False))
     assert listing(tmp_path / "out") == ["a.png"]
 
 
 def test_one_file(tmp_path: Path) -> None:
-    AnnotatedWriter(tmp_path / "new" / "one.webp", one_file=True).add(seen(tmp_path / "a.jpg", "a.jpg"))
+    AnnotatedWriter(tmp_path / "new" / "one.webp", one_file=True).add(*result(tmp_path / "a.jpg", "a.jpg"))
     assert listing(tmp_path / "new") == ["one.webp"]
 
 
 @pytest.mark.parametrize("one_file", [True, False])
-def test_the_original_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
-    image = seen(tmp_path / "a.png", "a.png")
+def test_the_input_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
+    image = result(tmp_path / "a.png", "a.png")
     before = (tmp_path / "a.png").read_bytes()
     target = tmp_path / "a.png" if one_file else tmp_path
-    with pytest.raises(ImageError, match=r"a\.png: this would overwrite the original"):
-        AnnotatedWriter(target, one_file).add(image)
+    with pytest.raises(ImageError, match=r"a\.png: would overwrite an input file"):
+        AnnotatedWriter(target, one_file).add(*image)
     assert (tmp_path / "a.png").read_bytes() == before
 
 
-def test_unread_images_are_passed_over(tmp_path: Path) -> None:
-    broken = ImageResult(
-        InputFile(tmp_path / "a.png", Path("a.png")), ImagePrediction("a.png", 0, 0, (), "broken"), None
-    )
-    AnnotatedWriter(tmp_path / "out", one_file=False).add(broken)
+def test_unreadable_images_are_skipped(tmp_path: Path) -> None:
+    file = InputFile(tmp_path / "a.png", Path("a.png"))
+    AnnotatedWriter(tmp_path / "out", one_file=False).add(file, ImagePrediction("a.png", 0, 0, (), "broken"))
     assert not (tmp_path / "out").exists()
 
 
 def test_crops_are_numbered(tmp_path: Path) -> None:
     other = FacePrediction((50.0, 50.0, 10.0, 10.0), 0.8, None, "sad", {"happy": 0.2, "sad": 0.8})
-    crops, image = CropWriter(tmp_path / "crops"), seen(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
-    crops.add(image.found, image.image, image.prediction.faces)
-    crops.add(image.found, image.image, [replace(FACE, id=7)], "-000020")
+    crops, (file, prediction) = CropWriter(tmp_path / "crops"), result(tmp_path / "a.jpg", "sub/a.jpg", (FACE, other))
+    crops.add(file, prediction)
+    crops.add(file, FramePrediction("a.jpg", 20, 0.8, (replace(FACE, id=7),), image=prediction.image))
     assert listing(tmp_path / "crops") == ["sub/a-000020-7.png", "sub/a-1.png", "sub/a-2.png"]
     assert read_image(tmp_path / "crops" / "sub" / "a-2.png").shape == (14, 14, 3)
 
@@ -94,13 +94,6 @@ def test_crops_are_numbered(tmp_path: Path) -> None:
 def test_crops_stay_inside_the_image(box: tuple[float, float, float, float], shape: tuple[int, int]) -> None:
     image = np.zeros((90, 80, 3), np.uint8)
     assert crop(image, FacePrediction(box, 1.0, None, "happy", {"happy": 1.0})).shape[:2] == shape
-
-
-def test_names_are_free() -> None:
-    names = OutputNames(Path("out"))
-    found = InputFile(Path("x/a.b.jpg"), Path("s/a.b.jpg"))
-    chosen = [names.choose(found, "-1", ".png").as_posix() for _ in range(2)]
-    assert chosen == ["out/s/a.b-1.png", "out/s/a.b-1-2.png"]
 
 
 def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:

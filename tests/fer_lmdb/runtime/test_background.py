@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from fer_lmdb.runtime.background import BackgroundWorker, prefetch
+from fer_lmdb.errors import ImageError
+from fer_lmdb.runtime.background import BackgroundWorker, latest_only, prefetch
 
 
 def test_prefetch_preserves_the_order() -> None:
@@ -84,3 +86,41 @@ def test_an_error_of_the_caller_takes_precedence() -> None:
     with pytest.raises(KeyboardInterrupt), BackgroundWorker() as worker:
         worker.submit(fail)
         raise KeyboardInterrupt
+
+
+def test_latest_only_skips_outdated_items() -> None:
+    arrived = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield 0
+        arrived.wait(5)
+        yield from range(1, 100)
+
+    items = latest_only(numbers())
+    assert next(items) == 0
+    arrived.set()
+    time.sleep(0.3)
+    rest = list(items)
+    assert rest[-1] == 99
+    assert len(rest) < 99
+
+
+def test_latest_only_raises_errors_of_the_source() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ImageError("unplugged")
+
+    with pytest.raises(ImageError, match="unplugged"):
+        list(latest_only(broken()))
+
+
+def test_closing_latest_only_ends_its_thread() -> None:
+    def endless() -> Iterator[int]:
+        while True:
+            time.sleep(0.001)
+            yield 1
+
+    items = latest_only(endless())
+    next(items)
+    items.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "latest-only"]

@@ -15,7 +15,7 @@ from PIL import Image
 from fer_lmdb.data.build import build
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.errors import DetectorError, ExecutorError, SourceError
-from fer_lmdb.inference import find_files, predict_images
+from fer_lmdb.inference.images import predict_images
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.runtime.executors import SerialExecutor, get_executor
 from fer_lmdb.runtime.executors.ray import _connect
@@ -112,7 +112,7 @@ def test_predictions_on_a_cluster_equal_local_ones(cluster, trained, tmp_path: P
     (tmp_path / "5.png").write_bytes(b"not an image")
     recognizer = Recognizer(trained.run.path, detector="none")
     seen = [
-        [one.prediction.to_dict() for one in predict_images(find_files([str(tmp_path)]), recognizer, engine)]
+        [prediction.to_dict() for prediction in predict_images(tmp_path, recognizer, executor=engine)]
         for engine in (SerialExecutor(), get_executor("ray"))
     ]
     assert len(seen[0]) == 6
