@@ -68,3 +68,11 @@ class OptionError(FerLmdbError, ValueError):
 
 class MissingExtra(FerLmdbError):
     """An optional part that is not installed; the message names the extra."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of any error in one line; the name of its type if it has none."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"out of memory: {text}".rstrip(": ")
+    return text or type(error).__name__

@@ -11,7 +11,7 @@ import click
 
 from fer_lmdb.cli import suggest, verbosity
 from fer_lmdb.cli.environment import variable_of, variable_prefix
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.errors import FerLmdbError, one_line
 
 ENVIRONMENT = {
     "FER_LMDB_COMMAND_OPTION": "Sets an option: FER_LMDB_TRAIN_EPOCHS=150 is train --epochs 150.",
@@ -92,11 +92,3 @@ def _wants_traceback(context: click.Context) -> bool:
     """Whether -vv was given, to the group or to the command (whose context is gone, but not what it shared)."""
     with context.scope(cleanup=False):
         return bool(os.environ.get("FER_LMDB_DEBUG")) or verbosity.level() > 1
-
-
-def one_line(error: BaseException) -> str:
-    """Return the error's message on one line; an error without one is named by its type."""
-    if isinstance(error, MemoryError):
-        return f"out of memory: {error}".rstrip(": ")
-    text = " ".join(str(error).split())
-    return text or type(error).__name__

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import ImageError, one_line
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.runtime.logging import silenced
 
@@ -148,8 +148,7 @@ def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
             limit = max_pixels / 1e6
             raise ImageError(f"{name}: is larger than the limit of {limit:g} million pixels; reduce it first") from None
         except Exception as error:  # decoders raise many types of errors on damaged files
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"{name}: is damaged: {reason}") from error
+            raise ImageError(f"{name}: is damaged: {one_line(error)}") from error
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.errors import FerLmdbError, one_line
 from prototxt_like.errors import PrototxtLikeError
 
 
@@ -165,4 +165,4 @@ def try_element(title: str, make: Callable[[], Element]) -> Element:
     try:
         return make()
     except (FerLmdbError, PrototxtLikeError, OSError) as error:
-        return Missing(title, " ".join(str(error).split()))
+        return Missing(title, one_line(error))

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import ImageError, one_line
 from fer_lmdb.io.images import decode_image
 from fer_lmdb.runtime.logging import silenced
 from fer_lmdb.serve.http_errors import ApiError
@@ -61,5 +61,4 @@ def _read_size(data: bytes, name: str) -> tuple[int, int]:
             "(HEIC, TIFF, SVG and videos are not supported)",
         ) from None
     except Exception as error:  # decoders raise many types on malformed files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ApiError("damaged_picture", f"{name}: damaged image: {reason}") from None
+        raise ApiError("damaged_picture", f"{name}: damaged image: {one_line(error)}") from None

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.errors import FerLmdbError, one_line
 from fer_lmdb.serve.decoding import decode_upload
 from fer_lmdb.serve.http_errors import ApiError
 from fer_lmdb.serve.settings import ServerSettings
@@ -33,7 +33,7 @@ def worker_main(connection: Connection, settings: ServerSettings) -> None:
     try:
         worker = Worker(settings)
     except (FerLmdbError, OSError) as error:
-        connection.send({"failed": " ".join(str(error).split()) or type(error).__name__})
+        connection.send({"failed": one_line(error)})
         return
     connection.send({"models": worker.models})
     while True:

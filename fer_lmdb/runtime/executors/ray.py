@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fer_lmdb.errors import ExecutorError, FerLmdbError, MissingExtra
+from fer_lmdb.errors import ExecutorError, FerLmdbError, MissingExtra, one_line
 from fer_lmdb.runtime.executors import Input, Item, Result
 from prototxt_like.errors import PrototxtLikeError
 
@@ -108,7 +108,7 @@ def _connect(ray: Any, address: str | None) -> None:
         dashboard = False if address is None else None  # None: decided by the running cluster
         ray.init(address=address, log_to_driver=False, include_dashboard=dashboard, logging_level=logging.ERROR)
     except (RuntimeError, ValueError, OverflowError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error)[:200]
         raise ExecutorError(f"cannot reach the Ray cluster {address or 'of this machine'}: {reason}") from error
 
 
