@@ -99,6 +99,19 @@ def test_the_members_of_a_folder_of_models_are_listed(trained, album: Path, tmp_
     assert CliRunner().invoke(cli, [*words, str(trained.run.path)]).stderr == ""
 
 
+def test_ensemble_weights(trained, album: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copy(trained.run.best, tmp_path / f"{name}.safetensors")
+    words = ["predict", str(album / "one.png"), "--device", "cpu", "--model", str(tmp_path), "--ensemble-weights"]
+    result = CliRunner().invoke(cli, [*words, "2,1"])
+    assert result.exit_code == 0, result.output
+    assert "--ensemble-weights 2,1 --device cpu --save" in result.stderr
+    assert "weights [1.0, 2.0, 3.0]: expected 2 numbers" in CliRunner().invoke(cli, [*words, "1,2,3"]).stderr
+    result = CliRunner().invoke(cli, [*words, "1,x"])
+    assert result.exit_code == 2
+    assert "expected numbers separated by commas, e.g. 2,1,1" in result.stderr
+
+
 def test_top_k_and_min_probability(predict, album: Path) -> None:
     result = predict(album / "one.png", "--top-k", 2, "--min-probability", 1)
     assert len(result.stdout.splitlines()) == 4

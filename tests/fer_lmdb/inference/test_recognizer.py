@@ -1,14 +1,15 @@
-"""From a picture to expressions, with a trained model and the real detector."""
+"""Expressions of images, with a trained model and the real detector."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_lmdb import Recognizer
-from fer_lmdb.errors import DetectorError, ImageError, ModelError
+from fer_lmdb.errors import DetectorError, ImageError, ModelError, OptionError
 from fer_lmdb.inference.recognizer import quantized_min_face
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, FERPLUS
@@ -43,13 +44,13 @@ def test_a_portrait_has_one_face(recognizer: Recognizer, portrait: np.ndarray) -
     assert face.expression == face.best == max(face.probabilities, key=face.probabilities.__getitem__)
 
 
-def test_a_file_gives_the_same_as_its_pixels(recognizer: Recognizer, portrait: np.ndarray, tmp_path: Path) -> None:
+def test_a_file_has_the_same_result_as_its_pixels(recognizer: Recognizer, portrait: np.ndarray, tmp_path: Path) -> None:
     write_image(tmp_path / "p.png", portrait)
     assert recognizer.predict(tmp_path / "p.png") == recognizer.predict(portrait)
     assert recognizer.predict(str(tmp_path / "p.png")) == recognizer.predict(portrait)
 
 
-def test_many_images_give_the_same_as_each(recognizer: Recognizer, portrait: np.ndarray) -> None:
+def test_many_images_have_the_same_results_as_single_ones(recognizer: Recognizer, portrait: np.ndarray) -> None:
     images = [portrait, np.zeros((60, 70, 3), np.uint8), portrait[:, ::-1], portrait[:, :, 1]]
     together = recognizer.predict_many(images)
     assert [len(faces) for faces in together] == [1, 0, 1, 1]
@@ -60,7 +61,7 @@ def test_many_images_give_the_same_as_each(recognizer: Recognizer, portrait: np.
     assert recognizer.predict_many([]) == []
 
 
-def test_no_face_is_a_result(recognizer: Recognizer) -> None:
+def test_an_image_without_faces_is_an_empty_list(recognizer: Recognizer) -> None:
     assert recognizer.predict(np.full((100, 100, 3), 200, np.uint8)) == []
 
 
@@ -77,25 +78,101 @@ def test_without_a_detector_the_image_is_the_face(trained, stripes_data: Path) -
         np.testing.assert_allclose(list(face.probabilities.values()), row, atol=1e-4)
 
 
-def test_an_unsure_face_is_called_uncertain(trained, portrait: np.ndarray) -> None:
+def test_a_face_below_min_probability_is_uncertain(trained, portrait: np.ndarray) -> None:
     (face,) = Recognizer(trained.run.path, min_probability=1.0, device="cpu").predict(portrait)
     assert face.expression == "uncertain"
     assert face.best in FER2013.classes
 
 
-def test_an_ensemble_averages(trained, portrait: np.ndarray, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ensemble(trained, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The trained model and one with other weights."""
     import torch
 
+    path = tmp_path_factory.mktemp("ensemble") / "other.safetensors"
     model = models.load_model(trained.run.path)
     for weight in model.weights.values():
         weight.copy_(torch.roll(weight, 1, 0))
-    model.save(tmp_path / "other.safetensors")
-    names = [trained.run.path, tmp_path / "other.safetensors"]
-    one, other, both = (
-        list(Recognizer(name, device="cpu").predict(portrait)[0].probabilities.values()) for name in (*names, names)
-    )
+    model.save(path)
+    return [trained.run.path, path]
+
+
+def probabilities(image: np.ndarray, model: Path | list[Path], **options: object) -> list[float]:
+    (face,) = Recognizer(model, device="cpu", **options).predict(image)
+    return list(face.probabilities.values())
+
+
+def test_an_ensemble_averages(ensemble: list[Path], portrait: np.ndarray) -> None:
+    one, other, both = (probabilities(portrait, model) for model in (*ensemble, ensemble))
     assert not np.allclose(one, other, atol=1e-3)
     np.testing.assert_allclose(both, np.add(one, other) / 2, atol=1e-5)
+
+
+def test_an_ensemble_averages_with_weights(ensemble: list[Path], portrait: np.ndarray) -> None:
+    one, other = (probabilities(portrait, model) for model in ensemble)
+    weighted = probabilities(portrait, ensemble, ensemble_weights=[3, 1])
+    np.testing.assert_allclose(weighted, np.average([one, other], axis=0, weights=[3, 1]), atol=1e-5)
+    assert probabilities(portrait, ensemble, ensemble_weights=(1, 0)) == pytest.approx(one, abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [0, 0], [1, -1], [float("nan"), 1]])
+def test_weights_that_do_not_fit_the_models(ensemble: list[Path], weights: list[float]) -> None:
+    with pytest.raises(ModelError, match="2 numbers"):
+        Recognizer(ensemble, ensemble_weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"min_probability": 2}, "invalid min_probability: found 2, expected a number from 0 to 1"),
+        ({"min_probability": float("nan")}, "invalid min_probability: found nan"),
+        ({"tta": 3}, "invalid tta: found 3, expected one of: 1, 2, 4, 10"),
+        ({"min_face": 0.01}, "invalid min_face: found 0.01, expected a size in pixels of 1 or more"),
+        ({"min_face": float("nan")}, "invalid min_face: found nan"),
+        ({"color": "hsv"}, 'invalid color: found "hsv", expected "rgb" or "bgr"'),
+    ],
+)
+def test_options_out_of_range(options: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        Recognizer(**options)
+    with pytest.raises(ValueError, match=message):
+        Recognizer(**options)
+
+
+@pytest.mark.parametrize("image", [None, 5, [[1, 2], [3, 4]], b"bytes"])
+def test_inputs_that_are_neither_path_nor_array(recognizer: Recognizer, image: object) -> None:
+    with pytest.raises(TypeError, match="predict expects a path or a uint8 array: found "):
+        recognizer.predict(image)
+
+
+@pytest.mark.parametrize("images", [np.zeros((40, 50, 3), np.uint8), np.zeros((40, 50), np.uint8), None, "photo.jpg"])
+def test_a_single_image_is_not_a_sequence(recognizer: Recognizer, images: object) -> None:
+    with pytest.raises(TypeError, match=r"predict_many expects a sequence of image"):
+        recognizer.predict_many(images)
+
+
+def test_a_recognizer_is_callable(recognizer: Recognizer, portrait: np.ndarray) -> None:
+    assert recognizer(portrait) == recognizer.predict(portrait)
+
+
+def test_bgr_arrays(recognizer: Recognizer, trained, portrait: np.ndarray, tmp_path: Path) -> None:
+    expected, bgr = recognizer.predict(portrait), portrait[:, :, ::-1]
+    of_bgr = Recognizer(trained.run.path, device="cpu", color="bgr")
+    assert recognizer.predict(bgr, color="bgr") == expected
+    assert of_bgr(bgr) == of_bgr(portrait, color="rgb") == expected
+    assert recognizer.predict_many([bgr, bgr], color="bgr") == recognizer.predict_many([portrait, portrait])
+    write_image(tmp_path / "p.png", portrait)
+    assert of_bgr(tmp_path / "p.png") == expected  # files do not depend on it
+    with pytest.raises(OptionError, match="invalid color"):
+        recognizer.predict(portrait, color="gbr")
+
+
+def test_read_only_arrays_cause_no_warning(recognizer: Recognizer, portrait: np.ndarray) -> None:
+    image = np.ascontiguousarray(portrait)
+    image.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert recognizer.predict(image) == recognizer.predict(portrait)
 
 
 def test_views_are_averaged(trained, portrait: np.ndarray) -> None:
@@ -104,7 +181,7 @@ def test_views_are_averaged(trained, portrait: np.ndarray) -> None:
     assert single.probabilities != ten.probabilities
 
 
-def test_models_of_different_classes_are_no_ensemble(trained, tmp_path: Path) -> None:
+def test_models_with_different_classes_cannot_form_an_ensemble(trained, tmp_path: Path) -> None:
     from dataclasses import replace
 
     replace(models.load_model(trained.run.path), scheme=FERPLUS).save(tmp_path / "plus.safetensors")
@@ -112,7 +189,7 @@ def test_models_of_different_classes_are_no_ensemble(trained, tmp_path: Path) ->
         Recognizer([trained.run.path, tmp_path / "plus.safetensors"])
 
 
-def test_a_model_that_has_diverged_is_named(trained, tmp_path: Path, portrait) -> None:
+def test_a_diverged_model_is_named(trained, tmp_path: Path, portrait) -> None:
     from dataclasses import replace
 
     model = models.load_model(trained.run.path)
@@ -122,7 +199,7 @@ def test_a_model_that_has_diverged_is_named(trained, tmp_path: Path, portrait) -
         Recognizer([trained.run.path, tmp_path / "nan.safetensors"], device="cpu").predict(portrait)
 
 
-def test_what_does_not_exist(trained) -> None:
+def test_missing_models_and_detectors(trained) -> None:
     with pytest.raises(ModelError, match='no model "nothing"'):
         Recognizer("nothing")
     with pytest.raises(ModelError, match="no model is named; name at least one"):
@@ -140,12 +217,12 @@ def test_what_does_not_exist(trained) -> None:
         np.zeros(5, np.uint8),
     ],
 )
-def test_arrays_that_are_no_image(recognizer: Recognizer, array: np.ndarray) -> None:
+def test_unsupported_arrays(recognizer: Recognizer, array: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"expected uint8 \(H, W, 3\) in color"):
         recognizer.predict(array)
 
 
-def test_the_smallest_face_grows_with_the_image_in_steps() -> None:
+def test_the_minimum_face_size_grows_with_the_image_in_steps() -> None:
     assert quantized_min_face(16, 20) == 20
     assert quantized_min_face(1.5, 20) == 20
     assert quantized_min_face(30, 20) == pytest.approx(28.28, abs=0.01)
@@ -153,7 +230,7 @@ def test_the_smallest_face_grows_with_the_image_in_steps() -> None:
     assert quantized_min_face(22, 40) == 40
 
 
-def test_a_large_image_finds_the_same_face(recognizer: Recognizer, portrait: np.ndarray) -> None:
+def test_the_same_face_is_detected_in_a_large_image(recognizer: Recognizer, portrait: np.ndarray) -> None:
     import cv2
 
     large = cv2.resize(portrait, (2000, 2000), interpolation=cv2.INTER_LINEAR)
@@ -162,7 +239,7 @@ def test_a_large_image_finds_the_same_face(recognizer: Recognizer, portrait: np.
     np.testing.assert_allclose(np.array(face.box) / 10, small.box, atol=12)
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
+def test_importing_the_package_imports_nothing_heavy() -> None:
     import subprocess
     import sys
 
@@ -171,7 +248,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-def test_predicting_loads_nothing_that_it_does_not_need() -> None:
+def test_prediction_imports_only_what_it_needs() -> None:
     import subprocess
     import sys
 

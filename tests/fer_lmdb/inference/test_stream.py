@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.errors import DetectorError
+from fer_lmdb.errors import DetectorError, ImageError
 from fer_lmdb.inference import images as stage
 from fer_lmdb.inference.images import predict_images
 from fer_lmdb.inference.inputs import InputFile
@@ -99,3 +99,45 @@ def test_unexpected_errors_are_raised(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(predict_images(files(tmp_path, [1, 2]), Broken()))
+
+
+def test_paths_folders_and_arrays(tmp_path: Path) -> None:
+    first, second = (file.path for file in files(tmp_path, [1, 2]))
+    (tmp_path / "clip.mp4").write_bytes(b"not an image")
+    array = np.full((4, 5, 3), 7, np.uint8)
+    scores = [
+        [result.faces[0].score for result in predict_images(images, OneFaceEach())]
+        for images in (first, [str(first), second], tmp_path, iter([array, second]), np.stack([array, array]))
+    ]
+    assert scores == [[1], [1, 2], [1, 2], [7, 2], [7, 7]]
+    (result,) = predict_images([array[:, :, 0]], OneFaceEach())
+    assert (result.path, result.width, result.height) == ("", 5, 4)
+
+
+def test_bgr_arrays_become_rgb_and_files_do_not_change(tmp_path: Path) -> None:
+    recognizer = OneFaceEach()
+    recognizer.color = "bgr"
+    array = np.zeros((4, 5, 3), np.uint8)
+    array[:, :, 2] = 9  # red
+    results = list(predict_images([array, files(tmp_path, [3])[0].path], recognizer))
+    assert [result.faces[0].score for result in results] == [9, 3]
+    assert results[0].image[0, 0].tolist() == [9, 0, 0]
+
+
+def test_pixels_are_optional(tmp_path: Path) -> None:
+    with_pixels, without = (list(predict_images(tmp_path, OneFaceEach(), keep_images=keep)) for keep in (True, False))
+    assert with_pixels == without
+    found = files(tmp_path, [1])
+    assert next(predict_images(found, OneFaceEach())).image.shape == (8, 8, 3)
+    assert next(predict_images(found, OneFaceEach(), keep_images=False)).image is None
+
+
+def test_a_single_array_is_not_a_sequence() -> None:
+    for images in (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.uint8), None, 3):
+        with pytest.raises(TypeError, match="predict_images expects a sequence of image"):
+            predict_images(images, OneFaceEach())
+
+
+def test_an_unsupported_array_is_an_error() -> None:
+    with pytest.raises(ImageError, match="found float64"):
+        list(predict_images([np.zeros((4, 5, 3))], OneFaceEach()))
