@@ -18,9 +18,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.lmdb_store import digest
+from fer_lmdb.data.manifest import MEAN_NAME, database, read_manifest, verify_sha256
 from fer_lmdb.data.sources.open import open_source
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
@@ -46,11 +46,11 @@ def build_in_child(csv: Path, target: Path, seed: int) -> int:
 
 def seed_of_whole(target: Path) -> int:
     """Check every file of the data set and return its seed; any damage is an error."""
-    manifest = manifests.read_manifest(target)
-    manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    manifest = read_manifest(target)
+    verify_sha256(target / MEAN_NAME, manifest["mean"]["sha256"])
     for split, facts in manifest["splits"].items():
-        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
-        if digest(manifests.database(target, split)) != facts["sha256"]:
+        verify_sha256(database(target, split) / "data.mdb", facts["file_sha256"])
+        if digest(database(target, split)) != facts["sha256"]:
             raise SystemExit(f"{split} of {target} is a mixture")
     return int(manifest["seed"])
 

@@ -14,8 +14,8 @@ import numpy as np
 
 import prototxt_like as pl
 from fer_lmdb.data import lmdb_store
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.detections import read_detections
+from fer_lmdb.data.manifest import MEAN_NAME, is_joined, read_manifest, shards, verify_sha256, votes_database
 from fer_lmdb.errors import DataSetError, FerLmdbError
 from fer_lmdb.inspection.databases import inspect_databases
 from fer_lmdb.io.images import printable_path
@@ -28,7 +28,7 @@ def inspect_data_set(path: Path, verify: bool) -> dict[str, Any]:
     Raises:
         DataSetError: If the manifest is missing or damaged.
     """
-    manifest = manifests.read_manifest(path)
+    manifest = read_manifest(path)
     return manifest | ({"problems": list(find_problems(path, manifest))} if verify else {})
 
 
@@ -51,9 +51,9 @@ def find_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield the problems of a split: file digests, records, counts and votes."""
     entry = manifest["splits"][split]
-    shards = manifests.shards(folder, manifest, split)
-    paths = [shard.path for shard in shards]
-    for shard in shards:
+    split_shards = shards(folder, manifest, split)
+    paths = [shard.path for shard in split_shards]
+    for shard in split_shards:
         shard.verify()
     found = inspect_databases(paths)
     yield from found["problems"]
@@ -83,8 +83,8 @@ def check_numbering(paths: list[Path]) -> Iterator[str]:
 
 def check_votes(folder: Path, split: str, entry: dict[str, Any], paths: list[Path]) -> Iterator[str]:
     """Yield the problems of the database of FER+ votes."""
-    path = manifests.votes_database(folder, split)
-    manifests.verify_sha256(path / "data.mdb", entry["votes_file_sha256"])
+    path = votes_database(folder, split)
+    verify_sha256(path / "data.mdb", entry["votes_file_sha256"])
     keys, _ = lmdb_store.read_votes(path)
     faces = (os.fsdecode(key) for path in paths for key, _ in lmdb_store.iterate_values(path))
     if any(key != face for key, face in zip_longest(keys, faces)):
@@ -93,11 +93,11 @@ def check_votes(folder: Path, split: str, entry: dict[str, Any], paths: list[Pat
 
 def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield the problems of the mean image, which must be the mean of the train split."""
-    manifests.verify_sha256(folder / manifests.MEAN_NAME, manifest["mean"]["sha256"])
-    mean = pl.read_mean(folder / manifests.MEAN_NAME)
+    verify_sha256(folder / MEAN_NAME, manifest["mean"]["sha256"])
+    mean = pl.read_mean(folder / MEAN_NAME)
     total = np.zeros(mean.shape[1:], dtype=np.int64)
     count = 0
-    paths = [shard.path for shard in manifests.shards(folder, manifest, "train")]
+    paths = [shard.path for shard in shards(folder, manifest, "train")]
     for record in chain.from_iterable(map(lmdb_store.iterate, paths)):
         if record.image.shape != total.shape:
             yield f"has the size {mean.shape[1:]}, the faces have {record.image.shape}"
@@ -110,7 +110,7 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 
 def check_detections(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield the problems of detections.jsonl; no-op without a detector."""
-    if manifest.get("detector") == "none" or manifests.is_joined(manifest):
+    if manifest.get("detector") == "none" or is_joined(manifest):
         return
     states: Counter[tuple[str, str]] = Counter()
     try:

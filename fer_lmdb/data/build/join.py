@@ -15,11 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.data.build.write import verify_dataset, write_votes_database
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import LmdbWriter, decode_datum, iterate_values, key_name
+from fer_lmdb.data.manifest import (
+    MEAN_NAME,
+    database,
+    file_sha256,
+    shards,
+    verify_sha256,
+    votes_database,
+    write_manifest,
+)
 from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.atomic import atomic_directory
@@ -70,11 +78,11 @@ def join(
             "opencv": _versions(sets),
             "seed": seed,
             "source": _describe(sets, splits),
-            "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
+            "mean": {"file": MEAN_NAME, "sha256": file_sha256(folder / MEAN_NAME)},
             "unreadable": sum(data.manifest.get("unreadable", 0) for data in sets),
             "splits": splits,
         }
-        manifests.write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
         verify_dataset(folder, manifest, progress)
     return DataSet(out, manifest)
 
@@ -124,7 +132,7 @@ def _write_split(
     sets: Sequence[DataSet], split: str, order: NDArray[np.uint16], folder: Path, progress: ProgressCallback
 ) -> dict[str, Any]:
     mean = MeanAccumulator(sets[0].manifest["size"])
-    path = manifests.database(folder, split)
+    path = database(folder, split)
     with LmdbWriter(path) as writer:
         for name, value in _merged(sets, [_faces(data, split) for data in sets], order):
             writer.append_value(name, value)
@@ -132,9 +140,9 @@ def _write_split(
                 mean.add(decode_datum(value, name)[0])
             report_progress(progress, f"join {split}", writer.count, len(order))
     if split == "train":
-        mean.write(folder / manifests.MEAN_NAME)
+        mean.write(folder / MEAN_NAME)
     counts = _sum([data.manifest["splits"][split] for data in sets])
-    digests = {"sha256": writer.sha256, "file_sha256": manifests.file_sha256(path / "data.mdb")}
+    digests = {"sha256": writer.sha256, "file_sha256": file_sha256(path / "data.mdb")}
     return counts | digests | _write_votes(sets, split, order, folder)
 
 
@@ -149,7 +157,7 @@ def _write_votes(sets: Sequence[DataSet], split: str, order: NDArray[np.uint16],
             "join data sets with votes or data sets without votes"
         )
     records = _merged(sets, [_votes(data, split) for data in sets], order)
-    return write_votes_database(manifests.votes_database(folder, split), records)
+    return write_votes_database(votes_database(folder, split), records)
 
 
 def _merged(sets: Sequence[DataSet], sources: Sequence[Records], order: NDArray[np.uint16]) -> Records:
@@ -162,14 +170,14 @@ def _merged(sets: Sequence[DataSet], sources: Sequence[Records], order: NDArray[
 
 def _faces(data: DataSet, split: str) -> Records:
     """Yield the names and undecoded values of a split after verifying its files."""
-    for shard in manifests.shards(data.folder, data.manifest, split):
+    for shard in shards(data.folder, data.manifest, split):
         shard.verify()
         yield from _named(shard.path)
 
 
 def _votes(data: DataSet, split: str) -> Records:
-    path = manifests.votes_database(data.folder, split)
-    manifests.verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
+    path = votes_database(data.folder, split)
+    verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
     yield from _named(path)
 
 

@@ -11,13 +11,23 @@ from typing import Any
 
 import cv2
 
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build.collect import Collector
 from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import Spool, SpoolEntry
 from fer_lmdb.data.detections import append_detections, append_dropped
 from fer_lmdb.data.lmdb_store import LmdbWriter, digest, encode_votes
+from fer_lmdb.data.manifest import (
+    FORMAT,
+    MEAN_NAME,
+    UNREADABLE_NAME,
+    database,
+    file_sha256,
+    shard,
+    shards,
+    votes_database,
+    write_manifest,
+)
 from fer_lmdb.data.sources import InvalidSample
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.runtime.progress import ProgressCallback, report_progress
@@ -38,7 +48,7 @@ def write_dataset(collected: Collector, folder: Path, progress: ProgressCallback
         append_dropped(folder, collected.dropped)
     write_invalid(folder, collected.invalid)
     manifest = build_manifest(collected, folder) | {"splits": splits}
-    manifests.write_manifest(folder, manifest)
+    write_manifest(folder, manifest)
     return manifest
 
 
@@ -47,7 +57,7 @@ def build_manifest(collected: Collector, folder: Path) -> dict[str, Any]:
     options = collected.options
     preprocessing = options.preprocessing
     return {
-        "format": manifests.FORMAT,
+        "format": FORMAT,
         "scheme": options.label_scheme.name,
         "classes": list(options.label_scheme.classes),
         "size": preprocessing.size,
@@ -59,7 +69,7 @@ def build_manifest(collected: Collector, folder: Path) -> dict[str, Any]:
         "encoding": options.encoding,
         "opencv": cv2.__version__,  # versions differ in the rounding of warped pixels
         "source": describe_source(collected),
-        "mean": {"file": manifests.MEAN_NAME, "sha256": manifests.file_sha256(folder / manifests.MEAN_NAME)},
+        "mean": {"file": MEAN_NAME, "sha256": file_sha256(folder / MEAN_NAME)},
         "unreadable": len(collected.invalid),
     }
 
@@ -77,18 +87,18 @@ def write_split(
     Returns:
         Digests for the manifest.
     """
-    paths = [manifests.database(folder, split)]
+    paths = [database(folder, split)]
     if options.shards is not None:
         count = min(options.shards, len(spool))
-        paths = [manifests.shard(folder, split, number, count) for number in range(count)]
+        paths = [shard(folder, split, number, count) for number in range(count)]
     mean = MeanAccumulator(spool.size)
-    sha256, shards = write_databases(split, paths, spool, mean, options, progress)
+    sha256, databases = write_databases(split, paths, spool, mean, options, progress)
     if split == "train":
-        mean.write(folder / manifests.MEAN_NAME)
+        mean.write(folder / MEAN_NAME)
     if options.preprocessing.detector != "none":
         append_detections(folder, split, ((entry.name, entry.detection or {}) for entry in spool.entries()))
-    faces = {"file_sha256": shards[0]["file_sha256"]} if options.shards is None else {"shards": shards}
-    return {"sha256": sha256, **faces, **write_votes(manifests.votes_database(folder, split), spool.entries())}
+    faces = {"file_sha256": databases[0]["file_sha256"]} if options.shards is None else {"shards": databases}
+    return {"sha256": sha256, **faces, **write_votes(votes_database(folder, split), spool.entries())}
 
 
 def write_databases(
@@ -123,8 +133,8 @@ def write_databases(
                 writer.append(entry.name, face, entry.label)
                 mean.add(face)
                 report_progress(progress, f"write {split}", mean.count, len(spool))
-        file_sha256 = manifests.file_sha256(path / "data.mdb")
-        databases.append({"count": writer.count, "sha256": writer.sha256, "file_sha256": file_sha256})
+        file_digest = file_sha256(path / "data.mdb")
+        databases.append({"count": writer.count, "sha256": writer.sha256, "file_sha256": file_digest})
     return total.hexdigest(), databases
 
 
@@ -150,14 +160,14 @@ def write_votes_database(path: Path, records: Iterable[tuple[str, bytes]]) -> di
     with LmdbWriter(path) as writer:
         for name, value in records:
             writer.append_value(name, value)
-    return {"votes_sha256": writer.sha256, "votes_file_sha256": manifests.file_sha256(path / "data.mdb")}
+    return {"votes_sha256": writer.sha256, "votes_file_sha256": file_sha256(path / "data.mdb")}
 
 
 def write_invalid(folder: Path, samples: list[InvalidSample]) -> None:
     """List invalid samples, one JSON object per line; no file if there are none."""
     if samples:
         lines = [json.dumps({"where": each.location, "split": each.split, "reason": each.reason}) for each in samples]
-        (folder / manifests.UNREADABLE_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / UNREADABLE_NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def verify_dataset(folder: Path, manifest: dict[str, Any], progress: ProgressCallback) -> None:
@@ -169,7 +179,7 @@ def verify_dataset(folder: Path, manifest: dict[str, Any], progress: ProgressCal
     total = sum(counts["count"] for counts in manifest["splits"].values())
     done = 0
     for split, counts in manifest["splits"].items():
-        if digest(*(shard.path for shard in manifests.shards(folder, manifest, split))) != counts["sha256"]:
+        if digest(*(part.path for part in shards(folder, manifest, split))) != counts["sha256"]:
             raise DataSetError(f"{split}_lmdb differs from what was written; check the disk and the memory")
         done += counts["count"]
         progress("check", done, total)

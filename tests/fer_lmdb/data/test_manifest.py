@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.data import manifest as manifests
+from fer_lmdb.data.manifest import FORMAT, read_manifest, verify_sha256, write_manifest
 from fer_lmdb.errors import DataSetError
 
 SPLIT = {"count": 3, "file_sha256": "0"}
 GOOD = {
-    "format": manifests.FORMAT,
+    "format": FORMAT,
     "classes": ["a"],
     "size": 48,
     "seed": 0,
@@ -24,13 +24,13 @@ GOOD = {
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    manifests.write_manifest(tmp_path, GOOD)
-    assert manifests.read_manifest(tmp_path) == GOOD
+    write_manifest(tmp_path, GOOD)
+    assert read_manifest(tmp_path) == GOOD
 
 
 def test_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match=r"is not a data set: .*fer-lmdb build"):
-        manifests.read_manifest(tmp_path)
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_no_manifest(tmp_path: Path) -> None:
         (b"[1, 2]", 'has the format "list"'),
         (b"{}", 'has the format "None"'),
         (json.dumps({**GOOD, "format": "fer-lmdb data set 99"}).encode(), 'has the format "fer-lmdb data set 99"'),
-        (json.dumps({"format": manifests.FORMAT, "size": 48}).encode(), "classes is missing"),
+        (json.dumps({"format": FORMAT, "size": 48}).encode(), "classes is missing"),
         (json.dumps({**GOOD, "splits": [1]}).encode(), "splits is missing or not of type dict"),
         (json.dumps({**GOOD, "splits": {"../x": SPLIT}}).encode(), 'splits has the entry "../x"'),
         (json.dumps({**GOOD, "splits": {"train": {"count": "3"}}}).encode(), "train has no count or digest"),
@@ -53,17 +53,17 @@ def test_no_manifest(tmp_path: Path) -> None:
 def test_damaged(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "manifest.json").write_bytes(content)
     with pytest.raises(DataSetError, match=reason) as failure:
-        manifests.read_manifest(tmp_path)
+        read_manifest(tmp_path)
     assert "\n" not in str(failure.value)
 
 
 def test_a_file_is_compared_with_its_digest(tmp_path: Path) -> None:
     path = tmp_path / "mean.binaryproto"
     path.write_bytes(b"mean")
-    manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
+    verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.write_bytes(b"meaN")
     with pytest.raises(DataSetError, match=r"mean.binaryproto is damaged: found SHA-256"):
-        manifests.verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
+        verify_sha256(path, hashlib.sha256(b"mean").hexdigest())
     path.unlink()
     with pytest.raises(DataSetError, match=r"cannot read .*mean.binaryproto: No such file"):
-        manifests.verify_sha256(path, "")
+        verify_sha256(path, "")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.inference import timeline as module
+from fer_lmdb.inference import timeline
 from fer_lmdb.inference.timeline import MAX_BINS, Timeline
 from fer_lmdb.io.images import read_image
 from fer_lmdb.results import FacePrediction, FramePrediction
@@ -45,7 +45,7 @@ def test_memory_is_bounded_and_means_are_correct() -> None:
 
 
 def test_the_number_of_people_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
+    monkeypatch.setattr(timeline, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(60):
         line.add(frame(index, index / 25, {1: 0.5, 100 + index: 0.5}))
@@ -54,7 +54,7 @@ def test_the_number_of_people_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_person_who_appears_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 3)
+    monkeypatch.setattr(timeline, "MAX_TRACKED_PEOPLE", 3)
     line = Timeline(("happy", "sad"))
     for index, number in enumerate((1, 1, 1, 2, 2, 3, 3, *[4] * 50)):
         line.add(frame(index, index / 25, {number: 0.5}))
@@ -64,7 +64,7 @@ def test_a_person_who_appears_late_is_counted(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_people_who_appear_at_once_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TRACKED_PEOPLE", 5)
+    monkeypatch.setattr(timeline, "MAX_TRACKED_PEOPLE", 5)
     line = Timeline(("happy", "sad"))
     for index in range(20):
         line.add(frame(index, index / 25, dict.fromkeys(range(100 + 3 * index, 103 + 3 * index), 0.5)))

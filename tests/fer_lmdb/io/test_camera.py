@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.io import camera as module
 from fer_lmdb.io.camera import Camera, list_cameras
 
 
@@ -38,7 +38,7 @@ class FakeCapture:
 @pytest.fixture
 def one_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(module, "list_cameras", lambda: {2: "USB Camera"})
+    monkeypatch.setattr("fer_lmdb.io.camera.list_cameras", lambda: {2: "USB Camera"})
 
 
 def test_frames_are_rgb_and_have_times(one_camera: None) -> None:
@@ -57,7 +57,7 @@ def test_a_camera_that_does_not_exist(one_camera: None) -> None:
 
 
 def test_no_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "list_cameras", dict)
+    monkeypatch.setattr("fer_lmdb.io.camera.list_cameras", dict)
     with pytest.raises(ImageError, match="camera 0 does not exist; no camera found; use a video file or a stream URL"):
         Camera(0)
 
@@ -73,10 +73,10 @@ def test_cameras_are_listed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / f"video{number}").mkdir()
         (tmp_path / f"video{number}" / "name").write_text(name)
     (tmp_path / "video3").mkdir()
-    monkeypatch.setattr(module, "_CAMERAS", tmp_path)
-    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr("fer_lmdb.io.camera._CAMERAS", tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
     assert list_cameras() == {0: "Integrated Camera", 3: "?", 10: "USB Camera"}
-    monkeypatch.setattr(module, "_CAMERAS", tmp_path / "none")
+    monkeypatch.setattr("fer_lmdb.io.camera._CAMERAS", tmp_path / "none")
     assert list_cameras() == {}
-    monkeypatch.setattr(module.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert list_cameras() is None

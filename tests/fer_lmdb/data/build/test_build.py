@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import read_split, read_votes
+from fer_lmdb.data.manifest import FORMAT, database, read_manifest
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.data.sources.open import open_source
@@ -45,7 +45,7 @@ def noise_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_each_image_is_stored_once_with_its_label(noise_data: Path) -> None:
     images = {sample.name: sample for sample in Noise()}
     for split, count in COUNTS.items():
-        faces = read_split(manifests.database(noise_data, split))
+        faces = read_split(database(noise_data, split))
         names = [key[9:] for key in faces.keys]
         assert [int(key[:8]) for key in faces.keys] == list(range(count))
         assert sorted(names) == sorted(name for name, sample in images.items() if sample.split == split)
@@ -61,8 +61,8 @@ def test_mean_of_the_training_split(noise_data: Path) -> None:
 
 
 def test_manifest(noise_data: Path) -> None:
-    manifest = manifests.read_manifest(noise_data)
-    assert manifest["format"] == manifests.FORMAT
+    manifest = read_manifest(noise_data)
+    assert manifest["format"] == FORMAT
     assert manifest["scheme"] == "fer2013"
     assert manifest["classes"] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert (manifest["size"], manifest["detector"], manifest["align"], manifest["seed"]) == (48, "none", None, 0)
@@ -79,7 +79,7 @@ def test_manifest(noise_data: Path) -> None:
 def test_the_order_depends_on_the_seed(noise_data: Path, tmp_path: Path) -> None:
     again = build(Noise(), tmp_path / "again", options=PLAIN).manifest
     other = build(Noise(), tmp_path / "other", options=replace(PLAIN, seed=1)).manifest
-    first = manifests.read_manifest(noise_data)
+    first = read_manifest(noise_data)
     assert again == first
     for split in COUNTS:
         assert other["splits"][split]["sha256"] != first["splits"][split]["sha256"]
@@ -247,9 +247,9 @@ def test_an_existing_data_set_needs_force(tmp_path: Path) -> None:
     build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN)
     with pytest.raises(DataSetError, match="data exists; replace it with --force"):
         build(Noise(counts=SMALL), tmp_path / "data", options=replace(PLAIN, seed=1))
-    assert manifests.read_manifest(tmp_path / "data")["seed"] == 0
+    assert read_manifest(tmp_path / "data")["seed"] == 0
     build(Noise(counts=SMALL), tmp_path / "data", options=replace(PLAIN, seed=1), force=True)
-    assert manifests.read_manifest(tmp_path / "data")["seed"] == 1
+    assert read_manifest(tmp_path / "data")["seed"] == 1
 
 
 def test_full_disk(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_full_disk(tmp_path: Path) -> None:
             with pytest.raises(FerLmdbError, match="no space left on the disk") as failure:
                 build(Noise(2, {**SMALL, "train": count}), disk / "data", options=replace(PLAIN, seed=2), force=True)
             assert "\n" not in str(failure.value)
-            assert manifests.read_manifest(disk / "data")["seed"] == 0
+            assert read_manifest(disk / "data")["seed"] == 0
             assert [path.name for path in disk.iterdir()] == ["data"]
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -309,7 +309,7 @@ def test_concurrent_builds_of_one_folder(tmp_path: Path) -> None:
                 build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN)
 
     build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN, progress=second)
-    assert manifests.read_manifest(tmp_path / "data")["splits"]["train"]["count"] == 21
+    assert read_manifest(tmp_path / "data")["splits"]["train"]["count"] == 21
 
 
 def test_damage_after_writing_is_detected(tmp_path: Path) -> None:

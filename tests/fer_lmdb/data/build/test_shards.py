@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.manifest import read_manifest, write_manifest
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.inspection.duplicates import audit
@@ -41,7 +41,7 @@ def test_layout_and_digests(unsharded: Path, sharded: Path) -> None:
     names = sorted(path.name for path in sharded.iterdir() if path.is_dir())
     assert names[-5:] == [f"val_lmdb-{number:05d}-of-00005" for number in range(5)]
     assert [name for name in names if "test" in name] == [f"test_lmdb-{number:05d}-of-00003" for number in range(3)]
-    expected, found = manifests.read_manifest(unsharded)["splits"], manifests.read_manifest(sharded)["splits"]
+    expected, found = read_manifest(unsharded)["splits"], read_manifest(sharded)["splits"]
     for split in COUNTS:
         assert found[split]["sha256"] == expected[split]["sha256"]
         assert sum(shard["count"] for shard in found[split]["shards"]) == COUNTS[split]
@@ -98,8 +98,8 @@ def test_a_damaged_shard_is_reported(tmp_path: Path, damage: str) -> None:
 
 @pytest.mark.parametrize("shards", [[], [{}], [{"count": 103}], [{"count": 5, "file_sha256": "x"}], "x", [3]])
 def test_invalid_shards_in_the_manifest_are_rejected(sharded: Path, tmp_path: Path, shards: object) -> None:
-    document = manifests.read_manifest(sharded)
+    document = read_manifest(sharded)
     document["splits"]["train"]["shards"] = shards
-    manifests.write_manifest(tmp_path, document)
+    write_manifest(tmp_path, document)
     with pytest.raises(DataSetError, match="train has no count or digest"):
         DataSet.open(tmp_path)
