@@ -1,7 +1,6 @@
-"""Label schemes: which expressions there are and the order of their classes.
+"""Label schemes: the classes and their order. Class orders are defined in this module only.
 
-Nowhere else in this project is an order written down. FER2013 and FER+ number
-the same words differently, so a bare class number means nothing without its scheme.
+FER2013 and FER+ number the same expressions differently, so a class number is meaningless without its scheme.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """Names of the classes; the position of a name is its label.
+    """Ordered class names.
 
     Attributes:
-        name: how the scheme is called on the command line and in files.
-        classes: class names, index = label.
-        fer2013: label of each of FER2013's seven classes in this scheme, None where the class is left out;
-            None as a whole where the scheme does not come from FER2013's labels.
+        name: Name on the command line and in files.
+        classes: Class names; the index is the label.
+        fer2013: Label of each of FER2013's seven classes in this scheme, None for excluded classes; None if the scheme
+            cannot be derived from FER2013's labels.
     """
 
     name: str
@@ -66,26 +65,27 @@ SCHEMES = {scheme.name: scheme for scheme in (FER2013, MERGED, WITHOUT_DISGUST, 
 
 
 def get_scheme(name: str) -> LabelScheme:
-    """Return the scheme of that name.
+    """Return a scheme by name.
 
     Raises:
-        SourceError: there is no such scheme; the message lists those there are.
+        SourceError: If there is no such scheme.
     """
     try:
         return SCHEMES[name]
     except KeyError:
         known = ", ".join(SCHEMES)
-        raise SourceError(f'no label scheme is called "{name}"; there are: {known}') from None
+        raise SourceError(f'unknown label scheme "{name}"; expected one of: {known}') from None
 
 
 def parse_label(word: str, scheme: LabelScheme) -> int | None:
-    """Return the class that a word names, as the folders of a data set do.
+    """Return the label of a class name, e.g. of a folder.
 
     Args:
-        word: a class name, a common synonym, a label's number, or a number and a name (``3_happy``); any case.
-        scheme: the classes to choose from.
+        word: A class name, a common synonym, a label number, or a number and a name (``3_happy``), in any case.
+        scheme: Label scheme.
+
     Returns:
-        the label, None where the word names no class of the scheme.
+        The label, or None if it is not a class of the scheme.
     """
     if word.isdecimal():
         return int(word) if int(word) < len(scheme) else None
@@ -121,31 +121,27 @@ def require_same(
 
 
 def explain_mismatch(one: LabelScheme, other: LabelScheme) -> str | None:
-    """Say why the labels of two schemes do not mean the same.
-
-    Returns:
-        one sentence for an error message; None where they do.
-    """
+    """Return why two label schemes differ, for an error message; None if they are equal."""
     if one.classes != other.classes:
-        what = "the same classes in another order" if set(one.classes) == set(other.classes) else "other classes"
-        return f"{what}: {format_scheme(one)} against {format_scheme(other)}"
+        what = "different order of classes" if set(one.classes) == set(other.classes) else "different classes"
+        return f"{what}, {format_scheme(one)} and {format_scheme(other)}"
     if one.name != other.name and {one.name, other.name} <= SCHEMES.keys():
-        return f"the same names for other faces: {_describe_mapping(one.name)}, {_describe_mapping(other.name)}"
+        return f"same names for different classes, {_describe_mapping(one.name)} and {_describe_mapping(other.name)}"
     return None
 
 
 def format_scheme(scheme: LabelScheme) -> str:
-    """Return a scheme's name and its classes in label order."""
+    """Return the name of a scheme and its classes in label order."""
     return f"{scheme.name} ({', '.join(scheme.classes)})"
 
 
 def _describe_mapping(name: str) -> str:
-    """Say what a scheme makes of the classes of FER2013 that it has not kept apart."""
+    """Describe which FER2013 classes a scheme excludes or merges."""
     scheme = SCHEMES[name]
     targets = scheme.fer2013 or ()
     changes = [
-        f"leaves {old} out" if label is None else f"counts {old} as {scheme.classes[label]}"
+        f"excludes {old}" if label is None else f"maps {old} to {scheme.classes[label]}"
         for old, label in zip(FER2013.classes, targets, strict=False)
         if label is None or scheme.classes[label] != old
     ]
-    return f"{name} {' and '.join(changes) or 'keeps all classes apart'}"
+    return f"{name} {' and '.join(changes) or 'has all classes'}"

@@ -1,4 +1,4 @@
-"""Label schemes and the words that name their classes."""
+"""Label schemes and class names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fer_lmdb.labels import (
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-def test_every_class_finds_itself(scheme) -> None:
+def test_class_names_and_numbers_are_parsed(scheme) -> None:
     for label, name in enumerate(scheme.classes):
         assert (
             parse_label(name, scheme) == parse_label(name.upper(), scheme) == parse_label(str(label), scheme) == label
@@ -45,7 +45,7 @@ def test_synonyms(word: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "bored", "7", "-1", "happy faces", "contempt", "²"])
-def test_words_that_name_no_class(word: str) -> None:
+def test_unknown_class_names(word: str) -> None:
     assert parse_label(word, FER2013) is None
 
 
@@ -59,11 +59,11 @@ def test_schemes_of_six_classes() -> None:
 
 
 def test_unknown_scheme() -> None:
-    with pytest.raises(SourceError, match='no label scheme is called "fer"; there are: fer2013, merged'):
+    with pytest.raises(SourceError, match='unknown label scheme "fer"; expected one of: fer2013, merged'):
         get_scheme("fer")
 
 
-def test_a_scheme_agrees_with_itself_and_with_its_copy_from_a_file() -> None:
+def test_a_scheme_equals_its_copy() -> None:
     for scheme in SCHEMES.values():
         assert explain_mismatch(scheme, LabelScheme(scheme.name, scheme.classes)) is None
     assert explain_mismatch(FER2013, LabelScheme("custom", FER2013.classes)) is None
@@ -72,12 +72,12 @@ def test_a_scheme_agrees_with_itself_and_with_its_copy_from_a_file() -> None:
 @pytest.mark.parametrize(
     ("one", "other", "why"),
     [
-        (FER2013, FERPLUS, "other classes: fer2013 (angry, disgust"),
-        (FER2013, MERGED, "other classes"),
-        (FER2013, LabelScheme("mine", FER2013.classes[::-1]), "the same classes in another order"),
-        (MERGED, WITHOUT_DISGUST, "merged counts disgust as angry, without-disgust leaves disgust out"),
+        (FER2013, FERPLUS, "different classes, fer2013 (angry, disgust"),
+        (FER2013, MERGED, "different classes"),
+        (FER2013, LabelScheme("mine", FER2013.classes[::-1]), "different order of classes"),
+        (MERGED, WITHOUT_DISGUST, "merged maps disgust to angry and without-disgust excludes disgust"),
     ],
 )
-def test_schemes_that_must_not_be_mixed_say_why(one, other, why) -> None:
+def test_differences_of_schemes_are_explained(one, other, why) -> None:
     assert why in explain_mismatch(one, other)
     assert explain_mismatch(other, one) is not None

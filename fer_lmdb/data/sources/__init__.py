@@ -1,8 +1,7 @@
-"""Where pictures come from; every source yields the same thing, a `Sample` or a `InvalidSample`.
+"""Sources of labeled images: iterables of `Sample` and `InvalidSample`.
 
-A source is an iterable. It holds one picture at a time, so that a data set of any size can be read.
-What it cannot use it yields as a `InvalidSample`, in the place where it stood, and goes on; whether that stops
-the build is the builder's business.
+A source yields one image at a time, so that its size is not limited by memory. It yields an `InvalidSample` for each
+row or file that cannot be used; the caller decides whether to stop.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled picture.
+    """One labeled image.
 
     Attributes:
-        name: its path inside a data set, e.g. ``/train/3/01081.png``; becomes part of the LMDB key.
+        name: Path inside a data set, e.g. ``/train/3/01081.png``; part of the LMDB key.
         split: "train", "val" or "test".
-        label: its class, in the order of the source's `classes`; None where it belongs to none of them.
-        image: (H, W) grey or (H, W, 3) RGB, uint8.
-        location: where it stood, for messages: ``fer2013.csv:17`` or the path of a file.
-        row: its number in the source, counted from 0; FER+ votes are joined by it.
-        votes: the votes of FER+, (10,) int, None where there are none.
+        label: Class number in the order of the source's `classes`; None if it is not one of them.
+        image: (H, W) gray or (H, W, 3) RGB, uint8.
+        location: Origin for messages: ``fer2013.csv:17`` or the path of a file.
+        row: Number in the source, from 0; FER+ votes are joined by it.
+        votes: Ten FER+ vote counts, if any.
     """
 
     name: str
@@ -40,12 +39,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class InvalidSample:
-    """A row or file that cannot be used.
+    """Row or file that cannot be used.
 
     Attributes:
         location: ``fer2013.csv:17`` or the path of a file.
-        reason: what was found and what was expected.
-        split: the split that it belongs to, None where that cannot be told.
+        reason: What was found and what was expected.
+        split: Split that it belongs to, if known.
     """
 
     location: str
@@ -54,24 +53,24 @@ class InvalidSample:
 
 
 class Source(Protocol):
-    """What a builder needs to know of a source.
+    """Protocol of sources.
 
     Attributes:
-        name: the file or folder's name, for the manifest.
-        classes: the names of the classes that its labels number.
+        name: Name of the file or folder, for the manifest.
+        classes: Class names in label order.
     """
 
     name: str
     classes: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Sample | InvalidSample]:
-        """Yield every picture in the source's own order."""
+        """Yield the samples in the source's order."""
         ...
 
     def size_hint(self) -> int | None:
-        """About how many samples there are, None where that is not known; for progress only."""
+        """Return the approximate number of samples, or None if unknown; for progress only."""
         ...
 
     def sha256(self) -> str:
-        """The digest of what was read; valid after the iteration has ended."""
+        """Return the digest of the data that was read; valid after the iteration."""
         ...

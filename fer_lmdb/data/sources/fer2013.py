@@ -1,7 +1,7 @@
-"""FER2013's csv: one face a row, as 2,304 numbers between 0 and 255.
+"""FER2013's csv: one face per row, 2,304 numbers from 0 to 255.
 
-Two layouts go round, and both are read, whatever the order of their columns:
-``emotion,pixels,Usage`` (the contest's file) and ``emotion, Usage, pixels`` (the later one).
+Two column layouts exist; both are supported, with the columns in any order: ``emotion,pixels,Usage`` (the contest's
+file) and ``emotion, Usage, pixels`` (a later one).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _LABELS = {str(label): label for label in range(len(FER2013))}
 
 
 class Fer2013Csv:
-    """A csv in FER2013's layout; iterate over it to get its faces in the order of the rows.
+    """Source of the faces in a csv, in the order of the rows.
 
     Args:
-        path: the csv file.
+        path: The csv file.
+
     Raises:
-        SourceError: the file is missing, unreadable or has another header. While iterating: it changed
-            while it was read.
+        SourceError: If the file is missing or unreadable or has another header, or, while iterating, if it changes.
     """
 
     classes = FER2013.classes
@@ -54,13 +54,13 @@ class Fer2013Csv:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
 
     def size_hint(self) -> int | None:
-        """Estimate the number of rows from the bytes read so far; None before the first row."""
+        """Return an estimate of the number of rows from the bytes read so far; None before the first row."""
         if not self._rows_read:
             return None
         return round(self._rows_read * self._bytes / self._bytes_read)
 
     def sha256(self) -> str:
-        """Digest of the whole file; valid after the iteration has ended."""
+        """Return the digest of the file; valid after the iteration."""
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Sample | InvalidSample]:
@@ -72,21 +72,21 @@ class Fer2013Csv:
             self._digest.update(header)
             self._bytes_read = len(header)
             for number, line in enumerate(self._lines(file), start=2):
-                where = f"{self.path}:{number}"
+                location = f"{self.path}:{number}"
                 if line is None:
                     yield InvalidSample(
-                        where, f"a line of more than {MAX_LINE_LENGTH:,} bytes; a face takes about 9,000"
+                        location, f"more than {MAX_LINE_LENGTH:,} bytes in a line; expected about 9,000"
                     )
                 elif line.strip():
-                    yield parse_row(line, self._rows_read, where, self._columns)
+                    yield parse_row(line, self._rows_read, location, self._columns)
                 else:
                     continue
                 self._rows_read += 1
             if _state(file.fileno()) != before:
-                raise SourceError(f"{self.path} changed while it was read; let it settle and build again")
+                raise SourceError(f"{self.path} changed while it was read; build again when it is complete")
 
     def _lines(self, file: io.BufferedReader) -> Iterator[bytes | None]:
-        """Yield every line; None for one that is too long to be a face, of which only pieces are ever held."""
+        """Yield the lines, None for lines that are too long, which are read in pieces and discarded."""
         while piece := file.readline(MAX_LINE_LENGTH):
             line: bytes | None = piece
             self._count(piece)
@@ -102,12 +102,10 @@ class Fer2013Csv:
 
 
 def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
-    """Find the columns emotion, pixels and usage.
+    """Return the positions of the columns emotion, pixels and usage.
 
-    Returns:
-        their positions.
     Raises:
-        SourceError: one of them is missing.
+        SourceError: If one of them is missing.
     """
     names = [name.strip().lower() for name in _fields(line.removeprefix(b"\xef\xbb\xbf")) or ()]
     if not set(names) >= COLUMNS:
@@ -118,36 +116,36 @@ def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
     return names.index("emotion"), names.index("pixels"), names.index("usage")
 
 
-def parse_row(line: bytes, row: int, where: str, columns: tuple[int, int, int]) -> Sample | InvalidSample:
-    """Read one row.
+def parse_row(line: bytes, row: int, location: str, columns: tuple[int, int, int]) -> Sample | InvalidSample:
+    """Parse one row.
 
     Args:
-        line: the row's bytes.
-        row: its number, counted from 0 below the header.
-        where: file and line, for messages.
-        columns: positions of emotion, pixels and usage.
+        line: Bytes of the row.
+        row: Number of the row, from 0 below the header.
+        location: File and line, for messages.
+        columns: Positions of emotion, pixels and usage.
     """
     fields = _fields(line)
     if fields is None or len(fields) <= max(columns):
-        return InvalidSample(where, f"a row of {len(fields or [])} fields; expected emotion, pixels and Usage")
+        return InvalidSample(location, f"{len(fields or [])} fields; expected emotion, pixels and Usage")
     emotion, pixels, usage = (fields[column].strip() for column in columns)
     split = SPLIT_OF_USAGE.get(usage)
     if split is None:
-        return InvalidSample(where, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
+        return InvalidSample(location, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
     label = _LABELS.get(emotion)
     if label is None:
-        return InvalidSample(where, f'emotion "{_short(emotion)}"; expected 0 to {len(FER2013) - 1}', split)
+        return InvalidSample(location, f'emotion "{_short(emotion)}"; expected 0 to {len(FER2013) - 1}', split)
     face = parse_pixels(pixels)
     if isinstance(face, str):
-        return InvalidSample(where, face, split)
-    return Sample(f"/{split}/{label}/{row:05d}.png", split, label, face, where, row)
+        return InvalidSample(location, face, split)
+    return Sample(f"/{split}/{label}/{row:05d}.png", split, label, face, location, row)
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8] | str:
-    """Read the numbers of one face.
+    """Parse the pixels of one face.
 
     Returns:
-        (48, 48) uint8, or the reason why the text is none.
+        (48, 48) uint8, or the reason why the text is invalid.
     """
     face = _parse_regular(text)
     if face is not None:
@@ -158,17 +156,17 @@ def parse_pixels(text: str) -> NDArray[np.uint8] | str:
     try:
         values = bytes(map(_VALUES.__getitem__, words))
     except KeyError as error:
-        return f'a pixel is "{_short(error.args[0])}"; expected a whole number from 0 to 255'
+        return f'pixel "{_short(error.args[0])}"; expected an integer from 0 to 255'
     return np.frombuffer(values, dtype=np.uint8).reshape(SIDE, SIDE)
 
 
 def _parse_regular(text: str) -> NDArray[np.uint8] | None:
-    """Read numbers of one to three digits with one space between them, all at once; None for any other text.
+    """Parse numbers of one to three digits separated by single spaces; return None for any other text.
 
-    Looking at all characters together takes a third of the time that splitting the text into words does.
+    Vectorized over the characters, this takes a third of the time of splitting the text into words.
     """
     codes = np.frombuffer(text.encode(), dtype=np.uint8)
-    digits = codes - np.uint8(ord("0"))  # whatever is no digit wraps around to 10 or more
+    digits = codes - np.uint8(ord("0"))  # other characters wrap around to 10 or more
     ends = np.append(np.flatnonzero(codes == ord(" ")), len(codes))
     widths = np.diff(ends, prepend=-1) - 1
     regular = len(ends) == SIDE * SIDE and widths.min() >= 1 and widths.max() <= 3
@@ -181,7 +179,7 @@ def _parse_regular(text: str) -> NDArray[np.uint8] | None:
 
 
 def _fields(line: bytes) -> list[str] | None:
-    """Split a line at its commas, heeding quotes; None where the quotes do not pair up or a NUL stands in it."""
+    """Split a csv line into fields; return None if it is malformed."""
     text = line.decode("utf-8", errors="backslashreplace").rstrip("\r\n")
     if '"' not in text:
         return text.split(",")
@@ -197,6 +195,6 @@ def _state(descriptor: int) -> tuple[int, int]:
 
 
 def _short(text: str) -> str:
-    """What stands in a field, printable and on one line."""
+    """Return the beginning of a field, printable and on one line."""
     shown = text[:20].encode("unicode_escape").decode("ascii")
     return shown if len(text) <= 20 else shown + "..."

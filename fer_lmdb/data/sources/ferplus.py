@@ -1,7 +1,7 @@
-"""FER+: ten people's votes for every face of FER2013, joined onto its pictures.
+"""FER+: votes of ten annotators for each face of FER2013, joined to the samples of another source.
 
-Votes stand in the order neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face.
-The csv has no number of its own: its row k speaks of row k of fer2013.csv, or of the file named in it.
+The order of the votes is neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face.
+Row k of the csv belongs to row k of fer2013.csv, or to the image file that it names.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class VoteRow:
 
     Attributes:
         split: "train", "val" or "test".
-        name: the picture's file name; empty where FER+ saw no face.
-        votes: ten counts.
+        name: File name of the image; empty for images that FER+ excludes as not a face.
+        votes: Ten counts.
     """
 
     split: str
@@ -38,13 +38,13 @@ class VoteRow:
 
 
 class FerPlusSource:
-    """A source whose pictures carry their votes.
+    """Source that adds votes to the samples of another source.
 
     Args:
-        source: FER2013's csv, or folders with FER+'s pictures (``fer0000000.png``).
-        votes: the rows of fer2013new.csv.
-        by_name: join by the name of the picture's file instead of by the row.
-        relabel: replace the labels by FER+'s: the expression with the most votes; none where nobody saw one.
+        source: FER2013's csv, or a folder with FER+'s images (``fer0000000.png``).
+        votes: Rows of fer2013new.csv.
+        by_name: Join by file name instead of by row.
+        relabel: Replace the labels by the expressions with the most votes; None if there is no vote for an expression.
     """
 
     def __init__(self, source: Source, votes: list[VoteRow], *, by_name: bool = False, relabel: bool = False) -> None:
@@ -56,11 +56,11 @@ class FerPlusSource:
         self._relabel = relabel
 
     def size_hint(self) -> int | None:
-        """Return the source's."""
+        """Return the size hint of the joined source."""
         return self.source.size_hint()
 
     def sha256(self) -> str:
-        """Return the source's."""
+        """Return the digest of the joined source."""
         return self.source.sha256()
 
     def __iter__(self) -> Iterator[Sample | InvalidSample]:
@@ -70,17 +70,17 @@ class FerPlusSource:
             yield self._join(item) if isinstance(item, Sample) else item
         if self._by_name is None and read != len(self._votes):
             raise SourceError(
-                f"{self.name} has {read:,} rows and FER+'s csv {len(self._votes):,}; the two do not belong together"
+                f"{self.name} has {read:,} rows, FER+'s csv {len(self._votes):,}; use the two files of one release"
             )
 
     def _join(self, sample: Sample) -> Sample | InvalidSample:
         row = self._find(sample)
         if row is None:
-            return InvalidSample(sample.location, "FER+'s csv has no row for this picture", sample.split)
+            return InvalidSample(sample.location, "FER+'s csv has no row for this image", sample.split)
         if row.split != sample.split:
             raise SourceError(
                 f"{sample.location} belongs to {sample.split}, FER+'s row {sample.row} to {row.split};"
-                " the two files do not belong together"
+                " use the two files of one release"
             )
         label = majority_label(row.votes) if self._relabel else sample.label
         return replace(sample, votes=row.votes, label=label)
@@ -95,7 +95,7 @@ def read_votes(path: Path) -> list[VoteRow]:
     """Read fer2013new.csv.
 
     Raises:
-        SourceError: it is missing, has other columns, or a row cannot be used.
+        SourceError: If the file is missing, has other columns or an invalid row.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
@@ -109,22 +109,24 @@ def read_votes(path: Path) -> list[VoteRow]:
 
 
 def majority_label(votes: tuple[int, ...]) -> int | None:
-    """Return the expression with the most votes (of a tie the first), None where nobody saw one."""
+    """Return the expression with the most votes (the first of a tie), or None if there is no vote for an expression."""
     expressions = votes[: len(FERPLUS)]
     return expressions.index(max(expressions)) if any(expressions) else None
 
 
 def protocols(votes: NDArray[np.floating]) -> dict[str, NDArray[np.bool_]]:
-    """Tell which faces count under each of the rules by which figures on FER+ are given.
+    """Return which faces are evaluated under each published FER+ protocol.
 
     Args:
-        votes: (N, 10).
+        votes: (N, 10) counts.
+
     Returns:
-        (N,) masks. "majority": without single votes, one expression has more than half of them. "argmax": no other
-        answer has more votes than an expression. "all": somebody saw an expression.
+        (N,) masks. "majority": one expression has more than half of the votes, ignoring single votes. "argmax": an
+        expression has the most votes. "all": at least one vote is for an expression.
+
     Source: E. Barsoum et al., Training deep networks for facial expression recognition with crowd-sourced label
-        distribution, 2016. In the test split these are 3,153, 3,546 and 3,573 faces; the literature's "majority" of
-        3,137 leaves contempt out as well.
+        distribution, 2016. In the test split these are 3,153, 3,546 and 3,573 faces; the published "majority"
+        of 3,137 also excludes contempt.
     """
     count = len(FERPLUS)
     agreed = np.where(votes < 2, 0, votes)
@@ -147,13 +149,13 @@ def _find_columns(header: list[str], path: Path) -> tuple[int, int, list[int]]:
     return names.index("usage"), names.index("image name"), [names.index(column) for column in VOTE_COLUMNS]
 
 
-def _parse_row(fields: list[str], columns: tuple[int, int, list[int]], where: str) -> VoteRow:
-    usage, name, places = columns
+def _parse_row(fields: list[str], columns: tuple[int, int, list[int]], location: str) -> VoteRow:
+    usage, name, vote_columns = columns
     try:
-        votes = tuple(int(fields[place]) for place in places)
+        votes = tuple(int(fields[column]) for column in vote_columns)
         split = SPLIT_OF_USAGE[fields[usage].strip()]
     except (ValueError, KeyError, IndexError):
-        raise SourceError(f"{where} is no row of FER+: expected a usage, a name and ten whole numbers") from None
+        raise SourceError(f"{location} is not a row of FER+; expected a usage, a name and ten integers") from None
     if min(votes) < 0:
-        raise SourceError(f"{where} has a negative number of votes")
+        raise SourceError(f"{location} has a negative number of votes; use the original fer2013new.csv")
     return VoteRow(split, fields[name].strip(), votes)

@@ -1,7 +1,7 @@
-"""Folders of pictures: one folder per class, below one folder per split or at once.
+"""Image folders: one folder per class, optionally inside one folder per split.
 
 photos/train/happy/1.jpg   photos/val/...   photos/test/...
-photos/happy/1.jpg         split by a seeded fraction of every class
+photos/happy/1.jpg         random splits of each class
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPLIT_OF_FOLDER = {
     **dict.fromkeys(("val", "valid", "validation", "publictest"), "val"),
     **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
-LITTER = {"thumbs.db", "desktop.ini"}
+IGNORED_FILES = {"thumbs.db", "desktop.ini"}
 MAX_FILE_BYTES = 512 << 20
 
 
@@ -34,10 +34,10 @@ class ImageFile:
     """One file of a data set folder.
 
     Attributes:
-        path: where it lies.
+        path: Path of the file.
         split: "train", "val" or "test".
-        folder: the name of its class folder.
-        inside: its path below the class folder.
+        folder: Name of the class folder.
+        inside: Path relative to the class folder.
     """
 
     path: str
@@ -47,18 +47,19 @@ class ImageFile:
 
 
 class ImageFolder:
-    """A folder of class folders; iterate over it to get its pictures, sorted by path.
+    """Source of the images in class folders, sorted by path.
 
-    Where there is no validation split, a seeded part of the training split becomes one; where there is no split
-    at all, a test split is cut off as well.
+    Without a validation split, a random fraction of the training split is used; without any split, a test split is
+    held out as well.
 
     Args:
-        root: the folder.
-        scheme: the classes that the folders are named after.
-        holdout: the part of every class that goes to each split that is cut off.
-        seed: decides which pictures these are.
+        root: The folder.
+        scheme: Classes that the folders are named after.
+        holdout: Fraction of each class for each split that is missing.
+        seed: Seed of the random splits.
+
     Raises:
-        SourceError: the folder is missing, cannot be read or holds no class folder.
+        SourceError: If the folder is missing, cannot be read or has no class folder.
     """
 
     def __init__(self, root: Path, scheme: LabelScheme = FER2013, holdout: float = 0.1, seed: int = 0) -> None:
@@ -68,15 +69,15 @@ class ImageFolder:
         self.classes = scheme.classes
         self._digest = hashlib.sha256()
         if not 0 < holdout < 0.5:
-            raise SourceError(f"the fraction is {holdout}; expected a number above 0 and below 0.5")
+            raise SourceError(f"invalid holdout: found {holdout}, expected a number above 0 and below 0.5")
         try:
             self.files = assign_splits(find_files(self.root), holdout, seed)
         except OSError as error:
             raise SourceError(f"{printable_path(error.filename or root)}: {error.strerror}") from None
         if not any(parse_label(file.folder, scheme) is not None for file in self.files):
             raise SourceError(
-                f"{printable_path(root)} holds no folder named after a class with pictures in it;"
-                f" expected {', '.join(scheme.classes)}, or train, val and test with these below"
+                f"{printable_path(root)} has no images in folders named after classes;"
+                f" expected {', '.join(scheme.classes)}, or train, val and test containing these"
             )
 
     def size_hint(self) -> int:
@@ -84,7 +85,7 @@ class ImageFolder:
         return len(self.files)
 
     def sha256(self) -> str:
-        """Digest of all paths and files; valid after the iteration has ended."""
+        """Return the digest of all paths and files; valid after the iteration."""
         return self._digest.hexdigest()
 
     def __iter__(self) -> Iterator[Sample | InvalidSample]:
@@ -93,30 +94,29 @@ class ImageFolder:
             yield self._read(file, row)
 
     def _read(self, file: ImageFile, row: int) -> Sample | InvalidSample:
-        where = printable_path(file.path)
+        location = printable_path(file.path)
         label = parse_label(file.folder, self.scheme)
         if label is None:
-            reason = (
-                f'the folder "{printable_path(file.folder)}" is no class; expected one of {", ".join(self.classes)}'
-            )
-            return InvalidSample(where, reason, file.split)
+            folder = printable_path(file.folder)
+            reason = f'the folder "{folder}" is not a class; expected one of: {", ".join(self.classes)}'
+            return InvalidSample(location, reason, file.split)
         if "\n" in file.inside or "\r" in file.inside:
-            return InvalidSample(where, "a line break stands in the file's name; rename it", file.split)
+            return InvalidSample(location, "the file name contains a line break; rename it", file.split)
         try:
             data = read_bytes(file.path)
-            image = decode_image(data, where)
+            image = decode_image(data, location)
         except (ImageError, OSError) as error:
-            return InvalidSample(where, str(error).removeprefix(f"{where}: "), file.split)
+            return InvalidSample(location, str(error).removeprefix(f"{location}: "), file.split)
         self._digest.update(os.fsencode(f"{file.split}/{file.folder}/{file.inside}\0{len(data)}\0"))
         self._digest.update(data)
-        return Sample(f"/{file.split}/{file.folder}/{file.inside}", file.split, label, image, where, row)
+        return Sample(f"/{file.split}/{file.folder}/{file.inside}", file.split, label, image, location, row)
 
 
 def find_files(root: Path) -> list[ImageFile]:
-    """List every file below the class folders, sorted; ``split`` is empty where there is no folder of that name.
+    """List all files in the class folders, sorted; ``split`` is empty if there are no folders of splits.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: If a folder cannot be read.
     """
     folders = subfolders(root)
     splits = {folder: SPLIT_OF_FOLDER[folder.lower()] for folder in folders if folder.lower() in SPLIT_OF_FOLDER}
@@ -131,23 +131,23 @@ def find_files(root: Path) -> list[ImageFile]:
 
 
 def subfolders(root: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted, without hidden ones."""
+    """Return the sorted names of the subfolders that are not hidden."""
     with os.scandir(root) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
 def walk(class_folder: Path, split: str, folder: str) -> Iterator[ImageFile]:
-    """Yield every file below a class folder, sorted, without hidden files and what file managers leave."""
+    """Yield the files in a class folder, sorted, without hidden files and those of file managers."""
     for root, folders, names in os.walk(class_folder, onerror=_raise):
         folders.sort()
         for name in sorted(names):
-            if not name.startswith(".") and name.lower() not in LITTER:
-                path = os.path.join(root, name)  # noqa: PTH118 - a Path each costs seconds with 100,000 files
+            if not name.startswith(".") and name.lower() not in IGNORED_FILES:
+                path = os.path.join(root, name)  # noqa: PTH118 - Path objects for 100,000 files take seconds
                 yield ImageFile(path, split, folder, os.path.relpath(path, class_folder))
 
 
 def assign_splits(files: Iterable[ImageFile], holdout: float, seed: int) -> list[ImageFile]:
-    """Give every file its split; cut those that are missing off the others, the same part of every class."""
+    """Assign each file to a split; missing splits get a random fraction of each class."""
     files = list(files)
     present = {file.split for file in files}
     if present == {""}:
@@ -159,30 +159,31 @@ def assign_splits(files: Iterable[ImageFile], holdout: float, seed: int) -> list
 
 
 def split_by_class(files: list[ImageFile], fractions: dict[str, float], seed: int) -> list[ImageFile]:
-    """Give a seeded part of every class to each of the splits and the rest to training; the order stays."""
+    """Assign a random fraction of each class to each split and the rest to training, without changing the order."""
     split_of = dict.fromkeys((file.path for file in files), "train")
     for number, folder in enumerate(sorted({file.folder for file in files})):
         paths = [file.path for file in files if file.folder == folder]
         order = np.random.default_rng([seed, number]).permutation(len(paths)).tolist()
-        for split, part in fractions.items():
-            taken, order = order[: round(part * len(paths))], order[round(part * len(paths)) :]
-            split_of.update((paths[place], split) for place in taken)
+        for split, fraction in fractions.items():
+            count = round(fraction * len(paths))
+            selected, order = order[:count], order[count:]
+            split_of.update((paths[index], split) for index in selected)
     return [ImageFile(file.path, split_of[file.path], file.folder, file.inside) for file in files]
 
 
 def read_bytes(path: str) -> bytes:
-    """Read a whole file.
+    """Read a file.
 
     Raises:
-        OSError: it cannot be read.
-        ImageError: it is no ordinary file, or larger than any picture.
+        OSError: If it cannot be read.
+        ImageError: If it is not a regular file, or larger than `MAX_FILE_BYTES`.
     """
     file = Path(path)
     size = file.stat().st_size
     if not file.is_file():
-        raise ImageError("is no ordinary file; expected a picture")
+        raise ImageError("is not a regular file; expected an image")
     if size > MAX_FILE_BYTES:
-        raise ImageError(f"is {size:,} bytes large; expected a picture of at most {MAX_FILE_BYTES:,}")
+        raise ImageError(f"has {size:,} bytes; expected an image of at most {MAX_FILE_BYTES:,}")
     return file.read_bytes()
 
 

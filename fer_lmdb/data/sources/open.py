@@ -1,4 +1,4 @@
-"""A path that somebody typed becomes the source that it is."""
+"""Open a csv file or an image folder as a source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_lmdb.data.sources.image_folder import ImageFolder
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013, FERPLUS, LabelScheme
 
-PACKED = {".zip", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".tar"}
+ARCHIVE_SUFFIXES = {".zip", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".tar"}
 
 
 def open_source(
@@ -20,13 +20,14 @@ def open_source(
     """Open a csv in FER2013's layout or a folder of class folders.
 
     Args:
-        path: the file or folder.
-        scheme: the classes of the data set that is to be made.
-        ferplus: fer2013new.csv, whose votes are joined on; with the scheme "ferplus" they make the labels.
-        holdout: for folders without a validation or test split, the part of every class that goes there.
-        seed: decides which pictures these are.
+        path: The file or folder.
+        scheme: Label scheme of the data set to build.
+        ferplus: fer2013new.csv, whose votes are joined; they set the labels if the scheme is "ferplus".
+        holdout: Fraction of each class for a validation and a test split, if the folder has none.
+        seed: Seed of these splits.
+
     Raises:
-        SourceError: there is nothing, or something else.
+        SourceError: If the path does not exist or is neither.
     """
     source = _open_images(Path(path), scheme, ferplus is not None, holdout, seed)
     if ferplus is None:
@@ -40,7 +41,9 @@ def _open_images(path: Path, scheme: LabelScheme, with_votes: bool, holdout: flo
         own_labels = scheme == FERPLUS and not with_votes
         return ImageFolder(path, FERPLUS if own_labels else FER2013, holdout, seed)
     if not path.exists():
-        raise SourceError(f"there is no {path}; expected fer2013.csv or a folder of class folders (see data/README.md)")
-    if path.suffix.lower() in PACKED:
-        raise SourceError(f"{path} is an archive; unpack it and give the csv or the folder inside")
+        raise SourceError(
+            f"{path} does not exist; expected fer2013.csv or a folder of class folders (see data/README.md)"
+        )
+    if path.suffix.lower() in ARCHIVE_SUFFIXES:
+        raise SourceError(f"{path} is an archive; unpack it and pass the csv or the folder inside")
     return Fer2013Csv(path)

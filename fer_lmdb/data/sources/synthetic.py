@@ -1,7 +1,7 @@
-"""Schematic faces, drawn by this program: a data set that anybody may have, in FER2013's layout.
+"""Synthetic faces: a freely available data set in FER2013's layout, for demos and tests.
 
-The seven expressions are put together from facial action units (Ekman & Friesen's FACS); person, pose, light and
-noise vary. A seed decides everything. They show the pipeline and serve tests; they say nothing about real people.
+The seven expressions are composed of facial action units (Ekman and Friesen's FACS); person, pose, light and noise are
+random. A model trained on these drawings does not work on real faces.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _HAIR_STYLES = ("bald", "short", "short", "long", "long", "fringe", "receding")
 
 
 class SyntheticFaces:
-    """A source of drawn faces; every class is equally frequent.
+    """Source of synthetic faces with balanced classes.
 
     Args:
-        train: how many faces for training.
-        val: how many for validation.
-        test: how many for the test.
-        seed: decides every face.
+        train: Number of training faces.
+        val: Number of validation faces.
+        test: Number of test faces.
+        seed: Seed of all faces.
     """
 
-    name = "drawn faces"
+    name = "synthetic faces"
     classes = FER2013.classes
 
     def __init__(self, train: int = 1050, val: int = 210, test: int = 210, seed: int = 0) -> None:
@@ -57,7 +57,9 @@ class SyntheticFaces:
         self.seed = seed
         self._digest = hashlib.sha256()
         if min(self.counts.values()) < 0:
-            raise SourceError(f"cannot draw {min(self.counts.values())} faces; expected 0 or more in every split")
+            raise SourceError(
+                f"invalid number of faces: found {min(self.counts.values())}, expected 0 or more in each split"
+            )
 
     def __iter__(self) -> Iterator[Sample]:
         self._digest = hashlib.sha256()
@@ -67,7 +69,7 @@ class SyntheticFaces:
                 label = row % len(FER2013)
                 image, _landmarks = draw_face(FER2013.classes[label], np.random.default_rng([self.seed, row]))
                 self._digest.update(image.tobytes())
-                yield Sample(f"/{split}/{label}/{row:05d}.png", split, label, image, f"drawn face {row}", row)
+                yield Sample(f"/{split}/{label}/{row:05d}.png", split, label, image, f"synthetic face {row}", row)
                 row += 1
 
     def size_hint(self) -> int:
@@ -75,7 +77,7 @@ class SyntheticFaces:
         return sum(self.counts.values())
 
     def sha256(self) -> str:
-        """Digest of all pixels; valid after the iteration has ended."""
+        """Return the digest of all pixels; valid after the iteration."""
         return self._digest.hexdigest()
 
 
@@ -85,13 +87,13 @@ def draw_face(
     """Draw one face of a random person.
 
     Args:
-        expression: one of FER2013's seven class names.
-        random: where every choice comes from.
-        side: width and height in pixels.
+        expression: One of FER2013's seven class names.
+        random: Random number generator.
+        side: Width and height in pixels.
 
     Returns:
-        (side, side) uint8 grey, 0-255, and (5, 2) float32 x, y in pixels: left eye, right eye, nose, left and right
-        corner of the mouth.
+        (side, side) uint8 gray, 0-255, and (5, 2) float32 x, y in pixels: left eye, right eye, nose, left and right
+        mouth corner.
     """
     oversampled = 4 if side <= 96 else 2
     appearance, pose, units = random_appearance(random), random_pose(random), random_units(expression, random)
@@ -101,18 +103,18 @@ def draw_face(
 
 
 def random_units(expression: str, random: np.random.Generator) -> dict[int, float]:
-    """Return strengths 0-1: the expression more or less strong, now and then one unit missing, others slightly on."""
+    """Return random strengths 0-1: the expression at varying intensity, some units missing, others weakly active."""
     full = ACTION_UNITS[expression]
     strength = random.uniform(0.6, 1.0)
     units = {unit: random.uniform(0.0, 0.12) for unit in _ALL_UNITS if unit != 26}
-    for unit, share in full.items():
+    for unit, intensity in full.items():
         present = random.random() > 0.08
-        units[unit] = min(1.0, share * strength * random.uniform(0.75, 1.15)) if present else 0.1
+        units[unit] = min(1.0, intensity * strength * random.uniform(0.75, 1.15)) if present else 0.1
     return units
 
 
 def random_pose(random: np.random.Generator) -> Pose:
-    """Return a head that is nearly upright and nearly frontal and fills most of the picture."""
+    """Return a nearly upright and frontal pose in which the head fills most of the image."""
     return Pose(
         roll=np.clip(random.normal(0, 0.1), -0.3, 0.3),
         yaw=np.clip(random.normal(0, 0.18), -0.45, 0.45),
@@ -123,7 +125,7 @@ def random_pose(random: np.random.Generator) -> Pose:
 
 
 def random_appearance(random: np.random.Generator) -> PersonAppearance:
-    """Return a person: tones, shape of head and features, hair, glasses."""
+    """Return a random person: tones, shape of head and features, hair, glasses."""
     skin = random.uniform(95, 225)
     hair = random.uniform(15, 90) if random.random() < 0.75 else random.uniform(120, 215)
     style = _HAIR_STYLES[random.integers(len(_HAIR_STYLES))]
@@ -151,7 +153,7 @@ def random_appearance(random: np.random.Generator) -> PersonAppearance:
 
 
 def _photograph(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Light from one side, contrast, a little blur, grain."""
+    """Apply directional light, contrast, slight blur and grain."""
     side = len(image)
     slope = np.linspace(-1, 1, side, dtype=np.float32)
     light = 1 + random.uniform(-0.25, 0.25) * slope[None, :] + random.uniform(-0.15, 0.15) * slope[:, None]
@@ -164,17 +166,17 @@ def _photograph(image: NDArray[np.uint8], random: np.random.Generator) -> NDArra
 def write_synthetic_csv(
     path: str | os.PathLike[str], train: int = 1050, val: int = 210, test: int = 210, seed: int = 0
 ) -> None:
-    """Write drawn faces as a csv in FER2013's layout (`emotion,pixels,Usage`).
+    """Write synthetic faces as a csv in FER2013's layout (``emotion,pixels,Usage``).
 
     Args:
-        path: the csv; its folder is made.
-        train: how many rows with usage Training.
-        val: how many with PublicTest.
-        test: how many with PrivateTest.
-        seed: decides every face.
+        path: Path of the csv; its folder is created.
+        train: Number of rows with usage Training.
+        val: Number of rows with usage PublicTest.
+        test: Number of rows with usage PrivateTest.
+        seed: Seed of all faces.
 
     Raises:
-        SourceError: a count is negative or the file cannot be written.
+        SourceError: If a count is negative or the file cannot be written.
     """
     usage = {split: name for name, split in SPLIT_OF_USAGE.items()}
     faces = SyntheticFaces(train, val, test, seed)

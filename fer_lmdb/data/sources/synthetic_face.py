@@ -1,8 +1,8 @@
-"""Draw one schematic face from facial action units (FACS), grey, with known landmarks.
+"""Draw a schematic gray face from facial action units (FACS), with known landmarks.
 
-Everything is laid out in face units: the origin lies between eyes and nose, x points to the right of the
-picture, y down, and 1 is half the width of the head. `FaceCanvas` turns face units into pixels (yaw, roll, scale,
-shift), so that the drawing code knows nothing of pose.
+Coordinates are face units: the origin is between eyes and nose, x points right in the image, y down, and 1 is half the
+width of the head. `FaceCanvas` maps face units to pixels (yaw, roll, scale, shift), so the drawing code is independent
+of the pose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOUTH_Y = 0.62
 
 @dataclass(frozen=True)
 class PersonAppearance:
-    """What a person looks like, apart from the expression; greys are 0-255."""
+    """Appearance of a person without expression; gray values are 0-255."""
 
     skin: float
     hair: float
@@ -51,7 +51,7 @@ class PersonAppearance:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the head stands in the picture: angles in radians, scale and shifts as a share of the picture's side."""
+    """Pose of the head: angles in radians, scale and shifts as fractions of the image side."""
 
     roll: float
     yaw: float
@@ -61,12 +61,12 @@ class Pose:
 
 
 class FaceCanvas:
-    """A square grey picture that is drawn on in face units.
+    """Square gray canvas with coordinates in face units.
 
     Args:
-        side: width and height in pixels.
-        pose: where the face units lie.
-        gray: the background, 0-255.
+        side: Width and height in pixels.
+        pose: Mapping of face units to pixels.
+        gray: Background, 0-255.
     """
 
     def __init__(self, side: int, pose: Pose, gray: float) -> None:
@@ -75,7 +75,7 @@ class FaceCanvas:
         self.unit = pose.scale * side
 
     def to_pixels(self, points: Points, flat: bool = False) -> Points:
-        """Turn the head by yaw, then roll and place it; features on its curved front move, flat outlines do not."""
+        """Apply yaw, roll, scale and shift; yaw moves features on the curved front of the head, not flat outlines."""
         x, y = np.asarray(points, np.float64).T
         depth = np.zeros_like(x) if flat else np.sqrt(np.clip(1 - x**2 - 0.25 * y**2, 0, None))
         turned = x * math.cos(self.pose.yaw) + depth * math.sin(self.pose.yaw)
@@ -94,13 +94,13 @@ class FaceCanvas:
         cv2.fillPoly(self.pixels, [self._fixed_point(points, flat)], gray, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def stroke(self, points: Points, gray: float, width: float, flat: bool = False) -> None:
-        """Draw a line of a width in face units."""
+        """Draw a line; its width is in face units."""
         thickness = max(1, round(width * self.unit))
         line = [self._fixed_point(points, flat)]
         cv2.polylines(self.pixels, line, False, gray, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def round_off(self, strength: float) -> None:
-        """Darken the picture away from the middle of the face, as a round head does in front light."""
+        """Darken the image away from the center of the face, like a round head lit from the front."""
         side = len(self.pixels)
         pixel = np.arange(side, dtype=np.float32)
         x, y = ((pixel - (0.5 + shift) * side) / self.unit for shift in (self.pose.shift_x, self.pose.shift_y))
@@ -117,13 +117,13 @@ def draw(
     """Draw a face.
 
     Args:
-        appearance: the person.
-        pose: where and how the head stands.
-        units: strength 0-1 by the number of the action unit; those left out are at rest.
-        side: width and height of the picture in pixels.
+        appearance: The person.
+        pose: Pose of the head.
+        units: Strength 0-1 by number of the action unit; the default is 0.
+        side: Width and height of the image in pixels.
 
     Returns:
-        (side, side) uint8 grey, and (5, 2) float32 x, y: left eye, right eye, nose, left and right mouth corner.
+        (side, side) uint8 gray, and (5, 2) float32 x, y: left eye, right eye, nose, left and right mouth corner.
     """
     canvas = FaceCanvas(side, pose, appearance.background)
     strength = _AllUnits(units)
@@ -144,7 +144,7 @@ def draw(
 
 
 class _AllUnits(dict[int, float]):
-    """Strengths by action unit; those that are not named are 0."""
+    """Strengths by action unit; the default is 0."""
 
     def __missing__(self, key: int) -> float:
         return 0.0
@@ -185,7 +185,7 @@ def _draw_head(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnit
 
 
 def _head_outline(appearance: PersonAppearance, units: _AllUnits) -> Points:
-    """Half an ellipse for the skull, a narrower one for the jaw, which AU26 lowers."""
+    """Return half an ellipse for the skull and a narrower one for the jaw, which AU26 lowers."""
     chin = appearance.chin + 0.16 * units[26]
     angle = np.linspace(0, 2 * math.pi, 48, endpoint=False)
     x, y = np.cos(angle), np.sin(angle)
@@ -199,7 +199,7 @@ def _draw_eye(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits
     x, width = _EYE_X * mirror, 0.2 * appearance.eye_size
     upper = 0.13 * appearance.eye_size * (1 + 0.75 * units[5] - 0.4 * units[7] - 0.3 * units[6] - 0.25 * units[9])
     lower = 0.09 * appearance.eye_size * (1 + 0.1 * units[5] - 0.45 * units[7] - 0.6 * units[6] - 0.4 * units[9])
-    droop = 0.03 * (units[1] * units[4] + 0.6 * units[15])  # sad lids fall on the outside
+    droop = 0.03 * (units[1] * units[4] + 0.6 * units[15])  # outer corners of sad eyes droop
     inner, outer = (x - width * mirror, _EYE_Y), (x + width * mirror, _EYE_Y + droop)
     top = bezier(
         inner,
@@ -225,14 +225,14 @@ def _draw_eye(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits
 
 
 def _cover_iris(canvas: FaceCanvas, appearance: PersonAppearance, top: Points, bottom: Points) -> None:
-    """Paint the lids over the part of the iris that stands out of the eye."""
+    """Paint the lids over the part of the iris outside the eye."""
     lid = _shade(appearance.skin, 0.86)
     canvas.fill(np.concatenate([top, top[::-1] * [1, 0] + [0, _EYE_Y - 0.16]]), lid)
     canvas.fill(np.concatenate([bottom, bottom[::-1] * [1, 0] + [0, _EYE_Y + 0.14]]), lid)
 
 
 def _draw_lower_lid(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits, x: float, lower: float) -> None:
-    """Raised cheeks (AU6) and tense lids (AU7) fold the skin below the eye."""
+    """Draw the fold below the eye of raised cheeks (AU6) and tight lids (AU7)."""
     fold = max(units[6], 0.6 * units[7], 0.5 * units[9])
     if fold > 0.15:
         y = _EYE_Y + lower + 0.07
@@ -254,7 +254,7 @@ def _draw_brow(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnit
 
 
 def _draw_cheek(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits, mirror: float) -> None:
-    """The furrow from nose to mouth, and crow's feet."""
+    """Draw the nasolabial furrow and crow's feet."""
     furrow = max(0.9 * units[12], 0.9 * units[9], 0.45 * units[15], 0.4 * units[20], 0.08)
     start = (0.25 * mirror, _NOSE_Y - 0.08 - 0.06 * units[9])
     bend = ((0.42 + 0.12 * units[12]) * mirror, _MOUTH_Y - 0.22)
@@ -292,7 +292,7 @@ def _draw_nose(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnit
 
 def _draw_forehead(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits) -> None:
     raised = max(units[2], 0.7 * units[1])
-    half = 0.5 if units[2] > 0.3 else 0.22  # AU1 alone wrinkles only the middle
+    half = 0.5 if units[2] > 0.3 else 0.22  # AU1 wrinkles only the middle of the forehead
     for height in (-0.8, -0.9) if raised > 0.25 else ():
         wrinkle = bezier((-half, height + 0.02), (0, height - 0.03), (half, height + 0.02))
         canvas.stroke(wrinkle, _shade(appearance.skin, 1 - 0.3 * raised), 0.6 * appearance.line)
@@ -302,7 +302,7 @@ def _draw_forehead(canvas: FaceCanvas, appearance: PersonAppearance, units: _All
 
 
 def _draw_mouth(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnits) -> list[tuple[float, float]]:
-    """Lips, the opening between them, teeth; returns the left and the right corner."""
+    """Draw lips, opening and teeth; return the left and the right corner."""
     rounded = units[26] * (1 - units[20]) * (1 - units[12])
     half = 0.34 * (1 + 0.35 * units[12] + 0.35 * units[20] - 0.18 * units[23] - 0.3 * rounded)
     corner = _MOUTH_Y - 0.15 * units[12] + 0.13 * units[15] + 0.04 * units[20]
@@ -361,7 +361,7 @@ def _draw_chin(canvas: FaceCanvas, appearance: PersonAppearance, units: _AllUnit
 
 
 def _draw_hair(canvas: FaceCanvas, appearance: PersonAppearance) -> None:
-    """The crown from ear to ear, bounded below by the hairline, which the parting divides."""
+    """Draw the hair from ear to ear, with the parting in the hairline."""
     if appearance.hair_style == "bald":
         return
     height = {"short": -0.86, "long": -0.84, "fringe": -0.62, "receding": -1.05}[appearance.hair_style]

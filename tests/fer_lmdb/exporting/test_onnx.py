@@ -141,8 +141,8 @@ def test_file_with_other_probabilities_is_not_written(trained, exported, tmp_pat
 @pytest.mark.parametrize(
     ("known", "reason"),
     [
-        (LabelScheme("other", ("a", "b")), r"other classes: merged \(angry, .*\) against other \(a, b\)"),
-        (WITHOUT_DISGUST, "the same names for other faces"),
+        (LabelScheme("other", ("a", "b")), r"different classes, merged \(angry, .*\) and other \(a, b\)"),
+        (WITHOUT_DISGUST, "same names for different classes"),
     ],
 )
 def test_data_set_with_other_labels_is_rejected(

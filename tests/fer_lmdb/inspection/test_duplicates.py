@@ -171,7 +171,7 @@ def test_label_schemes_with_the_same_names_are_rejected(stripes_data: Path, trai
     manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     replace(models.load_model(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
-    with pytest.raises(DataSetError, match="the same names for other faces"):
+    with pytest.raises(DataSetError, match="same names for different classes"):
         audit(folder, model=str(tmp_path / "six.safetensors"))
 
 

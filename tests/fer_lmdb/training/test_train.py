@@ -150,7 +150,7 @@ def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
 def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small_net, tmp_path):
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
-    with pytest.raises(RunError, match=r"another order.*--reset-classifier"):
+    with pytest.raises(RunError, match=r"different order of classes.*--reset-classifier"):
         init_from_model(net, str(trained.run.path), mirrored)
     six = replace(models.load_model(trained.run.path), scheme=MERGED)
     six.save(tmp_path / "six.safetensors")

@@ -130,7 +130,7 @@ def test_incompatible_data_sets_are_rejected_and_nothing_is_written(
         ([large], "found 1 data set to join, expected two or more"),
         ([large, large.parent / "." / large.name], "is given twice"),
         ([large, other_size], "faces of 48 and 32 pixels"),
-        ([large, voted_data], "differ: other classes"),
+        ([large, voted_data], "differ: different classes"),
         ([voted_data, unvoted], "does not; join data sets with votes"),
     ]:
         with pytest.raises(DataSetError, match=words):

@@ -1,4 +1,4 @@
-"""FER2013's csv: both layouts, every kind of broken row, and files that change under the reader."""
+"""FER2013's csv: both layouts, invalid rows, and files that change while they are read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def only(source: Fer2013Csv) -> Sample | InvalidSample:
     return item
 
 
-def test_a_row_becomes_a_sample_named_as_in_the_reference(tmp_path: Path) -> None:
+def test_rows_become_samples(tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", f"3,{PIXELS},Training", f"0,{PIXELS},PublicTest", f"6,{PIXELS},PrivateTest")
     samples = list(source)
     assert [(sample.name, sample.split, sample.label, sample.row) for sample in samples] == [
@@ -62,7 +62,7 @@ def test_layouts(tmp_path: Path, header: str, row: str) -> None:
     np.testing.assert_array_equal(sample.image, FACE)
 
 
-def test_last_line_needs_no_line_break_and_empty_lines_are_nothing(tmp_path: Path) -> None:
+def test_empty_lines_and_a_missing_final_line_break_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"emotion,pixels,Usage\n\n0,{PIXELS},Training\n\n1,{PIXELS},Training")
     first, second = Fer2013Csv(tmp_path / "a.csv")
     assert (first.row, first.location[-2:], second.row, second.location[-2:]) == (0, ":3", 1, ":5")
@@ -74,37 +74,37 @@ def test_last_line_needs_no_line_break_and_empty_lines_are_nothing(tmp_path: Pat
         (f"3,{PIXELS} 7,Training", "2305 pixels; expected 2304"),
         ("3,1 2 3,Training", "3 pixels"),
         ("3,,Training", "0 pixels"),
-        (f"3,{PIXELS.replace(str(FACE[0, 0]), '256', 1)},Training", 'a pixel is "256"'),
-        (f"3,-1{PIXELS[PIXELS.index(' ') :]},Training", 'a pixel is "-1"'),
-        (f"3,1.5{PIXELS[PIXELS.index(' ') :]},Training", 'a pixel is "1.5"'),
-        (f"3,1\0{PIXELS[PIXELS.index(' ') :]},Training", r'a pixel is "1\x00"'),
+        (f"3,{PIXELS.replace(str(FACE[0, 0]), '256', 1)},Training", 'pixel "256"'),
+        (f"3,-1{PIXELS[PIXELS.index(' ') :]},Training", 'pixel "-1"'),
+        (f"3,1.5{PIXELS[PIXELS.index(' ') :]},Training", 'pixel "1.5"'),
+        (f"3,1\0{PIXELS[PIXELS.index(' ') :]},Training", r'pixel "1\x00"'),
         (f"7,{PIXELS},Training", 'emotion "7"; expected 0 to 6'),
         (f"-1,{PIXELS},Training", 'emotion "-1"'),
         (f"happy,{PIXELS},Training", 'emotion "happy"'),
         (f",{PIXELS},Training", 'emotion ""'),
         (f"3,{PIXELS},Validation", 'usage "Validation"; expected Training, PublicTest or PrivateTest'),
-        (f"3,{PIXELS}", "a row of 2 fields"),
-        (f'3,"{PIXELS},Training', "a row of 0 fields"),
+        (f"3,{PIXELS}", "2 fields; expected"),
+        (f'3,"{PIXELS},Training', "0 fields; expected"),
         (b"3," + PIXELS.encode() + b",Train\xff\xfe", r"usage"),
     ],
 )
-def test_a_row_that_cannot_be_used(tmp_path: Path, row: str | bytes, reason: str) -> None:
-    reject = only(write(tmp_path / "a.csv", row))
-    assert isinstance(reject, InvalidSample)
-    assert reject.location == f"{tmp_path}/a.csv:2"
-    assert reason in reject.reason
-    assert "\n" not in reject.reason
-    assert reject.reason.isprintable()
+def test_invalid_rows(tmp_path: Path, row: str | bytes, reason: str) -> None:
+    invalid = only(write(tmp_path / "a.csv", row))
+    assert isinstance(invalid, InvalidSample)
+    assert invalid.location == f"{tmp_path}/a.csv:2"
+    assert reason in invalid.reason
+    assert "\n" not in invalid.reason
+    assert invalid.reason.isprintable()
 
 
-def test_rows_after_a_broken_one_are_read(tmp_path: Path) -> None:
+def test_rows_after_an_invalid_one_are_read(tmp_path: Path) -> None:
     items = list(write(tmp_path / "a.csv", f"9,{PIXELS},Training", f"1,{PIXELS},PublicTest"))
     assert [type(item) for item in items] == [InvalidSample, Sample]
     assert items[0].split == "train"
     assert items[1].row == 1
 
 
-def test_a_line_of_ten_megabytes_is_rejected_without_being_held(tmp_path: Path) -> None:
+def test_a_line_of_ten_megabytes_is_rejected_in_bounded_memory(tmp_path: Path) -> None:
     source = write(tmp_path / "a.csv", "3," + "1 " * 10_000_000 + ",Training", f"1,{PIXELS},Training")
     tracemalloc.start()
     items = list(source)
@@ -153,23 +153,23 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, change: str) -> No
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_numbers_are_read_as_int_reads_them(seed: int) -> None:
+def test_pixels_are_parsed(seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, 256, 2304)
     np.testing.assert_array_equal(parse_pixels(" ".join(map(str, values))), values.reshape(48, 48))
 
 
-@pytest.mark.parametrize("place", [0, 1, 1000, 2302, 2303])
+@pytest.mark.parametrize("position", [0, 1, 1000, 2302, 2303])
 @pytest.mark.parametrize("value", ["256", "257", "300", "511", "512", "999", "1000", "65792", "07", "+7", "1_0", "٣"])
-def test_what_only_looks_like_a_pixel(value: str, place: int) -> None:
+def test_invalid_pixels(value: str, position: int) -> None:
     words = PIXELS.split(" ")
-    words[place] = value
+    words[position] = value
     found = parse_pixels(" ".join(words))
-    assert isinstance(found, str) or (value == "07" and found.ravel()[place] == 7)
+    assert isinstance(found, str) or (value == "07" and found.ravel()[position] == 7)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 @settings(max_examples=300, deadline=None)
-def test_any_line_becomes_a_sample_or_a_reject(line: bytes) -> None:
+def test_arbitrary_lines_do_not_raise(line: bytes) -> None:
     item = parse_row(line, 0, "a.csv:2", (0, 1, 2))
     assert isinstance(item, InvalidSample)
     assert item.reason.isprintable()
@@ -177,9 +177,9 @@ def test_any_line_becomes_a_sample_or_a_reject(line: bytes) -> None:
 
 @given(st.text(alphabet='0123456789 ,-.\0\u00e9"', max_size=60), st.integers(0, 2303))
 @settings(max_examples=200, deadline=None)
-def test_a_face_with_anything_in_it(piece: str, place: int) -> None:
+def test_arbitrary_text_among_the_pixels(piece: str, position: int) -> None:
     words = PIXELS.split(" ")
-    words[place] = piece
+    words[position] = piece
     found = parse_pixels(" ".join(words))
     if isinstance(found, str):
         assert found.isprintable()

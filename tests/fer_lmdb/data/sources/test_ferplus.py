@@ -1,4 +1,4 @@
-"""FER+'s votes: joined by row or name, and the rules by which faces count."""
+"""FER+ votes: joined by row or name, and the evaluation protocols."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_votes_are_joined_by_row(tmp_path: Path) -> None:
     assert source.classes == FER2013.classes
 
 
-def test_votes_make_the_labels(tmp_path: Path) -> None:
+def test_votes_set_the_labels(tmp_path: Path) -> None:
     source = FerPlusSource(Three(), read_votes(votes_file(tmp_path)), relabel=True)
     assert source.classes == FERPLUS.classes
     assert [sample.label for sample in source] == [0, 1, None]
@@ -67,21 +67,21 @@ def test_votes_are_joined_by_name(tmp_path: Path) -> None:
     assert isinstance(third, InvalidSample)
 
 
-def test_another_number_of_rows(tmp_path: Path) -> None:
+def test_a_different_number_of_rows(tmp_path: Path) -> None:
     votes = read_votes(votes_file(tmp_path, VOTES + "PrivateTest,x,0,0,0,0,0,0,0,0,0,10\n"))
-    with pytest.raises(SourceError, match="three has 3 rows and FER\\+'s csv 4"):
+    with pytest.raises(SourceError, match="three has 3 rows, FER\\+'s csv 4"):
         list(FerPlusSource(Three(), votes))
 
 
-def test_rows_of_other_splits(tmp_path: Path) -> None:
+def test_rows_of_different_splits(tmp_path: Path) -> None:
     votes = read_votes(votes_file(tmp_path, VOTES.replace("PublicTest", "Training")))
     with pytest.raises(SourceError, match="three:1 belongs to val, FER\\+'s row 1 to train"):
         list(FerPlusSource(Three(), votes))
 
 
 @pytest.mark.parametrize("row", ["Training,a,1,2\n", "Nothing,a" + ",1" * 10 + "\n", "Training,a" + ",x" * 10 + "\n"])
-def test_a_broken_row(tmp_path: Path, row: str) -> None:
-    with pytest.raises(SourceError, match=r"fer2013new.csv:5 is no row of FER"):
+def test_an_invalid_row(tmp_path: Path, row: str) -> None:
+    with pytest.raises(SourceError, match=r"fer2013new.csv:5 is not a row of FER"):
         read_votes(votes_file(tmp_path, VOTES + row))
 
 
@@ -104,11 +104,11 @@ def test_label_of_votes() -> None:
 def test_protocols() -> None:
     votes = np.array(
         [
-            [6, 1, 1, 1, 1, 0, 0, 0, 0, 0],  # 6 of 6 once single votes are gone
+            [6, 1, 1, 1, 1, 0, 0, 0, 0, 0],  # 6 of 6 without single votes
             [5, 5, 0, 0, 0, 0, 0, 0, 0, 0],  # no majority
-            [2, 0, 0, 0, 0, 0, 0, 0, 8, 0],  # unknown won
+            [2, 0, 0, 0, 0, 0, 0, 0, 8, 0],  # unknown
             [0, 0, 0, 0, 0, 0, 0, 0, 0, 10],  # not a face
-            [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],  # nobody agreed
+            [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],  # only single votes
         ]
     )
     masks = {name: mask.tolist() for name, mask in protocols(votes).items()}
@@ -120,7 +120,7 @@ def test_protocols() -> None:
 
 
 def test_counts_of_the_published_votes(shared: Path) -> None:
-    """The literature's 3,137 are the majority faces without contempt."""
+    """The published 3,137 are the majority faces without contempt."""
     import csv
 
     with (shared / "fer2013" / "labels.csv").open(newline="") as file:

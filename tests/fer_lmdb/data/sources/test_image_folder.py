@@ -1,4 +1,4 @@
-"""Folders of pictures: where splits and classes come from, and what stands in for a broken file."""
+"""Image folders: splits, classes and invalid files."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
     assert [sample.split for sample in samples(ImageFolder(tmp_path))] == ["train", "val"]
 
 
-def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> None:
+def test_class_folders_are_split_randomly_per_class(tmp_path: Path) -> None:
     for number in range(40):
         image(tmp_path / "happy" / f"{number:02d}.png")
     for number in range(20):
@@ -73,7 +73,7 @@ def test_one_level_is_cut_by_a_seeded_part_of_every_class(tmp_path: Path) -> Non
     assert split_of == again != other
 
 
-def test_missing_validation_is_cut_off_training_and_test_stays(tmp_path: Path) -> None:
+def test_a_missing_validation_split_is_held_out_from_training(tmp_path: Path) -> None:
     for number in range(20):
         image(tmp_path / "train" / "happy" / f"{number:02d}.png")
     for number in range(7):
@@ -82,7 +82,7 @@ def test_missing_validation_is_cut_off_training_and_test_stays(tmp_path: Path) -
     assert counts == {"train": 18, "val": 2, "test": 7}
 
 
-def test_class_folders_may_have_folders_inside_and_litter(tmp_path: Path) -> None:
+def test_nested_folders_and_ignored_files(tmp_path: Path) -> None:
     image(tmp_path / "train" / "happy" / "person 1" / "a b.png")
     image(tmp_path / "val" / "happy" / "1.png")
     (tmp_path / "train" / "happy" / ".DS_Store").write_bytes(b"x")
@@ -100,33 +100,33 @@ def test_ferplus_folders(tmp_path: Path) -> None:
     assert FERPLUS.classes[sample.label] == "contempt"
 
 
-def test_every_kind_of_unusable_file_is_named(tmp_path: Path) -> None:
+def test_invalid_files_are_reported(tmp_path: Path) -> None:
     image(tmp_path / "train" / "happy" / "good.png")
     image(tmp_path / "train" / "bored" / "1.png")
-    whole = (tmp_path / "train" / "happy" / "good.png").read_bytes()
+    content = (tmp_path / "train" / "happy" / "good.png").read_bytes()
     broken = tmp_path / "train" / "sad"
     broken.mkdir()
     (broken / "1 empty.png").write_bytes(b"")
-    (broken / "2 cut.png").write_bytes(whole[:40])
-    (broken / "3 text.jpg").write_text("no picture")
+    (broken / "2 truncated.png").write_bytes(content[:40])
+    (broken / "3 text.jpg").write_text("not an image")
     (broken / "4 dangling.png").symlink_to(broken / "nowhere")
     image(broken / "5\nline.png")
     os.mkfifo(broken / "6 pipe.png")
     image(tmp_path / "val" / "sad" / "1.png")
-    rejects = [item for item in ImageFolder(tmp_path) if isinstance(item, InvalidSample)]
-    reasons = {Path(reject.location).name: reject.reason for reject in rejects}
-    assert 'the folder "bored" is no class' in reasons["1.png"]
+    invalid = [item for item in ImageFolder(tmp_path) if isinstance(item, InvalidSample)]
+    reasons = {Path(sample.location).name: sample.reason for sample in invalid}
+    assert 'the folder "bored" is not a class' in reasons["1.png"]
     assert reasons["1 empty.png"].startswith("is empty")
     assert set(reasons) == {
         "1.png",
         "1 empty.png",
-        "2 cut.png",
+        "2 truncated.png",
         "3 text.jpg",
         "4 dangling.png",
         "5\\nline.png",
         "6 pipe.png",
     }
-    assert all(reject.split == "train" and "\n" not in reject.location + reject.reason for reject in rejects)
+    assert all(sample.split == "train" and "\n" not in sample.location + sample.reason for sample in invalid)
 
 
 def test_file_names_that_are_not_utf8(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_digest_depends_on_names_and_bytes(tmp_path: Path) -> None:
 
 def test_folder_without_classes(tmp_path: Path) -> None:
     image(tmp_path / "holiday" / "1.png")
-    with pytest.raises(SourceError, match=r"holds no folder named after a class .*angry, disgust"):
+    with pytest.raises(SourceError, match=r"has no images in folders named after classes.*angry, disgust"):
         ImageFolder(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Drawn faces: deterministic, in FER2013's layout, and seven different things."""
+"""Synthetic faces: determinism, layout and separability of the classes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from fer_lmdb.labels import FER2013
 UPRIGHT = Pose(roll=0, yaw=0, scale=0.4, shift_x=0, shift_y=0)
 
 
-def test_a_seed_decides_every_pixel() -> None:
+def test_faces_depend_on_the_seed() -> None:
     first, again, other = (list(SyntheticFaces(9, 3, 2, seed)) for seed in (1, 1, 2))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(first, again, strict=True))
     assert not any(np.array_equal(a.image, b.image) for a, b in zip(first, other, strict=True))
 
 
-def test_more_faces_leave_the_first_ones_as_they_were() -> None:
+def test_faces_do_not_depend_on_their_number() -> None:
     few, many = list(SyntheticFaces(4, 0, 0)), list(SyntheticFaces(9, 0, 0))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(few, many, strict=False))
 
@@ -47,7 +47,7 @@ def test_counts_splits_names_and_labels() -> None:
     assert all(face.image.shape == (48, 48) and face.image.dtype == np.uint8 for face in samples)
 
 
-def test_the_digest_covers_the_pixels() -> None:
+def test_the_digest_depends_on_the_pixels() -> None:
     digests = []
     for source in (SyntheticFaces(3, 0, 0), SyntheticFaces(3, 0, 0), SyntheticFaces(3, 0, 0, seed=9)):
         list(source)
@@ -55,22 +55,22 @@ def test_the_digest_covers_the_pixels() -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_negative_counts_are_refused() -> None:
-    with pytest.raises(SourceError, match="cannot draw -1 faces; expected 0 or more"):
+def test_negative_counts_are_rejected() -> None:
+    with pytest.raises(SourceError, match="found -1, expected 0 or more"):
         SyntheticFaces(3, -1, 2)
 
 
-def test_every_class_of_fer2013_has_its_action_units() -> None:
+def test_each_class_has_action_units() -> None:
     assert set(ACTION_UNITS) == set(FER2013.classes)
 
 
 def test_the_csv_is_read_back_as_fer2013(tmp_path: Path) -> None:
     write_synthetic_csv(tmp_path / "new" / "faces.csv", 6, 3, 2, seed=4)
     read = list(Fer2013Csv(tmp_path / "new" / "faces.csv"))
-    for drawn, face in zip(SyntheticFaces(6, 3, 2, seed=4), read, strict=True):
+    for expected, face in zip(SyntheticFaces(6, 3, 2, seed=4), read, strict=True):
         assert isinstance(face, Sample)
-        np.testing.assert_array_equal(face.image, drawn.image)
-        assert (face.label, face.split, face.name) == (drawn.label, drawn.split, drawn.name)
+        np.testing.assert_array_equal(face.image, expected.image)
+        assert (face.label, face.split, face.name) == (expected.label, expected.split, expected.name)
 
 
 def test_a_csv_that_cannot_be_written(tmp_path: Path) -> None:
@@ -80,18 +80,18 @@ def test_a_csv_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def landmarks_of(units: dict[int, float]) -> np.ndarray:
-    look = random_appearance(np.random.default_rng(0))
-    return draw(look, UPRIGHT, units, 400)[1]
+    appearance = random_appearance(np.random.default_rng(0))
+    return draw(appearance, UPRIGHT, units, 400)[1]
 
 
-def test_landmarks_lie_where_the_features_are_drawn() -> None:
+def test_landmarks_match_the_drawn_features() -> None:
     left_eye, right_eye, nose, left_corner, right_corner = landmarks_of({})
     assert left_eye[0] < nose[0] == 200 < right_eye[0]
     assert left_eye[1] == right_eye[1] < nose[1] < left_corner[1] == right_corner[1]
-    look = random_appearance(np.random.default_rng(0))
-    image, landmarks = draw(look, UPRIGHT, {}, 400)
+    appearance = random_appearance(np.random.default_rng(0))
+    image, landmarks = draw(appearance, UPRIGHT, {}, 400)
     for x, y in landmarks[:2].round().astype(int):
-        assert image[y, x] < 0.5 * look.skin  # the pupil
+        assert image[y, x] < 0.5 * appearance.skin  # the pupil
 
 
 @pytest.mark.parametrize(("unit", "direction"), [(12, -1), (15, 1), (20, 1)])
@@ -102,15 +102,15 @@ def test_corners_of_the_mouth_follow_their_action_unit(unit: int, direction: int
 
 @pytest.mark.parametrize("unit", sorted({unit for units in ACTION_UNITS.values() for unit in units} - {25}))
 def test_every_action_unit_changes_the_image(unit: int) -> None:
-    look = random_appearance(np.random.default_rng(3))
-    rest, active = (draw(look, UPRIGHT, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
+    appearance = random_appearance(np.random.default_rng(3))
+    rest, active = (draw(appearance, UPRIGHT, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
     assert (np.abs(active - rest) > 10).sum() > 60
 
 
-def test_roll_turns_the_landmarks() -> None:
-    look = random_appearance(np.random.default_rng(0))
-    turned = draw(look, Pose(roll=0.3, yaw=0, scale=0.4, shift_x=0, shift_y=0), {}, 400)[1]
-    across = turned[1] - turned[0]
+def test_roll_rotates_the_landmarks() -> None:
+    appearance = random_appearance(np.random.default_rng(0))
+    rotated = draw(appearance, Pose(roll=0.3, yaw=0, scale=0.4, shift_x=0, shift_y=0), {}, 400)[1]
+    across = rotated[1] - rotated[0]
     assert np.arctan2(across[1], across[0]) == pytest.approx(0.3, abs=1e-6)
 
 
@@ -128,19 +128,19 @@ def test_faces_stay_inside_the_image() -> None:
         assert landmarks.max() < 44
 
 
-def upright_crop(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def aligned_crop(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     target = np.float32([[11, 9], [21, 9], [16, 23]])
     source = np.float32([landmarks[0], landmarks[1], landmarks[3:].mean(axis=0)])
     crop = cv2.warpAffine(image, cv2.getAffineTransform(source, target), (32, 32)).astype(np.float32)
     return ((crop - crop.mean()) / crop.std()).ravel()
 
 
-def test_classes_can_be_told_apart_but_not_trivially() -> None:
-    """Nearest class mean of upright faces: far above chance (1/7), far from perfect."""
+def test_classes_are_separable_but_not_trivially() -> None:
+    """Nearest class mean of aligned faces: far above chance (1/7), far from perfect."""
     crops, labels = [], []
     for row in range(560):
         name = FER2013.classes[row % 7]
-        crops.append(upright_crop(*draw_face(name, np.random.default_rng([11, row]))))
+        crops.append(aligned_crop(*draw_face(name, np.random.default_rng([11, row]))))
         labels.append(row % 7)
     train, test, known, truth = (*np.split(np.array(crops), 2), *np.split(np.array(labels), 2))
     means = np.stack([train[known == label].mean(axis=0) for label in range(7)])
