@@ -1,4 +1,4 @@
-"""A small data set and a short training that several tests look at."""
+"""Small data sets and a short training run shared by tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.data.build import BuildOptions as BuildOptions
 from fer_lmdb.data.build import build
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.faces.preprocessing import Preprocessing
@@ -23,7 +22,7 @@ COUNTS = {"train": 150, "val": 40, "test": 30}
 
 
 class Stripes:
-    """Noisy stripes whose direction and width tell the class: a net learns them in seconds."""
+    """Noisy stripes whose direction is the class; a net is trained on them in seconds."""
 
     name = "stripes"
     classes = FER2013.classes
@@ -57,14 +56,14 @@ class Stripes:
 
 @pytest.fixture(scope="session")
 def stripes_data(tmp_path_factory) -> Path:
-    """A built data set of 150 / 40 / 30 striped pictures."""
+    """Data set of 150 / 40 / 30 striped images."""
     folder = tmp_path_factory.mktemp("data") / "stripes"
-    build(Stripes(), folder, options=BuildOptions(Preprocessing(detector="none")))
+    build(Stripes(), folder, detector="none")
     return folder
 
 
 class Negatives(Stripes):
-    """The same pictures in negative."""
+    """The same images, inverted."""
 
     def __iter__(self) -> Iterator[Sample]:
         for sample in super().__iter__():
@@ -73,9 +72,9 @@ class Negatives(Stripes):
 
 @pytest.fixture(scope="session")
 def negative_data(tmp_path_factory) -> Path:
-    """The stripes in another order and in negative, as if MTCNN had prepared them so."""
+    """The stripes inverted and in another order, as a variant with MTCNN preprocessing."""
     folder = tmp_path_factory.mktemp("data") / "negative"
-    build(Negatives(), folder, options=BuildOptions(Preprocessing(detector="none"), seed=5))
+    build(Negatives(), folder, detector="none", seed=5)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["preprocessing"] = Preprocessing(detector="mtcnn").to_dict()
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -83,7 +82,7 @@ def negative_data(tmp_path_factory) -> Path:
 
 
 class VotedStripes(Stripes):
-    """The same pictures as FER+ has them: seven votes for the stripes' class and three for the next one."""
+    """The same images with FER+ votes: seven for the class of the stripes and three for the next one."""
 
     classes = FERPLUS.classes
 
@@ -96,15 +95,15 @@ class VotedStripes(Stripes):
 
 @pytest.fixture(scope="session")
 def voted_data(tmp_path_factory) -> Path:
-    """A built data set of FER+'s classes whose faces carry votes."""
+    """Data set with FER+'s classes and votes."""
     folder = tmp_path_factory.mktemp("data") / "voted"
-    build(VotedStripes(), folder, options=BuildOptions(Preprocessing(detector="none"), label_scheme=FERPLUS))
+    build(VotedStripes(), folder, detector="none", label_scheme="ferplus")
     return folder
 
 
 @pytest.fixture(scope="session")
 def small_net(tmp_path_factory) -> Path:
-    """FaceEmotionNet with narrow InnerProduct layers, as a folder like the zoo's: it trains and saves quickly."""
+    """Folder of a FaceEmotionNet with narrow InnerProduct layers, for fast training and saving."""
     folder = tmp_path_factory.mktemp("nets") / "small_net"
     shutil.copytree(pl.zoo.path("face_emotion_net"), folder)
     for name in ("train_val.prototxt", "deploy.prototxt"):
@@ -115,7 +114,7 @@ def small_net(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def options(stripes_data, small_net) -> TrainOptions:
-    """Options of a training of 3 epochs with 10 iterations each, on the processor in float32."""
+    """Options of a run of 3 epochs with 10 iterations each, on the CPU in float32."""
     return TrainOptions(
         model=str(small_net), data=str(stripes_data), epochs=3, batch_size=15, precision="float32", device="cpu"
     )
@@ -123,7 +122,7 @@ def options(stripes_data, small_net) -> TrainOptions:
 
 @pytest.fixture(scope="session")
 def trained(options, tmp_path_factory):
-    """The result of that training."""
+    """Result of this run."""
     from fer_lmdb.training.train import train
 
     return train(replace(options), tmp_path_factory.mktemp("runs") / "stripes")

@@ -1,4 +1,4 @@
-"""Databases: what Caffe wrote is read, what we write is what Caffe writes, and damage is said in one line."""
+"""Databases: equal to Caffe's, read back unchanged, and errors in one line if damaged."""
 
 from __future__ import annotations
 
@@ -34,9 +34,6 @@ def write(
     return writer
 
 
-# ------------------------------------------------------------------ what Caffe wrote
-
-
 @pytest.fixture(scope="module")
 def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("golden")
@@ -46,47 +43,45 @@ def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def listed(shared: Path, split: str) -> list[tuple[str, np.ndarray, int]]:
-    """Name, face and label of every line of the list file that convert_imageset was given."""
+    """Return name, face and label of each line in the image list that was passed to convert_imageset."""
     sheets: dict[int, np.ndarray] = {}
     lines = []
     for line in (shared / "golden" / "caffe" / f"{split}_list.txt").read_text().splitlines():
         name, label = line.split()
-        sheet, place = divmod(int(Path(name).stem), 300)
+        sheet, position = divmod(int(Path(name).stem), 300)
         if sheet not in sheets:
             image = cv2.imread(str(shared / "fer2013" / "pixels" / f"{sheet:03d}.webp"), cv2.IMREAD_GRAYSCALE)
             sheets[sheet] = image.reshape(-1, 48, 48)
-        lines.append((name, sheets[sheet][place], int(label)))
+        lines.append((name, sheets[sheet][position], int(label)))
     return lines
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_raw_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "ours") as writer:
+    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
-    ours = list(lmdb_store.iterate_values(tmp_path / "ours"))
-    theirs = list(lmdb_store.iterate_values(golden / f"img_{split}_lmdb"))
-    assert ours == theirs
+    found = list(lmdb_store.iterate_values(tmp_path / "db"))
+    expected = list(lmdb_store.iterate_values(golden / f"img_{split}_lmdb"))
+    assert found == expected
     assert writer.sha256 == lmdb_store.digest(golden / f"img_{split}_lmdb")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_png_database_equals_convert_imageset_once_decoded(
-    shared: Path, golden: Path, tmp_path: Path, split: str
-) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "ours", "png") as writer:
+def test_decoded_png_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
+    with lmdb_store.LmdbWriter(tmp_path / "db", "png") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
-    ours, theirs = lmdb_store.read_split(tmp_path / "ours"), lmdb_store.read_split(golden / f"img_{split}_png_lmdb")
-    assert ours.keys == theirs.keys
-    np.testing.assert_array_equal(ours.images, theirs.images)
-    np.testing.assert_array_equal(ours.labels, theirs.labels)
-    ours_value, theirs_value = (
+    found, expected = lmdb_store.read_split(tmp_path / "db"), lmdb_store.read_split(golden / f"img_{split}_png_lmdb")
+    assert found.keys == expected.keys
+    np.testing.assert_array_equal(found.images, expected.images)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    found_value, expected_value = (
         Datum.FromString(next(lmdb_store.iterate_values(path))[1])
-        for path in (tmp_path / "ours", golden / f"img_{split}_png_lmdb")
+        for path in (tmp_path / "db", golden / f"img_{split}_png_lmdb")
     )
-    assert [field.name for field, _ in ours_value.ListFields()] == [
-        field.name for field, _ in theirs_value.ListFields()
+    assert [field.name for field, _ in found_value.ListFields()] == [
+        field.name for field, _ in expected_value.ListFields()
     ]
 
 
@@ -115,7 +110,7 @@ def test_round_trip(tmp_path: Path, encoding: lmdb_store.Encoding) -> None:
     assert [record.key.decode() for record in streamed] == split.keys
 
 
-def test_map_grows_and_no_record_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_records_are_complete_after_the_map_grows(tmp_path: Path) -> None:
     images = faces(2500, 20, 20)
     writer = write(tmp_path / "db", images, map_bytes=1 << 16)
     split = lmdb_store.read_split(tmp_path / "db")
@@ -139,7 +134,7 @@ def test_names_need_not_be_utf8(tmp_path: Path) -> None:
     assert next(lmdb_store.iterate(tmp_path / "db")).key == b"00000000_/train/1/caf\xe9.png"
 
 
-def test_votes_travel_in_a_database_of_their_own(tmp_path: Path) -> None:
+def test_votes_are_stored_in_a_separate_database(tmp_path: Path) -> None:
     with lmdb_store.LmdbWriter(tmp_path / "votes") as writer:
         writer.append_value("a", lmdb_store.encode_votes([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], 0))
         writer.append_value("b", lmdb_store.encode_votes([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], 0))
@@ -166,16 +161,13 @@ def test_a_folder_without_write_permission_can_be_read(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "db").iterdir()] == ["data.mdb"]
 
 
-# ------------------------------------------------------------------ faults
-
-
 def put(path: Path, records: dict[bytes, bytes]) -> None:
     with lmdb.open(str(path)) as environment, environment.begin(write=True) as transaction:
         for key, value in records.items():
             transaction.put(key, value)
 
 
-def test_a_database_that_cannot_be_finished_is_closed(tmp_path: Path) -> None:
+def test_a_database_is_closed_if_it_cannot_be_written(tmp_path: Path) -> None:
     class Full:
         def __init__(self, environment: lmdb.Environment) -> None:
             self.environment = environment
@@ -206,23 +198,23 @@ def test_empty_database(tmp_path: Path) -> None:
         lmdb_store.read_split(tmp_path / "db")
 
 
-def test_folder_that_holds_a_database_is_not_overwritten(tmp_path: Path) -> None:
+def test_existing_databases_are_not_overwritten(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(3))
     with pytest.raises(StoreError, match="already contains a database"):
         lmdb_store.LmdbWriter(tmp_path / "db")
 
 
-@pytest.mark.parametrize("kept", [0, 100, 4096, 8192, 20000, 40000])
-def test_truncated_file_is_an_error_and_no_crash(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("size", [0, 100, 4096, 8192, 20000, 40000])
+def test_truncated_files_raise_an_error(tmp_path: Path, size: int) -> None:
     write(tmp_path / "db", faces(200, 20, 20))
-    whole = (tmp_path / "db" / "data.mdb").read_bytes()
-    assert len(whole) > 40960
-    (tmp_path / "db" / "data.mdb").write_bytes(whole[:kept])
+    content = (tmp_path / "db" / "data.mdb").read_bytes()
+    assert len(content) > 40960
+    (tmp_path / "db" / "data.mdb").write_bytes(content[:size])
     with pytest.raises(StoreError, match="db"):
         lmdb_store.read_split(tmp_path / "db")
 
 
-def test_a_file_that_is_no_lmdb(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_lmdb(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "data.mdb").write_bytes(b"emotion,pixels,Usage\n" * 1000)
     with pytest.raises(StoreError, match="db"):
@@ -261,7 +253,7 @@ def test_invalid_records_are_rejected(tmp_path: Path, value: bytes, message: str
 )
 @example(b"\x08\x01\x10\x01\x18\x00\x22\x00\x28\x00")  # 1 x 1 x 0
 @settings(max_examples=300, deadline=None)
-def test_any_value_is_a_face_or_an_error(value: bytes) -> None:
+def test_arbitrary_values_are_decoded_or_rejected(value: bytes) -> None:
     try:
         image, label = lmdb_store.decode_datum(value, "db: key")
     except StoreError as error:
@@ -278,7 +270,7 @@ def test_faces_of_two_sizes(tmp_path: Path) -> None:
         lmdb_store.read_split(tmp_path / "db")
 
 
-def test_key_that_lmdb_cannot_hold(tmp_path: Path) -> None:
+def test_a_key_that_is_too_long(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="has 609 bytes, expected at most 511"),
         lmdb_store.LmdbWriter(tmp_path / "db") as writer,
@@ -286,8 +278,8 @@ def test_key_that_lmdb_cannot_hold(tmp_path: Path) -> None:
         writer.append("x" * 600, faces(1)[0], 0)
 
 
-def test_file_that_may_not_grow_is_one_clear_line(tmp_path: Path) -> None:
-    """A limit on the size of files stands for a full disk, which a test cannot always make."""
+def test_a_file_size_limit_is_reported_in_one_line(tmp_path: Path) -> None:
+    """A file size limit replaces a full disk, which a test cannot always create."""
     code = (
         "import resource, signal, sys, numpy as np\n"
         "from fer_lmdb.data.lmdb_store import LmdbWriter\n"
@@ -308,7 +300,7 @@ def test_full_disk(small_disk: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Path:
-    """A file system of 2 MB; needs the right to mount."""
+    """File system of 2 MB; needs permission to mount."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = shutil.which("mount")
@@ -316,12 +308,12 @@ def small_disk(tmp_path: Path) -> Path:
         mount is None
         or subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode
     ):
-        pytest.skip("may not mount a small file system here")
+        pytest.skip("cannot mount a small file system here")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_a_ninth_digit_is_refused_since_it_would_break_the_order():
+def test_nine_digit_numbers_are_rejected():
     assert lmdb_store.make_key(99_999_999, "a") == b"99999999_a" > lmdb_store.make_key(99_999_998, "a")
     with pytest.raises(StoreError, match=r"more than 100,000,000 records.*several data sets"):
         lmdb_store.make_key(100_000_000, "a")

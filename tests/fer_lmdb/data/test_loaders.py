@@ -1,4 +1,4 @@
-"""A training whose faces are streamed is the training whose faces lie in memory."""
+"""Streamed and in-memory training give identical results."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def assert_equal_weights(one: Path, other: Path) -> None:
     assert all(torch.equal(weights[key], others[key]) for key in weights)
 
 
-def test_a_streamed_training_ends_with_the_very_weights_of_one_in_memory(options, trained, tmp_path):
+def test_streamed_training_gives_identical_weights(options, trained, tmp_path):
     streamed = train.train(options, tmp_path / "run", loader_options=STREAM)
     assert streamed.log == trained.log
     assert_equal_weights(streamed.run.path, trained.run.path)
 
 
-def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeypatch):
+def test_a_run_resumes_with_the_other_loader(options, trained, tmp_path, monkeypatch):
     step = train.Trainer.step
 
     def step_then_stop(session):
@@ -53,14 +53,14 @@ def test_a_run_goes_on_with_the_other_loader(options, trained, tmp_path, monkeyp
     assert_equal_weights(tmp_path / "run", trained.run.path)
 
 
-def test_train_and_val_are_streamed_as_one(options, tmp_path):
+def test_train_and_val_are_streamed_together(options, tmp_path):
     both = replace(options, train_splits="train+val", epochs=1)
     streamed = train.train(both, tmp_path / "stream", loader_options=replace(STREAM, workers=0))
-    whole = train.train(both, tmp_path / "memory")
-    assert_equal_weights(streamed.run.path, whole.run.path)
+    in_memory = train.train(both, tmp_path / "memory")
+    assert_equal_weights(streamed.run.path, in_memory.run.path)
 
 
-def test_many_faces_are_streamed_of_their_own_accord(stripes_data, monkeypatch):
+def test_large_data_is_streamed_by_default(stripes_data, monkeypatch):
     data = DataSet.open(stripes_data)
     assert not LoaderOptions().should_stream(data, ["train"])
     monkeypatch.setattr(loaders, "MEMORY_BOUND", 150 * 48 * 48)
@@ -70,34 +70,34 @@ def test_many_faces_are_streamed_of_their_own_accord(stripes_data, monkeypatch):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_validation_faces_come_in_chunks(stripes_data, streamed):
+def test_validation_chunks(stripes_data, streamed):
     data = DataSet.open(stripes_data)
     validation = ValidationSet.of(data, "val", streamed=streamed)
-    whole = data.read("val")
-    assert (validation.labels == whole.labels).all()
-    assert (validation.chunk(slice(5, 31)) == whole.images[5:31]).all()
+    expected = data.read("val")
+    assert (validation.labels == expected.labels).all()
+    assert (validation.chunk(slice(5, 31)) == expected.images[5:31]).all()
 
 
 @pytest.mark.parametrize(("change", "message"), [({"loader": "disk"}, '--loader "disk"'), ({"workers": -1}, "-1")])
-def test_a_loading_that_makes_no_sense_is_refused(change, message):
+def test_invalid_options_are_rejected(change, message):
     with pytest.raises(RunError, match=message):
         LoaderOptions(**change)
 
 
-def test_teachers_that_look_at_every_face_once_need_them_in_memory(options, trained, tmp_path):
-    taught = replace(options, epochs=1, teachers=[str(trained.run.path)])
+def test_offline_distillation_needs_the_data_in_memory(options, trained, tmp_path):
+    distilled = replace(options, epochs=1, teachers=[str(trained.run.path)])
     with pytest.raises(RunError, match="--distill-mode online"):
-        train.train(taught, tmp_path / "run", loader_options=STREAM)
+        train.train(distilled, tmp_path / "run", loader_options=STREAM)
 
 
-def test_the_loader_may_change_when_a_run_goes_on_and_the_recipe_may_not(trained, tmp_path, capsys):
+def test_resume_accepts_another_loader_but_not_another_recipe(trained, tmp_path, capsys):
     run = shutil.copytree(trained.run.path, tmp_path / "run")
     with pytest.raises(SystemExit) as done:
         main(["train", "--resume", "--run", str(run), "--loader", "stream", "--workers", "0"])
     assert done.value.code == 0
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as exit_:
         main(["train", "--resume", "--run", str(run), "--workers", "0", "--batch-size", "3"])
-    assert refused.value.code == 2
+    assert exit_.value.code == 2
     assert "remove --batch-size" in capsys.readouterr().err
 
 
@@ -105,7 +105,7 @@ def running_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def still_there(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -113,7 +113,7 @@ def still_there(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path(f"/proc/{os.getpid()}/task").exists(), reason="needs Linux's /proc")
-def test_the_command_streams_and_its_workers_end_with_it_when_it_is_killed(options, tmp_path):
+def test_workers_exit_when_the_command_is_killed(options, tmp_path):
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(tmp_path / "run"), "--loader", "stream"]
     command += [
         "--workers",
@@ -137,6 +137,6 @@ def test_the_command_streams_and_its_workers_end_with_it_when_it_is_killed(optio
         process.wait()
     assert workers
     deadline = time.monotonic() + 60
-    while any(still_there(worker) for worker in workers) and time.monotonic() < deadline:
+    while any(is_running(worker) for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not any(still_there(worker) for worker in workers)
+    assert not any(is_running(worker) for worker in workers)

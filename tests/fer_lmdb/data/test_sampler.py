@@ -9,12 +9,12 @@ from fer_lmdb.runtime.seeding import derive_seed
 
 
 def numbered(count: int, batch_size: int, seed: int = 0) -> InMemoryLoader:
-    """A split whose labels are the positions of its faces."""
+    """Return a loader whose labels are the positions of the faces."""
     images = torch.zeros(count, 1, 2, 3, dtype=torch.uint8)
     return InMemoryLoader(images, torch.arange(count), batch_size, seed)
 
 
-def test_every_face_is_seen_once_per_epoch_even_where_batches_straddle_epochs():
+def test_each_face_occurs_once_per_epoch_also_if_batches_straddle_epochs():
     batches = numbered(10, batch_size=4)
     stream = torch.cat([batches.at(i)[1] for i in range(5)])
     assert sorted(stream[:10].tolist()) == list(range(10))
@@ -22,7 +22,7 @@ def test_every_face_is_seen_once_per_epoch_even_where_batches_straddle_epochs():
     assert stream[:10].tolist() != stream[10:].tolist()
 
 
-def test_a_batch_depends_on_seed_and_iteration_alone():
+def test_batches_depend_on_seed_and_iteration_only():
     one, other = numbered(10, 4), numbered(10, 4)
     for i in range(8):
         one.at(i)
@@ -46,13 +46,13 @@ def test_images_and_labels_stay_together():
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 6])
-def test_parts_of_a_batch_overlap_nowhere_and_make_it_whole(ranks):
-    whole = EpochSampler(10, 6, seed=2)
+def test_ranks_partition_the_batch(ranks):
+    full = EpochSampler(10, 6, seed=2)
     parts = [EpochSampler(10, 6, seed=2, part=(rank, ranks)) for rank in range(ranks)]
     for number in range(7):
-        assert torch.equal(torch.cat([part.batch_indices(number) for part in parts]), whole.batch_indices(number))
+        assert torch.equal(torch.cat([part.batch_indices(number) for part in parts]), full.batch_indices(number))
 
 
-def test_seeds_of_two_purposes_or_steps_differ():
+def test_seeds_of_different_purposes_or_steps_differ():
     seeds = {derive_seed(s, n, p) for s in range(3) for n in range(50) for p in ("shuffle", "augment", "net")}
     assert len(seeds) == 3 * 50 * 3

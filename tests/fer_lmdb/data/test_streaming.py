@@ -1,4 +1,4 @@
-"""Batches that worker processes read: the same as from memory, in bounded memory, whatever becomes of a worker."""
+"""Streamed batches equal those from memory, in bounded memory, also after a worker is killed."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def both(databases: list[Path], workers: int, start_method: str | None = None, b
 
 
 @pytest.mark.parametrize(("workers", "method"), [(0, None), (1, "fork"), (2, "fork"), (2, "spawn")])
-def test_a_stream_gives_the_batches_of_memory(databases, workers, method):
+def test_streamed_batches_equal_in_memory_batches(databases, workers, method):
     memory, stream = both(databases, workers, method)
-    # On and on, after a resume, and back; but starting processes anew by "spawn" takes seconds.
+    # Consecutive batches, after a resume, and backwards; restarting processes with "spawn" takes seconds.
     for number in range(9) if method == "spawn" else [*range(9), 40, 41, 5]:
         for one, other in zip(memory.at(number), stream.at(number), strict=True):
             assert torch.equal(one, other)
     stream.close()
 
 
-def test_a_killed_worker_is_replaced(databases, caplog):
+def test_a_killed_worker_is_restarted(databases, caplog):
     memory, stream = both(databases, 2, "fork")
     stream.at(0)
     for worker in multiprocessing.active_children():
@@ -68,7 +68,7 @@ def test_a_killed_worker_is_replaced(databases, caplog):
     stream.close()
 
 
-def test_workers_leave_ctrl_c_and_random_numbers_to_the_training(databases):
+def test_workers_do_not_affect_signals_and_random_numbers(databases):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGCHLD)]
     state = torch.random.get_rng_state()
     _, stream = both(databases, 1, "fork")
@@ -86,7 +86,7 @@ def test_workers_leave_ctrl_c_and_random_numbers_to_the_training(databases):
     assert not multiprocessing.active_children()
 
 
-def test_what_a_worker_cannot_read_is_said_in_one_line(tmp_path):
+def test_errors_in_workers_are_raised_in_the_main_process(tmp_path):
     path = write(tmp_path / "db", 20)
     with LmdbWriter(tmp_path / "other") as writer:
         writer.append("small", np.zeros((3, 5), np.uint8), 0)
@@ -109,35 +109,35 @@ def test_a_database_without_consecutive_keys_is_rejected(tmp_path):
         list(LmdbRandomReader(tmp_path / "db").get([1]))
 
 
-def look_up(lookup: LmdbRandomReader, places: list[int], results) -> None:
-    lookup.keep_open()
-    results.put([value for _, value in lookup.get(places)])
+def read_values(reader: LmdbRandomReader, positions: list[int], results) -> None:
+    reader.keep_open()
+    results.put([value for _, value in reader.get(positions)])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_several_processes_read_one_database_at_once(databases, method):
-    """Also where the parent has read it before it forked."""
-    lookup = LmdbRandomReader(databases[0])
-    places = np.random.default_rng(0).permutation(COUNTS[0]).tolist()
-    expected = [value for _, value in lookup.get(places)]
+    """Also if the parent has read it before the fork."""
+    reader = LmdbRandomReader(databases[0])
+    positions = np.random.default_rng(0).permutation(COUNTS[0]).tolist()
+    expected = [value for _, value in reader.get(positions)]
     context = multiprocessing.get_context(method)
     results = context.Queue()
-    processes = [context.Process(target=look_up, args=(lookup, places, results)) for _ in range(3)]
+    processes = [context.Process(target=read_values, args=(reader, positions, results)) for _ in range(3)]
     for process in processes:
         process.start()
-    assert [value for _, value in lookup.get(places)] == expected
+    assert [value for _, value in reader.get(positions)] == expected
     assert [results.get(timeout=60) for _ in processes] == [expected] * 3
     for process in processes:
         process.join()
-    assert pickle.loads(pickle.dumps(lookup)).path == lookup.path
+    assert pickle.loads(pickle.dumps(reader)).path == reader.path
 
 
 def private_bytes(pid: int) -> int:
-    """Memory of a process that is neither shared nor a mapped file."""
+    """Return the anonymous memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return int(line.split()[1]) << 10
-    pytest.skip("this system does not say how much memory a process has of its own")
+    pytest.skip("cannot read the memory of a process on this system")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")

@@ -1,4 +1,4 @@
-"""Killed at any moment, a build leaves the old data set or the new one, whole."""
+"""A build killed at any moment leaves the old or the new data set intact."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def build_seed(target: Path, seed: int) -> None:
     build(Noise(seed), target, options=BuildOptions(UNALIGNED, seed=seed), force=True)
 
 
-def whole_seed(target: Path) -> int:
-    """Check every file of a data set and return the seed it was built with."""
+def verified_seed(target: Path) -> int:
+    """Verify all files of a data set and return its seed."""
     manifest = manifests.read_manifest(target)
     manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
-    for split, facts in manifest["splits"].items():
-        assert digest(manifests.database(target, split)) == facts["sha256"]
-        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", facts["file_sha256"])
+    for split, entry in manifest["splits"].items():
+        assert digest(manifests.database(target, split)) == entry["sha256"]
+        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", entry["file_sha256"])
     assert {path.name for path in target.iterdir()} == {
         "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json",
     }  # fmt: skip
@@ -49,31 +49,31 @@ def test_killed_over_an_old_data_set(tmp_path: Path, moment: str) -> None:
     target = tmp_path / "data"
     build_seed(target, 1)
     kill_at(target, moment)
-    assert whole_seed(target) == (2 if moment == "after exchange" else 1)
+    assert verified_seed(target) == (2 if moment == "after exchange" else 1)
     build_seed(target, 3)
-    assert whole_seed(target) == 3
+    assert verified_seed(target) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 @pytest.mark.parametrize("moment", ["read", "write train", "after sync"])
-def test_killed_at_the_first_build(tmp_path: Path, moment: str) -> None:
+def test_killed_in_the_first_build(tmp_path: Path, moment: str) -> None:
     target = tmp_path / "data"
     kill_at(target, moment)
     assert not target.exists()
     build_seed(target, 3)
-    assert whole_seed(target) == 3
+    assert verified_seed(target) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 @pytest.mark.parametrize(("moment", "seed"), [("between two renames", 1), ("after two renames", 2)])
-def test_killed_where_names_cannot_be_exchanged(tmp_path: Path, moment: str, seed: int) -> None:
-    """On such file systems the old data set waits under its hidden name, and any next build brings it back."""
+def test_killed_on_a_file_system_without_exchange(tmp_path: Path, moment: str, seed: int) -> None:
+    """The old data set has a hidden name at that moment; the next build restores it."""
     target = tmp_path / "data"
     build_seed(target, 1)
     kill_at(target, moment)
     with pytest.raises(RuntimeError, match="stop"):
         build(Noise(5), target, options=BuildOptions(UNALIGNED), force=True, progress=stop)
-    assert whole_seed(target) == seed
+    assert verified_seed(target) == seed
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 

@@ -1,4 +1,4 @@
-"""A build that is asked to end removes what it began; one that has nearly ended finishes first."""
+"""An interrupted build removes its files, or finishes if it is already being renamed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_kill import PROGRAM, build_seed, whole_seed
+from test_kill import PROGRAM, build_seed, verified_seed
 
 
-def end_at(target: Path, moment: str, number: signal.Signals) -> subprocess.CompletedProcess[str]:
+def terminate_at(target: Path, moment: str, number: signal.Signals) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROGRAM), str(target), moment, number.name]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -27,19 +27,19 @@ def end_at(target: Path, moment: str, number: signal.Signals) -> subprocess.Comp
         ("before sync", signal.SIGTERM),
     ],
 )
-def test_asked_to_end(tmp_path: Path, moment: str, number: signal.Signals) -> None:
+def test_terminated_while_building(tmp_path: Path, moment: str, number: signal.Signals) -> None:
     target = tmp_path / "data"
     build_seed(target, 1)
-    done = end_at(target, moment, number)
+    done = terminate_at(target, moment, number)
     assert (done.returncode, done.stderr) == (128 + number, "")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
-    assert whole_seed(target) == 1
+    assert verified_seed(target) == 1
 
 
-def test_asked_to_end_while_taking_its_place(tmp_path: Path) -> None:
+def test_terminated_while_renaming(tmp_path: Path) -> None:
     target = tmp_path / "data"
     build_seed(target, 1)
-    done = end_at(target, "after exchange", signal.SIGTERM)
+    done = terminate_at(target, "after exchange", signal.SIGTERM)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
-    assert whole_seed(target) == 2
+    assert verified_seed(target) == 2
