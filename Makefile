@@ -53,7 +53,7 @@ torture: $(READY)
 # The pages that the program writes itself.
 docs: $(READY)
 	$(BIN)/python -m fer_lmdb.cli.reference docs/reference.md
-	$(BIN)/python -m fer_lmdb.models.listing docs/models.md
+	$(BIN)/python tools/write_docs.py docs/models.md
 	$(BIN)/python -m prototxt_like.tools.layer_docs docs/prototxt.md
 
 # The documentation as web pages, in build/site; index.html can be opened from the disk. The variable keeps the theme's

@@ -22,8 +22,8 @@ tune_malloc()  # before PyTorch is imported, as the command line does
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from fer_lmdb.models import model as models  # noqa: E402
 from fer_lmdb.models.classifier import Classifier  # noqa: E402
+from fer_lmdb.models.registry import list_pretrained, load_model  # noqa: E402
 
 FACES = 1024
 
@@ -61,7 +61,7 @@ class Speed:
 
 def open_all() -> list[Speed]:
     """Open every shipped model."""
-    loaded = {name: models.load_model(name) for name in models.list_pretrained()}
+    loaded = {name: load_model(name) for name in list_pretrained()}
     return [
         Speed(
             name,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.models import model as models
+from fer_lmdb.models.registry import list_pretrained
 
 ROOT = Path(__file__).parents[1]
 TOOL = runpy.run_path(str(ROOT / "tools" / "reproduce.py"))
@@ -20,10 +20,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_shipped_model_has_its_recipe() -> None:
-    assert sorted(TOOL["RECIPES"]) == models.list_pretrained()
+    assert sorted(TOOL["RECIPES"]) == list_pretrained()
 
 
-@pytest.mark.parametrize("model", models.list_pretrained())
+@pytest.mark.parametrize("model", list_pretrained())
 def test_its_commands_are_understood(model: str) -> None:
     commands = list(TOOL["commands"](model, "faces 2013.csv", "votes.csv"))
     assert commands[0][:2] == ["build", "faces 2013.csv"]
@@ -48,7 +48,7 @@ def test_runs_and_teachers_are_made_before_they_are_needed() -> None:
         for training in recipe:
             words = training.options.split()
             needed = [words[i + 1] for i, word in enumerate(words) if word in ("--teacher", "--init")]
-            assert {Path(run).name for run in needed} - set(models.list_pretrained()) <= made
+            assert {Path(run).name for run in needed} - set(list_pretrained()) <= made
             made.add(training.run)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,18 +11,22 @@ from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, json_option, note
 from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
 
+if TYPE_CHECKING:
+    from fer_lmdb.evaluation.result import EvaluationResult
+
+PLOT = "batch-accuracies.png"
 EXAMPLES = """
 # a run on the validation split
 fer-lmdb evaluate runs/face_emotion_net-001
-# a shipped model, ten views per face
+# a pretrained model, ten TTA views per face
 fer-lmdb evaluate fer_mini --tta 10
 # an ensemble of all models in a folder, with weights fitted on validation
 fer-lmdb evaluate runs/a/checkpoints --fit-ensemble-weights
-# nets trained on faces as they are and upright, each looking at its own kind
-fer-lmdb evaluate runs/a runs/b --data data/upright --data data/as-is
-# is one run really better than another?
+# models trained on aligned and unaligned faces, each on its own data set
+fer-lmdb evaluate runs/a runs/b --data data/aligned --data data/unaligned
+# is one run significantly better than another?
 fer-lmdb evaluate runs/a --compare runs/b
-# why the best of single batches says 78 %
+# the accuracy of each batch of 100 faces
 fer-lmdb evaluate runs/a --batch-accuracies
 """
 
@@ -35,42 +39,36 @@ fer-lmdb evaluate runs/a --batch-accuracies
     multiple=True,
     default=["data/fer2013"],
     show_default=True,
-    help="Data set folder that build has written; more: the same faces prepared as other models know them.",
+    help="Data set folder. Repeat for data sets of the same faces with other preprocessing.",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
     default="val",
     show_default=True,
-    help="Choose models on val; open test once, for a model that is final.",
+    help="Split. Select models on val; use test once, for the final model.",
 )
 @click.option(
     "--tta",
     type=click.Choice(["1", "2", "4", "10"]),
     default="1",
     show_default=True,
-    help="Views per face, averaged: 2 zoom and mirror, 4 turn as well, as the training did; 10 are crops.",
+    help="TTA views per face. 2: zoom and mirror; 4: also rotation; 10: crops.",
 )
 @click.option(
     "--label-scheme",
     type=click.Choice(["merged", "without-disgust"]),
-    help="Count seven classes as six: disgust added to anger, or left out.",
+    help="Map seven classes to six: add disgust to anger, or drop it.",
 )
-@click.option(
-    "--ensemble-weights", metavar="LIST", help="Weights of an ensemble's members, as 2,1,1.  [default: all alike]"
-)
-@click.option(
-    "--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split, whatever --split is."
-)
-@click.option(
-    "--compare", type=MODEL, multiple=True, help="Another model: McNemar's test between the two; several are averaged."
-)
+@click.option("--ensemble-weights", metavar="LIST", help="Weight of each model, e.g. 2,1,1.  [default: equal]")
+@click.option("--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split.")
+@click.option("--compare", type=MODEL, multiple=True, help="Compare with another model or ensemble (McNemar's test).")
 @click.option("--batch-accuracies", is_flag=True, help="Print the accuracy of each batch of 100 faces.")
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Chart of --batch-accuracies.  [default: batch-accuracies.png in the run's folder, or here]",
+    help=f"Plot of --batch-accuracies.  [default: {PLOT} in the run folder, or here]",
 )
 @click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
 @click.option(
@@ -78,8 +76,9 @@ fer-lmdb evaluate runs/a --batch-accuracies
     type=click.Choice(["auto", "bfloat16", "float32"]),
     default="float32",
     show_default=True,
-    help="What nets compute in; auto: bfloat16 where the processor is fast at it.",
+    help="Compute dtype. auto: bfloat16 if the device supports it natively.",
 )
+@click.option("--log/--no-log", default=True, show_default=True, help="Record the result in evaluations.jsonl.")
 @json_option
 def command(
     models: tuple[str, ...],
@@ -94,46 +93,51 @@ def command(
     plot: Path | None,
     device: str,
     precision: str,
+    log: bool,
     as_json: bool,
 ) -> None:
-    """Measure models on a split, with N and a 95 % interval.
+    """Evaluate models on a split: accuracy with N and a 95 % interval.
 
-    MODEL is a run folder, a model file, the name of a shipped model, or a folder of
-    models. Several models are an ensemble: their probabilities are averaged. Every
-    run keeps a record of its evaluations in evaluations.jsonl.
+    MODEL is a run folder, a model file, the name of a pretrained model, or a folder of
+    models. Several models form an ensemble: their probabilities are averaged. The
+    result is appended to evaluations.jsonl in the folder of each run, so that every
+    evaluation on the test split is on record.
     """
     if ensemble_weights and fit_ensemble_weights:
         raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")
     if plot and not batch_accuracies:
-        raise click.UsageError("--plot needs --batch-accuracies")
-    from fer_lmdb.evaluation.evaluate import evaluate
+        raise click.UsageError("--plot requires --batch-accuracies")
+    weights = _parse_weights(ensemble_weights)
+    from fer_lmdb.evaluation.evaluate import evaluate, log_evaluation
 
     result = evaluate(
         models,
         data,
         split,
-        int(tta),
-        device,
-        ensemble_weights=_numbers(ensemble_weights),
+        tta=int(tta),
+        device=device,
+        precision=precision,
+        ensemble_weights=weights,
         fit_weights_on="val" if fit_ensemble_weights else None,
         compare_to=compare,
         label_scheme=label_scheme,
         batch_accuracies=batch_accuracies,
-        precision=precision,
+        log=False,
     )
-    if batch_accuracies:
-        result["plot"] = str(_draw(result, plot))
+    plotted = _plot(result, plot) if batch_accuracies else None
     if as_json:
-        emit(result)
-        return
-    from fer_lmdb.cli.render_evaluation import print_evaluation
+        emit(result.to_dict() | ({"plot": str(plotted)} if plotted else {}))
+    else:
+        from fer_lmdb.cli.render_evaluation import print_evaluation
 
-    print_evaluation(result)
-    if batch_accuracies:
-        note(f"Drawn in {result['plot']}")
+        print_evaluation(result)
+        if plotted:
+            note(f"Plot: {plotted}")
+    for problem in log_evaluation(result) if log else []:
+        click.echo(f"Warning: {problem}", err=True)
 
 
-def _numbers(text: str | None) -> list[float] | None:
+def _parse_weights(text: str | None) -> list[float] | None:
     if text is None:
         return None
     try:
@@ -142,14 +146,20 @@ def _numbers(text: str | None) -> list[float] | None:
         raise click.UsageError(f'--ensemble-weights "{text}": expected one number per model, e.g. 2,1,1') from None
 
 
-def _draw(result: dict[str, Any], plot: Path | None) -> Path:
-    """Plot the accuracy of each batch to a file."""
+def _plot(result: EvaluationResult, path: Path | None) -> Path | None:
+    """Plot the accuracy of each batch; a run folder that cannot be written only causes a warning."""
     from fer_lmdb.visualization.plots import batch_accuracy_figure
 
-    folder = Path(result["models"][0])
-    path = plot or (folder if (folder / "run.json").is_file() else Path()) / "batch-accuracies.png"
-    names = " + ".join(Path(name).name for name in result["models"])
-    batch_accuracy_figure(result["batch_accuracies"], f"{names}, split {result['split']}, N = {result['n']:,}").savefig(
-        path, dpi=150
-    )
-    return path
+    assert result.batch_accuracies is not None
+    folder = Path(result.models[0])
+    target = path or (folder if (folder / "run.json").is_file() else Path()) / PLOT
+    names = " + ".join(Path(name).name for name in result.models)
+    figure = batch_accuracy_figure(result.batch_accuracies, f"{names}, split {result.split}, N = {result.n:,}")
+    try:
+        figure.savefig(target, dpi=150)
+    except OSError as error:
+        if path:
+            raise
+        click.echo(f"Warning: {target}: cannot be written ({error.strerror}); set another file with --plot", err=True)
+        return None
+    return target

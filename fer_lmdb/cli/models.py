@@ -10,7 +10,7 @@ from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, json_option, print_whole
 
 EXAMPLES = """
-# what there is
+# pretrained models and nets
 fer-lmdb models
 # the same for a script
 fer-lmdb models --json
@@ -20,10 +20,9 @@ fer-lmdb models --json
 @click.command("models", cls=Command, examples=EXAMPLES)
 @json_option
 def command(as_json: bool) -> None:
-    """List nets and shipped models with their measured figures.
+    """List pretrained models and nets with their measured accuracy.
 
-    A net without a shipped model can be trained; one with a model can be used
-    by name in predict and evaluate.
+    predict and evaluate take a pretrained model by name; train takes a net by name.
     """
     from fer_lmdb.models.listing import list_models
 
@@ -31,17 +30,15 @@ def command(as_json: bool) -> None:
     if as_json:
         emit(rows)
     else:
-        _print(rows)
-
-
-def _print(rows: list[dict[str, Any]]) -> None:
-    _print_table("Shipped, by name in predict and evaluate", [row for row in rows if row["shipped"]])
-    _print_table("Nets to train", [row for row in rows if not row["shipped"]])
+        _print_table("Pretrained models", [row for row in rows if row["shipped"]])
+        _print_table("Nets to train", [row for row in rows if not row["shipped"]])
 
 
 def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
+
+    from fer_lmdb.evaluation.formatting import format_accuracy
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("name", no_wrap=True)
@@ -49,12 +46,7 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("measured accuracy")
     for row in rows:
-        lines = [_figure(figure) for figure in row["figures"]] or ["not trained yet"]
+        lines = [f"{each['split']} {format_accuracy(each)}" for each in row["figures"]] or ["not trained yet"]
         lines += [row["trained"]] if row["trained"] else []
         table.add_row(row["name"], str(len(row["classes"])), f"{row['parameters']:,}", "\n".join(lines))
     print_whole(table)
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    views = "1 view" if figure["tta"] == 1 else f"{figure['tta']} views"
-    return f"{figure['split']} {figure['accuracy']:.2%} of {figure['n']:,}, {views}"

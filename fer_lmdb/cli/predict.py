@@ -117,7 +117,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     from fer_lmdb.inference.files import predict_files
     from fer_lmdb.inference.recognizer import Recognizer
     from fer_lmdb.inference.writers import OutputPaths
-    from fer_lmdb.models.model import DEFAULT_MODEL
+    from fer_lmdb.models.registry import DEFAULT_MODEL
     from fer_lmdb.runtime.executors import get_executor
 
     recognizer = Recognizer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fer_lmdb.cli.render_evaluation import warnings
+from fer_lmdb.cli.render_evaluation import caveat_lines
 from fer_lmdb.cli.render_inspection import print_table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _agreement_lines(splits: Document) -> Iterator[str]:
 
 def _show_evaluation(evaluation: Document, console: Console) -> None:
     console.print(f"{evaluation['model']} on {evaluation['split']}:", highlight=False)
-    for line in warnings(evaluation):
+    for line in caveat_lines(evaluation):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     subsets = {
         "all": "all",

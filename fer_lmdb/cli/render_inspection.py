@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fer_lmdb.cli.console import print_whole
+from fer_lmdb.evaluation.formatting import format_accuracy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -227,7 +228,7 @@ def format_evaluations(evaluations: Sequence[Document]) -> str:
 
 def format_evaluation(result: Document) -> str:
     """Return split, accuracy, N and TTA views of an evaluation."""
-    return f"{result['split']} {result['accuracy']:.2%} (N = {result['n']:,}, {result.get('tta', 1)} TTA views)"
+    return f"{result['split']} {format_accuracy(result)}"
 
 
 def format_epoch(record: Document | None) -> str | None:

@@ -17,7 +17,7 @@ from fer_lmdb.data.sources.synthetic import SyntheticFaces, write_synthetic_csv
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013
-from fer_lmdb.models import model as models
+from fer_lmdb.models.registry import DEFAULT_MODEL, list_pretrained
 from fer_lmdb.models.run_folder import RunFolder
 
 TRAIN_FACES, VAL_FACES, TEST_FACES = 2100, 420, 420
@@ -87,7 +87,7 @@ class Demo:
 
     def predict(self) -> list[str]:
         """Return the arguments of the prediction: with the shipped model, which has seen real faces."""
-        model = [] if models.DEFAULT_MODEL in models.list_pretrained() else ["--model", str(self.run)]
+        model = [] if DEFAULT_MODEL in list_pretrained() else ["--model", str(self.run)]
         return ["predict", str(self.photograph), *model, "--save", str(self.annotated)]
 
     def prepare_folder(self) -> None:

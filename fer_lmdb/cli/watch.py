@@ -82,7 +82,7 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         raise click.UsageError("--no-window without --save or --json has no output; add one of them")
 
     from fer_lmdb.inference.recognizer import Recognizer
-    from fer_lmdb.models.model import DEFAULT_MODEL
+    from fer_lmdb.models.registry import DEFAULT_MODEL
 
     recognizer = Recognizer(
         models or DEFAULT_MODEL,

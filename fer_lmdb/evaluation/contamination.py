@@ -1,48 +1,41 @@
-"""Which faces a model knows already: it learnt from them, or the model that it began as did.
-
-Figures on such faces flatter a model, and weights that are fitted on them prefer who knows them by heart.
-"""
+"""Contamination check: whether a model, or the model that it was initialized from, was trained on a split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.renames import modernize
+from fer_lmdb.models.metadata import ModelMetadata
 
 
-def training_splits(metadata: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what a model learnt from.
+def training_splits(metadata: ModelMetadata) -> dict[str, list[str]]:
+    """Return the splits that a model was trained on, including those of the model that it was initialized from.
 
     Args:
-        metadata: the model's.
+        metadata: Metadata of the model.
+
     Returns:
-        the splits, by the SHA-256 of the source that was built; empty where the facts do not say.
+        Split names by SHA-256 of the source; empty if the metadata do not contain them.
     """
-    init = modernize("model metadata, init", _table(metadata.get("init")))
-    known = {digest: set(splits) for digest, splits in _table(init.get("trained_on")).items()}
-    options = modernize("run.json, options", _table(_table(metadata.get("recipe")).get("options")))
-    for digest in _digests(_table(metadata.get("data")).get("source")):
-        known.setdefault(digest, set()).update(str(options.get("train_splits", "train")).split("+"))
+    inherited = metadata.init.get("trained_on")
+    known = {digest: set(splits) for digest, splits in (inherited if isinstance(inherited, dict) else {}).items()}
+    for digest in _digests(metadata.data.get("source")):
+        known.setdefault(digest, set()).update(metadata.train_splits)
     return {digest: sorted(splits) for digest, splits in known.items()}
 
 
-def was_trained_on(metadata: Mapping[str, Any], data: DataSet, split: str) -> bool:
-    """Tell whether a model learnt from a split of a data set, however its faces were prepared then."""
+def was_trained_on(metadata: ModelMetadata, data: DataSet, split: str) -> bool:
+    """Tell whether a model was trained on a split of a data set, with any preprocessing."""
     known = training_splits(metadata)
     return any(split in known.get(digest, ()) for digest in _digests(data.fingerprint()["source"]))
 
 
 def _digests(source: object) -> Iterator[str]:
-    """Yield the digest of a source, and of those that it was joined from."""
-    table = _table(source)
-    if "sha256" in table:
-        yield str(table["sha256"])
-    for part in table.get("joined", []):
-        yield from _digests(_table(part).get("source"))
-
-
-def _table(value: object) -> dict[str, Any]:
-    """Return facts of a file, which may lack them."""
-    return value if isinstance(value, dict) else {}
+    """Yield the digest of a source and of the sources it was joined from."""
+    if not isinstance(source, dict):
+        return
+    if "sha256" in source:
+        yield str(source["sha256"])
+    joined = source.get("joined")
+    for part in joined if isinstance(joined, list) else []:
+        yield from _digests(part.get("source") if isinstance(part, dict) else None)

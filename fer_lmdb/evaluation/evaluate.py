@@ -1,9 +1,11 @@
-"""Models on a split: figures with N, split and interval; several models are an ensemble."""
+"""Evaluate models and ensembles on a split of a data set."""
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,250 +14,255 @@ from numpy.typing import NDArray
 
 from fer_lmdb.data import ferplus
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.splits import SPLITS
+from fer_lmdb.data.lmdb_store import key_name
 from fer_lmdb.data.variants import DataSetVariants
-from fer_lmdb.errors import DataSetError, ModelError
-from fer_lmdb.evaluation import batch_accuracy, contamination
+from fer_lmdb.errors import ModelError
+from fer_lmdb.evaluation.batch_accuracy import batch_accuracies as accuracy_per_batch
+from fer_lmdb.evaluation.contamination import was_trained_on
 from fer_lmdb.evaluation.ferplus import compute_ferplus_metrics
 from fer_lmdb.evaluation.label_mapping import map_to_scheme, target_scheme
 from fer_lmdb.evaluation.metrics import compute_metrics
+from fer_lmdb.evaluation.options import DataSource, EvalOptions
+from fer_lmdb.evaluation.predictor import EnsemblePredictor
+from fer_lmdb.evaluation.result import EvaluationResult
 from fer_lmdb.evaluation.significance import mcnemar_test
 from fer_lmdb.labels import FERPLUS, explain_mismatch, require_same
-from fer_lmdb.models import ensemble, model
-from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.ensemble import Member, average_probabilities, check_weights, fit_weights, load_ensemble
+from fer_lmdb.models.evaluation_log import append_evaluation
 from fer_lmdb.models.model import Model
-from fer_lmdb.models.run_folder import RunFolder, iteration_of
-from fer_lmdb.runtime.device import resolve_device, resolve_dtype
-
-CAVEAT_KEYS = ("preprocessing_mismatch", "trained_on_split")
-"""What figures say where they are not a model's own, or flatter it."""
-
-
-@dataclass(frozen=True)
-class EvalOptions:
-    """How models look at faces.
-
-    Attributes:
-        tta: views averaged per face, 1, 2, 4 or 10.
-        device: auto, cpu or cuda.
-        precision: float32, bfloat16, or auto for the faster one.
-    """
-
-    tta: int = 1
-    device: str = "auto"
-    precision: str = "float32"
-
-    def probabilities(self, members: Sequence[Model], variants: DataSetVariants, split: str) -> NDArray[np.float32]:
-        """Return (M, N, classes) float32."""
-        device = resolve_device(self.device)
-        precision = resolve_dtype(self.precision, device)
-        each = []
-        for member in members:
-            images = variants.images_for(member.preprocessing, split)
-            _check_size(member, images)
-            each.append(Classifier(member, device, precision).probabilities(images, self.tta))
-        return np.stack(each)
+from fer_lmdb.models.registry import ModelSource
+from fer_lmdb.models.run_folder import RunFolder
 
 
 def evaluate(
-    models: Sequence[str | Path],
-    data: str | Path | Sequence[str | Path],
+    models: Model | ModelSource | Sequence[Model | ModelSource],
+    data: DataSource | Sequence[DataSource],
     split: str = "val",
+    *,
     tta: int = 1,
     device: str = "auto",
-    *,
+    precision: str = "float32",
     ensemble_weights: Sequence[float] | None = None,
     fit_weights_on: str | None = None,
-    compare_to: Sequence[str | Path] = (),
+    compare_to: Model | ModelSource | Sequence[Model | ModelSource] = (),
     label_scheme: str | None = None,
     batch_accuracies: bool = False,
-    precision: str = "float32",
-) -> dict[str, Any]:
-    """Measure one model, or the averaged probabilities of several.
+    log: bool = True,
+) -> EvaluationResult:
+    """Evaluate a model, or the averaged probabilities of several.
 
     Args:
-        models: shipped names, model files, run folders, or folders of models.
-        data: a data set folder, or several with the same faces prepared in different ways: every model looks at
-            those of its own kind, and the first one's are counted.
-        split: train, val or test.
-        tta: views averaged per face, 1, 2, 4 or 10.
-        device: auto, cpu or cuda.
-        ensemble_weights: of the ensemble's members; None for all alike.
-        fit_weights_on: the split that the weights are fitted on, "val"; None where they are not.
-        compare_to: another model or ensemble, compared by McNemar's test.
-        label_scheme: count FER2013's seven classes by this scheme, merged or without-disgust; None as they are.
-        batch_accuracies: read the accuracies of single batches as well.
-        precision: float32, bfloat16, or auto for the faster one.
-    Returns:
-        the figures of `measures.compute_metrics` with models, iterations (after which each was taken from its
-        training, None where it does not say), split, classes, tta, precision, data and data_sha256 (of the split's
-        faces in the first data set), data_variants where more were named; weights and fitted_on of an ensemble;
-        trained_on_split, the
-        models that know the split's faces from their training, so that the figures flatter them, where there are any;
-        preprocessing_mismatch where models looked at another kind of face than they know; protocols where the faces
-        carry FER+'s votes; comparison and batch_accuracies where they are asked for.
-        Every run that took part has them appended to its evaluations.jsonl.
+        models: A model or several, see `EvalOptions`.
+        data: A data set, or several with the same faces preprocessed differently, see `EvalOptions`.
+        split: "train", "val" or "test".
+        tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        device: "auto", "cpu", "cuda", ...
+        precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
+        ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
+        fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
+        compare_to: Another model or ensemble to compare with by McNemar's test.
+        label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
+        batch_accuracies: Whether to compute the accuracy of each batch of 100 faces.
+        log: Whether to append the result to evaluations.jsonl of each run that a model belongs to. If a file cannot
+            be written, a warning is issued.
+
     Raises:
-        ModelError: a model is missing, the models' labels differ, the weights are none, or some of the models learnt
-            from the faces that weights would be fitted on.
-        DataSetError: the split is missing, its labels or face size are not the model's, or weights would be fitted
-            on the test split.
+        ModelError: If a model is missing or damaged, label schemes differ, the ensemble weights are invalid, or some of
+            the models were trained on the split that the weights are fitted on.
+        DataSetError: If a data set or split is missing or damaged, its label scheme or face size is not the model's, or
+            weights would be fitted on the test split.
+        OptionError: If an argument is out of range.
     """
-    _check_splits(split, fit_weights_on)
-    models = ensemble.resolve_members(models)
-    members = ensemble.load_ensemble(models)
-    others_names = ensemble.resolve_members(compare_to) if compare_to else []
-    rivals = ensemble.load_ensemble(others_names) if compare_to else []
-    sets = DataSetVariants.open([data] if isinstance(data, str | Path) else data)
-    dataset, options = sets.reference, EvalOptions(tta, device, precision)
-    check_labels(models, members, dataset)
-    check_labels(others_names, rivals, dataset)
-    each = options.probabilities(members, sets, split)
-    if fit_weights_on is not None:
-        _check_not_trained_on(models, members, dataset, fit_weights_on)
-        ensemble_weights = _fitted_weights(
-            members, sets, options, fit_weights_on, each if fit_weights_on == split else None
+    result = run_evaluation(
+        EvalOptions(
+            models=_as_list(models),
+            data=_as_list(data),
+            split=split,
+            tta=tta,
+            device=device,
+            precision=precision,
+            ensemble_weights=ensemble_weights,
+            fit_weights_on=fit_weights_on,
+            compare_to=_as_list(compare_to),
+            label_scheme=label_scheme,
+            batch_accuracies=batch_accuracies,
         )
-    result, right = compute_result(
-        models, members, ensemble.average_probabilities(each, ensemble_weights), sets, split, options, label_scheme
     )
-    if len(models) > 1:
-        result |= {"weights": list(ensemble_weights or [1 / len(models)] * len(models)), "fitted_on": fit_weights_on}
-    if rivals:
-        probabilities = ensemble.average_probabilities(options.probabilities(rivals, sets, split))
-        others, other_right = compute_result(others_names, rivals, probabilities, sets, split, options, label_scheme)
-        log_evaluation(others)  # these go on record as well
-        result["comparison"] = {key: others[key] for key in ("models", "accuracy", "ci95")} | mcnemar_test(
-            right, other_right
-        )
-    log_evaluation(result)
-    return result | ({"batch_accuracies": batch_accuracy.batch_accuracies(right)} if batch_accuracies else {})
+    for problem in log_evaluation(result) if log else []:
+        warnings.warn(problem, stacklevel=2)
+    return result
 
 
-def _check_splits(split: str, fit_on: str | None) -> None:
-    if split not in SPLITS:
-        raise DataSetError(f'split "{split}" does not exist; there are: {", ".join(SPLITS)}')
-    if fit_on not in (None, "train", "val"):
-        raise DataSetError(
-            f'weights are never fitted on "{fit_on}": a figure on the faces that chose them would mean nothing; use val'
-        )
+def run_evaluation(options: EvalOptions) -> EvaluationResult:
+    """Evaluate without logging; see `evaluate`."""
+    members = load_ensemble(options.models)
+    others = load_ensemble(options.compare_to) if options.compare_to else []
+    variants = _open_variants(options.data)
+    for group in (members, others):
+        check_labels(group, variants.reference)
+    check_weights(options.ensemble_weights, len(members))
+    if options.fit_weights_on is not None:
+        _check_not_trained_on(members, variants.reference, options.fit_weights_on)
+    predictor = EnsemblePredictor(options.tta, options.device, options.precision)
+    rows = predictor.predict(members, variants, options.split)
+    weights = _ensemble_weights(options, predictor, members, variants, rows)
+    probabilities = average_probabilities(rows, weights)
+    result = compute_result(members, probabilities, variants, options.split, predictor, options.label_scheme)
+    if len(members) > 1:
+        equal = [1 / len(members)] * len(members)
+        result = replace(result, weights=list(weights or equal), fitted_on=options.fit_weights_on)
+    if others:
+        probabilities = average_probabilities(predictor.predict(others, variants, options.split))
+        compared = compute_result(others, probabilities, variants, options.split, predictor, options.label_scheme)
+        result = replace(result, compared=compared, comparison=_compare(result, compared))
+    if options.batch_accuracies:
+        result = replace(result, batch_accuracies=accuracy_per_batch(result.correct))
+    return result
 
 
 def compute_result(
-    names: Sequence[str],
-    members: Sequence[Model],
+    members: Sequence[Member],
     probabilities: NDArray[np.float32],
     variants: DataSetVariants,
     split: str,
-    options: EvalOptions,
-    classes: str | None,
-) -> tuple[dict[str, Any], NDArray[np.bool_]]:
-    """Return the figures, and for every face that counts whether it was recognised."""
-    dataset = variants.reference
-    scheme, labels = dataset.scheme, variants.read(split).labels
-    if classes is not None:
-        scheme = target_scheme(classes, scheme)
-        probabilities, labels = map_to_scheme(probabilities, labels, scheme)
-    result = {
-        "models": list(names),
-        "iterations": [iteration_of(member.metadata) for member in members],
-        "split": split,
-        "tta": options.tta,
-        "precision": str(resolve_dtype(options.precision, resolve_device(options.device))).removeprefix("torch."),
-        "classes": list(scheme.classes),
-        "data": str(dataset.folder),
-        "data_sha256": dataset.fingerprint()["sha256"][split],
-        **compute_metrics(probabilities, labels, scheme.classes),
-    }
-    if others := variants.sets[1:]:
-        result["data_variants"] = [str(other.folder) for other in others]
-    if odd := _preprocessing_mismatches(names, members, variants):
-        result["preprocessing_mismatch"] = odd
-    if known := _models_trained_on(names, members, dataset, split):
-        result["trained_on_split"] = known
-    if classes is not None:
-        result["label_scheme"] = classes
+    predictor: EnsemblePredictor,
+    label_scheme: str | None = None,
+) -> EvaluationResult:
+    """Compute the metrics of predictions.
+
+    Args:
+        members: Models that made the predictions.
+        probabilities: (N, classes) for the faces of the reference data set.
+        variants: Data sets of the predictions.
+        split: "train", "val" or "test".
+        predictor: Predictor of the probabilities.
+        label_scheme: Scheme to map FER2013's seven classes to; None keeps the classes.
+    """
+    dataset, faces = variants.reference, variants.read(split)
+    scheme, labels, kept = dataset.scheme, faces.labels, np.arange(len(faces.labels))
+    if label_scheme is not None:
+        scheme = target_scheme(label_scheme, scheme)
+        probabilities, labels, kept = map_to_scheme(probabilities, labels, scheme)
+    protocols = None
     if ferplus.has_votes(dataset, split) and explain_mismatch(scheme, FERPLUS) is None:
-        result["protocols"] = compute_ferplus_metrics(probabilities, labels, ferplus.read(dataset, split))
-    return result, probabilities.argmax(axis=1) == labels
-
-
-def _models_trained_on(names: Sequence[str], members: Sequence[Model], dataset: DataSet, split: str) -> list[str]:
-    return [
-        name
-        for name, member in zip(names, members, strict=True)
-        if contamination.was_trained_on(member.metadata, dataset, split)
-    ]
-
-
-def _check_not_trained_on(names: Sequence[str], members: Sequence[Model], dataset: DataSet, fit_on: str) -> None:
-    """Refuse to fit weights where they would go to who knows the faces by heart."""
-    known = _models_trained_on(names, members, dataset, fit_on)
-    if known and len(known) < len(names):
-        raise ModelError(
-            f"{', '.join(known)} learnt from {fit_on}: weights fitted on it would prefer them for that; "
-            "leave them out, or choose --ensemble-weights"
-        )
-
-
-def _fitted_weights(
-    members: Sequence[Model],
-    sets: DataSetVariants,
-    options: EvalOptions,
-    fit_on: str,
-    known: NDArray[np.float32] | None,
-) -> list[float]:
-    return ensemble.fit_weights(
-        options.probabilities(members, sets, fit_on) if known is None else known, sets.read(fit_on).labels
+        protocols = compute_ferplus_metrics(probabilities, labels, ferplus.read(dataset, split))
+    return EvaluationResult(
+        models=[member.name for member in members],
+        iterations=[member.model.metadata.iteration for member in members],
+        split=split,
+        tta=predictor.tta,
+        precision=str(predictor.dtype).removeprefix("torch."),
+        classes=list(scheme.classes),
+        data=str(dataset.folder),
+        data_sha256=dataset.fingerprint()["sha256"][split],
+        **compute_metrics(probabilities, labels, scheme.classes),
+        data_variants=[str(other.folder) for other in variants.sets[1:]] or None,
+        preprocessing_mismatch=_preprocessing_mismatches(members, variants) or None,
+        trained_on_split=_names_trained_on(members, dataset, split) or None,
+        label_scheme=label_scheme,
+        protocols=protocols,
+        probabilities=probabilities,
+        labels=labels,
+        names=[key_name(faces.keys[number]) for number in kept],
+        files=[member.path for member in members],
     )
 
 
-def log_evaluation(result: dict[str, Any]) -> None:
-    """Append an evaluation to the record of every run that took part: a test split is opened in writing."""
-    for folder in {run.path: run for name in result["models"] if (run := _run_of(name))}.values():
-        folder.append_evaluation(result)
+def log_evaluation(result: EvaluationResult, **extra: Any) -> list[str]:
+    """Append a result to the evaluation log of every run that a model belongs to, so that test openings are on record.
+
+    Args:
+        result: The result; that of the compared model is logged as well.
+        extra: Further entries of the record.
+
+    Returns:
+        A message for each log that could not be written.
+    """
+    problems = log_evaluation(result.compared, **extra) if result.compared else []
+    record = {name: value for name, value in result.to_dict().items() if name != "batch_accuracies"} | extra
+    for run in {run.path: run for file in result.files if file and (run := _run_of(file))}.values():
+        try:
+            append_evaluation(run, record)
+        except OSError as error:
+            problems.append(f"{run.evaluations}: cannot be written ({error.strerror}); this evaluation is not logged")
+    return problems
 
 
-def _run_of(name: str) -> RunFolder | None:
-    """Return the run that a model lies in; None for shipped models and files elsewhere."""
-    path = model.resolve_model(name)
-    for folder in (path.parent, path.parent.parent):
-        if (run := RunFolder(folder)).config.is_file():
-            return run
-    return None
+def check_labels(members: Sequence[Member], dataset: DataSet) -> None:
+    """Check that models and data set have the same label scheme; the members agree, see `load_ensemble`.
+
+    Raises:
+        DataSetError: If the label schemes differ.
+    """
+    for member in members[:1]:
+        require_same(
+            member.model.scheme,
+            dataset.scheme,
+            f"the label schemes of the model {member.name} and the data set {dataset.folder} differ",
+            "metrics of different label schemes are not comparable; "
+            f"build the data set with --label-scheme {member.model.scheme.name}",
+        )
 
 
-def _preprocessing_mismatches(
-    names: Sequence[str], members: Sequence[Model], sets: DataSetVariants
-) -> dict[str, dict[str, list[Any]]]:
-    """Return the models that looked at another kind of face than theirs, with what differs: theirs and what it was."""
+def _as_list(value: Any) -> list[Any]:
+    single = isinstance(value, str | os.PathLike | Model | DataSet)
+    return [value] if single else list(value)
+
+
+def _open_variants(sources: Sequence[DataSource]) -> DataSetVariants:
+    if any(isinstance(source, DataSet) for source in sources):
+        return DataSetVariants.of(
+            [source if isinstance(source, DataSet) else DataSet.open(Path(source)) for source in sources]
+        )
+    return DataSetVariants.open([Path(source) for source in sources if not isinstance(source, DataSet)])
+
+
+def _ensemble_weights(
+    options: EvalOptions,
+    predictor: EnsemblePredictor,
+    members: Sequence[Member],
+    variants: DataSetVariants,
+    rows: NDArray[np.float32],
+) -> Sequence[float] | None:
+    fit_on = options.fit_weights_on
+    if fit_on is None:
+        return options.ensemble_weights
+    known = rows if fit_on == options.split else predictor.predict(members, variants, fit_on)
+    return fit_weights(known, variants.read(fit_on).labels)
+
+
+def _compare(result: EvaluationResult, other: EvaluationResult) -> dict[str, Any]:
+    own = {"models": other.models, "accuracy": other.accuracy, "ci95": other.ci95}
+    return own | mcnemar_test(result.correct, other.correct)
+
+
+def _names_trained_on(members: Sequence[Member], dataset: DataSet, split: str) -> list[str]:
+    return [member.name for member in members if was_trained_on(member.model.metadata, dataset, split)]
+
+
+def _check_not_trained_on(members: Sequence[Member], dataset: DataSet, fit_on: str) -> None:
+    """Check that the weights would not favor models that were trained on the split."""
+    known = _names_trained_on(members, dataset, fit_on)
+    if known and len(known) < len(members):
+        raise ModelError(
+            f"{', '.join(known)} {'was' if len(known) == 1 else 'were'} trained on {fit_on}, so weights fitted on it "
+            "would be biased; exclude it or set --ensemble-weights"
+        )
+
+
+def _preprocessing_mismatches(members: Sequence[Member], variants: DataSetVariants) -> dict[str, dict[str, list[Any]]]:
+    """Return the models evaluated with other preprocessing than in training, with [training, evaluation] by setting."""
     odd = {}
-    for name, member in zip(names, members, strict=True):
-        if fields := member.preprocessing.diff(sets.matching(member.preprocessing).preprocessing):
-            odd[name] = {field: list(pair) for field, pair in fields.items()}
+    for member in members:
+        preprocessing = member.model.preprocessing
+        if fields := preprocessing.diff(variants.matching(preprocessing).preprocessing):
+            odd[member.name] = {field: list(pair) for field, pair in fields.items()}
     return odd
 
 
-def check_labels(names: Sequence[str], members: Sequence[Model], dataset: DataSet) -> None:
-    """Refuse models whose labels are not those of a data set; they are all alike, see `ensemble.load_ensemble`.
-
-    Raises:
-        DataSetError: the message says what differs.
-    """
-    if members:
-        require_same(
-            members[0].scheme,
-            dataset.scheme,
-            f"the label schemes of the model {names[0]} and the data set {dataset.folder} differ",
-            "metrics of different label schemes are not comparable; "
-            f"build the data set with --label-scheme {members[0].scheme.name}",
-        )
-
-
-def _check_size(member: Model, images: np.ndarray) -> None:
-    if member.mean is not None and member.mean.shape[1:] != images.shape[2:]:
-        found = " x ".join(map(str, images.shape[2:]))
-        expected = " x ".join(map(str, member.mean.shape[1:]))
-        raise DataSetError(
-            f"the faces are {found}, the model {member.name} was trained on {expected}; build with --size"
-        )
+def _run_of(file: Path) -> RunFolder | None:
+    """Return the run that a model file belongs to: it is in the run folder or in checkpoints/."""
+    for folder in (file.parent, file.parent.parent):
+        if (run := RunFolder(folder)).config.is_file():
+            return run
+    return None

@@ -1,4 +1,4 @@
-"""Accuracy on FER+ under each of the rules by which results are published."""
+"""Accuracy on FER+ under the rules of published results."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ RULES = {
 def compute_ferplus_metrics(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], votes: NDArray[np.float32]
 ) -> dict[str, dict[str, Any]]:
-    """Measure the accuracy under each rule by which figures on FER+ are published.
+    """Compute the accuracy under each rule that published FER+ results use.
 
     Args:
         probabilities: (N, 8).
-        labels: (N,) the expression with the most votes.
+        labels: (N,) expression with the most votes.
         votes: (N, 10).
+
     Returns:
-        by rule: n, accuracy, ci95 and what counts. The literature's 3,137 faces are "majority without contempt".
+        n, accuracy, ci95 and the condition ("faces") by rule. The 3,137 faces of the literature are those of "majority
+        without contempt".
     """
     hits = probabilities.argmax(axis=1) == labels
     masks = protocols(votes)

@@ -1,7 +1,7 @@
-"""Whether two classifiers differ by more than chance, from their answers to the same faces.
+"""McNemar's test: whether two classifiers differ significantly on the same faces.
 
-Only the faces count that one of them gets right and the other wrong. Were both equally good, each of these would be a
-coin's toss; the p-value is the chance of a split as uneven as the one found, or more.
+Only faces count on which exactly one of them is correct. If both were equally accurate, each of the two would be the
+correct one with probability 1/2. The p-value is the probability of a split at least as uneven as the observed one.
 Source: Q. McNemar, Note on the sampling error of the difference between correlated proportions, 1947
 """
 
@@ -16,22 +16,23 @@ from scipy.stats import binomtest
 ALPHA = 0.05
 
 
-def mcnemar_test(one_right: NDArray[np.bool_], other_right: NDArray[np.bool_]) -> dict[str, Any]:
-    """Test two classifiers on the same faces (McNemar's test in its exact form).
+def mcnemar_test(one_correct: NDArray[np.bool_], other_correct: NDArray[np.bool_]) -> dict[str, Any]:
+    """Compare two classifiers on the same faces by McNemar's exact test.
 
     Args:
-        one_right: (N,) whether the first was right.
-        other_right: (N,) whether the second was.
+        one_correct: (N,) whether the first classifier is correct.
+        other_correct: (N,) whether the second classifier is correct.
+
     Returns:
-        only_first and only_second: faces that one of them alone got right; difference of the accuracies, first minus
-        second; p_value, two-sided; test and significant (at 5 %).
+        only_first and only_second: number of faces on which only that classifier is correct; difference: first minus
+        second accuracy; p_value: two-sided; significant: whether it is below 5 %; test: name of the test.
     """
-    first, second = int((one_right & ~other_right).sum()), int((other_right & ~one_right).sum())
+    first, second = int((one_correct & ~other_correct).sum()), int((other_correct & ~one_correct).sum())
     p_value = float(binomtest(first, first + second).pvalue) if first + second else 1.0
     return {
         "only_first": first,
         "only_second": second,
-        "difference": (first - second) / len(one_right),
+        "difference": (first - second) / len(one_correct),
         "p_value": p_value,
         "significant": p_value < ALPHA,
         "test": "McNemar, exact binomial, two-sided",

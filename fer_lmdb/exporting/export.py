@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.models.model import Model, load_model, resolve_model
+from fer_lmdb.models.evaluation_log import read_evaluations
+from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model, resolve_model
 from fer_lmdb.models.run_folder import RunFolder
 
 FORMATS = ("caffe", "onnx", "safetensors")
@@ -112,7 +114,7 @@ def _load_with_evaluations(model: str | Path | RunFolder | Model) -> Model:
     loaded = load_model(run.path if isinstance(model, RunFolder) else model)
     if not run.config.is_file():
         return loaded
-    return replace(loaded, metadata={**loaded.metadata, "evaluations": run.read_evaluations()})
+    return replace(loaded, metadata=loaded.metadata.with_evaluations(read_evaluations(run)))
 
 
 def _check_target(model: str | Path | RunFolder | Model, out: Path) -> None:

@@ -144,7 +144,7 @@ def _describe(proto: ModelProto, model: Model) -> None:
         part.ClearField("metadata_props")
     graph.name = model.name
     proto.producer_name, proto.producer_version = "fer-lmdb", __version__
-    evaluations = model.metadata.get("evaluations", [])
+    evaluations = model.metadata.evaluations
     results = [{key: each[key] for key in _PUBLIC_METRICS if key in each} for each in evaluations]
     texts = {
         "format": FORMAT,
@@ -153,7 +153,7 @@ def _describe(proto: ModelProto, model: Model) -> None:
         "classes": json.dumps(model.scheme.classes),
         "preprocessing": json.dumps(model.preprocessing.to_dict()),
         "figures": json.dumps(results),
-        "data": json.dumps(model.metadata.get("data", {})),
+        "data": json.dumps(model.metadata.data),
     }
     onnx.helper.set_model_props(proto, texts)
 

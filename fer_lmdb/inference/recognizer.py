@@ -24,8 +24,8 @@ from fer_lmdb.io.images import read_image
 from fer_lmdb.io.pixels import ColorOrder, check_is_sequence, to_rgb
 from fer_lmdb.models import tta as tta_views
 from fer_lmdb.models.classifier import Classifier, check_finite
-from fer_lmdb.models.ensemble import average_probabilities, load_ensemble, resolve_members
-from fer_lmdb.models.model import DEFAULT_MODEL
+from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
+from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
@@ -78,7 +78,7 @@ class Recognizer:
         self.models = resolve_members([model] if isinstance(model, str | os.PathLike) else list(model))
         self.ensemble_weights = None if ensemble_weights is None else [float(weight) for weight in ensemble_weights]
         average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
-        members = load_ensemble(self.models)
+        members = [member.model for member in load_ensemble(self.models)]
         self.classes = members[0].scheme.classes
         self.min_probability, self.tta, self.min_face, self.color = min_probability, tta, min_face, color
         self.device = str(resolve_device(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.lmdb_store import key_name
-from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.evaluation.evaluate import CAVEAT_KEYS, EvalOptions, check_labels, compute_result, log_evaluation
-from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
+from fer_lmdb.evaluation.evaluate import evaluate, log_evaluation
 
 
 def evaluate_with_and_without(duplicated: Mapping[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:
@@ -35,23 +33,19 @@ def evaluate_with_and_without(duplicated: Mapping[str, bool], model: str, data: 
         DataSetError: If the split is missing or its names, labels or face size do not match.
         ModelError: If the model does not exist.
     """
-    variants, options = DataSetVariants.open([data]), EvalOptions()
-    names = [key_name(key) for key in variants.read(split).keys]
-    if set(names) != set(duplicated):
+    result = evaluate(model, data, split, log=False)
+    if set(result.names) != set(duplicated):
         raise DataSetError(f"{data} and the audited data set contain different images; build both from one source")
-    members = load_ensemble([model])
-    check_labels([model], members, variants.reference)
-    probabilities = average_probabilities(options.probabilities(members, variants, split))
-    result, correct = compute_result([model], members, probabilities, variants, split, options, None)
-    log_evaluation({**result, "by": "duplicates audit"})
-    has_duplicate = np.array([duplicated[name] for name in names])
+    for problem in log_evaluation(result, by="duplicates audit"):
+        warnings.warn(problem, stacklevel=2)
+    has_duplicate, correct = np.array([duplicated[name] for name in result.names]), result.correct
     return {
         "model": model,
         "split": split,
         "all": accuracy_of(correct),
         "with_near_duplicate": accuracy_of(correct[has_duplicate]),
         "without_near_duplicate": accuracy_of(correct[~has_duplicate]),
-        **{key: result[key] for key in CAVEAT_KEYS if key in result},
+        **result.caveats,
     }
 
 

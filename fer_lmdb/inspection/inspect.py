@@ -45,7 +45,7 @@ def resolve_path(path: str | Path) -> Path:
     """
     if Path(path).exists():
         return Path(path)
-    from fer_lmdb.models.model import list_pretrained, resolve_model  # imports torch, which a database does not need
+    from fer_lmdb.models.registry import list_pretrained, resolve_model  # imports torch, which a database does not need
 
     if str(path) in list_pretrained():
         return resolve_model(path)

@@ -11,7 +11,9 @@ import numpy as np
 from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspection.caffe_files import describe_blob
 from fer_lmdb.models.classifier import Classifier
-from fer_lmdb.models.model import Model, load_model
+from fer_lmdb.models.evaluation_log import read_evaluations
+from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
@@ -35,7 +37,7 @@ def inspect_model(path: Path, verify: bool) -> dict[str, Any]:
         "mean": None if model.mean is None else list(model.mean.shape),
         "transform": model.transform_prototxt.split("\n"),
         "preprocessing": model.preprocessing.to_dict(),
-        "metadata": model.metadata,
+        "metadata": model.metadata.to_dict(),
         "blobs": blobs,
     }
     return document | ({"problems": list(find_model_problems(model))} if verify else {})
@@ -72,7 +74,7 @@ def inspect_run(path: Path, verify: bool) -> dict[str, Any]:
         "epochs": len(log),
         "last": log[-1] if log else None,
         "best": max(validated, key=lambda record: float(record["val_accuracy"]), default=None),
-        "evaluations": folder.read_evaluations(),
+        "evaluations": read_evaluations(folder),
         "files": sorted(entry.name for entry in path.iterdir()),
     }
     return document | ({"problems": list(find_run_problems(folder))} if verify else {})

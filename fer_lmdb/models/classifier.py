@@ -1,4 +1,4 @@
-"""A model ready to classify faces: transform, net, averaged views."""
+"""Classifier: a model's net and transform, ready to predict on aligned faces."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
-from fer_lmdb.models import tta as views
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.tta import COUNTS, TtaRange, make_views
 
 BATCH_SIZE = 256
 MIN_VALUE_BUDGET = 1 << 26
-"""Values in a blob, and in all parameters of a net, that any model may ask for: 256 MB."""
+"""Values that a blob, and all parameters together, may have in any model: 256 MB of float32."""
 
 
 class Classifier:
-    """Turns faces into probabilities, in evaluation mode.
+    """Predict expression probabilities of faces, in evaluation mode.
 
     Args:
-        model: what classifies.
-        device: where.
-        precision: float32, or bfloat16 for convolutions and products; twice as fast on processors that compute in it.
+        model: Model to run.
+        device: Torch device.
+        precision: Compute dtype of convolutions and products: float32, or bfloat16, which is twice as fast on
+            processors with native support.
 
     Attributes:
-        net_unfused: the net as the model describes it.
-        net: the same with BatchNorm merged into convolutions; this one runs.
+        scheme: Label scheme of the probabilities.
+        net: Net with BatchNorm folded into the convolutions; used for inference.
+        net_unfused: Net as the model's deploy.prototxt describes it.
+        transform: Transform of the TEST phase.
+        tta_range: Zoom and rotation of the TTA views.
     """
 
     def __init__(
@@ -37,32 +41,33 @@ class Classifier:
         self.scheme = model.scheme
         self.device = torch.device(device)
         self.precision = precision
-        # A file of a thousand bytes may describe a net of gigabytes: none larger than its weights is built.
-        most = max(model.parameters, MIN_VALUE_BUDGET)
-        self.net_unfused = pl.Net(pl.parse_net(model.deploy_prototxt), phase="TEST", max_values=most).eval()
+        # A prototxt of a thousand bytes can describe a net of gigabytes, so the net is limited to the size of the file.
+        max_values = max(model.parameters, MIN_VALUE_BUDGET)
+        self.net_unfused = pl.Net(pl.parse_net(model.deploy_prototxt), phase="TEST", max_values=max_values).eval()
         if len(self.net_unfused.inputs) != 1 or len(self.net_unfused.outputs) != 1:
             inputs, outputs = ", ".join(self.net_unfused.inputs), ", ".join(self.net_unfused.outputs)
-            raise ModelError(f"the net takes ({inputs}) and gives ({outputs}); expected one blob of each")
+            raise ModelError(f"the net has inputs ({inputs}) and outputs ({outputs}); expected one of each")
         self.load_weights(model.weights)
         parameter = pl.parse_transform(model.transform_prototxt)
         mean = None if model.mean is None else torch.from_numpy(model.mean)
         self.transform = pl.Transform(parameter, "TEST", mean=mean)
-        self.tta_range = views.TtaRange.of(model.augmentation)
+        self.tta_range = TtaRange.of(model.augmentation)
 
     def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Copy blobs into the net, and merge into its convolutions what can be.
+        """Copy blobs into the net, and fold BatchNorm into the convolutions.
+
+        Args:
+            weights: Blobs by "<layer>/<i>".
 
         Raises:
-            ModelError: a blob is missing, left over or of another shape.
+            ModelError: If a blob is missing, unexpected or has a different shape.
         """
-        wanted = {
-            f"{layer}/{i}": blob for layer, blobs in self.net_unfused.params.items() for i, blob in enumerate(blobs)
-        }
-        odd = sorted(wanted.keys() ^ weights.keys())
+        own = {f"{layer}/{i}": blob for layer, blobs in self.net_unfused.params.items() for i, blob in enumerate(blobs)}
+        odd = sorted(own.keys() ^ weights.keys())
         if odd:
-            raise ModelError(f"weights and net do not belong together; only in one of them: {', '.join(odd[:5])}")
+            raise ModelError(f"weights and net do not match; blobs in only one of them: {', '.join(odd[:5])}")
         with torch.no_grad():
-            for key, blob in wanted.items():
+            for key, blob in own.items():
                 if blob.shape != weights[key].shape:
                     raise ModelError(f"{key}: found {tuple(weights[key].shape)}, expected {tuple(blob.shape)}")
                 blob.copy_(weights[key])
@@ -71,18 +76,20 @@ class Classifier:
 
     @torch.inference_mode()
     def probabilities(self, faces: np.ndarray | torch.Tensor, tta: int = 1) -> np.ndarray:
-        """Classify faces.
+        """Return the probabilities of faces.
 
         Args:
-            faces: (N, 1, H, W) uint8, grey, of the size that the model was trained on.
-            tta: number of views whose probabilities are averaged: 1, 2, 4 or 10, as `fer_lmdb.models.tta` says.
+            faces: (N, 1, H, W) uint8 gray, 0-255, of the size that the model was trained on.
+            tta: Number of TTA views averaged per face: 1, 2, 4 or 10, see `fer_lmdb.models.tta`.
+
         Returns:
-            (N, classes) float32; each row sums to 1.
+            (N, classes) float32; rows sum to 1.
+
         Raises:
-            ModelError: a number of views that does not exist.
+            ModelError: If the number of TTA views is not supported.
         """
-        if tta not in views.COUNTS:
-            raise ModelError(f"{tta} views asked for; there are {', '.join(map(str, views.COUNTS))}")
+        if tta not in COUNTS:
+            raise ModelError(f"{tta} TTA views are not supported; use one of {', '.join(map(str, COUNTS))}")
         faces = torch.as_tensor(faces)
         rows = [
             self._batch(faces[start : start + BATCH_SIZE].to(self.device), tta)
@@ -93,14 +100,15 @@ class Classifier:
         return torch.cat(rows).cpu().numpy()
 
     def _batch(self, faces: torch.Tensor, tta: int) -> torch.Tensor:
-        outputs = [self.forward(view) for view in views.make_views(faces, self.transform, tta, self.tta_range)]
+        outputs = [self.forward(view) for view in make_views(faces, self.transform, tta, self.tta_range)]
         return torch.stack(outputs).mean(dim=0)
 
     def forward(self, data: torch.Tensor) -> torch.Tensor:
-        """Return the probabilities of faces that are transformed already.
+        """Return the probabilities of transformed faces.
 
         Args:
-            data: (N, C, crop, crop) float32, as the net takes them, on its device.
+            data: (N, C, crop, crop) float32 input of the net, on its device.
+
         Returns:
             (N, classes) float32; rows sum to 1.
         """
@@ -111,18 +119,19 @@ class Classifier:
         return output.reshape(len(data), -1).float()
 
 
-def check_finite(probabilities: NDArray[np.floating], name: str = "the model") -> None:
-    """Refuse what a net that has diverged gives.
+def check_finite(probabilities: NDArray[np.floating], name: str) -> None:
+    """Check the output of a model.
 
     Args:
         probabilities: (N, C).
-        name: who gives them.
+        name: Name of the model, for the message.
+
     Raises:
-        ModelError: one is nan or infinite.
+        ModelError: If a probability is NaN or infinite (the training diverged).
     """
     odd = np.count_nonzero(~np.isfinite(probabilities).all(axis=1))
     if odd:
         raise ModelError(
-            f"{name} gives nan for {odd} of {len(probabilities)} faces, expected probabilities; its training has "
-            "diverged: train again with a lower --base-lr, or take another model"
+            f"{name} returns NaN for {odd} of {len(probabilities)} faces, expected probabilities; its training "
+            "diverged: train again with a lower --base-lr, or use another model"
         )

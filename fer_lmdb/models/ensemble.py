@@ -1,115 +1,112 @@
-"""Several models as one: which they are, and how much each of them says.
-
-The probabilities of the members are averaged, evenly or with weights. Weights are fitted on validation; on the faces
-that a figure is measured on they would flatter it, and so the test split is refused.
-"""
+"""Ensembles: loading the members, and averaging their probabilities with fixed or fitted weights."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.labels import require_same
-from fer_lmdb.models import model
-from fer_lmdb.models.classifier import check_finite
-from fer_lmdb.models.model import Model
+from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.models.model import Model, read_model
+from fer_lmdb.models.registry import ModelSource, resolve_members, resolve_model
 
 EM_ITERATIONS = 500
 
 
-def resolve_members(names: Sequence[str | Path]) -> list[str]:
-    """Replace folders of models by what they hold, in the order of the names.
+@dataclass(frozen=True)
+class Member:
+    """One model of an ensemble.
 
-    A folder of models is no run: it holds .safetensors files, as a run's kept/ does, or else runs.
+    Attributes:
+        name: Name or path of the model as given.
+        model: The loaded model.
+        path: Its file; None for a model that was passed as an object.
+    """
+
+    name: str
+    model: Model
+    path: Path | None = None
+
+
+def load_ensemble(sources: Sequence[Model | ModelSource]) -> list[Member]:
+    """Load the members of an ensemble; folders of models are expanded.
 
     Raises:
-        ModelError: no name is left.
+        ModelError: If no model is given, a model is missing or damaged, or the label schemes differ.
     """
-    found = [member for name in names for member in _members(name)]
-    if not found:
-        raise ModelError("no model is named; name at least one")
-    return found
-
-
-def _members(name: str | Path) -> list[str]:
-    folder = Path(name)
-    if not folder.is_dir() or (folder / "run.json").is_file() or (folder / "best.safetensors").is_file():
-        return [str(name)]
-    files = sorted(folder.glob("*.safetensors"))
-    runs = sorted(path.parent for path in folder.glob("*/best.safetensors"))
-    return [str(path) for path in files or runs] or [str(name)]
-
-
-def load_ensemble(names: Sequence[str | Path]) -> list[Model]:
-    """Load the members, and make sure that their labels mean the same.
-
-    Raises:
-        ModelError: a model is missing or damaged, or its labels are others than the first one's.
-    """
-    if not names:
-        raise ModelError("no model is named; name at least one")
-    members = [model.load_model(name) for name in names]
-    for name, member in zip(names, members, strict=True):
-        require_same(
-            member.scheme,
-            members[0].scheme,
-            f"{name} and {names[0]} cannot be averaged",
-            "combine models with the same label scheme",
-            ModelError,
-        )
+    if not sources:
+        raise ModelError("no model given; pass at least one")
+    members = [member for source in sources for member in _load_members(source)]
+    for member in members[1:]:
+        if why := explain_mismatch(member.model.scheme, members[0].model.scheme):
+            raise ModelError(f"{member.name} and {members[0].name} cannot be averaged: {why}")
     return members
+
+
+def _load_members(source: Model | ModelSource) -> list[Member]:
+    if isinstance(source, str | os.PathLike):
+        files = {name: resolve_model(name) for name in resolve_members([source])}
+        return [Member(name, read_model(path), path) for name, path in files.items()]
+    return [Member(source.name, source)]
 
 
 def average_probabilities(
     probabilities: NDArray[np.floating], weights: Sequence[float] | None = None
 ) -> NDArray[np.float32]:
-    """Average the members' probabilities.
+    """Average the probabilities of the members.
 
     Args:
         probabilities: (M, N, C).
-        weights: M numbers of 0 or more, of any sum; None for all alike.
+        weights: M weights, 0 or more, of any sum; None weights all members equally.
+
     Returns:
         (N, C) float32; rows sum to 1.
+
     Raises:
-        ModelError: the weights are not such numbers, or a probability is not finite.
+        ModelError: If the number of weights differs from M, or a weight is negative, or all are 0.
     """
-    _check_finite(probabilities)
+    check_weights(weights, len(probabilities))
+    used = np.array([1.0] * len(probabilities) if weights is None else weights, dtype=np.float64)
+    return np.tensordot(used / used.sum(), probabilities, axes=1).astype(np.float32)
+
+
+def check_weights(weights: Sequence[float] | None, count: int) -> None:
+    """Check ensemble weights.
+
+    Args:
+        weights: Weights, or None for equal ones.
+        count: Number of members.
+
+    Raises:
+        ModelError: If their number differs from `count`, or a weight is negative, or all are 0.
+    """
     if weights is None:
-        weights = [1.0] * len(probabilities)
+        return
     given = np.array(weights, dtype=np.float64)
-    if len(given) != len(probabilities) or not np.isfinite(given).all() or (given < 0).any() or not given.any():
-        raise ModelError(f"weights {list(weights)}: expected {len(probabilities)} numbers of 0 or more, not all 0")
-    return np.tensordot(given / given.sum(), probabilities, axes=1).astype(np.float32)
+    if len(given) != count or not np.isfinite(given).all() or (given < 0).any() or not given.any():
+        raise ModelError(f"ensemble weights {list(weights)}: expected {count} numbers of 0 or more, not all 0")
 
 
 def fit_weights(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[float]:
-    """Find the weights whose mixture gives the labels the highest likelihood.
+    """Return the ensemble weights of maximum likelihood, found by expectation-maximization.
 
-    Expectation-maximisation: the likelihood of a mixture has one maximum, and no round lowers it.
+    The likelihood of a mixture is concave in its weights, and no iteration decreases it.
 
     Args:
         probabilities: (M, N, C).
         labels: (N,).
+
     Returns:
-        M weights; they sum to 1.
-    Raises:
-        ModelError: a probability is not finite.
+        M weights that sum to 1.
     """
-    _check_finite(probabilities)
-    likely = np.maximum(probabilities[:, np.arange(len(labels)), labels].astype(np.float64), 1e-12)  # (M, N)
-    weights = np.full(len(likely), 1 / len(likely))
+    likelihoods = np.maximum(probabilities[:, np.arange(len(labels)), labels].astype(np.float64), 1e-12)  # (M, N)
+    weights = np.full(len(likelihoods), 1 / len(likelihoods))
     for _ in range(EM_ITERATIONS):
-        joint = weights[:, None] * likely
+        joint = weights[:, None] * likelihoods
         weights = (joint / joint.sum(axis=0)).mean(axis=1)
     return [float(weight) for weight in weights]
-
-
-def _check_finite(probabilities: NDArray[np.floating]) -> None:
-    """Refuse nan and infinity by the member that gives it: a mean would only show that one of them does."""
-    for number, rows in enumerate(probabilities, start=1):
-        alone = len(probabilities) == 1
-        check_finite(rows, "the model" if alone else f"member {number} of the {len(probabilities)} models")

@@ -13,9 +13,10 @@ from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.evaluation.metrics import compute_metrics
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.renames import modernize
 from fer_lmdb.runtime.device import resolve_device
@@ -108,7 +109,7 @@ class RunData:
         """The best model by validation; without validation the newest."""
         if not (self.folder.best.exists() or self.folder.last.exists()):
             raise ModelError("no model was saved yet: no epoch of this run has ended")
-        return models.load_model(self.folder.path)
+        return load_model(self.folder.path)
 
     @cached_property
     def data_set(self) -> DataSet:
@@ -160,7 +161,7 @@ class RunData:
     def recorded(self, split: str) -> dict[str, Any] | None:
         """Return what `evaluate` recorded last for a split, with as few views as there are; None where it did not."""
         try:
-            records = [record for record in self.folder.read_evaluations() if record["split"] == split]
+            records = [record for record in read_evaluations(self.folder) if record["split"] == split]
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.folder.evaluations}: damaged ({error!r})") from error
         if any(not record.keys() >= RECORDED for record in records):

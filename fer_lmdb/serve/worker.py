@@ -95,7 +95,7 @@ class Worker:
 
 def _public_names(models: tuple[str, ...]) -> dict[str, str]:
     """Return the path or name of each model by its public name, which contains no path."""
-    from fer_lmdb.models.model import DEFAULT_MODEL, list_pretrained
+    from fer_lmdb.models.registry import DEFAULT_MODEL, list_pretrained
 
     if not models:
         others = (name for name in list_pretrained() if name != DEFAULT_MODEL)
@@ -112,10 +112,10 @@ def _public_names(models: tuple[str, ...]) -> dict[str, str]:
 
 
 def _describe(name: str, path: str) -> dict[str, Any]:
-    from fer_lmdb.models.model import load_model
+    from fer_lmdb.models.registry import load_model
 
     model = load_model(path)
-    evaluations = model.metadata.get("evaluations", [])
+    evaluations = model.metadata.evaluations
     return {
         "name": name,
         "net": model.name,

@@ -28,9 +28,9 @@ import prototxt_like as pl
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError
 from fer_lmdb.labels import require_same
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.training import recipe
 from fer_lmdb.training.targets import softmax_losses
 
@@ -69,7 +69,7 @@ def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
         ModelError: there is no such model, or it is damaged.
         RunError: its classes or its faces are others.
     """
-    found = {name: models.load_model(name) for name in names}
+    found = {name: load_model(name) for name in names}
     for name, model in found.items():
         data = sets.matching(model.preprocessing)
         require_same(

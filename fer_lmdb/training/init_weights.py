@@ -13,8 +13,8 @@ import prototxt_like as pl
 from fer_lmdb.errors import RunError
 from fer_lmdb.evaluation import contamination
 from fer_lmdb.labels import LabelScheme, explain_mismatch
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.renames import modernize
 from fer_lmdb.training import net2wider
 
@@ -57,7 +57,7 @@ def init_from_model(
 
     Args:
         net: the net to train.
-        name_or_path: a Caffe .caffemodel, or whatever `models.load_model` takes.
+        name_or_path: a Caffe .caffemodel, or whatever `load_model` takes.
         scheme: the labels that the net shall learn.
         reset_classifier: leave the layers whose outputs are the classes as they are filled.
         widen: let layers with more channels begin with the model's in their first ones.
@@ -76,7 +76,7 @@ def init_from_model(
             raise RunError(f"--init {name_or_path} --widen: a caffemodel's layers have to have the net's own shapes")
         loaded = _load_caffemodel(net, name_or_path, last)
     else:
-        model = models.load_model(name_or_path)
+        model = load_model(name_or_path)
         why = explain_mismatch(model.scheme, scheme)
         if why and not reset_classifier:
             raise RunError(

@@ -20,6 +20,7 @@ from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.data.streaming import StreamingLoader
 from fer_lmdb.errors import RunError
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.metadata import ModelMetadata
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
@@ -283,7 +284,7 @@ class Trainer:
             mean=self.mean,
             scheme=self.data.scheme,
             preprocessing=self.data.preprocessing,
-            metadata=facts,
+            metadata=ModelMetadata(facts),
         )
 
 

@@ -17,8 +17,8 @@ from fer_lmdb.data.sources.ferplus import read_votes
 from fer_lmdb.errors import FerLmdbError
 from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.io.images import decode_image
-from fer_lmdb.models import model
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from prototxt_like.errors import PrototxtLikeError
 
@@ -86,7 +86,7 @@ def _model(data: bytes, folder: Path) -> None:
     path = folder / "file.safetensors"
     path.write_bytes(data)
     with suppress(*REFUSALS):
-        Classifier(model.load_model(path)).probabilities(np.zeros((1, 1, 8, 8), np.uint8))
+        Classifier(load_model(path)).probabilities(np.zeros((1, 1, 8, 8), np.uint8))
     inspect(path, verify=True)
 
 

@@ -16,7 +16,7 @@ import prototxt_like as pl
 from fer_lmdb.cli import COMMANDS, cli
 from fer_lmdb.cli.completion import SHELLS, completion_script
 from fer_lmdb.faces.detectors.registry import DETECTORS
-from fer_lmdb.models.model import list_pretrained
+from fer_lmdb.models.registry import list_pretrained
 
 
 def offered(line: str) -> list[str]:

@@ -76,7 +76,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_photograph_goes_to_the_demos_own_net_where_no_model_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage.models, "list_pretrained", list)
+    monkeypatch.setattr(stage, "list_pretrained", list)
     assert Demo(Path("d")).predict()[1:4] == ["d/astronaut.png", "--model", "d/run"]
 
 

@@ -13,7 +13,7 @@ from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants, match_by_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.models import model as models
+from fer_lmdb.models.registry import load_model
 
 
 def split_of(*names, labels=None):
@@ -29,7 +29,7 @@ def match(found, counted):
 @pytest.fixture
 def two_models(trained):
     """One model per preprocessing."""
-    own = models.load_model(trained.run.path)
+    own = load_model(trained.run.path)
     return own, replace(own, preprocessing=Preprocessing(detector="mtcnn"))
 
 
@@ -43,7 +43,7 @@ def test_each_model_gets_its_variant_in_the_order_of_the_reference(two_models, s
 
 
 def test_a_model_without_a_matching_variant_gets_the_reference(trained, stripes_data, negative_data):
-    model = replace(models.load_model(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
+    model = replace(load_model(trained.run.path), preprocessing=Preprocessing(detector="mtcnn", margin=0.3))
     sets = DataSetVariants.open([negative_data, stripes_data])
     assert sets.matching(model.preprocessing).folder == negative_data
 

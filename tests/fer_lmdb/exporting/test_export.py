@@ -14,8 +14,8 @@ from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.exporting.caffe import write_caffe
 from fer_lmdb.exporting.export import export
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.registry import load_model
 
 
 def test_caffe_files_reproduce_the_probabilities(trained, stripes_data, tmp_path):
@@ -26,7 +26,7 @@ def test_caffe_files_reproduce_the_probabilities(trained, stripes_data, tmp_path
     data = (faces - pl.read_mean(tmp_path / "mean.binaryproto"))[..., 3:45, 3:45].astype(np.float32)
     with torch.no_grad():
         (found,) = net(data=torch.from_numpy(data)).values()
-    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces)
+    expected = Classifier(load_model(trained.run.path)).probabilities(faces)
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 
@@ -38,7 +38,7 @@ def test_comment_on_the_input_of_deploy_prototxt(trained, tmp_path):
 
 
 def test_extension_layers_are_removed(trained, tmp_path):
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     start = model.deploy_prototxt.index('layer {\n  name: "conv1"\n')
     bottom = model.deploy_prototxt.index('bottom: "data"', start)
     noisy = replace(model, deploy_prototxt=_with_noise(model.deploy_prototxt, start, bottom))
@@ -65,18 +65,18 @@ def test_other_extensions_are_rejected(trained, tmp_path, monkeypatch):
     with pytest.raises(
         ModelError, match=r'small_net uses extensions that Caffe does not support: layer "x".*export it as onnx'
     ):
-        write_caffe(models.load_model(trained.run.path), tmp_path / "caffe")
+        write_caffe(load_model(trained.run.path), tmp_path / "caffe")
     assert not (tmp_path / "caffe").exists()
 
 
 def test_half_precision_file_contains_the_evaluations_of_the_run(trained, stripes_data, tmp_path):
     result = evaluate([trained.run.path], stripes_data, "test")
     export(trained.run, tmp_path / "m.safetensors")
-    half = models.load_model(tmp_path / "m.safetensors")
-    assert result in half.metadata["evaluations"]
+    half = load_model(tmp_path / "m.safetensors")
+    assert result.to_dict() in half.metadata.evaluations
     assert half.weights["fc1/0"].dtype == torch.float16
     again = evaluate([tmp_path / "m.safetensors"], stripes_data, "test")
-    assert again["accuracy"] == pytest.approx(result["accuracy"], abs=0.04)
+    assert again.accuracy == pytest.approx(result.accuracy, abs=0.04)
 
 
 def test_unknown_formats(trained, tmp_path):
@@ -89,6 +89,6 @@ def test_unknown_formats(trained, tmp_path):
 
 
 def test_loaded_model(trained, tmp_path):
-    result = export(models.load_model(trained.run.path), tmp_path / "caffe")
+    result = export(load_model(trained.run.path), tmp_path / "caffe")
     assert result.format == "caffe"
     assert result.to_dict()["files"] == [str(path) for path in result.files]

@@ -24,9 +24,9 @@ from fer_lmdb.exporting.quantization import load_calibration_data
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model
 
 pytest.importorskip("onnxscript")
 onnx = pytest.importorskip("onnx")
@@ -94,7 +94,7 @@ def test_inputs_outputs_and_metadata(exported, trained) -> None:
 
 def test_file_reproduces_the_probabilities(exported, trained, stripes_data) -> None:
     faces = DataSet.open(stripes_data).read("val").images
-    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces)
+    expected = Classifier(load_model(trained.run.path)).probabilities(faces)
     (found,) = onnxruntime.InferenceSession(exported.files[0]).run(None, {"faces": faces})
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -134,7 +134,7 @@ def test_file_with_other_probabilities_is_not_written(trained, exported, tmp_pat
     weights.CopyFrom(onnx.numpy_helper.from_array(np.arange(7, dtype=np.float32), weights.name))
     monkeypatch.setattr("fer_lmdb.exporting.onnx._to_graph", lambda model, classifier: graph)
     with pytest.raises(ModelError, match=r"m\.onnx: onnxruntime's probabilities differ .* no file was written"):
-        write_onnx(models.load_model(trained.run.path), tmp_path / "m.onnx")
+        write_onnx(load_model(trained.run.path), tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -153,7 +153,7 @@ def test_data_set_with_other_labels_is_rejected(
     manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DataSetError, match=f"merged and the model .* differ: {reason}"):
-        load_calibration_data(replace(models.load_model(trained.run.path), scheme=known), folder)
+        load_calibration_data(replace(load_model(trained.run.path), scheme=known), folder)
 
 
 def test_interrupted_int8_export_keeps_the_old_file(
@@ -164,7 +164,7 @@ def test_interrupted_int8_export_keeps_the_old_file(
 
     monkeypatch.setattr(quantization, "_store_results", stop)
     (tmp_path / "small.onnx").write_bytes(b"old file")
-    faces = load_calibration_data(models.load_model(trained.run.path), stripes_data)
+    faces = load_calibration_data(load_model(trained.run.path), stripes_data)
     with pytest.raises(KeyboardInterrupt):
         quantization.write_int8(exported.files[0], tmp_path / "small.onnx", faces)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old file"]

@@ -13,8 +13,8 @@ from fer_lmdb.errors import DetectorError, ImageError, ModelError, OptionError
 from fer_lmdb.inference.recognizer import quantized_min_face
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.registry import load_model
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_without_a_detector_the_image_is_the_face(trained, stripes_data: Path) -
 
     faces = DataSet.open(stripes_data).read("val")
     recognizer = Recognizer(trained.run.path, detector="none", device="cpu")
-    expected = Classifier(models.load_model(trained.run.path)).probabilities(faces.images)
+    expected = Classifier(load_model(trained.run.path)).probabilities(faces.images)
     for image, row in zip(faces.images[:5, 0], expected, strict=False):
         (face,) = recognizer.predict(image)
         assert face.box == (0, 0, 48, 48)
@@ -90,7 +90,7 @@ def ensemble(trained, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     import torch
 
     path = tmp_path_factory.mktemp("ensemble") / "other.safetensors"
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     for weight in model.weights.values():
         weight.copy_(torch.roll(weight, 1, 0))
     model.save(path)
@@ -184,7 +184,7 @@ def test_views_are_averaged(trained, portrait: np.ndarray) -> None:
 def test_models_with_different_classes_cannot_form_an_ensemble(trained, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    replace(models.load_model(trained.run.path), scheme=FERPLUS).save(tmp_path / "plus.safetensors")
+    replace(load_model(trained.run.path), scheme=FERPLUS).save(tmp_path / "plus.safetensors")
     with pytest.raises(ModelError, match="cannot be averaged: "):
         Recognizer([trained.run.path, tmp_path / "plus.safetensors"])
 
@@ -192,17 +192,17 @@ def test_models_with_different_classes_cannot_form_an_ensemble(trained, tmp_path
 def test_a_diverged_model_is_named(trained, tmp_path: Path, portrait) -> None:
     from dataclasses import replace
 
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     weights = {name: blob * float("nan") for name, blob in model.weights.items()}
     replace(model, weights=weights).save(tmp_path / "nan.safetensors")
-    with pytest.raises(ModelError, match=r"nan.safetensors gives nan for 1 of 1 faces"):
+    with pytest.raises(ModelError, match=r"nan.safetensors returns NaN for 1 of 1 faces"):
         Recognizer([trained.run.path, tmp_path / "nan.safetensors"], device="cpu").predict(portrait)
 
 
 def test_missing_models_and_detectors(trained) -> None:
     with pytest.raises(ModelError, match='no model "nothing"'):
         Recognizer("nothing")
-    with pytest.raises(ModelError, match="no model is named; name at least one"):
+    with pytest.raises(ModelError, match="no model given; pass at least one"):
         Recognizer([])
     with pytest.raises(DetectorError, match='unknown detector "eyes"'):
         Recognizer(trained.run.path, detector="eyes")

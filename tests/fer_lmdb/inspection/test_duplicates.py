@@ -20,7 +20,8 @@ from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.inspection.duplicates import audit
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST
-from fer_lmdb.models import model as models
+from fer_lmdb.models.evaluation_log import read_evaluations
+from fer_lmdb.models.registry import load_model
 
 
 def photograph(seed: int, side: int = 60) -> np.ndarray:
@@ -129,11 +130,11 @@ def test_a_model_on_faces_with_and_without_a_near_duplicate(stripes_data: Path, 
 
 
 def test_audit_prints_the_caveats_of_evaluate(trained, stripes_data, tmp_path, capsys):
-    own = models.load_model(trained.run.path)
+    own = load_model(trained.run.path)
     replace(own, preprocessing=Preprocessing(margin=0.25)).save(tmp_path / "m.safetensors")
     with pytest.raises(SystemExit):
         main(["inspect", str(stripes_data), "--duplicates", "--model", str(tmp_path / "m.safetensors")])
-    assert "m.safetensors was trained on faces prepared otherwise" in capsys.readouterr().out
+    assert "m.safetensors was trained with different preprocessing" in capsys.readouterr().out
     assert not audit(stripes_data, model=str(trained.run.path))["evaluation"].keys() & {"preprocessing_mismatch"}
 
 
@@ -141,7 +142,7 @@ def test_evaluation_on_test_is_recorded_in_the_run(stripes_data: Path, trained) 
     evaluation = audit(stripes_data, model=str(trained.run.path), split="test")["evaluation"]
     (record,) = [
         figures
-        for figures in trained.run.read_evaluations()
+        for figures in read_evaluations(trained.run)
         if figures.get("by") == "duplicates audit" and figures["split"] == "test"
     ]
     assert (record["n"], record["accuracy"]) == (evaluation["all"]["n"], evaluation["all"]["accuracy"])
@@ -170,7 +171,7 @@ def test_label_schemes_with_the_same_names_are_rejected(stripes_data: Path, trai
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest |= {"scheme": MERGED.name, "classes": list(MERGED.classes)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    replace(models.load_model(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
+    replace(load_model(trained.run.path), scheme=WITHOUT_DISGUST).save(tmp_path / "six.safetensors")
     with pytest.raises(DataSetError, match="same names for different classes"):
         audit(folder, model=str(tmp_path / "six.safetensors"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +18,7 @@ import prototxt_like as pl
 from fer_lmdb.errors import SourceError
 from fer_lmdb.inspection.drawing import draw
 from fer_lmdb.inspection.inspect import inspect
-from fer_lmdb.models import model as models
+from fer_lmdb.models.registry import list_pretrained, load_model
 from prototxt_like import zoo
 from prototxt_like.errors import PrototxtLikeError
 
@@ -37,7 +38,7 @@ def test_mean(stripes_data: Path, tmp_path: Path) -> None:
 
 
 def test_net(tmp_path: Path) -> None:
-    document = inspect("face_emotion_net" if not models.list_pretrained() else NET / "train_val.prototxt", verify=True)
+    document = inspect("face_emotion_net" if not list_pretrained() else NET / "train_val.prototxt", verify=True)
     assert (document["what"], document["problems"], document["pure_caffe"]) == ("net", [], True)
     test = document["phases"]["TEST"]
     assert (test["parameters"], test["multiply_adds"]) == (5_452_711, 18_465_920)
@@ -90,12 +91,12 @@ def test_run_and_model(trained) -> None:
 
 
 def test_damaged_model(trained, tmp_path: Path) -> None:
-    model = models.load_model(trained.run.path / "best.safetensors")
+    model = load_model(trained.run.path / "best.safetensors")
     name, blob = next((name, blob) for name, blob in model.weights.items() if blob.ndim == 2)
     broken = torch.full_like(blob, torch.nan)
-    models.replace(model, weights={**model.weights, name: broken}).save(tmp_path / "nan.safetensors")
+    replace(model, weights={**model.weights, name: broken}).save(tmp_path / "nan.safetensors")
     assert f"{name} contains NaN or infinite values" in problems(tmp_path / "nan.safetensors")
-    models.replace(model, weights={**model.weights, name: blob[:, :-1]}).save(tmp_path / "cut.safetensors")
+    replace(model, weights={**model.weights, name: blob[:, :-1]}).save(tmp_path / "cut.safetensors")
     assert name in problems(tmp_path / "cut.safetensors")
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.models import run_folder
+from fer_lmdb.models.evaluation_log import append_evaluation, read_evaluations
 from fer_lmdb.models.run_folder import RunFolder, Snapshot
 
 
@@ -25,7 +26,7 @@ def folder(tmp_path, monkeypatch) -> RunFolder:
     return folder
 
 
-def test_a_snapshot_comes_back_as_it_was(folder):
+def test_a_snapshot_round_trips(folder):
     tensors = {"a": torch.randn(3, 5), "b": torch.arange(4, dtype=torch.float64)}
     folder.write_snapshot(Snapshot(tensors, {"iteration": 7, "loss": 0.1}))
     back = folder.read_snapshot()
@@ -34,14 +35,14 @@ def test_a_snapshot_comes_back_as_it_was(folder):
     assert sorted(path.name for path in folder.path.iterdir()) == ["run.json", "snapshot.safetensors"]
 
 
-def test_a_snapshot_that_fails_leaves_the_old_one(folder, monkeypatch):
+def test_a_failed_write_leaves_the_old_snapshot(folder, monkeypatch):
     folder.write_snapshot(Snapshot({"a": torch.zeros(1)}, {"iteration": 1}))
 
-    def break_off(tensors, path, metadata):
+    def fail(tensors, path, metadata):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(run_folder, "save_file", break_off)
+    monkeypatch.setattr(run_folder, "save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         folder.write_snapshot(Snapshot({"a": torch.ones(1)}, {"iteration": 2}))
     assert folder.read_snapshot().metadata["iteration"] == 1
@@ -49,27 +50,27 @@ def test_a_snapshot_that_fails_leaves_the_old_one(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 8 + b"{}", b"\x02\0\0\0\0\0\0\0{}"])
-def test_a_damaged_snapshot_is_one_clear_error(folder, content):
+def test_a_damaged_snapshot_is_an_error(folder, content):
     folder.snapshot.write_bytes(content)
     with pytest.raises(RunError, match="damaged"):
         folder.read_snapshot()
 
 
-def test_numbers_count_up_and_a_run_is_never_overwritten(folder):
+def test_run_numbers_increase_and_a_run_is_never_overwritten(folder):
     assert folder.name == "net-001"
     assert run_folder.create_run(None, "net").name == "net-002"
     with pytest.raises(RunError, match="--resume"):
         run_folder.create_run("net-001", "net")
 
 
-def test_a_bare_name_lies_below_runs_and_a_path_where_it_says(folder, tmp_path):
+def test_a_bare_name_is_in_runs_and_a_path_is_used_directly(folder, tmp_path):
     assert run_folder.resolve_run("net-001").path == run_folder.RUNS / "net-001"
     assert run_folder.resolve_run(tmp_path / "x").path == tmp_path / "x"
     assert run_folder.resolve_run("runs/net-001").path == run_folder.RUNS / "net-001"
     assert run_folder.latest_run().name == "net-001"
 
 
-def test_a_bare_name_is_no_folder_of_something_else(folder):
+def test_a_bare_name_is_not_an_unrelated_folder(folder):
     Path("net").mkdir()
     assert run_folder.resolve_run("net").path == run_folder.RUNS / "net"
     Path("old").mkdir()
@@ -78,62 +79,64 @@ def test_a_bare_name_is_no_folder_of_something_else(folder):
 
 
 @pytest.mark.parametrize("name", ["solver.prototxt", "deploy.prototxt", "best.safetensors", "log.jsonl"])
-def test_a_folder_with_files_that_a_run_would_replace_is_refused(tmp_path, name):
+def test_a_folder_with_files_that_a_run_would_overwrite_is_rejected(tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(RunError, match=f"is no run, and its {name} would be replaced; choose another --run"):
+    with pytest.raises(RunError, match=f"is not a run, and its {name} would be overwritten; set another --run"):
         run_folder.create_run(tmp_path, "net")
     assert (tmp_path / name).read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt/run"])
-def test_a_file_in_the_place_of_a_run_is_told_of(tmp_path, name):
+def test_a_file_instead_of_a_run_folder_is_an_error(tmp_path, name):
     (tmp_path / "a.txt").write_text("mine")
-    with pytest.raises(RunError, match="a file is where a run's folder has to be; choose another --run name"):
+    with pytest.raises(RunError, match="found a file, expected a folder; set another --run name"):
         run_folder.create_run(tmp_path / name, "net")
 
 
-def test_a_number_that_is_taken_at_this_moment_is_left(folder):
-    """Another process has made the folder, and not yet written its run.json."""
+def test_a_folder_that_another_process_just_created_is_skipped(folder):
+    """Its run.json does not exist yet."""
     (run_folder.RUNS / "net-002").mkdir()
     assert run_folder.create_run(None, "net").name == "net-003"
 
 
-def test_the_newest_run_is_the_one_that_trained_last_and_not_the_one_measured_last(folder):
+def test_the_latest_run_is_the_one_trained_last_not_the_one_evaluated_last(folder):
     folder.write_snapshot(Snapshot({"a": torch.zeros(1)}, {}))
     newer = run_folder.create_run(None, "net")
     newer.write_config({})
     os.utime(folder.snapshot, (1000, 1000))
     os.utime(newer.config, (2000, 2000))
-    folder.append_evaluation({"models": ["a"]})
+    append_evaluation(folder, {"models": ["a"]})
     assert run_folder.latest_run().name == newer.name
 
 
-def test_processes_that_record_at_once_lose_nothing(folder):
+def test_concurrent_evaluations_are_all_logged(folder):
     script = (
         "import sys; from pathlib import Path; from fer_lmdb.models.run_folder import RunFolder\n"
-        "for i in range(40): RunFolder(Path(sys.argv[1])).append_evaluation({'models': ['a'], 'i': i, 'x': 'x' * 9999})"
+        "from fer_lmdb.models.evaluation_log import append_evaluation\n"
+        "run = RunFolder(Path(sys.argv[1]))\n"
+        "for i in range(40): append_evaluation(run, {'models': ['a'], 'i': i, 'x': 'x' * 9999})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(folder.path)]) for _ in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
     assert len(folder.evaluations.read_text().splitlines()) == 120
-    assert len(folder.read_evaluations()) == 1
+    assert len(read_evaluations(folder)) == 1
 
 
-def test_figures_of_a_best_model_that_was_replaced_are_left_out(folder):
+def test_evaluations_of_a_replaced_best_model_are_left_out(folder):
     save_file({"a": torch.zeros(1)}, folder.best, metadata={"metadata": json.dumps({"epoch": {"iteration": 9}})})
     record = {"models": ["run"], "split": "val", "tta": 1}
     for iteration in (4, 9, None):
-        folder.append_evaluation({**record, "tta": iteration or 2, "iterations": [iteration]})
-    assert [found["iterations"] for found in folder.read_evaluations()] == [[None], [9]]
+        append_evaluation(folder, {**record, "tta": iteration or 2, "iterations": [iteration]})
+    assert [found["iterations"] for found in read_evaluations(folder)] == [[None], [9]]
 
 
-def test_float32_goes_before_a_newer_figure_in_another_precision(folder):
+def test_float32_takes_precedence_over_a_newer_evaluation_in_bfloat16(folder):
     for precision in ("float32", "bfloat16"):
-        folder.append_evaluation({"models": ["run"], "split": "val", "tta": 1, "precision": precision})
-    assert [found["precision"] for found in folder.read_evaluations()] == ["float32"]
+        append_evaluation(folder, {"models": ["run"], "split": "val", "tta": 1, "precision": precision})
+    assert [found["precision"] for found in read_evaluations(folder)] == ["float32"]
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path):
+def test_a_folder_without_a_run_is_rejected(tmp_path):
     with pytest.raises(RunError, match=r"no run\.json"):
         RunFolder(tmp_path).read_config()
     (tmp_path / "run.json").write_text("{")
@@ -142,7 +145,7 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", ['{"data": [1]}', '{"options": "none"}', '{"data": {"sha256": 3}}'])
-def test_a_table_that_is_none_is_one_clear_error(folder, text):
+def test_a_value_that_is_not_an_object_is_an_error(folder, text):
     folder.config.write_text(text)
     with pytest.raises(RunError, match=r"run.json: damaged .*expected an object"):
         folder.read_config()
@@ -150,12 +153,12 @@ def test_a_table_that_is_none_is_one_clear_error(folder, text):
 
 @pytest.mark.parametrize("content", ["{", "[]", "3\n", "[" * 100_000, "\xff", '{"split": "val"}\nhalf'])
 @pytest.mark.parametrize("name", ["run.json", "log.jsonl", "evaluations.jsonl"])
-def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
+def test_a_damaged_text_file_is_an_error(folder, name, content):
     (folder.path / name).write_text(content, encoding="latin-1")
     readers = {
         "run.json": folder.read_config,
         "log.jsonl": folder.read_log,
-        "evaluations.jsonl": folder.read_evaluations,
+        "evaluations.jsonl": lambda: read_evaluations(folder),
     }
     read = readers[name]
     with pytest.raises(RunError, match=f"{name}: damaged") as failure:
@@ -163,8 +166,8 @@ def test_a_damaged_text_file_is_one_clear_error(folder, name, content):
     assert "\n" not in str(failure.value)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-def test_others_may_read_a_file_as_the_umask_says(tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="requires POSIX file modes")
+def test_the_umask_sets_the_mode_of_a_file(tmp_path):
     before = os.umask(0o022)
     try:
         with atomic_file(tmp_path / "model.safetensors") as partial:

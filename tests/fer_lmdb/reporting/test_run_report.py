@@ -12,6 +12,7 @@ from fer_lmdb import reporting
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, RunError, SourceError
 from fer_lmdb.evaluation.evaluate import evaluate
+from fer_lmdb.models.evaluation_log import append_evaluation
 from fer_lmdb.reporting import evaluation_section, network_section
 from fer_lmdb.reporting.elements import Missing, Report, Text
 from fer_lmdb.reporting.run_data import RunData
@@ -49,7 +50,7 @@ def test_everything_is_shown(whole) -> None:
 
 def test_the_figures_are_those_of_evaluate_on_validation(whole, trained, stripes_data, tmp_path) -> None:
     copy = shutil.copytree(trained.run.path, tmp_path / "run")  # evaluate adds to the record
-    expected = evaluate([copy], stripes_data, "val", device="cpu")
+    expected = evaluate([copy], stripes_data, "val", device="cpu").to_dict()
     assert whole.figures["figures"]["split"] == "val"
     for key in ("n", "accuracy", "ci95", "confusion", "ece"):
         assert whole.figures["figures"][key] == expected[key]
@@ -82,7 +83,7 @@ def test_a_test_figure_that_was_recorded_is_quoted(copied) -> None:
         "split": "test",
     }
     rest = {"classes": [], "macro_f1": 0.5, "ece": 0.1, "per_class": {}, "confusion": []}
-    folder.append_evaluation(figures | rest)
+    append_evaluation(folder, figures | rest)
     found = reporting.report(folder.path, device="cpu")
     assert fact(found, "Accuracy on test").value == "50.00%"
     assert "quoted from the run's record, on data/x" in fact(found, "Accuracy on test").note
@@ -142,7 +143,7 @@ def test_without_its_data_set_a_run_shows_what_it_has_and_says_why_the_rest_is_m
 def test_recorded_figures_stand_in_for_measured_ones(copied, trained, stripes_data, tmp_path) -> None:
     recorded = evaluate([shutil.copytree(trained.run.path, tmp_path / "other")], stripes_data, device="cpu")
     folder = copied(data="data/gone")
-    folder.append_evaluation(recorded)
+    append_evaluation(folder, recorded.to_dict())
     found = reporting.report(folder.path, device="cpu")
     assert "Confusion matrix" not in missing_titles(found)
     assert "Calibration" in missing_titles(found)
@@ -168,7 +169,7 @@ def test_a_run_that_moved_with_its_data_set_finds_it(copied, stripes_data, tmp_p
 
 def test_a_run_that_trained_on_validation_is_not_measured_on_it(copied) -> None:
     folder = copied(train_splits="train+val")
-    folder.append_evaluation(evaluate([folder.path], RunData(folder).data_set.folder, "val"))
+    evaluate(folder, RunData(folder).data_set, "val")
     found = reporting.report(folder.path, device="cpu")
     (reason,) = found.missing()
     assert "trained on the validation split as well" in reason

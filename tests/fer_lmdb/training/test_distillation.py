@@ -16,8 +16,8 @@ from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS
-from fer_lmdb.models import model as models
 from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training import distillation, recipe, target_loading
 from fer_lmdb.training.recipe import TrainOptions
@@ -53,7 +53,7 @@ def test_the_loss_is_hintons(weight, temperature):
 
 
 def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, stripes_data):
-    members = [models.load_model(trained.run.best), models.load_model(trained.run.last)]
+    members = [load_model(trained.run.best), load_model(trained.run.last)]
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
     variants = DataSetVariants.open([stripes_data])
     found = distillation.teacher_probabilities(members, variants, ["val"], 2.0, torch.device("cpu"))
@@ -82,7 +82,7 @@ def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, s
 
 def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
     data = DataSetVariants.open([stripes_data])
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
     with pytest.raises(RunError, match="its label scheme is not that of"):
         distillation.load_teachers([str(tmp_path / "other.safetensors")], data)
@@ -100,14 +100,14 @@ def plan_of(options, **solver_fields):
 
 
 def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, stripes_data):
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     plan = plan_of(options, temperature=1)
     mean = DataSet.open(stripes_data).mean()
     faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
     watching = distillation.OnlineTeachers([model], plan, mean, torch.device("cpu"))
     assert torch.allclose(watching(faces), Classifier(model).forward(faces), atol=1e-6)
     assert len(distillation.OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
-    last = models.load_model(trained.run.last)
+    last = load_model(trained.run.last)
     watching = distillation.OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
     expected = (2 * Classifier(model).forward(faces) + Classifier(last).forward(faces)) / 3
     assert torch.allclose(watching(faces), expected, atol=1e-6)
@@ -153,7 +153,7 @@ def ask(plan, data, folder):
 
 def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):
     """The negatives lie in another order; what is said of each has to come back in the order of the training."""
-    model = models.load_model(trained.run.path)
+    model = load_model(trained.run.path)
     replace(model, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "teacher.safetensors")
     plan = plan_of(options, teacher=[str(tmp_path / "teacher.safetensors")], temperature=1)
     data = DataSet.open(stripes_data)

@@ -12,8 +12,8 @@ import prototxt_like as pl
 from fer_lmdb.errors import RunError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013
-from fer_lmdb.models import model as models
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.training import train
 from fer_lmdb.training.init_weights import init_from_model
 
@@ -149,7 +149,7 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
     result = train.train(wide, tmp_path / "run")
     assert result.initial.reinitialized == []
     assert result.best["val_accuracy"] == pytest.approx(trained.best["val_accuracy"], abs=0.05)
-    assert models.load_model(result.run.path).parameters > models.load_model(trained.run.path).parameters
+    assert load_model(result.run.path).parameters > load_model(trained.run.path).parameters
 
 
 @pytest.mark.parametrize("wish", ["widen", "reset_classifier"])

@@ -19,7 +19,7 @@ import prototxt_like as pl
 from fer_lmdb.errors import DataSetError, DeviceError, RunError
 from fer_lmdb.exporting.export import export
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
-from fer_lmdb.models import model as models
+from fer_lmdb.models.registry import load_model
 from fer_lmdb.training import distillation, train
 from fer_lmdb.training.init_weights import init_from_model
 
@@ -48,7 +48,7 @@ def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
     config = trained.run.read_config()
     assert config["options"] == asdict(replace(options, seed=0))
     assert len(trained.run.log.read_text().splitlines()) == 3
-    assert models.load_model(trained.run.path).metadata["epoch"] == trained.best
+    assert load_model(trained.run.path).metadata.epoch == trained.best
 
 
 def test_the_rate_falls_at_60_and_85_percent(trained):
@@ -131,7 +131,7 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4
     assert tuned.initial.reinitialized == []
-    assert models.load_model(tuned.run.path).metadata["init"]["source"] == start
+    assert load_model(tuned.run.path).metadata.init["source"] == start
     (tmp_path / "small_net.caffemodel").unlink()
     assert train.resume(tuned.run.path).initial == tuned.initial
 
@@ -152,7 +152,7 @@ def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small
     mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
     with pytest.raises(RunError, match=r"different order of classes.*--reset-classifier"):
         init_from_model(net, str(trained.run.path), mirrored)
-    six = replace(models.load_model(trained.run.path), scheme=MERGED)
+    six = replace(load_model(trained.run.path), scheme=MERGED)
     six.save(tmp_path / "six.safetensors")
     with pytest.raises(RunError, match="merged counts disgust as angry, without-disgust leaves disgust out"):
         init_from_model(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
@@ -165,14 +165,14 @@ def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_pa
     initial = init_from_model(net, str(tmp_path / "small_net.caffemodel"), FER2013, reset_classifier=True)
     assert initial.reinitialized == ["fc3"]
     assert torch.equal(net.params["fc3"][0], filled)
-    assert torch.equal(net.params["conv1"][0], models.load_model(trained.run.path).weights["conv1/0"])
+    assert torch.equal(net.params["conv1"][0], load_model(trained.run.path).weights["conv1/0"])
 
 
 def test_training_on_train_and_val_uses_both_and_selects_the_last_epoch(options, tmp_path):
     result = train.train(replace(options, train_splits="train+val", epochs=1), tmp_path / "both")
     assert result.run.read_config()["epoch_size"] == 190
     assert "val_accuracy" not in result.best
-    assert models.load_model(result.run.path).metadata["selected"] == "last epoch"
+    assert load_model(result.run.path).metadata.selected == "last epoch"
 
 
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {0} }}
@@ -204,7 +204,7 @@ def test_a_net_of_three_channels_without_mean_image_and_with_a_second_classifier
     (folder / "solver.prototxt").write_text('base_lr: 0.01 momentum: 0.9 lr_policy: "fixed" max_iter: 10')
     result = train.train(replace(options, model=str(folder), epochs=3, batch_size=15, base_lr=0.01), tmp_path / "run")
     assert result.best["val_accuracy"] > 0.5
-    model = models.load_model(result.run.path)
+    model = load_model(result.run.path)
     assert model.mean is None
     assert sorted({key.split("/")[0] for key in model.weights}) == ["conv", "fc"]
 
@@ -311,10 +311,10 @@ def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
         "00000030.safetensors",
     ]
     assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
-    facts = models.load_model(tmp_path / "run" / "checkpoints" / "00000020.safetensors").metadata
-    assert (facts["selected"], facts["epoch"]) == ("kept after iteration 20", {"iteration": 20})
-    last = models.load_model(result.run.last).metadata
-    assert (last["selected"], last["epoch"]) == ("newest", result.log[-1])
+    facts = load_model(tmp_path / "run" / "checkpoints" / "00000020.safetensors").metadata
+    assert (facts.selected, facts.epoch) == ("kept after iteration 20", {"iteration": 20})
+    last = load_model(result.run.last).metadata
+    assert (last.selected, last.epoch) == ("newest", result.log[-1])
     assert torch.equal(
         load_file(tmp_path / "run" / "checkpoints" / "00000030.safetensors")["conv1/0"],
         weights_of(result.run)["conv1/0"],

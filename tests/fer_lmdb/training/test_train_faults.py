@@ -103,7 +103,7 @@ def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(o
     with train._create_run(options, run):
         other = subprocess.run(command(options, run), capture_output=True, text=True)
         assert other.returncode == 1
-        assert "holds a run already" in other.stderr
+        assert "already contains a run" in other.stderr
         assert (run / "run.json").exists()
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -1,0 +1,66 @@
+"""Options of an evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.splits import SPLITS
+from fer_lmdb.errors import DataSetError, OptionError
+from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import ModelSource
+from fer_lmdb.models.tta import COUNTS
+
+DataSource = DataSet | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """Models, data and settings of an evaluation.
+
+    Attributes:
+        models: Models to evaluate: pretrained names, model files, run folders, names of runs, folders of models, or
+            `Model` objects. Several form an ensemble.
+        data: Data sets: one, or several with the same faces preprocessed differently. Each model is evaluated on the
+            one that matches its training; the labels are those of the first.
+        split: "train", "val" or "test".
+        tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        device: "auto", "cpu", "cuda", ...
+        precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
+        ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
+        fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
+        compare_to: Another model or ensemble to compare with by McNemar's test.
+        label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
+        batch_accuracies: Whether to compute the accuracy of each batch of 100 faces.
+
+    Raises:
+        DataSetError: If a split is unknown, or weights would be fitted on the test split.
+        OptionError: If the number of TTA views is not supported, or weights are both given and fitted.
+    """
+
+    models: Sequence[Model | ModelSource]
+    data: Sequence[DataSource]
+    split: str = "val"
+    tta: int = 1
+    device: str = "auto"
+    precision: str = "float32"
+    ensemble_weights: Sequence[float] | None = None
+    fit_weights_on: str | None = None
+    compare_to: Sequence[Model | ModelSource] = ()
+    label_scheme: str | None = None
+    batch_accuracies: bool = False
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise DataSetError(f'unknown split "{self.split}"; use one of {", ".join(SPLITS)}')
+        if self.fit_weights_on not in (None, "train", "val"):
+            raise DataSetError(
+                f'ensemble weights are never fitted on "{self.fit_weights_on}": metrics on the faces that selected '
+                "them would be biased; use val"
+            )
+        if self.tta not in COUNTS:
+            raise OptionError(f"{self.tta} TTA views are not supported; use one of {', '.join(map(str, COUNTS))}")
+        if self.ensemble_weights is not None and self.fit_weights_on is not None:
+            raise OptionError("ensemble_weights and fit_weights_on are mutually exclusive; pass one of them")
