@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from fer_lmdb.choices import ALIGNMENTS, ENCODINGS, FILLS, ON_NO_FACE, TEMPLATES
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import json_option, progress_bar
+from fer_lmdb.cli.console import progress_bar
 from fer_lmdb.cli.render_build import print_dataset, show_progress
-from fer_lmdb.cli.types import A_PATH, DETECTOR, DEVICE
+from fer_lmdb.cli.shared_options import detector_option, device_option, executor_option, json_option, min_face_option
+from fer_lmdb.cli.types import A_PATH
 from fer_lmdb.labels import SCHEMES
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
@@ -31,12 +33,8 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.argument("source", type=A_PATH, default=DEFAULT_SOURCE)
 @click.option("--out", type=A_PATH, help="Folder to write.  [default: data/NAME OF SOURCE]")
 @click.option("--force", is_flag=True, help="Replace existing folders.")
-@click.option(
-    "--detector", type=DETECTOR, default="mtcnn", show_default=True, help="Face detector; none uses the whole image."
-)
-@click.option(
-    "--min-face", type=click.FloatRange(min=1), default=20, show_default=True, help="Smallest face in pixels."
-)
+@detector_option("mtcnn", "Face detector; none: use the whole image.")
+@min_face_option(20)
 @click.option(
     "--detector-threshold",
     type=click.FloatRange(0),
@@ -47,14 +45,14 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 )
 @click.option(
     "--align",
-    type=click.Choice(["landmarks", "box"]),
+    type=click.Choice(ALIGNMENTS),
     default="landmarks",
     show_default=True,
     help="Rotate and scale faces by their landmarks, or crop their boxes.",
 )
 @click.option(
     "--template",
-    type=click.Choice(["fer2013", "arcface"]),
+    type=click.Choice(TEMPLATES),
     default="fer2013",
     show_default=True,
     help="Landmark template: FER2013's framing or ArcFace's.",
@@ -62,14 +60,14 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.option("--margin", default=0.0, show_default=True, help="Margin around faces, as a fraction of their side.")
 @click.option(
     "--fill",
-    type=click.Choice(["edge", "black"]),
+    type=click.Choice(FILLS),
     default="edge",
     show_default=True,
     help="Padding outside the image: repeat the edge, or black.",
 )
 @click.option(
     "--on-no-face",
-    type=click.Choice(["keep", "drop"]),
+    type=click.Choice(ON_NO_FACE),
     default="keep",
     show_default=True,
     help="Keep images without a detected face unaligned, or drop them.",
@@ -88,23 +86,17 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.option("--seed", default=0, show_default=True, help="Seed of the shuffle and of the random splits.")
 @click.option(
     "--encoding",
-    type=click.Choice(["raw", "png"]),
+    type=click.Choice(ENCODINGS),
     default="raw",
     show_default=True,
     help="Encoding of the images in the databases.",
 )
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where detection runs: locally or on a Ray cluster (RAY_ADDRESS).",
-)
+@executor_option("Where detection runs: locally or on a Ray cluster (RAY_ADDRESS).")
 @click.option("--shards", type=click.IntRange(1, 99999), metavar="N", help="Split each database into N shards.")
 @click.option("--skip-invalid", is_flag=True, help="Skip invalid rows and files; count and list them.")
 @click.option("--images", type=A_PATH, metavar="DIR", help="Write the images as PNG files and image lists as well.")
 @click.option("--images-only", is_flag=True, help="Write no databases, only the files of --images.")
-@click.option("--device", type=DEVICE, default="cpu", show_default=True, help="Device of the face detector.")
+@device_option("cpu", "Torch device of the face detector")
 @json_option
 def command(
     source: Path,

@@ -9,7 +9,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option
+from fer_lmdb.cli.console import emit
+from fer_lmdb.cli.shared_options import json_option
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,10 +16,6 @@ from fer_lmdb.cli.verbosity import is_quiet
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-json_option: Callable[[Any], Any] = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
-)
 
 
 def err_console() -> Console:

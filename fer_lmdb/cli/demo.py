@@ -15,7 +15,8 @@ import click
 
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, print_next_step
+from fer_lmdb.cli.console import emit, print_next_step
+from fer_lmdb.cli.shared_options import json_option
 
 if TYPE_CHECKING:
     from fer_lmdb.cli.walkthrough import Demo

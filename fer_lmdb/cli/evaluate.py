@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, note
-from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL
+from fer_lmdb.cli.console import emit, note
+from fer_lmdb.cli.shared_options import (
+    device_option,
+    ensemble_weights_option,
+    json_option,
+    precision_option,
+    split_option,
+    tta_option,
+)
+from fer_lmdb.cli.types import DATA_SET, MODEL
 
 if TYPE_CHECKING:
     from fer_lmdb.evaluation.result import EvaluationResult
@@ -41,26 +49,14 @@ fer-lmdb evaluate runs/a --batch-accuracies
     show_default=True,
     help="Data set folder. Repeat for data sets of the same faces with other preprocessing.",
 )
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test"]),
-    default="val",
-    show_default=True,
-    help="Split. Select models on val; use test once, for the final model.",
-)
-@click.option(
-    "--tta",
-    type=click.Choice(["1", "2", "4", "10"]),
-    default="1",
-    show_default=True,
-    help="TTA views per face. 2: zoom and mirror; 4: also rotation; 10: crops.",
-)
+@split_option("Split. Select models on val; use test once, for the final model.")
+@tta_option()
 @click.option(
     "--label-scheme",
     type=click.Choice(["merged", "without-disgust"]),
     help="Map seven classes to six: add disgust to anger, or drop it.",
 )
-@click.option("--ensemble-weights", metavar="LIST", help="Weight of each model, e.g. 2,1,1.  [default: equal]")
+@ensemble_weights_option()
 @click.option("--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split.")
 @click.option("--compare", type=MODEL, multiple=True, help="Compare with another model or ensemble (McNemar's test).")
 @click.option("--batch-accuracies", is_flag=True, help="Print the accuracy of each batch of 100 faces.")
@@ -70,23 +66,17 @@ fer-lmdb evaluate runs/a --batch-accuracies
     metavar="FILE",
     help=f"Plot of --batch-accuracies.  [default: {PLOT} in the run folder, or here]",
 )
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "bfloat16", "float32"]),
-    default="float32",
-    show_default=True,
-    help="Compute dtype. auto: bfloat16 if the device supports it natively.",
-)
+@device_option()
+@precision_option()
 @click.option("--log/--no-log", default=True, show_default=True, help="Record the result in evaluations.jsonl.")
 @json_option
 def command(
     models: tuple[str, ...],
     data: tuple[str, ...],
     split: str,
-    tta: str,
+    tta: int,
     label_scheme: str | None,
-    ensemble_weights: str | None,
+    ensemble_weights: tuple[float, ...] | None,
     fit_ensemble_weights: bool,
     compare: tuple[str, ...],
     batch_accuracies: bool,
@@ -107,17 +97,16 @@ def command(
         raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")
     if plot and not batch_accuracies:
         raise click.UsageError("--plot requires --batch-accuracies")
-    weights = _parse_weights(ensemble_weights)
     from fer_lmdb.evaluation.evaluate import evaluate, log_evaluation
 
     result = evaluate(
         models,
         data,
         split,
-        tta=int(tta),
+        tta=tta,
         device=device,
         precision=precision,
-        ensemble_weights=weights,
+        ensemble_weights=ensemble_weights,
         fit_weights_on="val" if fit_ensemble_weights else None,
         compare_to=compare,
         label_scheme=label_scheme,
@@ -135,15 +124,6 @@ def command(
             note(f"Plot: {plotted}")
     for problem in log_evaluation(result) if log else []:
         click.echo(f"Warning: {problem}", err=True)
-
-
-def _parse_weights(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise click.UsageError(f'--ensemble-weights "{text}": expected one number per model, e.g. 2,1,1') from None
 
 
 def _plot(result: EvaluationResult, path: Path | None) -> Path | None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from fer_lmdb.choices import EXPORT_FORMATS
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, print_next_step
+from fer_lmdb.cli.console import emit, print_next_step
+from fer_lmdb.cli.shared_options import json_option
 from fer_lmdb.cli.types import DATA_SET, MODEL
 
 EXAMPLES = """
@@ -28,7 +30,7 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["caffe", "onnx", "safetensors"]),
+    type=click.Choice(EXPORT_FORMATS),
     help="Output format.  [default: by the suffix of --out; caffe for a folder]",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write; a folder for caffe.")

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, note, out_console
+from fer_lmdb.cli.console import emit, note, out_console
+from fer_lmdb.cli.shared_options import json_option, split_option
 from fer_lmdb.cli.types import A_PATH, MODEL
 
 EXAMPLES = """
@@ -32,13 +33,7 @@ fer-lmdb inspect data/fer2013 --duplicates
 @click.option(
     "--data", type=A_PATH, metavar="DIR", help="With --model: data set with the model's preprocessing.  [default: PATH]"
 )
-@click.option(
-    "--split",
-    type=click.Choice(["val", "test"]),
-    default="val",
-    show_default=True,
-    help="With --model: split to evaluate on. Use test once, for the final model.",
-)
+@split_option("With --model: split to evaluate on. Use test once, for the final model.", ("val", "test"))
 @json_option
 def command(
     path: Path,

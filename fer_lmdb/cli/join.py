@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import json_option, progress_bar
+from fer_lmdb.cli.console import progress_bar
 from fer_lmdb.cli.render_build import print_dataset, show_progress
+from fer_lmdb.cli.shared_options import json_option
 from fer_lmdb.cli.types import A_PATH, DATA_SET
 
 EXAMPLES = """

@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, print_whole
+from fer_lmdb.cli.console import emit, print_whole
+from fer_lmdb.cli.shared_options import json_option
 
 EXAMPLES = """
 # pretrained models and nets

@@ -15,7 +15,19 @@ import click
 
 from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.console import emit, next_command, note, out_console, print_ensemble_note, progress_bar
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
+from fer_lmdb.cli.shared_options import (
+    detect_every_option,
+    detector_option,
+    device_option,
+    ensemble_weights_option,
+    executor_option,
+    json_lines_option,
+    min_face_option,
+    min_probability_option,
+    models_option,
+    precision_option,
+    tta_option,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -39,19 +51,8 @@ find . -name '*.png' | fer-lmdb predict - --json
 
 @click.command("predict", cls=Command, examples=EXAMPLES)
 @click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--model",
-    "models",
-    type=MODEL,
-    multiple=True,
-    help="Pretrained model, model file or run. Several models, or a folder of models, form an ensemble.",
-)
-@click.option(
-    "--ensemble-weights",
-    type=NumberList(),
-    metavar="W1,W2,...",
-    help="Weight of each model of an ensemble.  [default: equal]",
-)
+@models_option()
+@ensemble_weights_option()
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write each face as an image.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write all faces as a CSV file.")
@@ -59,50 +60,17 @@ find . -name '*.png' | fer-lmdb predict - --json
     "--plot", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Plot the expressions of a video over time."
 )
 @click.option("--top-k", type=click.IntRange(1), help="Show only the K most probable classes.  [default: all]")
-@click.option(
-    "--min-probability",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    help='Label faces with a lower top probability "uncertain".  [default: 0]',
+@min_probability_option()
+@tta_option()
+@detector_option(text="Face detector; none: each image is one face.")
+@min_face_option(described="1/24 of the shorter side; videos: 1/12")
+@detect_every_option()
+@executor_option(
+    "Where images are processed: locally or on a Ray cluster (RAY_ADDRESS). Videos are always processed locally."
 )
-@click.option(
-    "--tta",
-    type=click.Choice(["1", "2", "4", "10"]),
-    default="1",
-    show_default=True,
-    help="TTA views averaged per face. 2: zoom and flip; 4: rotation as well; 10: Caffe's crops.",
-)
-@click.option(
-    "--detector", type=DETECTOR, help="Face detector; none treats each image as one face.  [default: the model's]"
-)
-@click.option(
-    "--min-face",
-    type=click.FloatRange(1),
-    help="Minimum face size in pixels.  [default: 1/24 of the shorter side; videos: 1/12]",
-)
-@click.option(
-    "--detect-every",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Videos: run the detector on every K-th frame and track faces in between.",
-)
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where images are processed: locally or on a Ray cluster (RAY_ADDRESS). Videos are always processed locally.",
-)
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "bfloat16", "float32"]),
-    default="float32",
-    show_default=True,
-    help="Compute dtype. auto: bfloat16 if the device supports it natively.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
+@device_option()
+@precision_option()
+@json_lines_option
 @click.pass_context
 def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, ...], **options: Any) -> None:
     """Recognize facial expressions in images and videos.
@@ -125,7 +93,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         detector=options["detector"],
         min_face=options["min_face"],
         min_probability=options["min_probability"],
-        tta=int(options["tta"]),
+        tta=options["tta"],
         ensemble_weights=options["ensemble_weights"],
         device=options["device"],
         precision=options["precision"],

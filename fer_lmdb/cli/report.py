@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, json_option, note
-from fer_lmdb.cli.types import A_PATH, DATA_SET, DEVICE, Completed, data_sets, run_names
+from fer_lmdb.cli.console import emit, note
+from fer_lmdb.cli.shared_options import device_option, json_option
+from fer_lmdb.cli.types import A_PATH, DATA_SET, Completed, data_sets, run_names
 
 EXAMPLES = """
 # a run: open runs/face_emotion_net-001/report/index.html
@@ -32,7 +33,7 @@ RUN_OR_DATA_SET = Completed("folder", lambda: [*run_names(), *data_sets()])
     "--source", type=A_PATH, metavar="PATH", help="With --faces: the csv or folder that the data set was built from."
 )
 @click.option("--seed", default=0, show_default=True, help="Which faces are shown where not all are.")
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@device_option()
 @json_option
 def command(
     path: str,

@@ -9,7 +9,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note, print_next_step
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL
+from fer_lmdb.cli.shared_options import detector_option, device_option, models_option
 from fer_lmdb.cli.verbosity import is_quiet
 from fer_lmdb.errors import MissingExtra
 from fer_lmdb.serve.settings import DEFAULT_PORT, ServerSettings
@@ -31,8 +31,8 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listening address; 0.0.0.0 for all interfaces.")
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the service. Repeatable.")
-@click.option("--model", "models", type=MODEL, multiple=True, help="Model to serve. Repeatable; the first is default.")
-@click.option("--detector", type=DETECTOR, help="Face detector.  [default: the model's]")
+@models_option("Model to serve. Repeatable; the first is the default.")
+@detector_option()
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of worker processes.")
 @click.option("--queue", type=click.IntRange(1, 10_000), default=16, show_default=True, help="Maximum queued images.")
 @click.option(
@@ -43,7 +43,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
     "--max-megapixels", type=click.FloatRange(0.01, 100), default=25, show_default=True, help="Maximum image size."
 )
 @click.option("--seconds", type=click.FloatRange(0.1), default=20, show_default=True, help="Time limit per image.")
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
+@device_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON document on stdout.")
 def command(as_json: bool, **options: Any) -> None:
     """Serve a web page and an HTTP API until Ctrl-C.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fer_lmdb.cli.console import emit, err_console, json_option, next_command, note
+from fer_lmdb.cli.console import emit, err_console, next_command, note
+from fer_lmdb.cli.shared_options import json_option
 from fer_lmdb.cli.train_options import GroupedCommand, GroupedOption, training_options
 
 if TYPE_CHECKING:

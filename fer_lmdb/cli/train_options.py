@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from fer_lmdb.choices import DISTILL_MODES, LOADERS, LR_POLICIES, MONITORS, OPTIMIZERS, SOFT_LABEL_MODES, TRAIN_SPLITS
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.types import DATA_SET, DEVICE, MODEL, NET, RUN
+from fer_lmdb.cli.shared_options import device_option, precision_option
+from fer_lmdb.cli.types import DATA_SET, MODEL, NET, RUN
 
 UNGROUPED = "Options"
 
@@ -78,23 +80,17 @@ OPTIONS: list[Callable[[Any], Any]] = [
     run("--widen", is_flag=True, help="With --init: initialize a net from one with fewer channels."),
     run(
         "--train-splits",
-        type=click.Choice(["train", "train+val"]),
+        type=click.Choice(TRAIN_SPLITS),
         default="train",
         show_default=True,
         help="Training splits. With train+val there is no validation split, and the model of the last epoch is saved.",
     ),
-    run(
-        "--precision",
-        type=click.Choice(["auto", "bfloat16", "float32"]),
-        default="auto",
-        show_default=True,
-        help="Compute dtype. auto: bfloat16 if the device supports it natively.",
-    ),
-    run("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, ..."),
+    precision_option("auto", option=run),
+    device_option(option=run),
     run("--solver-text", metavar="TEXT", help="Other solver fields as prototxt: 'iter_size: 2 display: 50'."),
     loading(
         "--loader",
-        type=click.Choice(["auto", "memory", "stream"]),
+        type=click.Choice(LOADERS),
         default="auto",
         show_default=True,
         help="stream: worker processes read faces from disk; auto: in memory up to 2 GiB of faces.",
@@ -105,7 +101,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     schedule("--base-lr", **NUMBER, help="Initial learning rate."),
     schedule(
         "--lr-policy",
-        type=click.Choice(["fixed", "multistep", "cosine", "plateau", "poly"]),
+        type=click.Choice(LR_POLICIES),
         help="Learning-rate schedule.",
     ),
     schedule("--warmup-epochs", type=float, metavar="EPOCHS", help="Linear warmup before any policy."),
@@ -115,7 +111,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     schedule("--plateau-factor", **NUMBER, help="plateau: factor of each reduction."),
     optimizer(
         "--optimizer",
-        type=click.Choice(["sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta"]),
+        type=click.Choice(OPTIMIZERS),
         help="Optimizer. Set --base-lr to match (Adam: about 0.001).",
     ),
     optimizer("--momentum", **NUMBER, help="Momentum (beta1 for Adam)."),
@@ -125,7 +121,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     target("--label-smoothing", **FRACTION, help="Fraction of the target spread over all classes."),
     target(
         "--soft-labels",
-        type=click.Choice(["majority", "probability", "cross-entropy"]),
+        type=click.Choice(SOFT_LABEL_MODES),
         help="Train on FER+ votes: the majority, a label sampled from them, or their distribution.",
     ),
     target(
@@ -141,7 +137,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     distillation("--distill-temperature", **NUMBER, help="Temperature of both softmaxes.  [default: 2]"),
     distillation(
         "--distill-mode",
-        type=click.Choice(["offline", "online"]),
+        type=click.Choice(DISTILL_MODES),
         help="offline: run teachers once on the stored faces, in four TTA views; online: on every training batch."
         "  [default: offline]",
     ),
@@ -162,7 +158,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     stopping("--early-stop-patience", metavar="EPOCHS", type=int, help="Stop after N epochs without improvement."),
     stopping(
         "--monitor",
-        type=click.Choice(["loss", "accuracy"]),
+        type=click.Choice(MONITORS),
         help="Validation metric for plateau and early stopping.  [default: loss]",
     ),
     stopping("--min-delta", **NUMBER, help="Smallest change that counts as an improvement.  [default: 0]"),

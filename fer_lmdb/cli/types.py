@@ -1,11 +1,11 @@
-"""Types of options and arguments that the shell can complete: models, nets, data sets, runs, detectors.
+"""Click types: values that the shell can complete (models, nets, data sets, runs, detectors), numbers and lists.
 
-Nothing here imports PyTorch: a completion must be there at once.
+This module does not import PyTorch, so that completion stays fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ A_PATH = click.Path(path_type=Path)
 
 
 class Completed(click.ParamType):
-    """A text whose usual values the shell completes; where none fits, it completes files.
+    """A string completed from a list of common values, or as a file name if no value matches.
 
     Args:
-        name: what stands for the value in the help.
-        values: gives the usual values.
+        name: Placeholder in the help.
+        values: Returns the common values.
     """
 
     def __init__(self, name: str, values: Callable[[], Iterable[str]]) -> None:
@@ -31,13 +31,36 @@ class Completed(click.ParamType):
         self._values = values
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the text as it is; whether there is such a thing is the command's to say."""
+        """Return the value unchanged; the command checks whether it exists."""
         return value if isinstance(value, Path) else str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the values that begin like what was typed."""
-        fitting = [value for value in self._values() if value.startswith(incomplete)]
-        return [CompletionItem(value) for value in fitting] or [CompletionItem(incomplete, type="file")]
+        """Return the values that start with the typed text."""
+        matching = [value for value in self._values() if value.startswith(incomplete)]
+        return [CompletionItem(value) for value in matching] or [CompletionItem(incomplete, type="file")]
+
+
+class IntChoice(click.ParamType):
+    """One of several integers."""
+
+    name = "integer"
+
+    def __init__(self, choices: Sequence[int]) -> None:
+        self.choices = tuple(choices)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the integer; fail if it is not one of the choices."""
+        if str(value) not in map(str, self.choices):
+            self.fail(f"{value!r} is not one of {', '.join(map(str, self.choices))}.", param, ctx)
+        return int(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return the choices in brackets, as for `click.Choice`."""
+        return f"[{'|'.join(map(str, self.choices))}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the choices that start with the typed text."""
+        return [CompletionItem(str(choice)) for choice in self.choices if str(choice).startswith(incomplete)]
 
 
 class Numbers(tuple[float, ...]):
@@ -63,14 +86,14 @@ class NumberList(click.ParamType):
 
 
 def model_names() -> list[str]:
-    """Return the shipped models and the runs that have a model."""
+    """Return the pretrained models and the runs that contain a model."""
     return _stems(_package_folder("fer_lmdb") / "models" / "pretrained", "*.safetensors") + _parents(
         RUNS, "*/best.safetensors"
     )
 
 
 def net_names() -> list[str]:
-    """Return the nets of the zoo."""
+    """Return the names of the zoo's nets."""
     return [Path(net).name for net in _parents(_package_folder("prototxt_like") / "zoo", "*/train_val.prototxt")]
 
 
@@ -85,14 +108,14 @@ def data_sets() -> list[str]:
 
 
 def detector_names() -> list[str]:
-    """Return the face detectors, and what stands for no detector."""
-    from fer_lmdb.faces.detectors.registry import DETECTORS  # needs NumPy, which most completions can do without
+    """Return the names of the face detectors, and "none"."""
+    from fer_lmdb.faces.detectors.registry import DETECTORS  # imports NumPy, which most completions do not need
 
     return [*DETECTORS, "none"]
 
 
 def _package_folder(package: str) -> Path:
-    """Return where a package lies, without importing it."""
+    """Return the folder of a package without importing it."""
     spec = find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else Path(package)
 

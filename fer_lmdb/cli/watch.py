@@ -11,7 +11,16 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, NumberList
+from fer_lmdb.cli.shared_options import (
+    detect_every_option,
+    detector_option,
+    device_option,
+    ensemble_weights_option,
+    json_lines_option,
+    min_face_option,
+    min_probability_option,
+    models_option,
+)
 
 if TYPE_CHECKING:
     from fer_lmdb.inference.recognizer import Recognizer
@@ -34,43 +43,19 @@ fer-lmdb watch 0 --no-window --json --duration 10
 
 @click.command("watch", cls=Command, examples=EXAMPLES)
 @click.argument("source", default="0", metavar="[CAMERA|VIDEO]")
-@click.option(
-    "--model",
-    "models",
-    type=MODEL,
-    multiple=True,
-    help="Pretrained model, model file or run. Several models, or a folder of models, form an ensemble.",
-)
-@click.option(
-    "--ensemble-weights",
-    type=NumberList(),
-    metavar="W1,W2,...",
-    help="Weight of each model of an ensemble.  [default: equal]",
-)
+@models_option()
+@ensemble_weights_option()
 @click.option("--window/--no-window", default=True, show_default=True, help="Show the annotated frames in a window.")
 @click.option(
     "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the annotated video."
 )
 @click.option("--duration", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds.")
-@click.option(
-    "--min-probability",
-    type=click.FloatRange(0, 1),
-    default=0.0,
-    help='Label faces with a lower top probability "uncertain".  [default: 0]',
-)
-@click.option(
-    "--detect-every",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="Run the detector on every K-th frame and track faces in between.",
-)
-@click.option("--detector", type=DETECTOR, help="Face detector.  [default: the model's]")
-@click.option(
-    "--min-face", type=click.FloatRange(1), help="Minimum face size in pixels.  [default: 1/12 of the shorter side]"
-)
-@click.option("--device", type=DEVICE, default="auto", show_default=True, help="auto, cpu, cuda, ...")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines on stdout.")
+@min_probability_option()
+@detect_every_option("Run the detector on every K-th frame, track in between.")
+@detector_option()
+@min_face_option(described="1/12 of the shorter side")
+@device_option()
+@json_lines_option
 def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     """Recognize expressions live: boxes, bars and frame rate in a window.
 

@@ -1,0 +1,122 @@
+"""Options that several commands have in common, each declared once.
+
+Each function returns a decorator like `click.option`. `option` declares it, e.g. under a heading of train's help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from fer_lmdb.choices import EXECUTORS, PRECISIONS, SPLITS, TTA_VIEWS
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, NumberList
+
+Decorator = Callable[[Any], Any]
+Declare = Callable[..., Decorator]
+
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout."
+)
+json_lines_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document per line on stdout."
+)
+
+
+def device_option(default: str = "auto", subject: str = "Torch device", option: Declare = click.option) -> Decorator:
+    """Declare --device.
+
+    Args:
+        default: Default device.
+        subject: What the help text describes.
+        option: Declares the option.
+    """
+    text = f"{subject}: auto (a GPU if available), cpu, cuda, cuda:1, ..."
+    return option("--device", type=DEVICE, default=default, show_default=True, help=text)
+
+
+def precision_option(default: str = "float32", option: Declare = click.option) -> Decorator:
+    """Declare --precision."""
+    return option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=default,
+        show_default=True,
+        help="Compute dtype. auto: bfloat16 if the device supports it natively.",
+    )
+
+
+def models_option(
+    text: str = "Pretrained model, model file or run folder. Several, or a folder of models, form an ensemble.",
+) -> Decorator:
+    """Declare --model, which may be repeated."""
+    return click.option("--model", "models", type=MODEL, multiple=True, help=text)
+
+
+def ensemble_weights_option() -> Decorator:
+    """Declare --ensemble-weights."""
+    return click.option(
+        "--ensemble-weights",
+        type=NumberList(),
+        metavar="W1,W2,...",
+        help="Weight of each ensemble member.  [default: equal]",
+    )
+
+
+def detector_option(default: str | None = None, text: str = "Face detector.") -> Decorator:
+    """Declare --detector; without a default, it is the detector of the model."""
+    shown = text if default else f"{text}  [default: the model's]"
+    return click.option("--detector", type=DETECTOR, default=default, show_default=bool(default), help=shown)
+
+
+def min_face_option(default: float | None = None, described: str = "") -> Decorator:
+    """Declare --min-face.
+
+    Args:
+        default: Default size in pixels, or None for a size that depends on the image.
+        described: Description of that default.
+    """
+    text = "Minimum face size in pixels." + (f"  [default: {described}]" if described else "")
+    return click.option(
+        "--min-face", type=click.FloatRange(min=1), default=default, show_default=default is not None, help=text
+    )
+
+
+def tta_option() -> Decorator:
+    """Declare --tta."""
+    return click.option(
+        "--tta",
+        type=IntChoice(TTA_VIEWS),
+        default=1,
+        show_default=True,
+        help="Test-time augmentation: views averaged per face. 2 and 4 zoom, mirror and rotate within the range of the "
+        "training augmentation; 10 are the corner and center crops, mirrored.",
+    )
+
+
+def split_option(text: str, splits: tuple[str, ...] = SPLITS) -> Decorator:
+    """Declare --split; the default is val."""
+    return click.option("--split", type=click.Choice(splits), default="val", show_default=True, help=text)
+
+
+def detect_every_option(
+    text: str = "Videos: run the detector on every K-th frame and track faces in between.",
+) -> Decorator:
+    """Declare --detect-every."""
+    return click.option("--detect-every", type=click.IntRange(1), default=3, show_default=True, metavar="K", help=text)
+
+
+def min_probability_option() -> Decorator:
+    """Declare --min-probability."""
+    return click.option(
+        "--min-probability",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        help='Label faces with a lower top probability "uncertain".  [default: 0]',
+    )
+
+
+def executor_option(text: str) -> Decorator:
+    """Declare --executor."""
+    return click.option("--executor", type=click.Choice(EXECUTORS), default="local", show_default=True, help=text)
