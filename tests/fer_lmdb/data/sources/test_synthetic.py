@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb.data.sources import Sample
+from fer_lmdb.data.sources.face_canvas import Pose
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.synthetic import (
     ACTION_UNITS,
@@ -18,7 +19,7 @@ from fer_lmdb.data.sources.synthetic import (
     random_appearance,
     write_synthetic_csv,
 )
-from fer_lmdb.data.sources.synthetic_face import Pose, draw
+from fer_lmdb.data.sources.synthetic_face import draw
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
 
