@@ -101,8 +101,9 @@ def ours(clip: Path, photo: Path, folder: Path) -> dict[str, Any]:
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb import Recognizer
     from fer_lmdb.inference.inputs import InputFile
+    from fer_lmdb.inference.output_paths import OutputPaths
     from fer_lmdb.inference.video import predict_video
-    from fer_lmdb.inference.writers import OutputPaths, ResultWriters
+    from fer_lmdb.inference.writers import ResultWriters
 
     recognizer = Recognizer(device="cpu")
 

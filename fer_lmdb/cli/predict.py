@@ -8,13 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from fer_lmdb.cli.command import Command, options_given
-from fer_lmdb.cli.console import emit, next_command, note, out_console, print_ensemble_note, progress_bar
+from fer_lmdb.cli.console import next_command, note, print_ensemble_note
 from fer_lmdb.cli.shared_options import (
     detect_every_option,
     detector_option,
@@ -28,12 +27,6 @@ from fer_lmdb.cli.shared_options import (
     precision_option,
     tta_option,
 )
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from fer_lmdb.inference.files import VideoSummary
-    from fer_lmdb.results import FramePrediction, ImagePrediction
 
 EXAMPLES = """
 # one photograph
@@ -82,9 +75,10 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     one_file = _is_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
+    from fer_lmdb.cli.render_predictions import ResultPrinter
     from fer_lmdb.inference.files import predict_files
+    from fer_lmdb.inference.output_paths import OutputPaths
     from fer_lmdb.inference.recognizer import Recognizer
-    from fer_lmdb.inference.writers import OutputPaths
     from fer_lmdb.models.registry import DEFAULT_MODEL
     from fer_lmdb.runtime.executors import get_executor
 
@@ -107,7 +101,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         executor=get_executor(options["executor"]),
         detect_every=options["detect_every"],
     )
-    with closing(results), _Printer(options["as_json"], options["top_k"]) as printer:
+    with closing(results), ResultPrinter(options["as_json"], options["top_k"]) as printer:
         for result in results:
             printer.print(result)
     if not printer.files:
@@ -117,78 +111,6 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
         next_command("predict", paths[0], *options_given(context), "--save", _annotated_name(Path(paths[0])))
-
-
-class _Printer:
-    """Print results on stdout, errors and the progress of videos on stderr.
-
-    Attributes:
-        files: Number of images and videos.
-        failed: Number of those with an error.
-    """
-
-    def __init__(self, as_json: bool, top_k: int | None) -> None:
-        self.files = self.failed = 0
-        self._as_json, self._top_k = as_json, top_k
-        self._bar: Progress | None = None
-
-    def print(self, result: ImagePrediction | FramePrediction | VideoSummary) -> None:
-        """Print one result."""
-        from fer_lmdb.results import FramePrediction, ImagePrediction
-
-        if isinstance(result, FramePrediction):
-            self._print_frame(result)
-            return
-        self.files += 1
-        self.failed += result.error is not None
-        if isinstance(result, ImagePrediction):
-            self._print_image(result)
-        else:
-            self._close_bar()
-            self._print_video(result)
-
-    def _print_image(self, result: ImagePrediction) -> None:
-        from fer_lmdb.cli.render_predictions import print_prediction
-
-        if self._as_json:
-            emit(result.to_dict(), indent=None)
-        elif result.error is not None:
-            click.echo(f"Error: {result.error}", err=True)
-        else:
-            print_prediction(out_console(), result, self._top_k)
-
-    def _print_frame(self, result: FramePrediction) -> None:
-        if self._as_json:
-            emit(result.to_dict(), indent=None)
-        if self._bar is None:
-            self._bar = progress_bar("frames")
-            self._bar.start()
-            self._bar.add_task(Path(result.path).name, total=None, note="")
-        task = self._bar.tasks[0]
-        self._bar.update(task.id, advance=1, note=f"{task.speed:.0f}/s" if task.speed else "")
-
-    def _print_video(self, result: VideoSummary) -> None:
-        from fer_lmdb.cli.render_predictions import print_video
-
-        if result.error is not None:
-            click.echo(f"Error: {result.error}", err=True)
-        elif result.audio_note is not None:
-            click.echo(f"Note: {result.path} is saved without audio: {result.audio_note}", err=True)
-        if result.timeline.frames and not self._as_json:
-            print_video(out_console(), result.path, result.timeline, self._top_k)
-
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def __enter__(self) -> _Printer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close_bar()
 
 
 def _annotated_name(path: Path) -> str:

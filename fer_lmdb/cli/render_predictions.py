@@ -2,20 +2,93 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.text import Text
 
+from fer_lmdb.cli.console import emit, out_console, progress_bar
 from fer_lmdb.io.images import printable_path
-from fer_lmdb.results import FacePrediction, ImagePrediction
+from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
 from fer_lmdb.visualization.colors import color_of, hex_of
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from fer_lmdb.inference.files import VideoSummary
     from fer_lmdb.inference.timeline import Timeline
 
 BAR_CELLS = 30
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+class ResultPrinter:
+    """Print results on stdout, errors and the progress of videos on stderr.
+
+    Attributes:
+        files: Number of images and videos.
+        failed: Number of those with an error.
+    """
+
+    def __init__(self, as_json: bool, top_k: int | None) -> None:
+        self.files = self.failed = 0
+        self._as_json, self._top_k = as_json, top_k
+        self._bar: Progress | None = None
+
+    def print(self, result: ImagePrediction | FramePrediction | VideoSummary) -> None:
+        """Print one result."""
+        if isinstance(result, FramePrediction):
+            self._print_frame(result)
+            return
+        self.files += 1
+        self.failed += result.error is not None
+        if isinstance(result, ImagePrediction):
+            self._print_image(result)
+        else:
+            self._close_bar()
+            self._print_video(result)
+
+    def _print_image(self, result: ImagePrediction) -> None:
+        if self._as_json:
+            emit(result.to_dict(), indent=None)
+        elif result.error is not None:
+            click.echo(f"Error: {result.error}", err=True)
+        else:
+            print_prediction(out_console(), result, self._top_k)
+
+    def _print_frame(self, result: FramePrediction) -> None:
+        if self._as_json:
+            emit(result.to_dict(), indent=None)
+        if self._bar is None:
+            self._bar = progress_bar("frames")
+            self._bar.start()
+            self._bar.add_task(Path(result.path).name, total=None, note="")
+        task = self._bar.tasks[0]
+        self._bar.update(task.id, advance=1, note=f"{task.speed:.0f}/s" if task.speed else "")
+
+    def _print_video(self, result: VideoSummary) -> None:
+        if result.error is not None:
+            click.echo(f"Error: {result.error}", err=True)
+        elif result.audio_note is not None:
+            click.echo(f"Note: {result.path} is saved without audio: {result.audio_note}", err=True)
+        if result.timeline.frames and not self._as_json:
+            print_video(out_console(), result.path, result.timeline, self._top_k)
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> ResultPrinter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_bar()
 
 
 def print_prediction(console: Console, prediction: ImagePrediction, top_k: int | None = None) -> None:
@@ -38,7 +111,7 @@ def print_prediction(console: Console, prediction: ImagePrediction, top_k: int |
 def print_video(console: Console, path: str, timeline: Timeline, top_k: int | None = None) -> None:
     """Print the summary of a video: time span and mean probabilities of each person."""
     people = timeline.most_visible()
-    who = "nobody" if not people else "1 person" if len(timeline.people) == 1 else f"{len(timeline.people)} people"
+    who = "no people" if not people else "1 person" if len(timeline.people) == 1 else f"{len(timeline.people)} people"
     heading = Text(printable_path(path), style="bold")
     heading.append(f"  {timeline.frames} frames, {timeline.duration_s:.1f} s, {who}", style="not bold")
     _print(console, heading)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from fer_lmdb.inference.images import predict_sources
 from fer_lmdb.inference.inputs import InputFile, find_files
-from fer_lmdb.inference.output_paths import NO_GUARD, OverwriteGuard, any_exist
+from fer_lmdb.inference.output_paths import NO_GUARD, NO_OUTPUTS, OutputPaths, OverwriteGuard, any_exist
 from fer_lmdb.inference.recognizer import Recognizer
-from fer_lmdb.inference.writers import NO_OUTPUTS, OutputPaths, ResultWriters
+from fer_lmdb.inference.writers import ResultWriters
 from fer_lmdb.results import FramePrediction, ImagePrediction
 from fer_lmdb.runtime.executors import Executor
 

@@ -1,14 +1,47 @@
-"""Output paths that never overwrite an input file or each other."""
+"""Output files and folders, and names that never overwrite an input file or each other."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.io.images import printable_path
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """Files and folders for results; None writes nothing.
+
+    Attributes:
+        save: File or folder for annotated copies.
+        crops: Folder for face crops.
+        table: CSV file.
+        plot: File or folder for plots of videos.
+        one_file: Whether there is a single input, so that `save` and `plot` may be files.
+    """
+
+    save: Path | None = None
+    crops: Path | None = None
+    table: Path | None = None
+    plot: Path | None = None
+    one_file: bool = False
+
+    @property
+    def all(self) -> list[Path]:
+        """All paths that are set."""
+        return [path for path in (self.save, self.crops, self.table, self.plot) if path]
+
+    @property
+    def folders(self) -> list[Path]:
+        """Paths that may be folders with images."""
+        return [path for path in (self.save, self.crops) if path]
+
+
+NO_OUTPUTS = OutputPaths()
 
 
 class OverwriteGuard:

@@ -21,11 +21,11 @@ from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, detect_faces
 from fer_lmdb.io.images import read_image
-from fer_lmdb.io.pixels import ColorOrder, check_is_sequence, to_rgb
-from fer_lmdb.models import tta as tta_views
+from fer_lmdb.io.pixels import ColorOrder, check_color_order, check_is_sequence, to_rgb
 from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
+from fer_lmdb.models.tta import COUNTS
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
@@ -137,7 +137,7 @@ class Recognizer:
             ImageError: If dtype or shape of an array are not supported.
         """
         check_is_sequence(images, "predict_many")
-        _check_color(color or self.color)
+        check_color_order(color or self.color)
         images = [to_rgb(image, color or self.color) for image in images]
         detected = self.detect(images)
         rows = iter(self.classify(images, detected))
@@ -237,17 +237,11 @@ def quantized_min_face(size: float, minimum: float) -> float:
 def _check_options(*, min_face: float | None, min_probability: float, tta: int, color: str) -> None:
     if not 0 <= min_probability <= 1:  # NaN is rejected as well
         raise OptionError(f"invalid min_probability: found {min_probability}, expected a number from 0 to 1")
-    if tta not in tta_views.COUNTS:
-        known = ", ".join(map(str, tta_views.COUNTS))
-        raise OptionError(f"invalid tta: found {tta}, expected one of: {known}")
+    if tta not in COUNTS:
+        raise OptionError(f"invalid tta: found {tta}, expected one of: {', '.join(map(str, COUNTS))}")
     if min_face is not None and not 1 <= min_face < math.inf:
         raise OptionError(f"invalid min_face: found {min_face}, expected a size in pixels of 1 or more, or None")
-    _check_color(color)
-
-
-def _check_color(color: str) -> None:
-    if color not in ("rgb", "bgr"):
-        raise OptionError(f'invalid color: found "{color}", expected "rgb" or "bgr"')
+    check_color_order(color)
 
 
 def _crop(

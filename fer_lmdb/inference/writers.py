@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.inference.inputs import InputFile
-from fer_lmdb.inference.output_paths import NO_GUARD, OutputNames, OverwriteGuard
+from fer_lmdb.inference.output_paths import NO_GUARD, NO_OUTPUTS, OutputNames, OutputPaths, OverwriteGuard
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
 from fer_lmdb.results import FACE_COLUMNS, FacePrediction, FramePrediction, ImagePrediction, to_rows
 from fer_lmdb.runtime.background import BackgroundWorker
@@ -26,38 +26,6 @@ if TYPE_CHECKING:
     from fer_lmdb.io.video_writer import VideoWriter
 
 CROP_MARGIN = 0.2
-
-
-@dataclass(frozen=True)
-class OutputPaths:
-    """Files and folders for results; None writes nothing.
-
-    Attributes:
-        save: File or folder for annotated copies.
-        crops: Folder for face crops.
-        table: CSV file.
-        plot: File or folder for plots of videos.
-        one_file: Whether there is a single input, so that `save` and `plot` may be files.
-    """
-
-    save: Path | None = None
-    crops: Path | None = None
-    table: Path | None = None
-    plot: Path | None = None
-    one_file: bool = False
-
-    @property
-    def all(self) -> list[Path]:
-        """All paths that are set."""
-        return [path for path in (self.save, self.crops, self.table, self.plot) if path]
-
-    @property
-    def folders(self) -> list[Path]:
-        """Paths that may be folders with images."""
-        return [path for path in (self.save, self.crops) if path]
-
-
-NO_OUTPUTS = OutputPaths()
 
 
 class ResultWriters:

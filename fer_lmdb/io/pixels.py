@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import ImageError, OptionError
 
 ColorOrder = Literal["rgb", "bgr"]
 """Channel order of (H, W, 3) arrays; OpenCV uses "bgr"."""
@@ -43,8 +43,14 @@ def to_rgb(image: Any, color: ColorOrder = "rgb") -> NDArray[np.uint8]:
     return array if array.flags.writeable else array.copy()
 
 
+def check_color_order(color: str) -> None:
+    """Raise OptionError for an unknown channel order."""
+    if color not in ("rgb", "bgr"):
+        raise OptionError(f'invalid color: found "{color}", expected "rgb" or "bgr"')
+
+
 def check_is_sequence(images: Any, function: str) -> None:
-    """Raise TypeError for a single image where several are expected.
+    """Raise TypeError if `images` is a single image or not iterable.
 
     Args:
         images: Argument of `function`.

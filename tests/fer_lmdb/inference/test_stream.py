@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import DetectorError, ImageError
-from fer_lmdb.inference import images as stage
+from fer_lmdb.inference import images
 from fer_lmdb.inference.images import predict_images
 from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.io.images import write_image
@@ -52,7 +52,7 @@ def test_results_are_in_order_and_computed_in_batches(tmp_path: Path) -> None:
 
 
 def test_large_images_make_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "BATCH_PIXELS", 100)
+    monkeypatch.setattr(images, "BATCH_PIXELS", 100)
     recognizer = OneFaceEach()
     list(predict_images(files(tmp_path, [1] * 5), recognizer))
     assert recognizer.batches == [2, 2, 1]
@@ -78,7 +78,7 @@ def test_an_image_that_the_detector_rejects_does_not_fail_the_others(tmp_path: P
 
 
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "BATCH_IMAGES", 4)
+    monkeypatch.setattr(images, "BATCH_IMAGES", 4)
     recognizer = OneFaceEach()
     for _ in predict_images(files(tmp_path, [1] * 60, side=4), recognizer):
         pass
@@ -133,9 +133,9 @@ def test_pixels_are_optional(tmp_path: Path) -> None:
 
 
 def test_a_single_array_is_not_a_sequence() -> None:
-    for images in (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.uint8), None, 3):
+    for single in (np.zeros((4, 5, 3), np.uint8), np.zeros((4, 5), np.uint8), None, 3):
         with pytest.raises(TypeError, match="predict_images expects a sequence of image"):
-            predict_images(images, OneFaceEach())
+            predict_images(single, OneFaceEach())
 
 
 def test_an_unsupported_array_is_an_error() -> None:

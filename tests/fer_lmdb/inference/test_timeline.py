@@ -16,8 +16,8 @@ from fer_lmdb.results import FacePrediction, FramePrediction
 
 def frame(index: int, time_s: float, people: dict[int, float]) -> FramePrediction:
     faces = tuple(
-        FacePrediction((0, 0, 9, 9), 1.0, None, "happy", {"happy": share, "sad": 1 - share}, number)
-        for number, share in people.items()
+        FacePrediction((0, 0, 9, 9), 1.0, None, "happy", {"happy": probability, "sad": 1 - probability}, number)
+        for number, probability in people.items()
     )
     return FramePrediction("clip.mp4", index, time_s, faces)
 
@@ -96,7 +96,7 @@ def test_the_plot(tmp_path: Path, people: int) -> None:
     line.draw(tmp_path / "new" / "plot.png", "clip.mp4")
     drawn = read_image(tmp_path / "new" / "plot.png")
     assert drawn.shape[1] > 1000
-    assert (drawn == (240, 228, 66)).all(axis=2).any() is np.bool_(people > 0)  # happy's colour
+    assert (drawn == (240, 228, 66)).all(axis=2).any() is np.bool_(people > 0)  # color of happy
 
 
 def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:

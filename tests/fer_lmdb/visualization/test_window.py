@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.visualization.window import DisplayWindow, FpsMeter, sys
+from fer_lmdb.visualization import window
+from fer_lmdb.visualization.window import DisplayWindow, FpsMeter
 
 
 def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(window.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(ImageError, match="no display available for a window; use --no-window --save"):
