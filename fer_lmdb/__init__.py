@@ -9,7 +9,6 @@ Everything else is a module of its own; importing this package loads none of the
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 from fer_lmdb._version import __version__
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["FacePrediction", "Recognizer", "__version__"]
 
 _HOMES = {"FacePrediction": "fer_lmdb.results", "Recognizer": "fer_lmdb.inference.recognizer"}
-
-# PyTorch's idle threads shall sleep, not spin: as soon as another program wants the processor, spinning makes face
-# detection seven times slower. OpenMP reads this once, when PyTorch is loaded, so it stands before everything else.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,73 +1,81 @@
-"""Every error that fer_lmdb raises on purpose.
+"""Exceptions of fer_lmdb.
 
     FerLmdbError
-    ├── SourceError            a csv row, folder or picture that cannot be used
-    │   └── ImageError       one picture that cannot be read
-    ├── StoreError             an LMDB that is missing, damaged, full or not ours
-    ├── DataSetError           a built data set that is missing, incomplete or does not fit the model
-    ├── DetectorError          a face detector that is unknown or whose package or weights are missing
-    ├── ModelError             a model file that is unknown, damaged or does not fit
-    ├── ExecutorError            a cluster that cannot be reached or gives up
-    ├── RunError               a run folder that cannot be started, resumed or read
-    ├── ServeError             a web service that cannot be started
-    ├── OptionError            an argument out of its range (also a ValueError)
-    └── MissingExtra           an optional part that is not installed
+    ├── SourceError            invalid csv row, folder or image
+    │   └── ImageError         image that cannot be read
+    ├── StoreError             missing, damaged, full or foreign LMDB
+    ├── DataSetError           missing or incomplete data set, or one that does not match the model
+    ├── DetectorError          unknown face detector, or missing package or weights
+    ├── ModelError             unknown, damaged or mismatched model
+    ├── RunError               run folder that cannot be started, resumed or read
+    ├── DeviceError            device that PyTorch or this machine does not have
+    ├── ExecutorError          Ray cluster that cannot be reached or has failed
+    ├── ServeError             web service that cannot be started
+    ├── OptionError            argument out of its range (also a ValueError)
+    └── MissingExtra           optional dependency that is not installed
 
-The command line prints the message alone (one line, no traceback) and exits with 1:
-say what was found, what was expected and what to do next.
+The message is one line, `<what> <problem>: found X, expected Y; <next step>`. The command line prints it without a
+traceback and exits with 1. Files in Caffe's formats raise the exceptions of
+prototxt_like.errors: catch `ERRORS` for both.
 """
+
+from prototxt_like.errors import PrototxtLikeError
 
 
 class FerLmdbError(Exception):
-    """Base of all errors of this package."""
+    """Base class of the exceptions of fer_lmdb."""
 
 
 class SourceError(FerLmdbError):
-    """A csv row, folder or picture that cannot be used."""
+    """Invalid csv row, folder or image."""
 
 
 class ImageError(SourceError):
-    """One picture that cannot be read."""
+    """Image that cannot be read."""
 
 
 class StoreError(FerLmdbError):
-    """An LMDB that is missing, damaged, full or not ours."""
+    """Missing, damaged, full or foreign LMDB."""
 
 
 class DataSetError(FerLmdbError):
-    """A built data set that is missing, incomplete or does not fit the model."""
+    """Missing or incomplete data set, or one that does not match the model."""
 
 
 class DetectorError(FerLmdbError):
-    """A face detector that is unknown or cannot be loaded."""
+    """Unknown face detector, or missing package or weights."""
 
 
 class ModelError(FerLmdbError):
-    """A model file that is unknown, damaged or does not fit."""
+    """Unknown, damaged or mismatched model."""
 
 
 class RunError(FerLmdbError):
-    """A run folder that cannot be started, resumed or read."""
+    """Run folder that cannot be started, resumed or read."""
 
 
 class DeviceError(FerLmdbError):
-    """There is no such device in this machine."""
-
-
-class ServeError(FerLmdbError):
-    """A web service that cannot be started."""
+    """Device that PyTorch or this machine does not have."""
 
 
 class ExecutorError(FerLmdbError):
-    """A cluster that cannot be reached or gives up."""
+    """Ray cluster that cannot be reached or has failed."""
+
+
+class ServeError(FerLmdbError):
+    """Web service that cannot be started."""
 
 
 class OptionError(FerLmdbError, ValueError):
-    """An argument out of its range."""
+    """Argument out of its range."""
 
 
 class MissingExtra(FerLmdbError):
-    """An optional part that is not installed; the message names the extra."""
+    """Optional dependency that is not installed; the message contains the extra."""
+
+
+ERRORS = (FerLmdbError, PrototxtLikeError)
+"""Base classes of all expected errors, for `except`."""
 
 
 def one_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import click
 
 from fer_lmdb.cli import suggest, verbosity
 from fer_lmdb.cli.environment import variable_of, variable_prefix
-from fer_lmdb.errors import FerLmdbError, one_line
+from fer_lmdb.errors import ERRORS, one_line
 
 ENVIRONMENT = {
     "FER_LMDB_COMMAND_OPTION": "Sets an option: FER_LMDB_TRAIN_EPOCHS=150 is train --epochs 150.",
@@ -76,13 +76,11 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; turn every expected error into one line and exit code 1."""
-        from prototxt_like.errors import PrototxtLikeError
-
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
             return super().invoke(ctx)
-        except (FerLmdbError, PrototxtLikeError, OSError, MemoryError) as error:
+        except (*ERRORS, OSError, MemoryError) as error:
             if _wants_traceback(ctx) or isinstance(error, BrokenPipeError):
                 raise
             raise click.ClickException(one_line(error)) from error

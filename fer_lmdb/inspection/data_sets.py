@@ -16,10 +16,9 @@ import prototxt_like as pl
 from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.detections import read_detections
 from fer_lmdb.data.manifest import MEAN_NAME, is_joined, read_manifest, shards, verify_sha256, votes_database
-from fer_lmdb.errors import DataSetError, FerLmdbError
+from fer_lmdb.errors import ERRORS, DataSetError
 from fer_lmdb.inspection.databases import inspect_databases
 from fer_lmdb.io.images import printable_path
-from prototxt_like.errors import PrototxtLikeError
 
 
 def inspect_data_set(path: Path, verify: bool) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def find_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     for name, check in checks.items():
         try:
             yield from (f"{name}: {problem}" for problem in check())
-        except (FerLmdbError, PrototxtLikeError) as error:
+        except ERRORS as error:
             yield f"{name}: {error}"
         except (KeyError, TypeError, AttributeError) as error:
             yield f"{name}: the manifest is incomplete or damaged ({error!r})"

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.errors import ERRORS, FerLmdbError
 from fer_lmdb.inspection.caffe_files import describe_blob
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
-from prototxt_like.errors import PrototxtLikeError
 
 MAX_SUM_ERROR = 1e-3
 
@@ -51,7 +50,7 @@ def find_model_problems(model: Model) -> Iterator[str]:
     size = model.preprocessing.size
     try:
         probabilities = Classifier(model).probabilities(np.full((1, 1, size, size), 128, dtype=np.uint8))
-    except (FerLmdbError, PrototxtLikeError) as error:
+    except ERRORS as error:
         yield str(error)
         return
     if probabilities.shape != (1, len(model.scheme)):

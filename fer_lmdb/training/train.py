@@ -19,7 +19,7 @@ from typing import Any
 
 from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.loaders import LoaderOptions
-from fer_lmdb.errors import FerLmdbError
+from fer_lmdb.errors import ERRORS
 from fer_lmdb.models import run_folder
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.signals import stop_on_signal
@@ -29,7 +29,6 @@ from fer_lmdb.training.init_weights import InitReport
 from fer_lmdb.training.recipe import TrainOptions
 from fer_lmdb.training.tensorboard import TensorBoardLogger
 from fer_lmdb.training.trainer import Trainer, versions
-from prototxt_like.errors import PrototxtLikeError
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def train(
         folder = process_group.broadcast_from_main(lambda: holding.enter_context(_create_run(options, run)))
         try:
             return _train(folder, on_progress, loader_options, process_group)
-        except (FerLmdbError, PrototxtLikeError):  # a refusal; after a full disk, say, --resume can go on
+        except ERRORS:  # a refusal; after a full disk, say, --resume can go on
             if process_group.is_main_process:
                 folder.remove_if_not_started()
             raise

@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fer_lmdb.errors import ExecutorError, FerLmdbError, MissingExtra, one_line
+from fer_lmdb.errors import ERRORS, ExecutorError, MissingExtra, one_line
 from fer_lmdb.runtime.executors import Input, Item, Result
-from prototxt_like.errors import PrototxtLikeError
 
 RETRIES = 8
 """Maximum number of retries of a task after its process or machine died."""
@@ -90,7 +89,7 @@ def _run(token: str, work: Callable[[Any], Any], argument: Any) -> Any:
         _WORKER_CACHE[token] = work
     try:
         return _WORKER_CACHE[token](argument)
-    except (FerLmdbError, PrototxtLikeError) as error:
+    except ERRORS as error:
         return _Failure(error)
 
 
