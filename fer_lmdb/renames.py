@@ -89,6 +89,7 @@ STORED: dict[str, dict[str, str]] = {
     "preprocessing": {"surround": "retry_pad", "enlarge": "retry_upscale"},
     "manifest.json": {"on_miss": "on_no_face", "encode": "encoding"},
     "manifest.json, splits": {"kept_unaligned": "unaligned", "left_out": "unlabeled"},
+    "report.json": {"figures": "metrics"},
     "inspect --duplicates": {
         "with_twin_in": "with_near_duplicate_in",
         "with_twin": "with_near_duplicate",

@@ -1,4 +1,4 @@
-"""Charts of a classifier's figures: per class, and how far its confidence can be believed."""
+"""Charts of a classifier's metrics per class and of its calibration."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fer_lmdb.visualization.plots import BLUE, GREEN, despine
 
 ORANGE = "#E69F00"
 COLORS = {"precision": BLUE, "recall": ORANGE, "f1": GREEN}
-WORDS = {"precision": "precision", "recall": "recall", "f1": "F1"}
+LABELS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 def wilson_intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Return Wilson's 95 % intervals of every class's precision and recall.
+    """Return 95 % Wilson intervals of precision and recall per class.
 
     Args:
-        confusion: (C, C) counts; rows true, columns predicted.
+        confusion: (C, C) counts; rows are true classes, columns predictions.
 
     Returns:
-        (C, 2) lower and upper ends by name; 0 and 1 where a class never occurs or is never predicted.
+        (C, 2) lower and upper bounds by metric; 0 and 1 for a class that does not occur or is never predicted.
     """
     hits = np.diag(confusion)
     totals = {"precision": confusion.sum(axis=0), "recall": confusion.sum(axis=1)}
@@ -36,16 +36,16 @@ def wilson_intervals(confusion: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def draw_per_class(axes: Axes, figures: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """Draw precision, recall and F1 of every class as bars, the first two with their intervals."""
-    ends = wilson_intervals(np.array(figures["confusion"]))
-    places = np.arange(len(classes))
+def draw_per_class(axes: Axes, metrics: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """Draw precision, recall and F1 per class as bars, with intervals of precision and recall."""
+    intervals = wilson_intervals(np.array(metrics["confusion"]))
+    positions = np.arange(len(classes))
     for number, (name, color) in enumerate(COLORS.items()):
-        values = np.array([figures["per_class"][word][name] for word in classes])
-        away = None if name not in ends else np.abs(ends[name].T - values).clip(0)
+        values = np.array([metrics["per_class"][label][name] for label in classes])
+        errors = None if name not in intervals else np.abs(intervals[name].T - values).clip(0)
         style: dict[str, Any] = {"error_kw": {"linewidth": 1, "capsize": 1.5}, "edgecolor": "black", "linewidth": 0.4}
-        axes.barh(places + 0.27 * (number - 1), values, 0.25, xerr=away, color=color, label=WORDS[name], **style)
-    axes.set_yticks(places, classes)
+        axes.barh(positions + 0.27 * (number - 1), values, 0.25, xerr=errors, color=color, label=LABELS[name], **style)
+    axes.set_yticks(positions, classes)
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.25)
@@ -56,26 +56,30 @@ def draw_per_class(axes: Axes, figures: Mapping[str, Any], classes: Sequence[str
 
 
 def reliability_bins(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Sort faces by the model's confidence into bins of equal width.
+    """Group faces into confidence bins of equal width.
 
     Args:
         probabilities: (N, C).
         labels: (N,).
 
     Returns:
-        by name, one entry a bin: count, hits, confidence (its mean; NaN in an empty bin).
+        (ECE_BINS,) arrays by name: count, hits and confidence (mean; NaN for an empty bin).
     """
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == labels
-    place = (confidence * ECE_BINS).astype(int).clip(max=ECE_BINS - 1)
-    count = np.bincount(place, minlength=ECE_BINS)
-    total = np.bincount(place, weights=confidence, minlength=ECE_BINS)
+    position = (confidence * ECE_BINS).astype(int).clip(max=ECE_BINS - 1)
+    count = np.bincount(position, minlength=ECE_BINS)
+    total = np.bincount(position, weights=confidence, minlength=ECE_BINS)
     mean = np.divide(total, count, out=np.full(ECE_BINS, np.nan), where=count > 0)
-    return {"count": count, "hits": np.bincount(place, weights=hit, minlength=ECE_BINS).astype(int), "confidence": mean}
+    return {
+        "count": count,
+        "hits": np.bincount(position, weights=hit, minlength=ECE_BINS).astype(int),
+        "confidence": mean,
+    }
 
 
 def calibration_figure(probabilities: np.ndarray, labels: np.ndarray) -> Figure:
-    """Draw accuracy over confidence, the diagonal of a model that is right as often as it says, and the counts."""
+    """Draw a reliability diagram: accuracy by confidence, the diagonal of perfect calibration, and counts."""
     bins = reliability_bins(probabilities, labels)
     figure = Figure(figsize=(4.6, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -92,12 +96,12 @@ def _draw_reliability(axes: Axes, bins: Mapping[str, np.ndarray]) -> None:
     full = bins["count"] > 0
     counts, hits, confidence = bins["count"][full], bins["hits"][full], bins["confidence"][full]
     accuracy = hits / counts
-    ends = np.array([wilson_interval(int(hit), int(count)) for hit, count in zip(hits, counts, strict=True)])
+    intervals = np.array([wilson_interval(int(hit), int(count)) for hit, count in zip(hits, counts, strict=True)])
     axes.plot([0, 1], [0, 1], linestyle="--", color="#888888", linewidth=1, label="perfectly calibrated")
     axes.errorbar(
         confidence,
         accuracy,
-        yerr=np.abs(ends.T - accuracy),
+        yerr=np.abs(intervals.T - accuracy),
         fmt="o-",
         color=BLUE,
         markersize=4,

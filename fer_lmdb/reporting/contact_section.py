@@ -1,8 +1,8 @@
-"""The contact sheet of a data set: pictures with what was detected in them beside the faces that came out."""
+"""Contact sheet of a data set: source images with detections beside the resulting faces."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,95 +13,103 @@ from fer_lmdb.data.manifest import is_joined
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.detectors.base import Image
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
-from fer_lmdb.reporting.source_images import name_of, read_originals
-from fer_lmdb.visualization.contact_sheet import (
-    NO_FACE,
-    Example,
-    contact_sheet,
-    draw_example,
-    example_of,
-    sample_examples,
-)
+from fer_lmdb.reporting.source_images import name_of, read_source_images
+from fer_lmdb.visualization.contact_sheet import Example, contact_sheet, draw_example, example_of, sample_examples
 
-LEFT_OUT = "no face found, left out"
+DROPPED_TITLE = "no face found, dropped"
 DROPPED_SHOWN = 12
 PER_ROW = 6
 
 DetectionRecord = Mapping[str, Any]
+Rows = list[tuple[str, list[Example]]]
 
 
 def contact(data_set: DataSet, faces: SplitArrays, source: Path | None, seed: int) -> ImageGrid:
     """Draw the contact sheet of the train split.
 
     Args:
-        data_set: a built data set.
-        faces: its train split.
-        source: the csv or folder that it was built from, None where it is not at hand.
-        seed: which faces are drawn.
+        data_set: Built data set.
+        faces: Its train split.
+        source: Csv or image folder that it was built from; None if it is not available.
+        seed: Seed of the selection.
 
     Raises:
-        DataSetError: no detector ran, or detections.jsonl is missing, damaged or of another data set.
-        SourceError: the source cannot be read, or holds none of the pictures.
+        DataSetError: If no detector was used, or detections.jsonl is missing, damaged or of another data set.
+        SourceError: If the source cannot be read or contains none of the images.
     """
-    kept, dropped = read_detections(data_set, len(faces.labels))
-    groups = sample_examples(faces.labels, kept, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
-    left_out = dropped[:DROPPED_SHOWN]
-    wanted = {name_of(kept[index]) for _, indices in groups for index in indices} | {name_of(one) for one in left_out}
-    images = {} if source is None else read_originals(source, wanted)
-
-    def original(key: str) -> Image | None:
-        return images.get(name_of({"key": key}))
-
-    rows = [
-        (title, [example_of(faces.images[index, 0], kept[index], original) for index in indices])
-        for title, indices in groups
-    ]
-    if left_out:
-        shown = [images[name_of(one)] for one in left_out if name_of(one) in images]
-        rows.append((LEFT_OUT, [Example(image, None, image) for image in shown]))
-    caption = f"Train split, N = {len(faces.labels):,}, drawn at random (seed {seed}). {_told(source, images, wanted)}"
-    return _as_faces(rows, caption)
+    records, dropped = train_detections(data_set, len(faces.labels))
+    groups = sample_examples(faces.labels, records, data_set.scheme.classes, per_row=PER_ROW, seed=seed)
+    dropped = dropped[:DROPPED_SHOWN]
+    names = {name_of(records[index]) for _, indices in groups for index in indices} | set(map(name_of, dropped))
+    images = {} if source is None else read_source_images(source, names)
+    rows = _rows(groups, records, faces, images)
+    if dropped:
+        found = [images[name_of(record)] for record in dropped if name_of(record) in images]
+        rows.append((DROPPED_TITLE, [Example(image, None, image) for image in found]))
+    origin = _describe_origin(source, len(images), len(names))
+    caption = (
+        f"Random sample (seed {seed}) of the train split, N = {len(faces.labels):,}. {origin}"
+        " Left: the image with box and landmarks; right: the preprocessed face."
+    )
+    return _to_grid(rows, caption)
 
 
-def read_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Read what was detected in the pictures of the train split.
+def train_detections(data_set: DataSet, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Read the detections of the train split.
 
     Args:
-        data_set: a built data set.
-        count: faces of its train split.
+        data_set: Built data set.
+        count: Number of faces in its train split.
 
     Returns:
-        the records of the faces in their order, and those of the pictures that were left out.
+        Records of the faces, in order, and records of dropped images.
 
     Raises:
-        DataSetError: no detector ran here, or the file is missing, damaged or of another data set.
+        DataSetError: If no detector was used, or the file is missing, damaged or of another data set.
     """
     if data_set.manifest.get("detector") == "none":
-        raise DataSetError("this data set was built with --detector none: every picture is a face as it is")
+        raise DataSetError("the data set was built with --detector none, so there are no detections")
     if is_joined(data_set.manifest):
-        raise DataSetError("this data set was joined from others: the detections stay with those")
-    path = data_set.folder / detections.FILE_NAME
+        raise DataSetError("the data set was joined from others, which contain the detections")
     records = [record for record in detections.read_detections(data_set.folder) if record["split"] == "train"]
     kept = [record for record in records if record["key"] is not None]
     if len(kept) != count:
-        raise DataSetError(f"{path} has {len(kept)} faces, the train split {count}; build the data set again")
+        path = data_set.folder / detections.FILE_NAME
+        raise DataSetError(
+            f"{path}: wrong number of faces: found {len(kept)}, expected {count}; build the data set again"
+        )
     return kept, [record for record in records if record["key"] is None]
 
 
-def _told(source: Path | None, images: Mapping[str, Image], wanted: set[str]) -> str:
-    """Return where the pictures come from."""
+def _rows(
+    groups: Sequence[tuple[str, Sequence[int]]],
+    records: Sequence[DetectionRecord],
+    faces: SplitArrays,
+    images: Mapping[str, Image],
+) -> Rows:
+    def source_image(key: str) -> Image | None:
+        return images.get(name_of({"key": key}))
+
+    return [
+        (title, [example_of(faces.images[index, 0], records[index], source_image) for index in indices])
+        for title, indices in groups
+    ]
+
+
+def _describe_origin(source: Path | None, found: int, total: int) -> str:
     if source is None:
         return (
-            "The pictures are put together from the aligned faces, as far as these show them;"
-            " for the originals say with --source where the csv or folder lies."
+            "The images are reconstructed from the aligned faces as far as possible;"
+            " set the csv or image folder with --source to show the source images."
         )
-    gone = len(wanted) - len(images)
-    missing = f"; {gone} of {len(wanted)} are not there and were put together from the aligned faces" if gone else ""
-    return f"The pictures come from {source.name}{missing}."
+    if found == total:
+        return f"The images are from {source.name}."
+    return (
+        f"The images are from {source.name}; {total - found} of {total} are missing and reconstructed from the faces."
+    )
 
 
-def _as_faces(rows: list[tuple[str, list[Example]]], caption: str) -> ImageGrid:
+def _to_grid(rows: Rows, caption: str) -> ImageGrid:
     groups = [Group(title, [Tile(draw_example(example)) for example in examples]) for title, examples in rows]
-    caption = f"{caption} Left: the picture with box and landmarks; right: the face as the net gets it."
-    title = f"Faces found and aligned, and pictures where {NO_FACE.replace('found', 'was found')}"
+    title = "Detected and aligned faces, and images without a detected face"
     return ImageGrid("contact-sheet", title, groups, caption, width=165, sheet=contact_sheet(rows))

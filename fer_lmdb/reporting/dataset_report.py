@@ -1,4 +1,4 @@
-"""The report of a data set: how many faces of which class, what they look like, where they were found."""
+"""Report of a data set: distribution, samples, detection rates and preprocessing."""
 
 from __future__ import annotations
 
@@ -11,114 +11,121 @@ import numpy as np
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.evaluation.metrics import wilson_interval
-from fer_lmdb.reporting.contact_section import contact, read_detections
-from fer_lmdb.reporting.elements import Chart, Element, Fact, Report, Section, TableElement, Text, try_element
+from fer_lmdb.reporting.contact_section import contact, train_detections
+from fer_lmdb.reporting.elements import Chart, Element, Fact, Page, Section, TableElement, Text, try_element
 from fer_lmdb.reporting.samples import class_means, samples
 from fer_lmdb.reporting.source_images import check_source, find_source
 from fer_lmdb.visualization.plots import draw_distribution, single_figure
 
 COLUMNS = {
     "count": "faces",
-    "detected": "face found",
-    "unaligned": "kept as they are",
-    "dropped": "left out",
+    "detected": "detected",
+    "unaligned": "unaligned",
+    "dropped": "dropped",
     "unreadable": "unreadable",
 }
+RATE_COLUMNS = ("detection rate", "95 % interval")
 
 
-def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | None = None, seed: int = 0) -> Report:
-    """Put together the report of a data set.
+def report_data_set(data_set: DataSet, *, faces: bool = False, source: Path | None = None, seed: int = 0) -> Page:
+    """Create the report of a data set.
 
     Args:
-        data_set: the folder that `build` wrote.
-        faces: show the contact sheet.
-        source: the csv or folder that the data set was built from; None looks beside it.
-        seed: which faces are shown.
+        data_set: Data set.
+        faces: Whether to show the contact sheet.
+        source: Csv or image folder that the data set was built from; None searches for it.
+        seed: Seed for the selection of shown faces.
+
     Raises:
-        DataSetError, StoreError: the train split is missing or damaged.
-        SourceError: `source` is missing, or not what the data set was built from.
+        DataSetError, StoreError: If the train split is missing or damaged.
+        SourceError: If `source` is missing or does not match the data set.
     """
-    manifest = data_set.manifest
-    place = check_source(source, manifest) if source else find_source(data_set.folder, manifest) if faces else None
+    manifest, classes = data_set.manifest, data_set.scheme.classes
+    if source is not None:
+        source = check_source(source, manifest)
+    elif faces:
+        source = find_source(data_set.folder, manifest)
     train = data_set.read("train")
-    classes = data_set.scheme.classes
-    looks = [samples(train, classes, seed), class_means(train, classes)]
-    sections = [Section("Distribution", distribution(manifest)), Section("Faces", looks)]
+    sections = [
+        Section("Distribution", distribution(manifest)),
+        Section("Faces", [samples(train, classes, seed), class_means(train, classes)]),
+    ]
     if manifest.get("detector") != "none":
         sections.append(Section("Detection", detection(data_set, train)))
     if faces:
-        title = "Contact sheet"
-        sections.append(Section(title, [try_element(title, lambda: contact(data_set, train, place, seed))]))
-    sections.append(Section("How it was made", [origin(manifest)]))
-    name = data_set.folder.resolve().name
-    subtitle = f"built from {manifest.get('source', {}).get('name', 'an unknown source')}"
-    summary = {"splits": manifest["splits"], "classes": list(classes), "seed": manifest["seed"]}
-    return Report("data set", f"Data set {name}", subtitle, facts_of(data_set), sections, summary)
+        sheet = try_element("Contact sheet", lambda: contact(data_set, train, source, seed))
+        sections.append(Section("Contact sheet", [sheet]))
+    sections.append(Section("Configuration", [configuration(manifest)]))
+    return Page(
+        "data set",
+        f"Data set {data_set.folder.resolve().name}",
+        f"built from {manifest.get('source', {}).get('name', 'an unknown source')}",
+        summary_facts(data_set),
+        sections,
+        {"splits": manifest["splits"], "classes": list(classes), "seed": manifest["seed"]},
+    )
 
 
 def distribution(manifest: Mapping[str, Any]) -> list[Element]:
-    """Draw how many faces every class has in each split."""
+    """Draw the number of faces per class, one chart per split."""
     return [
         Chart(
             f"distribution-{split}",
             split,
-            single_figure(draw_distribution, split, facts),
-            f"{split} split, N = {facts['count']:,}: faces of every class and their part of the split.",
+            single_figure(draw_distribution, split, entry),
+            f"{split} split, N = {entry['count']:,}: faces per class and fraction of the split.",
         )
-        for split, facts in manifest["splits"].items()
-        if facts.get("per_class")
+        for split, entry in manifest["splits"].items()
+        if entry.get("per_class")
     ]
 
 
 def detection(data_set: DataSet, train: SplitArrays) -> list[Element]:
-    """Tell in how many pictures a face was found."""
-    splits = data_set.manifest["splits"]
+    """Show the detection rates per split and, for the train split, per class."""
     rows = []
-    for split, facts in splits.items():
-        looked_at = facts["count"] + facts.get("dropped", 0)
-        rows.append(
-            [split, *(f"{facts.get(key, 0):,}" for key in COLUMNS), *_share(facts.get("detected", 0), looked_at)]
-        )
-    table = TableElement("Per split", ["split", *COLUMNS.values(), "found in", "95 % interval"], rows)
+    for split, entry in data_set.manifest["splits"].items():
+        images = entry["count"] + entry.get("dropped", 0)
+        counts = [f"{entry.get(key, 0):,}" for key in COLUMNS]
+        rows.append([split, *counts, *_rate(entry.get("detected", 0), images)])
+    table = TableElement("Per split", ["split", *COLUMNS.values(), *RATE_COLUMNS], rows)
     return [table, try_element("Per class", lambda: detection_per_class(data_set, train))]
 
 
 def detection_per_class(data_set: DataSet, train: SplitArrays) -> TableElement:
-    """Tell the same for every class of the train split."""
-    kept, _ = read_detections(data_set, len(train.labels))
-    found = np.array([record["box"] is not None for record in kept], bool)
+    """Show the detection rates of the train split per class."""
+    records, _ = train_detections(data_set, len(train.labels))
+    detected = np.array([record["box"] is not None for record in records], bool)
     rows = []
     for label, name in enumerate(data_set.scheme.classes):
-        own = found[train.labels == label]
-        rows.append([name, f"{len(own):,}", f"{own.sum():,}", *_share(int(own.sum()), len(own))])
-    head = ["class", "faces", "face found", "found in", "95 % interval"]
-    return TableElement("Per class", head, rows, "Train split, without pictures that were left out.")
+        own = detected[train.labels == label]
+        rows.append([name, f"{len(own):,}", f"{own.sum():,}", *_rate(int(own.sum()), len(own))])
+    head = ["class", "faces", "detected", *RATE_COLUMNS]
+    return TableElement("Per class", head, rows, "Train split, without dropped images.")
 
 
-def origin(manifest: Mapping[str, Any]) -> Text:
-    """Show how the faces were made, as the manifest has it."""
-    lines = [f"{key}: {value}" for key, value in manifest["preprocessing"].items()]
-    kept = {key: manifest.get(key) for key in ("on_no_face", "encoding", "seed", "scheme")}
-    source = [f"source {key}: {value}" for key, value in manifest.get("source", {}).items()]
-    return Text("Preprocessing and source", "\n".join([*lines, *(f"{k}: {v}" for k, v in kept.items()), *source]))
+def configuration(manifest: Mapping[str, Any]) -> Text:
+    """Show preprocessing, options and source of the data set."""
+    fields = dict(manifest["preprocessing"])
+    fields |= {key: manifest.get(key) for key in ("on_no_face", "encoding", "seed", "scheme")}
+    fields |= {f"source {key}": value for key, value in manifest.get("source", {}).items()}
+    return Text("Preprocessing and source", "\n".join(f"{key}: {value}" for key, value in fields.items()))
 
 
-def facts_of(data_set: DataSet) -> list[Fact]:
+def summary_facts(data_set: DataSet) -> list[Fact]:
     """Return the summary."""
-    manifest = data_set.manifest
-    splits = manifest["splits"]
-    facts = [Fact(split, f"{entry['count']:,}", "faces") for split, entry in splits.items()]
-    facts.append(Fact("Classes", str(len(data_set.scheme)), f"scheme {data_set.scheme.name}"))
-    facts.append(Fact("Size", f"{manifest['size']} x {manifest['size']}", "pixels, grey"))
-    facts.append(
-        Fact("Detector", str(manifest.get("detector", "none")), f"alignment: {manifest.get('align') or 'none'}")
-    )
-    facts.append(Fact("Seed", str(manifest["seed"]), "decides the order of the faces"))
-    return facts
+    manifest, scheme = data_set.manifest, data_set.scheme
+    detector = manifest.get("detector", "none")
+    return [
+        *(Fact(split, f"{entry['count']:,}", "faces") for split, entry in manifest["splits"].items()),
+        Fact("Classes", str(len(scheme)), f"scheme {scheme.name}"),
+        Fact("Size", f"{manifest['size']} x {manifest['size']}", "pixels, gray"),
+        Fact("Detector", str(detector), f"alignment: {manifest.get('align') or 'none'}"),
+        Fact("Seed", str(manifest["seed"]), "order of the faces"),
+    ]
 
 
-def _share(hits: int, count: int) -> tuple[str, str]:
-    """Return a share and its interval."""
+def _rate(hits: int, count: int) -> tuple[str, str]:
+    """Return a rate and its 95 % interval as text."""
     if not count:
         return "-", "-"
     low, high = wilson_interval(hits, count)

@@ -1,4 +1,4 @@
-"""What a report is made of: sections of charts, faces and tables, and notes on what could not be shown."""
+"""Contents of a report: sections of charts, image grids, tables, texts and notes on missing elements."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ from prototxt_like.errors import PrototxtLikeError
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A drawn figure: <name>.svg and <name>.png beside the page."""
+    """A matplotlib figure, also written as <name>.svg and <name>.png.
+
+    Attributes:
+        name: File name without suffix.
+        title: Heading.
+        figure: Figure to draw.
+        caption: Content of the chart, with split and N.
+    """
 
     kind: ClassVar[str] = "chart"
     name: str
     title: str
     figure: Figure
     caption: str = ""
-    """What it shows, with split and N."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """One picture and the lines below it.
+    """One image and its caption.
 
     Attributes:
-        image: (H, W) uint8 grey or (H, W, 3) uint8 RGB.
-        lines: the caption.
+        image: (H, W) uint8 gray or (H, W, 3) uint8 RGB.
+        lines: Lines of the caption.
     """
 
     image: NDArray[np.uint8]
@@ -41,7 +47,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Group:
-    """Tiles that belong together, below a heading."""
+    """Tiles under a common heading; no heading if the title is empty."""
 
     title: str
     tiles: Sequence[Tile]
@@ -49,14 +55,18 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class ImageGrid:
-    """Groups of small pictures.
+    """Groups of small images.
 
     Attributes:
-        columns: tiles in a row of the file.
-        width: of a tile on the page, in CSS pixels.
-        pixelated: whether single pixels shall show, as in filters of five by five.
-        layout: on a wide page, "single": a third of it; "beside": the two thirds beside that; "": all of it.
-        sheet: uint8 RGB (H, W, 3), the whole as one picture, where it is not to be drawn from the tiles.
+        name: File name without suffix.
+        title: Heading.
+        groups: Groups in order.
+        caption: Content of the grid, with split and N.
+        columns: Tiles per row of the image file.
+        width: Width of a tile on the page in CSS pixels.
+        pixelated: Whether to upscale without smoothing, e.g. for filters of 5 x 5.
+        layout: Width on a wide page: "single" (one third), "beside" (two thirds, next to a single one) or "" (full).
+        sheet: (H, W, 3) uint8 RGB image to write to the file; None to draw it from the tiles.
     """
 
     kind: ClassVar[str] = "faces"
@@ -73,7 +83,7 @@ class ImageGrid:
 
 @dataclass(frozen=True)
 class TableElement:
-    """Rows of texts; the first column names what the others are about."""
+    """A table of text cells; the first column contains the row headings."""
 
     kind: ClassVar[str] = "table"
     title: str
@@ -84,7 +94,7 @@ class TableElement:
 
 @dataclass(frozen=True)
 class Text:
-    """A text that is shown as it stands, folded away."""
+    """Preformatted text, collapsed on the page."""
 
     kind: ClassVar[str] = "text"
     title: str
@@ -93,7 +103,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Missing:
-    """A part that could not be made, and why."""
+    """Placeholder of an element that could not be created, with the reason."""
 
     kind: ClassVar[str] = "missing"
     title: str
@@ -105,22 +115,22 @@ Element = Chart | ImageGrid | TableElement | Text | Missing
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it.
+    """A heading and its elements.
 
     Attributes:
-        title: the heading.
-        parts: what stands below, in order.
-        halves: whether charts shall have half of a wide page rather than a third.
+        title: Heading.
+        elements: Elements in order.
+        halves: Whether charts fill half of a wide page instead of a third.
     """
 
     title: str
-    parts: Sequence[Element]
+    elements: Sequence[Element]
     halves: bool = False
 
 
 @dataclass(frozen=True)
 class Fact:
-    """One figure of the summary: its name, its value, and what it rests on."""
+    """One entry of the summary: name, value and a note on its origin."""
 
     name: str
     value: str
@@ -128,16 +138,16 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything that a report says.
+class Page:
+    """Contents of one report.
 
     Attributes:
         kind: "run" or "data set".
-        title: the heading.
-        subtitle: the line below it.
-        facts: the summary.
-        sections: the parts, in order.
-        figures: the summary as plain values, for --json.
+        title: Heading of the page.
+        subtitle: Line below the heading.
+        facts: Summary.
+        sections: Sections in order.
+        summary: Summary as JSON-serializable values, for report.json.
     """
 
     kind: str
@@ -145,23 +155,23 @@ class Report:
     subtitle: str
     facts: Sequence[Fact]
     sections: Sequence[Section]
-    figures: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
 
-    def parts(self) -> Iterable[Element]:
-        """Yield every part of every section."""
-        return (part for section in self.sections for part in section.parts)
+    def elements(self) -> Iterable[Element]:
+        """Yield the elements of all sections."""
+        return (element for section in self.sections for element in section.elements)
 
     def missing(self) -> dict[str, list[str]]:
-        """Return the titles of what is missing by reason."""
+        """Return the titles of missing elements, by reason."""
         reasons: dict[str, list[str]] = {}
-        for part in self.parts():
-            if isinstance(part, Missing):
-                reasons.setdefault(part.reason, []).append(part.title)
+        for element in self.elements():
+            if isinstance(element, Missing):
+                reasons.setdefault(element.reason, []).append(element.title)
         return reasons
 
 
 def try_element(title: str, make: Callable[[], Element]) -> Element:
-    """Make a part; where what it needs is missing or damaged, say so in its place."""
+    """Create an element, or a `Missing` with the reason if its input is missing or damaged."""
     try:
         return make()
     except (FerLmdbError, PrototxtLikeError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing but itself: pictures, styles and figures are inside."""
+"""Render a report as one self-contained HTML page: images, styles and charts are embedded."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from markupsafe import Markup
 from PIL import Image
 
 from fer_lmdb._version import __version__
-from fer_lmdb.reporting.elements import Chart, Report
+from fer_lmdb.reporting.elements import Chart, Page
 from fer_lmdb.reporting.figure_files import chart_svg
 
 POINTS_TO_PIXELS = 96 / 72
 BLACK = "#000000"
 
 
-def render(report: Report, command: str) -> str:
-    """Return the page.
+def render(page: Page, command: str) -> str:
+    """Return the HTML of a page.
 
     Args:
-        report: what it says.
-        command: the command line that makes it again.
+        page: Contents.
+        command: Command line that creates the same report.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -37,15 +37,15 @@ def render(report: Report, command: str) -> str:
     environment.filters |= {"data_uri": data_uri, "inline_svg": inline_svg, "anchor": anchor}
     style = Markup((Path(__file__).parent / "page.css").read_text(encoding="utf-8"))
     return environment.get_template("page.html.j2").render(
-        report=report, command=command, version=__version__, style=style, missing=report.missing()
+        page=page, command=command, version=__version__, style=style, missing=page.missing()
     )
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Return a picture as an address that holds it.
+    """Return an image as a data URI (PNG).
 
     Args:
-        image: (H, W) uint8 grey or (H, W, 3) uint8 RGB.
+        image: (H, W) uint8 gray or (H, W, 3) uint8 RGB.
     """
     data = BytesIO()
     Image.fromarray(image).save(data, format="PNG", optimize=True)
@@ -53,7 +53,7 @@ def data_uri(image: np.ndarray) -> str:
 
 
 def inline_svg(chart: Chart) -> Markup:
-    """Return a chart as SVG inside the page: its black takes the colour of the page's text, its ids are its own."""
+    """Return a chart as inline SVG: black becomes the text color of the page, and IDs are unique."""
     text = chart_svg(chart)
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
@@ -67,12 +67,12 @@ def inline_svg(chart: Chart) -> Markup:
 
 
 def _size(text: str) -> tuple[float, str]:
-    """Return the width of an SVG in CSS pixels, and its viewBox."""
+    """Return the width of an SVG in CSS pixels and its viewBox."""
     box = re.search(r'viewBox="([^"]*)"', text)
     view = box.group(1) if box else "0 0 100 100"
     return float(view.split()[2]) * POINTS_TO_PIXELS, view
 
 
 def anchor(title: str) -> str:
-    """Return a title as the name of a place on the page."""
+    """Return a title as an anchor name."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

@@ -1,105 +1,111 @@
-"""What goes into a net and what its first layer looks for."""
+"""Inputs of a net: first batch and mean image; filters of its first layer."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 import prototxt_like as pl
-from fer_lmdb.errors import ModelError
+from fer_lmdb.errors import ModelError, RunError
 from fer_lmdb.models.model import Model
+from fer_lmdb.models.run_folder import FIRST_BATCH
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from fer_lmdb.reporting.run_data import RunData
-from fer_lmdb.runtime.seeding import derive_seed
-from fer_lmdb.training.targets import Targets
 from fer_lmdb.visualization.face_grid import draw_mean
 
 AUGMENTED_SHOWN = 24
 FILTERS_SHOWN = 96
 MIN_FRACTION_SHOWN = 0.15
+EPSILON = 1e-6
 
 
-def augmented(run: RunData) -> ImageGrid:
-    """Show faces of the run's very first batch as the net saw them, each stretched to its own range."""
-    faces, targets = first_batch(run)
-    classes = run.data_set.scheme.classes
-    tiles = [Tile(image, caption_of(target, classes)) for image, target in zip(as_images(faces), targets, strict=True)]
+def augmented_batch(run: RunData) -> ImageGrid:
+    """Show the first faces of the first batch as network input, each scaled to its own range.
+
+    Raises:
+        RunError: If the first batch was not saved or is damaged.
+    """
+    faces, targets = read_first_batch(run.folder.path / FIRST_BATCH)
+    classes = run.model.scheme.classes if run.has_model else run.data_set.scheme.classes
+    shown = faces[:AUGMENTED_SHOWN]
+    pairs = zip(to_images(shown), targets[:AUGMENTED_SHOWN], strict=True)
+    tiles = [Tile(image, format_target(target, classes)) for image, target in pairs]
     caption = (
-        f"The first {len(tiles)} faces of iteration 1 (train split, seed {run.seed}), cropped and augmented as"
-        f" train_val.prototxt says, {faces.shape[-1]} x {faces.shape[-2]} pixels, each stretched to its own range."
+        f"The first {len(tiles)} faces of the first batch (train split, seed {run.seed}), cropped and augmented,"
+        f" {faces.shape[-1]} x {faces.shape[-2]} pixels, each scaled to its own range."
     )
-    return ImageGrid("augmented-batch", "An augmented batch", [Group("", tiles)], caption, width=118)
+    return ImageGrid("augmented-batch", "Augmented batch", [Group("", tiles)], caption, width=118)
 
 
-def first_batch(run: RunData) -> tuple[np.ndarray, np.ndarray]:
-    """Return the faces and targets that the run began with, up to `AUGMENTED_SHOWN` of them.
-
-    Returns:
-        (N, C, H, W) float32, and (N, classes) float32, whose rows are the labels, softened where the recipe says so.
-    """
-    plan, classes = run.plan, len(run.data_set.scheme)
-    images, labels = first_faces(run)
-    parameter = pl.data_layer(plan.net, "TRAIN").transform_param
-    mean = torch.from_numpy(run.data_set.mean()) if parameter.mean_file else None
-    generator = torch.Generator().manual_seed(derive_seed(run.seed, 0, "augment"))
-    faces = pl.Transform(parameter, "TRAIN", mean=mean)(images, generator=generator)
-    faces, targets, *_ = Targets(plan.solver, classes, run.seed)(faces, labels, 0)
-    if targets.ndim == 1:
-        targets = torch.nn.functional.one_hot(targets, classes).float()
-    return faces[:AUGMENTED_SHOWN].numpy(), targets[:AUGMENTED_SHOWN].numpy()
-
-
-def first_faces(run: RunData) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the faces of the run's first batch as they lie in the data set, and their labels.
+def read_first_batch(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the first batch, which training saves in the run folder.
 
     Returns:
-        (N, 1, H, W) uint8 and (N,) int64.
+        (N, C, H, W) float32 faces, and (N,) int64 labels or (N, classes) float32 target distributions.
+
+    Raises:
+        RunError: If the file is missing or damaged.
     """
-    parts = run.training_splits
-    images, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
-    shuffle = torch.Generator().manual_seed(derive_seed(run.seed, 0, "shuffle"))
-    positions = torch.randperm(len(labels), generator=shuffle)[: run.plan.batch_size]
-    return torch.from_numpy(images)[positions], torch.from_numpy(labels)[positions]
+    if not path.exists():
+        raise RunError("the first batch was not saved: the run was trained with an older version of fer-lmdb")
+    try:
+        tensors = load_file(path)
+        faces, targets = tensors["faces"], tensors["labels"]
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(f"{path}: damaged ({error})") from error
+    if faces.ndim != 4 or faces.shape[1] not in (1, 3) or len(faces) != len(targets):
+        raise RunError(f"{path}: damaged: found shapes {faces.shape} and {targets.shape}, expected (N, C, H, W) and N")
+    return faces, targets
 
 
-def caption_of(target: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the label, or the shares of a mixed one."""
+def format_target(target: np.ndarray, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a label, or the largest fractions of a soft label, as caption lines."""
+    if target.ndim == 0:
+        return (classes[int(target)],)
     order = [index for index in np.argsort(-target)[:2] if target[index] >= MIN_FRACTION_SHOWN]
     if len(order) == 1:
         return (classes[order[0]],)
     return tuple(f"{classes[index]} {target[index]:.0%}" for index in order)
 
 
-def as_images(faces: np.ndarray) -> list[np.ndarray]:
-    """Stretch every face to 0-255.
+def to_images(faces: np.ndarray) -> list[np.ndarray]:
+    """Scale each face to 0-255.
 
     Args:
-        faces: (N, 1 or 3, H, W) float in any range; colour is blue, green, red.
+        faces: (N, 1 or 3, H, W) float in any range; color is BGR, as in Caffe.
 
     Returns:
-        N times (H, W) uint8 grey or (H, W, 3) uint8 RGB.
+        N images: (H, W) uint8 gray or (H, W, 3) uint8 RGB.
     """
     low, high = faces.min(axis=(1, 2, 3), keepdims=True), faces.max(axis=(1, 2, 3), keepdims=True)
-    stretched = np.rint(255 * (faces - low) / np.maximum(high - low, 1e-6)).astype(np.uint8)
-    return [face[0] if len(face) == 1 else face[2::-1].transpose(1, 2, 0) for face in stretched]  # (H, W, C)
+    scaled = np.rint(255 * (faces - low) / np.maximum(high - low, EPSILON)).astype(np.uint8)
+    return [to_image(face) for face in scaled]
+
+
+def to_image(channels: np.ndarray) -> np.ndarray:
+    """Return (1, H, W) as (H, W) gray, or (3, H, W) BGR as (H, W, 3) RGB."""
+    return channels[0] if len(channels) == 1 else channels[2::-1].transpose(1, 2, 0)
 
 
 def filters(model: Model) -> ImageGrid:
     """Show the weights of the first convolution.
 
     Raises:
-        ModelError: the net has none that looks at grey or colour pictures.
+        ModelError: If the net does not begin with a convolution of gray or color images.
     """
     layer, weights = first_convolution(model)
     count, channels, height, width = weights.shape
     shown = weights[:FILTERS_SHOWN]
-    largest = np.maximum(np.abs(shown).max(axis=(1, 2, 3), keepdims=True), 1e-12)
+    largest = np.maximum(np.abs(shown).max(axis=(1, 2, 3), keepdims=True), EPSILON)
     scaled = np.rint(127.5 + 127.5 * shown / largest).astype(np.uint8)
-    tiles = [Tile(one[0] if channels == 1 else one[2::-1].transpose(1, 2, 0)) for one in scaled]  # (H, W, C)
-    which = f"{len(tiles)} of {count}" if len(tiles) < count else f"All {count}"
+    tiles = [Tile(to_image(each)) for each in scaled]
+    number = f"{len(tiles)} of {count}" if len(tiles) < count else f"All {count}"
     caption = (
-        f"{which} filters of layer {layer}, {height} x {width} x {channels}; mid-grey is 0,"
-        " lighter is positive, each scaled to its largest weight."
+        f"{number} filters of layer {layer}, {height} x {width} x {channels}, each scaled to its largest weight;"
+        " mid-gray is 0, lighter is positive."
     )
     return ImageGrid(
         "filters",
@@ -120,30 +126,22 @@ def first_convolution(model: Model) -> tuple[str, np.ndarray]:
             found = weights.float().numpy()
             if found.shape[1] in (1, 3):
                 return layer.name, found
-            raise ModelError(f"layer {layer.name} looks at {found.shape[1]} channels; only 1 or 3 make a picture")
+            raise ModelError(f"layer {layer.name} has {found.shape[1]} input channels; only 1 or 3 can be drawn")
     raise ModelError("the net has no convolution")
 
 
 def mean_face(mean: np.ndarray | None) -> ImageGrid:
-    """Show the mean image that is subtracted from every face.
+    """Show the mean image that is subtracted from each face.
 
     Args:
-        mean: (1 or 3, H, W) float32, 0-255; None where the net takes none.
+        mean: (1 or 3, H, W) float32, 0-255; None if the net subtracts no mean image.
 
     Raises:
-        ModelError: there is none.
+        ModelError: If `mean` is None.
     """
     if mean is None:
-        raise ModelError("this net subtracts no mean image")
-    caption = (
-        f"The mean of the train split, {mean.shape[2]} x {mean.shape[1]} pixels; it is subtracted from every face."
-    )
+        raise ModelError("the net subtracts no mean image")
+    caption = f"Mean of the train split, {mean.shape[2]} x {mean.shape[1]} pixels, subtracted from each face."
     return ImageGrid(
-        "mean-face",
-        "The mean face",
-        [Group("", [Tile(draw_mean(mean))])],
-        caption,
-        columns=1,
-        width=192,
-        layout="single",
+        "mean-face", "Mean face", [Group("", [Tile(draw_mean(mean))])], caption, columns=1, width=192, layout="single"
     )

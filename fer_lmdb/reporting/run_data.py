@@ -1,4 +1,4 @@
-"""What the report of a run draws from: its folder, and the data set that it was trained on, each read when needed."""
+"""Inputs of a run's report: run folder and data set, each part read when it is needed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ import numpy as np
 from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError, ModelError, RunError
-from fer_lmdb.evaluation.metrics import compute_metrics
-from fer_lmdb.models.classifier import Classifier
+from fer_lmdb.evaluation.evaluate import run_evaluation
+from fer_lmdb.evaluation.options import EvalOptions
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.renames import modernize
-from fer_lmdb.runtime.device import resolve_device
-from fer_lmdb.training import early_stopping, recipe
-from fer_lmdb.training.recipe import Recipe
+from fer_lmdb.training import early_stopping
+from fer_lmdb.training.recipe import Recipe, load_recipe
 
 LOGGED = {"epoch", "iteration", "lr", "train_loss"}
 RECORDED = {"tta", "classes", "data", "n", "accuracy", "ci95", "macro_f1", "ece", "per_class", "confusion"}
@@ -29,27 +28,27 @@ RECORDED = {"tta", "classes", "data", "n", "accuracy", "ci95", "macro_f1", "ece"
 
 @dataclass(frozen=True, eq=False)
 class ValidationResult:
-    """What the run's model says of the validation split.
+    """Predictions of the run's model on the validation split.
 
     Attributes:
-        faces: the split.
+        faces: Validation split.
         probabilities: (N, C) float32.
-        figures: those of `measures.compute_metrics`.
+        metrics: Result of `evaluate` as a dict.
     """
 
     faces: SplitArrays
     probabilities: np.ndarray
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
 
 @dataclass(eq=False)
 class RunData:
-    """One run; every property raises where its part is missing or damaged, and the report goes on without it.
+    """One run; each property raises if its file is missing or damaged, and the report omits what depends on it.
 
     Attributes:
-        folder: the run.
-        data: the data set as the user named it; None looks where the run says.
-        device: where the model is computed.
+        folder: Run folder.
+        data: Data set folder; None for the one recorded in run.json.
+        device: Torch device for the evaluation.
     """
 
     folder: RunFolder
@@ -58,112 +57,108 @@ class RunData:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """run.json."""
+        """Contents of run.json."""
         config = self.folder.read_config()
         expected = {"options": dict, "epoch_size": int, "data": dict}
         for key, kind in expected.items():
             if not isinstance(config, dict) or not isinstance(config.get(key), kind):
-                raise RunError(f"{self.folder.config}: damaged ({key} is missing or no {kind.__name__})")
+                raise RunError(f"{self.folder.config}: damaged ({key} is missing or not of type {kind.__name__})")
         return config
 
     @property
     def options(self) -> dict[str, Any]:
-        """Training options under today's names."""
+        """Training options under their current names."""
         return modernize("run.json, options", self.config["options"])
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """The records of the epochs."""
+        """Log records, one per epoch."""
         try:
             log = self.folder.read_log()
         except ValueError as error:
             raise RunError(f"{self.folder.log}: damaged ({error})") from error
         if any(not isinstance(record, dict) or not record.keys() >= LOGGED for record in log):
-            raise RunError(f"{self.folder.log}: damaged (a line lacks some of {', '.join(sorted(LOGGED))})")
+            raise RunError(f"{self.folder.log}: damaged (a line lacks one of {', '.join(sorted(LOGGED))})")
         if not log:
-            raise RunError("no epoch of this run has ended yet")
+            raise RunError("no epoch of this run has finished")
         return log
 
     @cached_property
-    def plan(self) -> Recipe:
-        """The net and the solver as they ran."""
+    def recipe(self) -> Recipe:
+        """Net and solver of the run."""
         try:
-            return recipe.load_recipe(self.folder, self.config)
+            return load_recipe(self.folder, self.config)
         except TypeError as error:
-            raise RunError(f"{self.folder.config}: has options that this version does not know ({error})") from error
+            raise RunError(f"{self.folder.config}: contains options unknown to this version ({error})") from error
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
-        return int(self.config["options"].get("seed", 0))
+        """Seed of the run."""
+        return int(self.config["options"].get("seed") or 0)
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end, planned or early."""
-        return self.log[-1]["iteration"] >= self.plan.iterations or early_stopping.should_stop(
-            self.plan.solver, self.log
-        )
+        """Whether training reached its last iteration or stopped early."""
+        iteration = self.log[-1]["iteration"]
+        return iteration >= self.recipe.iterations or early_stopping.should_stop(self.recipe.solver, self.log)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model was saved."""
+        return self.folder.best.exists() or self.folder.last.exists()
 
     @cached_property
     def model(self) -> Model:
-        """The best model by validation; without validation the newest."""
-        if not (self.folder.best.exists() or self.folder.last.exists()):
-            raise ModelError("no model was saved yet: no epoch of this run has ended")
+        """Best model by validation, or the last one without validation."""
+        if not self.has_model:
+            raise ModelError("no model was saved: no epoch of this run has finished")
         return load_model(self.folder.path)
 
     @cached_property
     def data_set(self) -> DataSet:
-        """The very data set that the run was trained on, wherever it lies now."""
+        """Data set of the run, found by `data`, by the recorded path, or beside the folder that contains runs/."""
         if self.data is not None:
-            return self._compared(DataSet.open(self.data))
-        named = Path(self.config["options"]["data"])
-        # A run that was moved together with its data set finds it beside its folder runs/.
-        places = [named, self.folder.path.resolve().parent.parent / named]
-        for place in places:
-            if place.is_dir():
-                return self._compared(DataSet.open(place))
-        raise DataSetError(f"the data set {named} is not here; say with --data where it lies")
+            return self._checked(DataSet.open(self.data))
+        recorded = Path(self.config["options"]["data"])
+        for folder in (recorded, self.folder.path.resolve().parent.parent / recorded):
+            if folder.is_dir():
+                return self._checked(DataSet.open(folder))
+        raise DataSetError(f"the data set {recorded} was not found; set its location with --data")
 
-    def _compared(self, data_set: DataSet) -> DataSet:
+    def _checked(self, data_set: DataSet) -> DataSet:
         check_same_data(data_set, self.config["data"], "pass that data set with --data")
         return data_set
 
     @cached_property
     def train(self) -> SplitArrays:
-        """The training split."""
+        """Training split."""
         return self.data_set.read("train")
 
     @property
-    def training_splits(self) -> list[SplitArrays]:
-        """Everything that was trained on."""
-        names = self.options.get("train_splits", "train").split("+")
-        return [self.train if name == "train" else self.data_set.read(name) for name in names]
-
-    @property
     def has_validation(self) -> bool:
-        """Whether the validation split was kept apart."""
+        """Whether the validation split was not used for training."""
         return "val" not in self.options.get("train_splits", "train")
 
     @cached_property
     def validation(self) -> ValidationResult:
-        """The model's answers on the validation split, which it must not have been trained on."""
+        """Evaluation of the model on the validation split."""
         if not self.has_validation:
-            raise RunError("this run was trained on the validation split as well; figures on it would mean nothing")
+            raise RunError("this run was trained on the validation split, so metrics on it would be meaningless")
         if not self.data_set.count("val"):
             raise DataSetError("the data set has no validation split")
-        classifier = Classifier(self.model, resolve_device(self.device))
-        faces = self.data_set.read("val")
-        probabilities = classifier.probabilities(faces.images)
-        return ValidationResult(
-            faces, probabilities, compute_metrics(probabilities, faces.labels, self.model.scheme.classes)
-        )
+        result = run_evaluation(EvalOptions([self.model], [self.data_set], "val", device=self.device))
+        return ValidationResult(self.data_set.read("val"), result.probabilities, result.to_dict())
 
     def recorded(self, split: str) -> dict[str, Any] | None:
-        """Return what `evaluate` recorded last for a split, with as few views as there are; None where it did not."""
+        """Return the recorded evaluation of a split with the fewest TTA views; None if there is none.
+
+        Raises:
+            RunError: If the evaluations are damaged.
+        """
         try:
             records = [record for record in read_evaluations(self.folder) if record["split"] == split]
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.folder.evaluations}: damaged ({error!r})") from error
         if any(not record.keys() >= RECORDED for record in records):
-            raise RunError(f"{self.folder.evaluations}: damaged (it lacks some of {', '.join(sorted(RECORDED))})")
+            raise RunError(f"{self.folder.evaluations}: damaged (a record lacks one of {', '.join(sorted(RECORDED))})")
         return min(records, key=lambda record: int(record["tta"]), default=None)

@@ -1,4 +1,4 @@
-"""Faces of the training split: some of every class, and the mean of each."""
+"""Sample faces and mean faces per class of the training split."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ PER_CLASS = 8
 
 
 def samples(faces: SplitArrays, classes: Sequence[str], seed: int) -> ImageGrid:
-    """Show some faces of every class.
+    """Show random faces of each class.
 
     Args:
-        faces: the training split.
-        classes: names in label order.
-        seed: which faces are drawn.
+        faces: Training split.
+        classes: Class names in label order.
+        seed: Seed of the selection.
     """
     generator = np.random.default_rng(seed)
     groups = []
     for label, name in enumerate(classes):
         chosen = generator.permutation(np.flatnonzero(faces.labels == label))[:PER_CLASS]
         groups.append(Group(name, [Tile(faces.images[index, 0]) for index in chosen]))
-    caption = f"Drawn at random (seed {seed}) from the train split, N = {len(faces.labels):,}, as the net gets them."
-    return ImageGrid("samples", "Samples of every class", groups, caption, columns=PER_CLASS, width=118)
+    caption = f"Random sample (seed {seed}) of the train split, N = {len(faces.labels):,}, after preprocessing."
+    return ImageGrid("samples", "Samples per class", groups, caption, columns=PER_CLASS, width=118)
 
 
 def class_means(faces: SplitArrays, classes: Sequence[str]) -> ImageGrid:
-    """Show the mean of all faces, which training subtracts, and that of every class that has faces."""
+    """Show the mean of all faces, which is subtracted in training, and of each class with faces."""
     tiles = [_mean(faces, np.full(len(faces.labels), True), "all")]
     for label, name in enumerate(classes):
         own = faces.labels == label
         if own.any():
             tiles.append(_mean(faces, own, name))
     size = "{} x {}".format(*faces.images.shape[:1:-1])
-    caption = f"The mean of the train split and of every class in it, {size} pixels."
+    caption = f"Mean of the train split and of each of its classes, {size} pixels."
     return ImageGrid("mean-faces", "Mean faces", [Group("", tiles)], caption, columns=len(tiles), width=118)
 
 
-def _mean(faces: SplitArrays, which: np.ndarray, name: str) -> Tile:
-    mean = np.rint(faces.images[which, 0].mean(axis=0)).astype(np.uint8)
-    return Tile(mean, (name, f"N = {int(which.sum()):,}"))
+def _mean(faces: SplitArrays, mask: np.ndarray, name: str) -> Tile:
+    mean = np.rint(faces.images[mask, 0].mean(axis=0)).astype(np.uint8)
+    return Tile(mean, (name, f"N = {int(mask.sum()):,}"))

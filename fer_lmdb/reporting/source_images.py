@@ -1,4 +1,4 @@
-"""The pictures that a data set's faces were cut out of: a data set does not keep them, its source does."""
+"""Source images of a data set. A data set contains only the faces; the images are read from its source."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ _NUMBER = re.compile(r"^\d{8}_")
 
 
 def name_of(record: Mapping[str, Any]) -> str:
-    """Return the picture's name in its source, from a line of detections.jsonl."""
+    """Return the name of an image in its source, from a record of detections.jsonl."""
     return _NUMBER.sub("", str(record["key"])) if record.get("key") else str(record["name"])
 
 
 def find_source(folder: Path, manifest: Mapping[str, Any]) -> Path | None:
-    """Return the source of a data set where it lies beside it and is the one that it was built from.
+    """Search for the source of a data set: beside the data set, in data/ and in the current folder.
 
     Args:
-        folder: the data set.
-        manifest: its manifest.
+        folder: Data set.
+        manifest: Its manifest.
+
+    Returns:
+        Path of the source; None if none of these is the source of the data set.
     """
     name = manifest.get("source", {}).get("name")
     if not name:
         return None
-    places = [folder.resolve().parent / name, Path("data") / name, Path(name)]
-    return next((place for place in places if place.exists() and is_source(place, manifest)), None)
+    candidates = [folder.resolve().parent / name, Path("data") / name, Path(name)]
+    return next((path for path in candidates if path.exists() and is_source(path, manifest)), None)
 
 
 def is_source(path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Tell whether a csv is the one that a data set was built from; of a folder only the name is compared."""
+    """Return whether a data set was built from a csv (compared by SHA-256) or folder (compared by name)."""
     source = manifest.get("source", {})
     if path.is_dir():
         return path.resolve().name == source.get("name")
@@ -46,50 +49,51 @@ def is_source(path: Path, manifest: Mapping[str, Any]) -> bool:
 
 
 def check_source(path: Path, manifest: Mapping[str, Any]) -> Path:
-    """Return a path that the user named as the source of a data set; a folder may have got another name since.
+    """Return an explicit source path after checking it; folders may have been renamed and always pass.
 
     Raises:
-        SourceError: there is nothing, or another csv.
+        SourceError: If the path does not exist or is another csv.
     """
     if not path.exists():
-        raise SourceError(f"there is no {path}; --source is the csv or folder that the data set was built from")
+        raise SourceError(f"{path} not found; set --source to the csv or image folder that the data set was built from")
     if not path.is_dir() and not is_source(path, manifest):
         digest = str(manifest.get("source", {}).get("sha256"))[:12]
-        raise SourceError(f"{path} is not what this data set was built from: its SHA-256 does not begin {digest}")
+        raise SourceError(f"{path} is not the source of this data set: its SHA-256 does not start with {digest}")
     return path
 
 
-def read_originals(path: Path, names: Collection[str]) -> dict[str, Image]:
-    """Read pictures out of a data set's source.
+def read_source_images(path: Path, names: Collection[str]) -> dict[str, Image]:
+    """Read images from the source of a data set.
 
     Args:
-        path: the csv or folder that the data set was built from.
-        names: which pictures, as `name_of` gives them.
+        path: Csv or image folder that the data set was built from.
+        names: Names of the images, see `name_of`.
 
     Returns:
-        uint8 grey (H, W) or RGB (H, W, 3) by name; a picture of a folder that is gone or damaged is left out.
+        uint8 gray (H, W) or RGB (H, W, 3) by name, without images of a folder that are missing or damaged.
 
     Raises:
-        SourceError: a folder holds none of them.
+        SourceError: If a folder contains none of the images.
     """
     if not path.is_dir():
-        wanted = set(names)
-        return {item.name: item.image for item in Fer2013Csv(path) if isinstance(item, Sample) and item.name in wanted}
+        requested = set(names)
+        samples = (item for item in Fer2013Csv(path) if isinstance(item, Sample))
+        return {sample.name: sample.image for sample in samples if sample.name in requested}
     found = dict(_read_folder(path, names))
     if names and not found:
-        raise SourceError(f"{path} holds none of the data set's pictures, for example {next(iter(names))}")
+        raise SourceError(f"{path} contains none of the images of the data set, e.g. {next(iter(names))}")
     return found
 
 
 def _read_folder(root: Path, names: Iterable[str]) -> Iterable[tuple[str, Image]]:
-    """Yield those of the pictures that are there; a split that was cut off by `build` has no folder of its own."""
+    """Yield the images that exist; a split created by `build` has no folder of its own."""
     paths = {(file.split, file.folder, file.inside): file.path for file in find_files(root)}
     for name in names:
         split, folder, inside = name.lstrip("/").split("/", 2)
-        places = ((other, folder, inside) for other in (split, "", "train"))
-        path = next((paths[place] for place in places if place in paths), None)
+        keys = ((other, folder, inside) for other in (split, "", "train"))
+        path = next((paths[key] for key in keys if key in paths), None)
         try:
             if path is not None:
                 yield name, decode_image(read_bytes(path), path)
         except (ImageError, OSError):
-            continue  # the sheet then shows what the aligned face tells of it
+            continue  # the contact sheet shows a reconstruction instead

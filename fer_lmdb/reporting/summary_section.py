@@ -1,8 +1,8 @@
-"""The summary of a run: its figures on validation, how far it came, what it rests on."""
+"""Summary of a run: validation results, progress, seed, data and versions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,102 +14,101 @@ from prototxt_like.errors import PrototxtLikeError
 QUOTED = ("accuracy", "ci95", "n", "tta", "data")
 
 
-def facts_of(run: RunData, figures: dict[str, Any] | None, source: str) -> list[Fact]:
+def summary_facts(run: RunData, metrics: Mapping[str, Any] | None, source: str) -> list[Fact]:
     """Return the summary.
 
     Args:
-        run: its folder and data set.
-        figures: those on validation, None where there are none.
-        source: where they come from, or why there are none.
+        run: Run folder and its data set.
+        metrics: Metrics of the validation split; None if they are not available.
+        source: Origin of the metrics, or the reason why they are missing.
     """
-    return [*result_facts(figures, source), *progress(run), *recorded_test_fact(quoted_test(run)), *setup_facts(run)]
+    return [
+        *result_facts(metrics, source),
+        progress_fact(run),
+        *recorded_test_facts(recorded_test(run)),
+        *setup_facts(run),
+    ]
 
 
 def find_metrics(run: RunData) -> tuple[dict[str, Any] | None, Sequence[str], str]:
-    """Measure the model on validation; where that cannot be done, take what `evaluate` once recorded.
+    """Evaluate the model on validation; if that is not possible, use an evaluation recorded in the run.
 
     Returns:
-        the figures or None, the class names, and where the figures come from, or why there are none.
+        Metrics or None, class names, and the origin of the metrics or the reason why they are missing.
     """
     try:
-        found = run.validation
+        metrics = run.validation.metrics
     except (FerLmdbError, PrototxtLikeError, OSError) as error:
         reason = str(error)
     else:
-        return {"split": "val", "tta": 1, **found.figures}, run.model.scheme.classes, "measured for this report"
-    recorded = attempt_recorded(run, "val") if run.has_validation else None
+        return metrics, metrics["classes"], "evaluated for this report"
+    recorded = try_recorded(run, "val") if run.has_validation else None
     if recorded is None:
         return None, (), reason
-    return recorded, recorded["classes"], f"as fer-lmdb evaluate recorded it on {recorded['data']}"
+    return recorded, recorded["classes"], f"recorded by fer-lmdb evaluate on {recorded['data']}"
 
 
-def attempt_recorded(run: RunData, split: str) -> dict[str, Any] | None:
-    """Return a recorded figure; None where there is none that can be read."""
+def try_recorded(run: RunData, split: str) -> dict[str, Any] | None:
+    """Return a recorded evaluation; None if there is none or it is damaged."""
     try:
         return run.recorded(split)
     except (RunError, OSError):
         return None
 
 
-def quoted_test(run: RunData) -> dict[str, Any] | None:
-    """Return what the run's record says of the test split, which a report never reads itself."""
-    recorded = attempt_recorded(run, "test")
+def recorded_test(run: RunData) -> dict[str, Any] | None:
+    """Return the recorded test result of a run; a report never reads the test split itself."""
+    recorded = try_recorded(run, "test")
     return None if recorded is None else {key: recorded[key] for key in QUOTED}
 
 
-def result_facts(figures: dict[str, Any] | None, source: str) -> list[Fact]:
-    """Return the figures of the summary."""
-    if figures is None:
-        return [Fact("Accuracy on validation", "not measured", source)]
-    low, high = figures["ci95"]
-    note = f"{interval_note(low, high, figures)}, {source}"
+def result_facts(metrics: Mapping[str, Any] | None, source: str) -> list[Fact]:
+    """Return accuracy, macro F1 and calibration error on validation."""
+    if metrics is None:
+        return [Fact("Validation accuracy", "not available", source)]
     return [
-        Fact("Accuracy on validation", f"{figures['accuracy']:.2%}", note),
-        Fact("Macro F1", f"{figures['macro_f1']:.3f}", f"mean of {len(figures['per_class'])} classes, validation"),
-        Fact("Calibration error", f"{figures['ece']:.3f}", "expected, 15 bins, validation"),
+        Fact("Validation accuracy", f"{metrics['accuracy']:.2%}", f"{format_interval(metrics)}, {source}"),
+        Fact("Macro F1", f"{metrics['macro_f1']:.3f}", f"mean of {len(metrics['per_class'])} classes, validation"),
+        Fact("Calibration error", f"{metrics['ece']:.3f}", "expected, 15 bins, validation"),
     ]
 
 
-def progress(run: RunData) -> list[Fact]:
-    """Return how far the run came."""
-    facts = []
+def progress_fact(run: RunData) -> Fact:
+    """Return finished and planned epochs and the best epoch."""
     try:
         best = max(run.log, key=lambda record: record.get("val_accuracy", record["epoch"]))
-        state = "finished" if run.finished else "not finished: the figures are those of the best epoch so far"
-        facts.append(
-            Fact("Epochs", f"{run.log[-1]['epoch']} of {run.plan.epochs:.0f}", f"{state}; best: {best['epoch']}")
-        )
+        state = "finished" if run.finished else "not finished; the results are those of the best epoch so far"
+        epochs = f"{run.log[-1]['epoch']} of {run.recipe.epochs:.0f}"
     except (FerLmdbError, PrototxtLikeError, OSError) as error:
-        facts.append(Fact("Epochs", "none", str(error)))
-    return facts
+        return Fact("Epochs", "none", str(error))
+    return Fact("Epochs", epochs, f"{state}; best: {best['epoch']}")
 
 
-def recorded_test_fact(test: dict[str, Any] | None) -> list[Fact]:
-    """Return a test figure that was recorded before, where there is one."""
+def recorded_test_facts(test: Mapping[str, Any] | None) -> list[Fact]:
+    """Return the recorded test result, if there is one."""
     if test is None:
         return []
-    low, high = test["ci95"]
-    note = f"{interval_note(low, high, test)}; quoted from the run's record, on {test['data']}, not measured here"
-    return [Fact("Accuracy on test", f"{test['accuracy']:.2%}", note)]
+    note = f"{format_interval(test)}; recorded by fer-lmdb evaluate on {test['data']}, not evaluated for this report"
+    return [Fact("Test accuracy", f"{test['accuracy']:.2%}", note)]
 
 
-def interval_note(low: float, high: float, figures: dict[str, Any]) -> str:
-    """Return what an accuracy rests on."""
-    views = "one view" if figures["tta"] == 1 else f"{figures['tta']} views"
-    return f"95 % interval {low:.1%} to {high:.1%}, N = {figures['n']:,}, {views}"
+def format_interval(metrics: Mapping[str, Any]) -> str:
+    """Return interval, N and TTA views of an accuracy."""
+    low, high = metrics["ci95"]
+    views = "no TTA" if metrics["tta"] == 1 else f"{metrics['tta']} TTA views"
+    return f"95 % interval {low:.1%} to {high:.1%}, N = {metrics['n']:,}, {views}"
 
 
 def setup_facts(run: RunData) -> list[Fact]:
-    """Return what the run rests on."""
-    facts = [Fact("Seed", str(run.seed), "decides weights, order, crops and dropout")]
-    versions = run.config.get("versions", {})
-    with suppress(FerLmdbError, OSError):  # the parts that need the model say why it is missing
+    """Return seed, parameters, data and versions."""
+    config = run.config
+    facts = [Fact("Seed", str(run.seed), "initial weights, order, augmentation and dropout")]
+    with suppress(FerLmdbError, OSError):  # other elements report why the model is missing
         facts.append(Fact("Parameters", f"{run.model.parameters:,}", f"of {run.model.name}"))
-    counts = run.config["data"].get("counts", {})
-    facts.append(Fact("Trained on", f"{run.config['epoch_size']:,} faces", f"split {run.options.get('train_splits')}"))
+    facts.append(Fact("Trained on", f"{config['epoch_size']:,} faces", f"split {run.options.get('train_splits')}"))
     if run.has_validation:
-        facts.append(Fact("Validated on", f"{counts.get('val', 0):,} faces", "split val"))
-    if versions:
+        facts.append(Fact("Validated on", f"{config['data'].get('counts', {}).get('val', 0):,} faces", "split val"))
+    if versions := config.get("versions", {}):
         note = ", ".join(f"{name} {value}" for name, value in versions.items() if name != "fer-lmdb")
-        facts.append(Fact("Made with", f"fer-lmdb {versions.get('fer-lmdb', '?')}", note))
+        facts.append(Fact("Trained with", f"fer-lmdb {versions.get('fer-lmdb', '?')}", note))
     return facts

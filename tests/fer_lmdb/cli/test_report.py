@@ -1,4 +1,4 @@
-"""``fer-lmdb report``: where it writes, what it prints, what it refuses."""
+"""``fer-lmdb report``: output folder, messages, invalid usage."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from fer_lmdb.cli import cli
-from fer_lmdb.cli.report import typed
+from fer_lmdb.reporting.report import report
 
 
 def run(*arguments):
     return CliRunner().invoke(cli, ["report", *map(str, arguments)], prog_name="fer-lmdb")
 
 
-def test_a_data_set_gets_its_report_inside_its_folder(stripes_data, tmp_path) -> None:
+def test_report_inside_the_data_set(stripes_data, tmp_path) -> None:
     data = shutil.copytree(stripes_data, tmp_path / "stripes")
     result = run(data, "--faces", "--json")
     assert result.exit_code == 0, result.output
@@ -30,7 +30,7 @@ def test_a_data_set_gets_its_report_inside_its_folder(stripes_data, tmp_path) ->
     assert "built with --detector none" in page
 
 
-def test_a_run_by_its_name_says_what_is_missing_on_stderr(trained, tmp_path, monkeypatch) -> None:
+def test_missing_elements_are_printed_to_stderr(trained, tmp_path, monkeypatch) -> None:
     shutil.copytree(trained.run.path, tmp_path / "runs" / "mine")
     config = json.loads((tmp_path / "runs" / "mine" / "run.json").read_text())
     config["options"]["data"] = "data/gone"
@@ -41,26 +41,26 @@ def test_a_run_by_its_name_says_what_is_missing_on_stderr(trained, tmp_path, mon
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("runs/mine/report/index.html and ")
     assert "Missing: Confusion matrix, Per class" in result.stderr
-    assert "data/gone is not here" in result.stderr
+    assert "data/gone was not found" in result.stderr
     assert (tmp_path / "runs/mine/report/loss.svg").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["RUN", "--faces"], "--faces and --source belong to a data set"),
-        (["DATA", "--data", "x"], "--data belongs to a run"),
-        (["DATA", "--source", "x"], "--source needs --faces"),
+        (["RUN", "--faces"], "--faces and --source apply to data sets"),
+        (["DATA", "--data", "x"], "--data applies to runs"),
+        (["DATA", "--source", "x"], "--source requires --faces"),
     ],
 )
-def test_options_of_the_other_kind_are_wrong_usage(arguments, words, trained, stripes_data) -> None:
+def test_options_of_the_other_kind_are_usage_errors(arguments, words, trained, stripes_data) -> None:
     paths = {"RUN": trained.run.path, "DATA": stripes_data}
     result = run(*(paths.get(word, word) for word in arguments))
     assert result.exit_code == 2
     assert words in result.stderr
 
 
-def test_a_folder_of_somebody_else_is_never_replaced(stripes_data, tmp_path) -> None:
+def test_foreign_folder_is_not_replaced(stripes_data, tmp_path) -> None:
     (tmp_path / "letter.txt").write_text("keep")
     result = run(stripes_data, "--out", tmp_path)
     assert result.exit_code == 1
@@ -69,21 +69,20 @@ def test_a_folder_of_somebody_else_is_never_replaced(stripes_data, tmp_path) -> 
 
 
 @pytest.mark.parametrize("path", ["nothing", "."])
-def test_what_is_neither_run_nor_data_set_is_one_line(path, tmp_path, monkeypatch) -> None:
+def test_path_that_is_neither_run_nor_data_set(path, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = run(path)
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert "neither a run (it has no run.json) nor a data set" in result.stderr
+    assert "neither a run (no run.json found) nor a data set" in result.stderr
 
 
-def test_a_source_that_is_not_there_is_an_error(stripes_data, tmp_path) -> None:
+def test_missing_source(stripes_data, tmp_path) -> None:
     result = run(stripes_data, "--faces", "--source", tmp_path / "gone.csv")
     assert result.exit_code == 1
-    assert "there is no" in result.stderr
+    assert "gone.csv not found" in result.stderr
 
 
-def test_the_page_tells_the_command_that_makes_it_again() -> None:
-    assert typed("data/x y", True, 3, data=None, source="a.csv") == (
-        "fer-lmdb report 'data/x y' --faces --seed 3 --source a.csv"
-    )
+def test_command_shown_on_the_page(stripes_data, tmp_path) -> None:
+    data = shutil.copytree(stripes_data, tmp_path / "data x")
+    assert report(data, faces=True, seed=3).command == f"fer-lmdb report '{data}' --faces --seed 3"

@@ -1,4 +1,4 @@
-"""A data set of drawn faces in which a detector ran, and copies of a run that may be harmed."""
+"""Fixtures: a data set of synthetic faces built with a detector, and copies of a run to modify."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.models.run_folder import FIRST_BATCH, RunFolder
 from fer_lmdb.training.train import TrainResult
 
 
 @pytest.fixture(scope="session")
 def trained(trained, tmp_path_factory) -> TrainResult:
-    """The training all tests share, without the figures that other tests have added to its record."""
+    """The shared training run with a first batch, without the evaluations recorded by other tests."""
     run = RunFolder(tmp_path_factory.mktemp("report") / trained.run.name)
     shutil.copytree(trained.run.path, run.path, ignore=shutil.ignore_patterns("evaluations.jsonl"))
+    faces = np.random.default_rng(0).normal(size=(30, 1, 42, 42)).astype(np.float32)
+    save_file({"faces": faces, "labels": np.arange(30) % 7}, run.path / FIRST_BATCH)
     return replace(trained, run=run)
 
 
 @pytest.fixture(scope="session")
 def drawn_csv(tmp_path_factory) -> Path:
-    """56 drawn faces in FER2013's layout."""
+    """56 synthetic faces in FER2013's layout."""
     path = tmp_path_factory.mktemp("drawn") / "drawn.csv"
     write_synthetic_csv(path, 42, 7, 7, seed=5)
     return path
@@ -37,7 +41,7 @@ def drawn_csv(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def drawn_data(drawn_csv) -> Path:
-    """A data set of them, aligned by MTCNN, that lies elsewhere than its csv."""
+    """Data set of the synthetic faces, aligned by MTCNN, in another folder than its csv."""
     folder = drawn_csv.parent / "sets" / "drawn"
     build(Fer2013Csv(drawn_csv), folder, options=BuildOptions(Preprocessing()))
     return folder
@@ -45,7 +49,7 @@ def drawn_data(drawn_csv) -> Path:
 
 @pytest.fixture
 def copied(trained, tmp_path) -> Callable[..., RunFolder]:
-    """Copies the trained run; options given by name replace those in its run.json."""
+    """Function that copies the run; keyword arguments replace options in its run.json."""
 
     def copy(**options: Any) -> RunFolder:
         folder = RunFolder(tmp_path / "copy")
