@@ -50,11 +50,9 @@ torture: $(READY)
 	$(BIN)/python benchmarks/torture_build.py --kills $(N)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture_train.py --kills $(N)
 
-# The pages that the program writes itself.
+# The generated pages of the documentation.
 docs: $(READY)
-	$(BIN)/python -m fer_lmdb.cli.reference docs/reference.md
-	$(BIN)/python tools/write_docs.py docs/models.md
-	$(BIN)/python -m prototxt_like.tools.layer_docs docs/prototxt.md
+	$(BIN)/python tools/write_docs.py
 
 # The documentation as web pages, in build/site; index.html can be opened from the disk. The variable keeps the theme's
 # notice about its successor out of every build.

@@ -122,6 +122,9 @@ IMPORTS: dict[str, str] = {
 }
 """Old import path -> new one, for what docs/api.md documented."""
 
+ARGUMENTS: dict[str, dict[str, str]] = {"fer_lmdb.Recognizer": {"threshold": "min_probability"}}
+"""Old argument -> new one, by the public name that has it."""
+
 
 def modernize(kind: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored object with today's keys and values; other keys and the order stay.

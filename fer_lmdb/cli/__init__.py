@@ -1,7 +1,7 @@
-"""The command line: options, help and what is printed. No logic.
+"""Command line: options, help and output.
 
-Each command lives in a file of its own, which is imported only when that command
-runs, so that ``fer-lmdb --help`` does not wait for PyTorch.
+Each command has its own module, which is imported only if that command runs, so that ``fer-lmdb --help`` does not
+import PyTorch.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.lazy_group import LazyGroup
 from fer_lmdb.runtime.malloc import tune_malloc
 
-# In the order in which data flows; the value is the line that `fer-lmdb --help` shows.
 COMMANDS = {
-    "build": "Turn a csv or folders of faces into an LMDB data set.",
-    "join": "Put the faces of several data sets into one.",
-    "inspect": "Say what a database, mean, net, model or run holds.",
-    "train": "Train a net on a built data set.",
-    "evaluate": "Measure models on a split, with N and interval.",
-    "report": "Draw a run or a data set: charts, faces, one page.",
-    "predict": "Recognise expressions in pictures and videos.",
-    "watch": "Recognise expressions live, from a camera or video.",
-    "serve": "Show a web page and answer over HTTP.",
-    "export": "Write a model as Caffe files or in half precision.",
-    "models": "List nets and shipped models with their figures.",
-    "demo": "Show the whole pipeline with drawn faces.",
+    "build": "Build an LMDB data set from a csv or image folders.",
+    "join": "Join several data sets.",
+    "inspect": "Describe and verify data sets, nets, models and runs.",
+    "train": "Train a net on a data set.",
+    "evaluate": "Evaluate models on a split, with N and interval.",
+    "report": "Report a run or a data set as one HTML page.",
+    "predict": "Recognize expressions in images and videos.",
+    "watch": "Recognize expressions live, from a camera or video.",
+    "serve": "Serve a web page and an HTTP API.",
+    "export": "Export a model to Caffe, ONNX or safetensors.",
+    "models": "List pretrained models and nets.",
+    "demo": "Run the whole pipeline on synthetic faces.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
+
+"""Commands in the order of the pipeline, with their lines in `fer-lmdb --help`."""
 
 INTERRUPTED = 130
 
 
-def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _print_version(context: click.Context, option: click.Parameter, requested: bool) -> None:
+    if requested:
         click.echo(verbosity.version_line())
         context.exit()
 
@@ -60,12 +61,12 @@ def cli() -> None:
     """Facial-expression recognition the Caffe way: LMDB, mean image, prototxt, on PyTorch.
 
     \b
-    fer-lmdb build fer2013.csv      # faces -> data/fer2013/
+    fer-lmdb build fer2013.csv      # images -> data/fer2013/
     fer-lmdb train --epochs 150     # data/fer2013/ -> runs/NAME/
     fer-lmdb evaluate runs/NAME     # accuracy on the validation split
-    fer-lmdb predict photo.jpg      # with the model that comes with the package
+    fer-lmdb predict photo.jpg      # with a pretrained model
 
-    Results go to stdout, progress and hints to stderr. Every command takes --json
+    Results go to stdout, progress and hints to stderr. Every command has --json
     and --help; fer-lmdb COMMAND --help shows examples.
     """
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # slower while another program uses the processor.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     tune_malloc()
-    _print_any_name()
+    _escape_unprintable()
     try:
         code = cli.main(
             args=list(arguments) if arguments is not None else None,
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except OSError as error:
-        # Nobody hears when the reader of our output (head, less) is gone; a full disk behind stdout is said.
+        # A closed pipe (head, less) is not an error; a full disk is.
         if not isinstance(error, BrokenPipeError):
             click.echo(f"Error: {error}", err=True)
         sys.exit(1)
@@ -102,15 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _close_stdout()
 
 
-def _print_any_name() -> None:
-    """Show what a terminal cannot (its encoding may be ASCII, a file's name any bytes) as ``\\udce9``, in JSON too."""
+def _escape_unprintable() -> None:
+    """Escape characters that the terminal's encoding does not have, e.g. as ``\\udce9``, in JSON as well."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _close_stdout() -> None:
-    """Write what waits; where that fails, keep Python from complaining when it tries again at its end."""
+    """Flush stdout; if that fails, redirect it to the null device, so that Python does not fail again on exit."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError):
