@@ -2,7 +2,7 @@
 
     import prototxt_like as pl
     net = pl.Net("deploy.prototxt", "weights.caffemodel")
-    outputs = net(data=pictures)
+    outputs = net(data=images)
 
 What needs torch is imported when it is first used, so that reading a file stays quick.
 """

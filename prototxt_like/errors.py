@@ -1,45 +1,45 @@
-"""Every error that prototxt_like raises on purpose.
+"""Exceptions of prototxt_like.
 
     PrototxtLikeError
-    ├── FileError              a file cannot be read, is truncated, oversized or not what its name says
-    │   └── ParseError         text with file:line:column and, where one is near, "did you mean"
-    ├── NetError               a net that cannot be built: missing bottom, cycle, unknown layer type
+    ├── FileError              unreadable, truncated, oversized or invalid file
+    │   └── ParseError         invalid text, with file:line:column and "did you mean"
+    ├── NetError               invalid net: missing bottom, cycle, unknown layer type
     │   ├── UnknownLayerType
-    │   └── ShapeMismatch      a layer or an input whose shape does not fit
-    ├── WeightsError           weights that do not fit the net
-    └── SolverError            a solver that cannot be followed
+    │   └── ShapeMismatch      wrong shape of a layer or an input
+    ├── WeightsError           weights that do not match the net
+    └── SolverError            invalid or contradictory solver
 
-The message is one sentence or two: what was found, what was expected, what to do next.
+Each message states what was found, what was expected and what to do next.
 """
 
 
 class PrototxtLikeError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all prototxt_like exceptions."""
 
 
 class FileError(PrototxtLikeError):
-    """A file cannot be read, or does not hold what it should."""
+    """Unreadable or invalid file."""
 
 
 class ParseError(FileError):
-    """Text that is not a valid message; the message starts with file:line:column."""
+    """Invalid prototxt text. The message starts with file:line:column."""
 
 
 class NetError(PrototxtLikeError):
-    """A net that cannot be built or run."""
+    """Net that cannot be built or run."""
 
 
 class UnknownLayerType(NetError):
-    """A layer type that is not in the catalogue."""
+    """Layer type that is not registered."""
 
 
 class ShapeMismatch(NetError):
-    """A shape that does not fit; the message names the layer and both shapes."""
+    """Shape mismatch. The message contains the layer and both shapes."""
 
 
 class WeightsError(PrototxtLikeError):
-    """Weights that do not fit the net they are loaded into."""
+    """Weights that do not match the net."""
 
 
 class SolverError(PrototxtLikeError):
-    """A solver parameter that contradicts itself or Caffe's rules."""
+    """Solver parameter that is contradictory or violates Caffe's rules."""

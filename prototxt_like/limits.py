@@ -1,8 +1,8 @@
-"""How large a net may be: sizes are claimed before memory is taken, so that a hostile file takes none.
+"""Size limits of nets. Sizes are checked before memory is allocated.
 
-A prototxt of a hundred bytes can ask for any amount of memory. Caffe itself ends at 2^31 - 1 values a blob; here one
-lower number, which the caller may raise, limits every blob and all parameters of a net together. The largest published
-Caffe nets have 0.15e9 parameters, and VGG16's largest blob for a batch of 64 has 0.2e9 values.
+A prototxt of a hundred bytes can request any amount of memory. Caffe's own limit is 2^31 - 1 values per blob. Here a
+lower limit, which the caller can raise, applies to each blob and to the sum of all parameters. For comparison, the
+largest published Caffe nets have 0.15e9 parameters, and VGG16's largest blob at batch size 64 has 0.2e9 values.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from prototxt_like.errors import NetError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-#: Values in one blob that Caffe can count.
+#: Caffe's limit on the number of values in a blob.
 CAFFE_VALUES = 2**31 - 1
-#: Values in one blob, and in all parameter blobs of a net together: 2 GiB of float32. ``pl.Net(max_values=...)``.
+#: Default limit per blob and for all parameters of a net: 2 GiB of float32. See ``pl.Net(max_values=...)``.
 MAX_VALUES = 2**29
-#: Axes of one blob, as in Caffe.
+#: Maximum number of axes of a blob, as in Caffe.
 MAX_AXES = 32
 
 
 class BuildContext:
-    """What the layers of one net have in common while they are built: the memory that is left, and what for.
+    """Build settings and remaining size budget shared by the layers of one net.
 
     Args:
-        max_values: values in one blob, and in all parameter blobs together.
-        shape_only: layers are built to be asked for their shapes and then forgotten: blobs are not filled, random
-            numbers not drawn, files not read, and a batch may be empty.
+        max_values: Maximum number of values per blob and in all parameter blobs together.
+        shape_only: Whether layers are built for shape inference only. Blobs are not filled, random numbers are not
+                drawn, files are not read, and the batch may be empty.
     """
 
     def __init__(self, max_values: int = MAX_VALUES, *, shape_only: bool = False) -> None:
@@ -39,34 +39,38 @@ class BuildContext:
         self._left = max_values
 
     def reserve(self, shape: Sequence[int], what: str) -> None:
-        """Ask for the memory of a parameter blob before taking it.
+        """Check a parameter blob's size and subtract it from the budget, before memory is allocated.
 
         Args:
-            shape: of the blob.
-            what: what error messages call it.
+            shape: Shape of the blob.
+            what: Name of the layer for error messages.
 
-        Raises:
-            NetError: the blob, or with it the net, is too large.
+            Raises:
+                NetError: If the blob or the sum of all parameters is too large.
         """
         self.check_shape(shape, what)
         self._left -= math.prod(shape)
         if self._left < 0:
             raise NetError(
-                f"{what}: with its blob of {format_shape(shape)} the net has more than {self.max_values} parameters; "
+                f"{what}: blob of {format_shape(shape)} brings the net above {self.max_values} parameters; "
                 "check the sizes in the net, or raise max_values"
             )
 
     def check_shape(self, shape: Sequence[int], what: str) -> None:
-        """Refuse a blob that nobody can have meant.
+        """Reject an implausible blob shape.
+
+        Args:
+            shape: Shape of the blob.
+            what: Name of the layer for error messages.
 
         Raises:
-            NetError: an axis below 1, too many axes, or too many values.
+            NetError: If an axis is below 1, or there are too many axes or values.
         """
-        least = 0 if self.shape_only else 1  # a net is built for a picture at least, and may be asked about none
-        if any(size < least for size in shape):
-            raise NetError(f"{what}: a blob of {format_shape(shape)} has an axis below {least}")
+        minimum = 0 if self.shape_only else 1  # a net is built for at least one image, but also runs on an empty batch
+        if any(size < minimum for size in shape):
+            raise NetError(f"{what}: a blob of {format_shape(shape)} has an axis below {minimum}")
         if len(shape) > MAX_AXES:
-            raise NetError(f"{what}: a blob with {len(shape)} axes; Caffe's have {MAX_AXES} at most")
+            raise NetError(f"{what}: too many axes: found {len(shape)}, expected at most {MAX_AXES}")
         count = math.prod(shape)
         if count > CAFFE_VALUES:
             raise NetError(
@@ -80,14 +84,14 @@ class BuildContext:
 
 
 def check_numbers(message: Message, what: str) -> None:
-    """Refuse counts that are no int to Caffe: it would take them as negative.
+    """Reject unsigned values above 2^31 - 1, which Caffe reads as negative.
 
     Args:
-        message: a layer's parameter, or any message inside it.
-        what: what error messages call the layer.
+        message: LayerParameter, or any message inside it.
+        what: Name of the layer for error messages.
 
-    Raises:
-        NetError: a count above 2^31 - 1.
+        Raises:
+            NetError: If a value is above 2^31 - 1.
     """
     for field, value in message.ListFields():
         if field.message_type is not None:
@@ -96,9 +100,9 @@ def check_numbers(message: Message, what: str) -> None:
         elif field.cpp_type == field.CPPTYPE_UINT32:
             largest = value if isinstance(value, int) else max(value)
             if largest > CAFFE_VALUES:
-                raise NetError(f"{what}: {field.name} is {largest}, but Caffe counts to {CAFFE_VALUES}")
+                raise NetError(f"{what}: {field.name} is too large: found {largest}, expected at most {CAFFE_VALUES}")
 
 
 def format_shape(shape: Sequence[int]) -> str:
-    """A shape as messages write it: ``2 x 3 x 5``; a scalar is ``()``."""
+    """Format a shape for messages: ``2 x 3 x 5``, or ``()`` for a scalar."""
     return " x ".join(str(size) for size in shape) or "()"

@@ -1,1 +1,1 @@
-"""Read, write and upgrade Caffe's files."""
+"""Reading, writing and upgrading of Caffe files."""

@@ -1,4 +1,4 @@
-"""BlobProto and numpy arrays: one holds the other's numbers, bit for bit."""
+"""Bit-exact conversion between BlobProto and numpy arrays."""
 
 from __future__ import annotations
 
@@ -15,53 +15,60 @@ LEGACY_FIELDS = ("num", "channels", "height", "width")
 
 
 def blob_shape(blob: BlobProto) -> tuple[int, ...]:
-    """Shape of a blob; a file older than BlobShape always has four axes.
+    """Return the shape of a blob. Files older than BlobShape always have four axes.
 
     Raises:
-        FileError: a negative size, or more axes than Caffe's blobs have.
+        FileError: If a size is negative, or there are more than 32 axes.
     """
     if len(blob.shape.dim) > MAX_AXES:
-        raise FileError(f"a blob with {len(blob.shape.dim)} axes; Caffe's have {MAX_AXES} at most")
+        raise FileError(f"a blob has too many axes: found {len(blob.shape.dim)}, expected at most {MAX_AXES}")
     shape = tuple(getattr(blob, name) for name in LEGACY_FIELDS) if is_legacy(blob) else tuple(blob.shape.dim)
     if any(size < 0 for size in shape):
-        raise FileError(f"a blob has the shape {shape}; no size may be negative")
+        raise FileError(f"a blob has a negative size: found shape {shape}, expected sizes of 0 or more")
     return shape
 
 
 def is_legacy(blob: BlobProto) -> bool:
-    """Whether the shape is written as num, channels, height, width."""
+    """Return whether the shape is written as num, channels, height, width."""
     return any(blob.HasField(name) for name in LEGACY_FIELDS)
 
 
 def check_blob(blob: BlobProto, name: str = "blob") -> None:
-    """Refuse a blob whose count of numbers does not fit its shape: a file of a few bytes may claim any shape.
+    """Reject a blob whose number of values contradicts its shape. A file of a few bytes can declare any shape.
+
+    Args:
+        blob: BlobProto to check.
+        name: Name for error messages.
 
     Raises:
-        FileError: the count does not fit, or a size is negative.
+        FileError: If the number of values contradicts the shape, or a size is negative.
     """
     shape = blob_shape(blob)
     count = len(blob.double_data) or len(blob.data)
     if math.prod(shape) != count:
-        raise FileError(f"{name} has shape {format_shape(shape)} = {math.prod(shape)} values, but holds {count}")
+        raise FileError(
+            f"{name} has the wrong number of values: found {count}, "
+            f"expected {math.prod(shape)} for shape {format_shape(shape)}"
+        )
 
 
 def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:
-    """The numbers of a blob.
+    """Convert a blob to an array.
 
     Args:
-        blob: the message.
-        name: what error messages call it.
+        blob: BlobProto to convert.
+        name: Name for error messages.
 
     Returns:
-        float32 in the blob's shape; double_data is rounded to float32, as Caffe does.
+        float32 array in the blob's shape. ``double_data`` is rounded to float32, as in Caffe.
 
     Raises:
-        FileError: the count of numbers does not fit the shape.
+        FileError: If the number of values contradicts the shape.
     """
-    check_blob(blob, name)  # before any array is made
+    check_blob(blob, name)  # before memory is allocated
     field = "double_data" if len(blob.double_data) else "data"
     number, kind = (_DOUBLE_DATA, "<f8") if field == "double_data" else (_DATA, "<f4")
-    blob.DiscardUnknownFields()  # what is left has one of two wire types
+    blob.DiscardUnknownFields()  # the remaining fields have one of two wire types
     wire = blob.SerializeToString()
     start, end = _packed_field(wire, number)
     numbers = np.frombuffer(wire, kind, (end - start) // np.dtype(kind).itemsize, start)
@@ -69,14 +76,14 @@ def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:
 
 
 def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
-    """A blob with the numbers of an array.
+    """Convert an array to a blob.
 
     Args:
-        array: any shape; stored as float32.
-        legacy: write the shape as num, channels, height, width; the array then has four axes at most.
+        array: Array of any shape; stored as float32.
+        legacy: Whether to write the shape as num, channels, height, width. Requires at most four axes.
 
     Returns:
-        The message, equal to what Caffe itself writes.
+        BlobProto, byte-identical to Caffe's.
     """
     numbers = np.ascontiguousarray(array, dtype="<f4").tobytes()
     blob = BlobProto.FromString(bytes([_DATA << 3 | _LENGTH_DELIMITED]) + _varint(len(numbers)) + numbers)
@@ -90,15 +97,15 @@ def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
 
 
 def _packed_field(wire: bytes, number: int) -> tuple[int, int]:
-    """Where the content of a packed field begins and ends in a serialised BlobProto; 0, 0 if it is absent.
+    """Return start and end of a packed field in a serialized BlobProto, or (0, 0) if absent.
 
-    Element by element, as protobuf hands numbers out, VGG16 would take minutes.
+    Reading VGG16 element by element through protobuf's Python API would take minutes.
     """
     position = 0
     while position < len(wire):
         tag, position = _read_varint(wire, position)
         length, position = _read_varint(wire, position)
-        if tag & 7 != _LENGTH_DELIMITED:  # one of the legacy sizes, which is that number itself
+        if tag & 7 != _LENGTH_DELIMITED:  # a legacy size, which is stored in place of the length
             continue
         if tag >> 3 == number:
             return position, position + length
@@ -107,7 +114,7 @@ def _packed_field(wire: bytes, number: int) -> tuple[int, int]:
 
 
 def _read_varint(wire: bytes, position: int) -> tuple[int, int]:
-    """A number written seven bits a byte, the lowest first, and where what follows it begins."""
+    """Decode a little-endian base-128 varint; return the number and the position after it."""
     number = shift = 0
     while True:
         byte = wire[position]
@@ -118,7 +125,7 @@ def _read_varint(wire: bytes, position: int) -> tuple[int, int]:
 
 
 def _varint(number: int) -> bytes:
-    """A number as `_read_varint` reads it."""
+    """Encode a number as a varint."""
     encoded = bytearray()
     while number > 127:
         encoded.append(number & 127 | 128)

@@ -1,4 +1,4 @@
-"""Caffe's text format: parsing with errors that say where and what was meant."""
+"""Prototxt parser and writer, with error positions and suggestions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def parse(text: str, message: M, name: str = "<text>") -> M:
     """Parse text into a message.
 
     Args:
-        text: in protobuf's text format.
-        message: an empty message of the wanted type; it is filled.
-        name: what error messages call the text: the file's name.
+        text: Text in protobuf's text format.
+        message: Empty message of the expected type; filled in place.
+        name: File name for error messages.
 
-    Returns:
-        The message.
+        Returns:
+            The same message.
 
-    Raises:
-        ParseError: ``name:line:column: what``; with "did you mean" for fields and enum values.
+        Raises:
+            ParseError: If the text is invalid. The message is ``name:line:column: problem``, with "did you mean" for
+                fields and enum values.
     """
     try:
         text_format.Parse(text, message)
@@ -45,7 +46,7 @@ def parse(text: str, message: M, name: str = "<text>") -> M:
 
 
 def write(message: Message) -> str:
-    """The message as text, as Caffe's own files look."""
+    """Format a message in the style of Caffe's own files."""
     return text_format.MessageToString(message, as_utf8=True, use_short_repeated_primitives=False)
 
 
@@ -57,7 +58,7 @@ def _explain(error: text_format.ParseError, message: Message, name: str) -> str:
     elif found := _UNKNOWN_ENUM.search(what):
         what = _unknown_enum_value(found, file)
     elif found := _REPEATED.search(what):
-        what = f'"{found["name"]}" stands twice in one {_last(found["message"])}; it takes one value'
+        what = f'field "{found["name"]}" is set twice in one {_last(found["message"])}; remove one of them'
     else:
         what = _plain(what)
     line = error.GetLine()
@@ -77,7 +78,7 @@ def _unknown_enum_value(found: re.Match[str], file: Any) -> str:
 
 
 def _plain(what: str) -> str:
-    """The parser's own words, without the line that it quotes and Python's escapes."""
+    """Return protobuf's message without the quoted line and without Python's escapes."""
     _, quoted, rest = what.partition("': ")
     what = (rest if quoted and what.startswith("'") else what).rstrip(".")
     what = "".join(char if char.isprintable() else repr(char)[1:-1] for char in what)

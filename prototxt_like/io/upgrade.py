@@ -1,4 +1,4 @@
-"""Files of older layouts brought to today's, as Caffe's own upgrade tools do.
+"""Upgrade files with older layouts, by the rules of Caffe's own upgrade tools.
 
 Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp
 """
@@ -13,7 +13,7 @@ from prototxt_like.schema.caffe_schema_pb2 import (
     V1LayerParameter,
 )
 
-# Words that today's type names spell otherwise than plain capitalisation would.
+# Type names that differ from the capitalized words of the V1 name.
 _TYPE_NAMES = {
     "NONE": "",
     "ABSVAL": "AbsVal",
@@ -40,31 +40,31 @@ _PARAM_LISTS = (
 
 
 def upgrade_net(net: NetParameter) -> NetParameter:
-    """Bring a net of any layout since 2014 to today's, in place.
+    """Upgrade a net with any layout since 2014, in place.
 
     Args:
-        net: V1 ``layers``, transform fields in the data parameters, ``input`` fields, BatchNorm with three
-            ``param`` entries: each is rewritten where it occurs.
+        net: NetParameter. Upgraded parts: V1 ``layers``, transform fields in data parameters, ``input`` fields and
+                BatchNorm layers with three ``param`` entries.
 
     Returns:
         The same message.
 
     Raises:
-        FileError: a mixture of two layouts, or the layout of 2013.
+        FileError: If the net mixes two layouts or has the layout of 2013.
     """
     if net.layers:
         _upgrade_layers(net)
     if net.input:
         _upgrade_inputs(net)
     elif net.input_dim or net.input_shape:
-        raise FileError("the net gives sizes of inputs (input_dim or input_shape) but names no `input`")
+        raise FileError("the net has input_dim or input_shape but no `input`; add an `input` for each of them")
     for layer in net.layer:
         _freeze_batch_norm(layer)
     return net
 
 
 def upgraded(net: NetParameter) -> NetParameter:
-    """The net itself if its layout is today's, else an upgraded copy."""
+    """Return the net itself if its layout is current, or an upgraded copy."""
     if not (net.layers or net.input or net.input_dim or net.input_shape):
         return net
     copy = NetParameter()
@@ -73,10 +73,10 @@ def upgraded(net: NetParameter) -> NetParameter:
 
 
 def upgrade_solver(solver: SolverParameter) -> SolverParameter:
-    """Turn the old enum ``solver_type`` into the string ``type``, in place.
+    """Convert the old enum ``solver_type`` to the string ``type`` and upgrade inline nets, in place.
 
     Raises:
-        FileError: both are given.
+        FileError: If both are set.
     """
     if solver.HasField("solver_type"):
         if solver.HasField("type"):
@@ -92,7 +92,7 @@ def upgrade_solver(solver: SolverParameter) -> SolverParameter:
 
 
 def v1_type_name(number: int) -> str:
-    """Today's name of a V1 layer type: 14 -> "InnerProduct"."""
+    """Return the current name of a V1 layer type, e.g. "InnerProduct" for 14."""
     name = V1LayerParameter.LayerType.Name(number)
     return _TYPE_NAMES.get(name, "".join(word.capitalize() for word in name.split("_")))
 
@@ -132,7 +132,7 @@ def _upgrade_layer(old: V1LayerParameter, new: LayerParameter) -> None:
 
 
 def _move_transform_fields(layer: V1LayerParameter) -> None:
-    """Scale, mean, crop and mirror once stood beside the source; Caffe heeds them there in V1 layers alone."""
+    """Move scale, mean, crop and mirror to transform_param. Caffe reads the old fields only in V1 layers."""
     for message in _DATA_MESSAGES:
         if not layer.HasField(message):
             continue
@@ -144,7 +144,7 @@ def _move_transform_fields(layer: V1LayerParameter) -> None:
 
 
 def _upgrade_inputs(net: NetParameter) -> None:
-    """`input` fields become one Input layer in front; names without sizes (old caffemodels) are dropped."""
+    """Replace `input` fields by an Input layer at the front. Names without sizes (old caffemodels) are dropped."""
     if net.input_shape or net.input_dim:
         front = LayerParameter(name="input", type="Input", top=net.input)
         for sizes in _input_sizes(net):
@@ -164,15 +164,17 @@ def _input_sizes(net: NetParameter) -> list[list[int]]:
         sizes = [list(shape.dim) for shape in net.input_shape]
     else:
         if len(net.input_dim) != 4 * count:
-            raise FileError(f"{count} input(s) need {4 * count} input_dim, found {len(net.input_dim)}")
+            raise FileError(
+                f"wrong number of input_dim: found {len(net.input_dim)}, expected {4 * count} for {count} input(s)"
+            )
         sizes = [list(net.input_dim[4 * index : 4 * index + 4]) for index in range(count)]
     if len(sizes) != count:
-        raise FileError(f"{count} input(s) need {count} input_shape, found {len(sizes)}")
+        raise FileError(f"wrong number of input_shape: found {len(sizes)}, expected {count} for {count} input(s)")
     return sizes
 
 
 def _freeze_batch_norm(layer: LayerParameter) -> None:
-    """Three `param` entries were needed once to keep the solver off the running sums."""
+    """Zero the multipliers of old BatchNorm layers, whose three `param` entries excluded them from the solver."""
     if layer.type == "BatchNorm" and len(layer.param) == 3:
         for spec in layer.param:
             spec.lr_mult = 0

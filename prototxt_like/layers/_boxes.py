@@ -48,10 +48,10 @@ def suppress(boxes: Tensor, scores: Tensor, least_score: float, overlap: float, 
     Args:
         boxes: (M, 4).
         scores: (M,).
-        least_score: a box needs a score above it.
-        overlap: a box goes if it overlaps a better one by more.
-        eta: factor on ``overlap`` after every box that stays, as long as it is above 0.5; 1 = none.
-        top_k: how many of the best are looked at; -1 = all.
+        least_score: A box needs a score above it.
+        overlap: A box goes if it overlaps a better one by more.
+        eta: Factor on ``overlap`` after every box that stays, as long as it is above 0.5; 1 = none.
+        top_k: How many of the best are looked at; -1 = all.
 
     Returns:
         (kept,) int64.

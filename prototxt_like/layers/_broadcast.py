@@ -22,8 +22,8 @@ class Affine(Layer):
         """Find which axes of the bottom the blob covers.
 
         Args:
-            axis: first axis; negative counts from the end. A scalar lies anywhere.
-            num_axes: how many axes; -1 = all that follow. A second bottom brings its own.
+            axis: First axis; negative counts from the end. A scalar lies anywhere.
+            num_axes: How many axes; -1 = all that follow. A second bottom brings its own.
         """
         bottom = self.bottom_shapes[0]
         if len(self.bottom_shapes) == 2:

@@ -13,11 +13,11 @@ def checked_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int
     """Indices or labels as integers, checked where checking costs nothing.
 
     Args:
-        layer: whom a refusal names.
-        index: any shape, integers or floats (cut towards zero as Caffe does).
-        size: an index is 0 <= index < size.
-        what: what it counts, for the message.
-        but: a value that may lie outside.
+        layer: Whom a refusal names.
+        index: Any shape, integers or floats (cut towards zero as Caffe does).
+        size: An index is 0 <= index < size.
+        what: What it counts, for the message.
+        but: A value that may lie outside.
 
     Returns:
         int64 in the same shape.

@@ -27,9 +27,9 @@ class KernelGeometry:
         """Read and check them.
 
         Args:
-            layer: whom a refusal names.
-            options: the message.
-            axes: number of spatial axes.
+            layer: Whom a refusal names.
+            options: The message.
+            axes: Number of spatial axes.
 
         Raises:
             NetError: a field is missing, given too often, given in two ways, or 0 where it must not be.
@@ -53,8 +53,8 @@ class KernelGeometry:
         """How many positions the kernel has along every axis.
 
         Args:
-            layer: whom a refusal names.
-            sizes: the spatial sizes of the bottom.
+            layer: Whom a refusal names.
+            sizes: The spatial sizes of the bottom.
 
         Raises:
             ShapeMismatch: the kernel is larger than the padded bottom.

@@ -33,10 +33,10 @@ class Layer(nn.Module):
     ``train()`` and ``eval()`` change later as in every torch module.
 
     Args:
-        parameter: the ``LayerParameter`` message; it is not changed.
-        bottom_shapes: one shape per bottom, batch axis included.
+        parameter: The ``LayerParameter`` message; it is not changed.
+        bottom_shapes: One shape per bottom, batch axis included.
         phase: ``"TRAIN"`` or ``"TEST"``.
-        context: what the layers of a net are built with; a layer alone has one of its own.
+        context: What the layers of a net are built with; a layer alone has one of its own.
 
     Raises:
         NetError: a field of the parameter that cannot be followed.
@@ -104,8 +104,8 @@ class Layer(nn.Module):
         """Create a learnable blob and fill it.
 
         Args:
-            name: attribute under which the layer keeps it.
-            shape: shape of the blob.
+            name: Attribute under which the layer keeps it.
+            shape: Shape of the blob.
             filler: Caffe's FillerParameter.
         """
         if any(size <= 0 for size in shape):
@@ -145,9 +145,9 @@ class Layer(nn.Module):
         """Count a possibly negative axis from the front.
 
         Args:
-            axis: as written in the net; negative counts from the end.
-            axes: number of axes of the blob.
-            field: name of the field, for the message.
+            axis: As written in the net; negative counts from the end.
+            axes: Number of axes of the blob.
+            field: Name of the field, for the message.
 
         Returns:
             0 <= axis < axes.

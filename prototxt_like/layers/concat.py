@@ -50,7 +50,7 @@ def one_axis(layer: Layer, options: Any, older_field: str) -> int:
     """The axis of Concat or Slice, by its present or its older name.
 
     Args:
-        layer: whom a refusal names.
+        layer: Whom a refusal names.
         options: ConcatParameter or SliceParameter.
         older_field: ``concat_dim`` or ``slice_dim``, which cannot be negative.
     """

@@ -26,7 +26,7 @@ def fill(tensor: Tensor, filler: FillerParameter) -> None:
     """Fill a blob in place, with torch's global random generator.
 
     Args:
-        tensor: the blob, any shape with at least one value.
+        tensor: The blob, any shape with at least one value.
         filler: Caffe's FillerParameter.
 
     Raises:

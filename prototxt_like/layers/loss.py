@@ -57,9 +57,9 @@ class NormalizedLoss(Loss):
         """Divide a summed loss, never by less than 1.
 
         Args:
-            total: scalar.
-            outer: positions before the class axis (the batch).
-            inner: positions after it.
+            total: Scalar.
+            outer: Positions before the class axis (the batch).
+            inner: Positions after it.
             valid: (outer * inner,) bool, False where the label is ignored; None where none can be.
         """
         if self.normalization == "NONE":

@@ -57,7 +57,7 @@ def lstm_step(cell: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor
         cont: (..., N), 0 where a new sequence begins.
 
     Returns:
-        cell and hidden state, (..., N, D) each.
+        Cell and hidden state, (..., N, D) each.
     """
     enter, forget, leave, candidate = gates.chunk(4, -1)
     kept = torch.sigmoid(forget) * cell * cont.unsqueeze(-1)

@@ -17,7 +17,7 @@ def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
     """Class decorator: the class builds layers of this Caffe type.
 
     Args:
-        type_name: as written in ``type: "..."``.
+        type_name: As written in ``type: "..."``.
 
     Raises:
         ValueError: two classes claim the same type.

@@ -1,4 +1,4 @@
-"""Caffemodels: blobs of a file into a net and back, by layer name."""
+"""Load and save caffemodels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 
 
 def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> LoadReport:
-    """Copy trained blobs into the layers of the same name, by Caffe's rules.
+    """Copy trained blobs into the layers with the same names, by Caffe's rules.
 
-    Nothing is copied unless everything fits.
+    All shapes are checked before the first value is copied.
 
     Args:
-        net: the net.
-        weights: a caffemodel's path, or its message.
+        net: Net to load into.
+        weights: Path of a caffemodel, or a NetParameter with blobs.
 
-    Returns:
-        Which layers were loaded, missing, unused.
+        Returns:
+            Names of loaded, missing and unused layers.
 
-    Raises:
-        FileError: the file cannot be read, or its counts contradict its shapes.
-        WeightsError: a layer with another number of blobs, or a blob of another shape.
+        Raises:
+            FileError: If the file cannot be read, or a blob's number of values contradicts its shape.
+            WeightsError: If the number of blobs of a layer or the shape of a blob differs.
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
     message = upgraded(weights) if isinstance(weights, NetParameter) else read_net(weights)
@@ -34,7 +34,7 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
 
 
 def to_proto(net: Net) -> NetParameter:
-    """The net's layers with their blobs, as Caffe writes them into a caffemodel."""
+    """Return the layers of a net with their blobs, as in a caffemodel written by Caffe."""
     message = NetParameter(name=net.name)
     blobs = net.params
     for layer in net.proto.layer:
@@ -48,10 +48,10 @@ def to_proto(net: Net) -> NetParameter:
 
 
 def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
-    """Write a caffemodel that Caffe reads.
+    """Write a caffemodel that Caffe can load.
 
     Args:
-        net: the net.
-        path: the file; it is replaced whole or not at all.
+        net: Net to save.
+        path: Path of the caffemodel; replaced atomically.
     """
     write_binary(to_proto(net), path)

@@ -1,4 +1,4 @@
-"""Which layers are in a net: the rules of phase, level and stage."""
+"""Include and exclude rules: phase, level and stages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetState:
-    """What a net is built for.
+    """Phase, level and stages of a net.
 
     Args:
         phase: "TRAIN" or "TEST".
-        level: any integer; layers may ask for a range.
-        stages: any names; layers may ask for some and against others.
+        level: Integer that rules compare with min_level and max_level.
+        stages: Names that rules require or exclude.
     """
 
     phase: str
@@ -35,7 +35,7 @@ class NetState:
 
 
 def state_meets_rule(state: NetState, rule: NetStateRule) -> bool:
-    """Whether everything that the rule sets holds.
+    """Return whether a state meets all conditions of a rule.
 
     Source: BVLC/caffe src/caffe/net.cpp, Net::StateMeetsRule
     """
@@ -49,15 +49,15 @@ def state_meets_rule(state: NetState, rule: NetStateRule) -> bool:
 
 
 def make_net_state(net: NetParameter, phase: str, level: int | None = None, stages: Sequence[str] = ()) -> NetState:
-    """The wanted state, with the stages and (where none is wanted) the level that the net itself names."""
+    """Return the state for a phase. The net's own stages are added; ``level=None`` means the net's own level."""
     return NetState(phase, net.state.level if level is None else level, frozenset([*net.state.stage, *stages]))
 
 
 def filter_net(net: NetParameter, state: NetState) -> NetParameter:
-    """A copy of the net with the layers of one state.
+    """Return a copy of the net with only the layers of one state.
 
     Raises:
-        NetError: a layer with both include and exclude rules.
+        NetError: If a layer has both include and exclude rules.
     """
     filtered = NetParameter()
     filtered.CopyFrom(net)
@@ -68,10 +68,10 @@ def filter_net(net: NetParameter, state: NetState) -> NetParameter:
 
 
 def is_included(layer: LayerParameter, state: NetState) -> bool:
-    """Whether a layer is in the net of this state.
+    """Return whether a layer is part of the net in this state.
 
     Raises:
-        NetError: it has both include and exclude rules.
+        NetError: If the layer has both include and exclude rules.
     """
     if layer.include and layer.exclude:
         raise NetError(f'layer "{layer.name}" has both include and exclude rules; keep one kind')

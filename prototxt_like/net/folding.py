@@ -1,4 +1,4 @@
-"""BatchNorm and Scale layers merged into the layer before them, as nets are made ready for use."""
+"""Fold BatchNorm and Scale layers into the preceding convolution or inner product for inference."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from prototxt_like.layers.scale import Scale
 from prototxt_like.net.net import Net
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
 
-#: Layers whose first blob holds one filter after the other, so that a factor for each is a factor for its filter.
+#: Layer types whose first blob is indexed by output channel, so that it can be multiplied per channel.
 LINEAR = frozenset({"Convolution", "InnerProduct"})
 
 
 class FoldPlan(NamedTuple):
-    """A linear layer and what follows it: positions in the net's list of layers; -1 = no Scale."""
+    """Positions of a linear layer and its BatchNorm and Scale in the net's list of layers; -1 = no Scale."""
 
     linear: int
     norm: int
@@ -28,53 +28,55 @@ class FoldPlan(NamedTuple):
 
 
 def fold_batch_norm(net: Net) -> Net:
-    """A net that computes the same in TEST, without the BatchNorm and Scale layers that can be spared.
+    """Return an equivalent TEST net without the BatchNorm and Scale layers that can be folded.
 
-    In TEST a BatchNorm multiplies every channel with one number and adds another, and so does a Scale; the filters
-    and the bias of the convolution or inner product before can hold both. Layers stay where somebody else reads the
-    value between, where a blob is shared, or where a BatchNorm takes the statistics of its batch.
+    In TEST, BatchNorm and Scale are affine functions per channel. They are folded into the filters and the bias of
+    the preceding Convolution or InnerProduct. A layer is not folded if another layer reads the blob in between, if a
+    blob is shared, or if the BatchNorm uses batch statistics.
 
     Args:
-        net: a net with its weights; it is not changed.
+        net: TEST net with weights; not modified.
 
     Returns:
-        The smaller net in evaluation mode (but for layers that have a phase of their own, and still follow it in
-        ``net``), or ``net`` itself where nothing can be merged. ``save_weights`` and
-        ``write_text(net.proto, ...)`` make Caffe files of it.
+        The smaller net in evaluation mode, or ``net`` itself if no layer can be folded. Layers with their own
+        ``phase`` keep their mode in ``net``. ``save_weights`` and ``write_text(net.proto, ...)`` save it as
+        Caffe files.
 
     Raises:
-        NetError: the net is one for training.
+        NetError: If the net was built for phase TRAIN.
     """
     if net.phase != "TEST":
-        raise NetError(f'net "{net.name}" was built for phase {net.phase}; layers are merged for use, in phase TEST')
+        raise NetError(
+            f'net "{net.name}" cannot be folded: found phase {net.phase}, expected TEST; build it with phase="TEST"'
+        )
     plans = list(_fold_plans(net))
     if not plans:
         return net
-    shorter = _shorter(net.proto, plans)
-    folded = Net(shorter, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
-    _take_over_modes(folded, net, plans)
+    message = _without_folded_layers(net.proto, plans)
+    folded = Net(message, phase="TEST", input_shapes=net.input_shapes, max_values=net.max_values)
+    _copy_modes(folded, net, plans)
     folded.to(next(iter(net.params.values()))[0].device)
     layers = net.proto.layer
-    own, theirs = folded.params, net.params
+    params, source_params = folded.params, net.params
     with torch.no_grad():
-        for name, blobs in own.items():
-            for blob, source in zip(blobs, theirs[name], strict=False):  # a linear layer may have got a bias
+        for name, blobs in params.items():
+            for blob, source in zip(blobs, source_params[name], strict=False):  # a folded layer may have a new bias
                 blob.copy_(source)
         for plan in plans:
-            factor, summand = _factor_and_summand(net, plan)
-            filters, bias = own[layers[plan.linear].name]
-            had_bias = len(theirs[layers[plan.linear].name]) == 2
-            bias.copy_((bias.double() * factor if had_bias else 0) + summand)
+            factor, offset = _factor_and_offset(net, plan)
+            filters, bias = params[layers[plan.linear].name]
+            had_bias = len(source_params[layers[plan.linear].name]) == 2
+            bias.copy_((bias.double() * factor if had_bias else 0) + offset)
             filters.copy_(filters.double() * factor.reshape(-1, *(1,) * (filters.dim() - 1)))
     return folded
 
 
-def _take_over_modes(folded: Net, net: Net, plans: list[FoldPlan]) -> None:
-    """A layer with ``phase: TRAIN`` is built for training; in ``net`` it may be so no longer."""
+def _copy_modes(folded: Net, net: Net, plans: list[FoldPlan]) -> None:
+    """Copy the training flags. A layer with ``phase: TRAIN`` is built in training mode, but may have been switched."""
     layers = net.proto.layer
-    gone = {layers[index].name for plan in plans for index in (plan.norm, plan.scale) if index >= 0}
-    left = [layer for layer in net.caffe_layers if layer.name not in gone or not layer.blob_names]
-    for layer, source in zip(folded.caffe_layers, left, strict=True):
+    removed = {layers[index].name for plan in plans for index in (plan.norm, plan.scale) if index >= 0}
+    remaining = [layer for layer in net.caffe_layers if layer.name not in removed or not layer.blob_names]
+    for layer, source in zip(folded.caffe_layers, remaining, strict=True):
         layer.train(layer.training and source.training)
 
 
@@ -82,27 +84,27 @@ def _fold_plans(net: Net) -> Iterator[FoldPlan]:
     layers = net.proto.layer
     readers = _readers(net)
     for index, layer in enumerate(layers):
-        norm = _only(readers[index])
+        norm = _single_reader(readers[index])
         if not _is_linear(layer) or norm is None or not _is_norm(layers[norm]):
             continue
-        scale = _only(readers[norm])
+        scale = _single_reader(readers[norm])
         yield FoldPlan(index, norm, scale if scale is not None and _is_scale(net, layers[scale]) else -1)
 
 
 def _readers(net: Net) -> dict[int, list[int]]:
-    """Who reads the value that a layer makes: positions; -1 is the caller of the net."""
-    makers: dict[str, int] = {}
+    """Return the positions of the readers of each layer's top; -1 is an output of the net."""
+    producers: dict[str, int] = {}
     readers: dict[int, list[int]] = defaultdict(list)
     for index, layer in enumerate(net.proto.layer):
         for bottom in layer.bottom:
-            readers[makers[bottom]].append(index)
-        makers.update((top, index) for top in layer.top)
+            readers[producers[bottom]].append(index)
+        producers.update((top, index) for top in layer.top)
     for name in net.outputs:
-        readers[makers[name]].append(-1)
+        readers[producers[name]].append(-1)
     return readers
 
 
-def _only(readers: list[int]) -> int | None:
+def _single_reader(readers: list[int]) -> int | None:
     return readers[0] if len(readers) == 1 and readers[0] >= 0 else None
 
 
@@ -123,41 +125,42 @@ def _is_norm(layer: LayerParameter) -> bool:
 def _is_scale(net: Net, layer: LayerParameter) -> bool:
     if layer.type != "Scale" or len(layer.bottom) != 1 or any(spec.name for spec in layer.param):
         return False
-    (scale,) = (own for own in net.caffe_layers if own.name == layer.name and isinstance(own, Affine))
+    (scale,) = (other for other in net.caffe_layers if other.name == layer.name and isinstance(other, Affine))
     return scale.blob_axis == 1 and len(scale.blob_shape) == 1
 
 
-def _shorter(message: NetParameter, plans: list[FoldPlan]) -> NetParameter:
-    """The net without the merged layers; the linear layers make their tops."""
-    gone = {index for plan in plans for index in (plan.norm, plan.scale)}
+def _without_folded_layers(message: NetParameter, plans: list[FoldPlan]) -> NetParameter:
+    """Return the net without the folded layers. The linear layers produce their tops."""
+    removed = {index for plan in plans for index in (plan.norm, plan.scale)}
     tops = {plan.linear: message.layer[max(plan.norm, plan.scale)].top[0] for plan in plans}
-    shorter = NetParameter()
-    shorter.CopyFrom(message)
-    shorter.ClearField("layer")
+    result = NetParameter()
+    result.CopyFrom(message)
+    result.ClearField("layer")
     for index, layer in enumerate(message.layer):
-        if index in gone:
+        if index in removed:
             continue
-        written = shorter.layer.add()
+        written = result.layer.add()
         written.CopyFrom(layer)
         if index in tops:
             written.top[:] = [tops[index]]
             _layer_param(written).bias_term = True
-    return shorter
+    return result
 
 
 def _layer_param(layer: LayerParameter) -> Any:
     return layer.inner_product_param if layer.type == "InnerProduct" else layer.convolution_param
 
 
-def _factor_and_summand(net: Net, plan: FoldPlan) -> tuple[Tensor, Tensor]:
-    """What BatchNorm and Scale do to a channel: (C,) each, in double precision."""
+def _factor_and_offset(net: Net, plan: FoldPlan) -> tuple[Tensor, Tensor]:
+    """Return factor and offset of BatchNorm and Scale per channel: (C,) float64 each."""
     layers = net.proto.layer
     mean, variance, count = (blob.double() for blob in net.params[layers[plan.norm].name])
     divisor = torch.where(count == 0, 0.0, 1 / count)
     factor = (variance * divisor + layers[plan.norm].batch_norm_param.eps).rsqrt()
-    summand = -mean * divisor * factor
+    offset = -mean * divisor * factor
     if plan.scale < 0:
-        return factor, summand
-    scale = next(own for own in net.caffe_layers if own.name == layers[plan.scale].name and isinstance(own, Scale))
-    factor, summand = factor * scale.factor.double(), summand * scale.factor.double()
-    return factor, summand + scale.bias.double() if scale.bias_term else summand
+        return factor, offset
+    name = layers[plan.scale].name
+    scale = next(other for other in net.caffe_layers if other.name == name and isinstance(other, Scale))
+    factor, offset = factor * scale.factor.double(), offset * scale.factor.double()
+    return factor, offset + scale.bias.double() if scale.bias_term else offset

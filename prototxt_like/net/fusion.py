@@ -1,4 +1,7 @@
-"""Steps of a forward pass that run as one."""
+"""Fuse a BatchNorm and the following Scale into one step of the forward pass.
+
+Parameters and Caffe files are unchanged, and the net can still be trained. ``folding`` removes the layers instead.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from prototxt_like.net.graph import Step
 
 @dataclass(frozen=True)
 class FusedBatchNormScale:
-    """A BatchNorm and the Scale behind it, run in one pass; hooks of the two modules are not called.
+    """BatchNorm and the following Scale in one pass. Hooks of the two modules are not called.
 
     Args:
-        norm: module key of the BatchNorm.
-        scale: module key of the Scale.
+        norm: Module key of the BatchNorm layer.
+        scale: Module key of the Scale layer.
     """
 
     norm: str
@@ -30,44 +33,44 @@ class FusedBatchNormScale:
         """Normalize, multiply and add.
 
         Args:
-            modules: the layers of the net, by key.
-            x: (N, C, ...).
+            modules: Layers of the net by module key.
+            x: (N, C, ...) tensor.
         """
         scale = modules[self.scale]
         return modules[self.norm].normalize(x, scale.factor, scale.bias if scale.bias_term else None)
 
 
 def fuse_batch_norm_scale(steps: Sequence[Step], layers: Mapping[str, Layer]) -> list[Step]:
-    """Let every BatchNorm run the Scale behind it in its own pass.
+    """Fuse each BatchNorm with the following Scale.
 
-    Caffe's normalisation is two layers, torch's is one: together they read and write a blob once, and the gradient
-    of the factor falls off on the way. In bfloat16 it is also the more exact of the two, because nothing between
-    is rounded. The value before the Scale does not exist then, so only nets where nobody reads it are changed.
+    Caffe's normalization is two layers, torch's is one. The fused step reads and writes the blob once, and
+    `torch.batch_norm` computes the gradient of the factor as well. In bfloat16 it is also more accurate, because the
+    intermediate value is not rounded. That value is not available, so it must not have other readers.
 
     Args:
-        steps: the forward pass, layer by layer.
-        layers: by key, as the steps name them.
+        steps: Steps of the forward pass, one per layer.
+        layers: Layers of the net by module key.
 
     Returns:
-        the same pass in fewer steps.
+        Steps of the equivalent forward pass.
     """
     fused: list[Step] = []
     for step in steps:
-        if fused and _fits(fused[-1], step, layers):
-            before = fused.pop()
-            step = before._replace(
+        if fused and _can_fuse(fused[-1], step, layers):
+            previous = fused.pop()
+            step = previous._replace(
                 tops=step.tops,
-                free_after=before.free_after + step.free_after,
-                fused=FusedBatchNormScale(before.key, step.key),
+                free_after=previous.free_after + step.free_after,
+                fused=FusedBatchNormScale(previous.key, step.key),
             )
         fused.append(step)
     return fused
 
 
-def _fits(before: Step, step: Step, layers: Mapping[str, Layer]) -> bool:
-    norm, scale = layers[before.key], layers[step.key]
-    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or before.fused is not None:
+def _can_fuse(previous: Step, step: Step, layers: Mapping[str, Layer]) -> bool:
+    norm, scale = layers[previous.key], layers[step.key]
+    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or previous.fused is not None:
         return False
-    unseen = step.tops == before.tops or before.tops[0] in step.free_after
+    unread = step.tops == previous.tops or previous.tops[0] in step.free_after
     by_channel = len(scale.bottom_shapes) == 1 and scale.blob_axis == 1 and len(scale.blob_shape) == 1
-    return step.bottoms == before.tops and not step.detach and unseen and by_channel
+    return step.bottoms == previous.tops and not step.detach and unread and by_channel

@@ -1,4 +1,4 @@
-"""From a NetParameter to layers: who reads which blob, which shapes follow, which parameters are shared."""
+"""Build a net's layers from a NetParameter: blob connections, shapes and shared parameters."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from prototxt_like.suggest import did_you_mean
 
 
 class Step(NamedTuple):
-    """One layer's turn in a forward pass; blobs are numbered slots."""
+    """One step of the forward pass. Blobs are numbered slots."""
 
     key: str
     bottoms: tuple[int, ...]
     tops: tuple[int, ...]
-    #: Positions of the bottoms through which no gradient goes back.
+    #: Positions of the bottoms that receive no gradient.
     detach: tuple[int, ...]
-    #: Slots that nobody reads after this step.
+    #: Slots that no later step reads.
     free_after: tuple[int, ...]
-    #: What runs instead of the layer alone, given all modules by key and the bottoms; see prototxt_like.net.fusion.
+    #: Callable that replaces the layer, called with all modules by key and the bottoms; see prototxt_like.net.fusion.
     fused: Callable[..., Any] | None = None
 
 
 @dataclass
 class NetGraph:
-    """What a net consists of.
+    """Structure of a built net.
 
     Args:
-        layers: by module key, in the order in which they run.
-        steps: the forward pass.
-        slots: the number of each named blob.
-        shapes: of each named blob, at the batch size for which the net was built.
-        input_shapes: of the inputs, in the order of the net.
-        required: the inputs that some layer reads.
-        outputs: the blobs that nobody consumes, and those with a loss weight.
-        loss_weights: of the blobs that are part of the objective.
-        learnable_params: the learnable parameters, each once.
+        layers: Layers by module key, in execution order.
+        steps: Steps of the forward pass.
+        slots: Slot number of each named blob.
+        shapes: Shape of each named blob at the batch size of the build.
+        input_shapes: Shapes of the inputs, in the order of the net.
+        required: Inputs that at least one layer reads.
+        outputs: Blobs that no layer consumes, and blobs with a loss weight.
+        loss_weights: Loss weights of the blobs that are part of the objective.
+        learnable_params: Learnable parameters, each once.
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
@@ -65,23 +65,23 @@ def build_graph(
     weights: NetParameter | None,
     context: BuildContext,
 ) -> NetGraph:
-    """Build every layer of a filtered net.
+    """Build all layers of a filtered net.
 
     Args:
-        net: with the layers of one state.
-        phase: "TRAIN" or "TEST"; a layer's own phase has precedence.
-        given: shapes of inputs, from the caller.
-        weights: trained weights, where the shape of an input may be read from them.
-        context: what the layers are built with; for one net alone.
+        net: NetParameter with the layers of one state.
+        phase: "TRAIN" or "TEST"; a layer's own phase takes precedence.
+        given: Input shapes from the caller, by blob name.
+        weights: Trained weights, from which the number of input channels may be read, or None.
+        context: Build settings and size budget of this net.
 
-    Raises:
-        NetError: the net cannot be built; the message names the layer.
+        Raises:
+            NetError: If the net cannot be built. The message contains the layer.
     """
     return GraphBuilder(net, phase, given, weights, context).build()
 
 
 class GraphBuilder:
-    """Builds one net; its arguments are those of ``build_graph``."""
+    """Builder of one net. See ``build_graph`` for the arguments."""
 
     def __init__(
         self,
@@ -93,15 +93,15 @@ class GraphBuilder:
     ) -> None:
         self.net, self.phase, self.given, self.weights, self.context = net, phase, given, weights, context
         self.graph = NetGraph()
-        self.makers: dict[str, str] = {}  # blob -> the layer that made it
-        self.unread: dict[str, None] = {}  # an ordered set: blobs made and not yet consumed
-        self.uses: dict[str, list[str]] = {}  # blob -> the uses of its present value, in words
+        self.producers: dict[str, str] = {}  # blob -> name of the layer that produces it
+        self.unread: dict[str, None] = {}  # ordered set of blobs that no layer has consumed yet
+        self.uses: dict[str, list[str]] = {}  # blob -> descriptions of the uses of its current value
         self.sharing = ParamSharing(force_backward=net.force_backward, shape_only=context.shape_only)
         self.parts: list[tuple[str, LayerParameter]] = []
         self.holders: set[str] = set()  # names of layers with parameters
 
     def build(self) -> NetGraph:
-        """Build every layer in the order of the file; to be called once."""
+        """Build all layers in file order. Can be called only once."""
         self._check_names()
         for index, layer in enumerate(self.net.layer):
             if is_input(layer):
@@ -141,7 +141,7 @@ class GraphBuilder:
         layer = cls(parameter, shapes, phase, self.context)
         for bottom in parameter.bottom:
             self.unread.pop(bottom, None)
-            self.uses[bottom].append(f'layer "{parameter.name}" reads too')
+            self.uses[bottom].append(f'layer "{parameter.name}" also reads')
         for position, (top, shape) in enumerate(zip(parameter.top, layer.top_shapes, strict=True)):
             self.context.check_shape(shape, f'layer "{parameter.name}", top "{top}"')
             in_place = position < len(parameter.bottom) and parameter.bottom[position] == top
@@ -156,52 +156,52 @@ class GraphBuilder:
     def _bottom_shape(self, layer: LayerParameter, bottom: str) -> Shape:
         if bottom in self.graph.shapes:
             return self.graph.shapes[bottom]
-        maker = next((other for other in self.net.layer if bottom in other.top), None)
+        producer = next((other for other in self.net.layer if bottom in other.top), None)
         title = f'layer "{layer.name}" ({layer.type}) reads "{bottom}", which'
-        if maker is None:
-            raise NetError(f"{title} no layer makes{did_you_mean(bottom, self.graph.shapes)}")
-        if maker.name == layer.name:
-            raise NetError(f"{title} it makes itself; nothing makes it before")
-        raise NetError(f'{title} layer "{maker.name}" makes only later; layers run in the order of the file')
+        if producer is None:
+            raise NetError(f"{title} no layer produces{did_you_mean(bottom, self.graph.shapes)}")
+        if producer.name == layer.name:
+            raise NetError(f"{title} is its own top; no earlier layer produces it")
+        raise NetError(f'{title} layer "{producer.name}" produces later; move that layer to the front')
 
     def _make_blob(self, name: str, layer: LayerParameter, shape: Shape, *, in_place: bool = False) -> None:
-        if name in self.makers and not in_place:
+        if name in self.producers and not in_place:
             raise NetError(
-                f'blob "{name}" is made by layer "{self.makers[name]}" and again by layer "{layer.name}"; '
-                "only a layer that works in place may write the blob that it reads"
+                f'blob "{name}" is produced by layers "{self.producers[name]}" and "{layer.name}"; '
+                "rename one of the tops (only an in-place layer may write a blob that it reads)"
             )
-        self.makers[name] = layer.name
+        self.producers[name] = layer.name
         self.unread[name] = None
         self.uses[name] = []
         self.graph.shapes[name] = shape
         self.graph.slots.setdefault(name, len(self.graph.slots))
 
     def _check_in_place(self, name: str, layer: LayerParameter) -> None:
-        """Caffe hands copies to several users of a blob, and changing a copy would not change the blob.
+        """Check that an in-place layer is the only reader. Other readers get copies of the blob in Caffe.
 
         Source: BVLC/caffe src/caffe/util/insert_splits.cpp
         """
-        other, *more = self.uses[name]
-        if not more:
+        first, *others = self.uses[name]
+        if not others:
             return
-        twice = other == more[-1]  # the layer's own use is the last
-        raise NetError(
-            f'layer "{layer.name}" works in place on blob "{name}", which {"it reads twice" if twice else other}; '
-            "give its top another name"
-        )
+        other = "it reads twice" if first == others[-1] else first  # the layer's own use is the last
+        raise NetError(f'layer "{layer.name}" works in place on blob "{name}", which {other}; rename its top')
 
     def _name_automatic_top(self, parameter: LayerParameter, cls: type[Layer]) -> None:
-        """A loss without a top is part of the objective all the same; its value gets the layer's name."""
+        """Name the top of a loss layer without tops after the layer. The loss is part of the objective."""
         if parameter.top or not cls.default_loss_weight:
             return
         name = parameter.name or parameter.type
-        while name in self.makers:
+        while name in self.producers:
             name += "_loss"
         parameter.top.append(name)
 
     def _add_module(self, index: int, layer: Layer) -> str:
         if layer.blob_names and layer.name in self.holders:
-            raise NetError(f'two layers are called "{layer.name}" and both hold parameters; weights are found by name')
+            raise NetError(
+                f'two layers with parameters are named "{layer.name}"; '
+                "rename one of them (weights are matched by layer name)"
+            )
         if layer.blob_names:
             self.holders.add(layer.name)
         key = (layer.name or f"{layer.type_name}_{index}").replace(".", "_")
@@ -215,7 +215,7 @@ class GraphBuilder:
         if weights and len(weights) != len(parameter.top):
             raise NetError(
                 f'layer "{parameter.name}" has {len(weights)} loss_weight and {len(parameter.top)} tops; '
-                "give none, or one for each top"
+                "set none, or one per top"
             )
         if not weights and cls.default_loss_weight:
             weights = [cls.default_loss_weight]
@@ -229,18 +229,18 @@ class GraphBuilder:
         for name in self.given:
             if name not in self.graph.input_shapes:
                 hint = did_you_mean(name, self.graph.input_shapes)
-                raise NetError(f'input_shapes names "{name}", which is no input of the net{hint}')
+                raise NetError(f'input_shapes contains "{name}", which is not an input of the net{hint}')
 
     def _steps(self) -> list[Step]:
-        """The forward pass; a blob is let go after the last step that reads or writes it."""
+        """Return the forward pass. A blob is released after the last step that reads or writes it."""
         slots, steps = self.graph.slots, []
-        kept = {slots[name] for name in self.graph.outputs}
+        used_later = {slots[name] for name in self.graph.outputs}
         for key, part in reversed(self.parts):
             bottoms = tuple(slots[name] for name in part.bottom)
             tops = tuple(slots[name] for name in part.top)
-            detach = tuple(index for index, goes_on in enumerate(part.propagate_down) if not goes_on)
-            free_after = tuple(sorted({*bottoms, *tops} - kept))
-            kept |= {*bottoms, *tops}
+            detach = tuple(index for index, propagates in enumerate(part.propagate_down) if not propagates)
+            free_after = tuple(sorted({*bottoms, *tops} - used_later))
+            used_later |= {*bottoms, *tops}
             steps.append(Step(key, bottoms, tops, detach, free_after))
         return steps[::-1]
 
@@ -250,5 +250,5 @@ def _check_propagate_down(parameter: LayerParameter) -> None:
     if count and count != len(parameter.bottom):
         raise NetError(
             f'layer "{parameter.name}" has {count} propagate_down and {len(parameter.bottom)} bottoms; '
-            "give none, or one for each bottom"
+            "set none, or one per bottom"
         )

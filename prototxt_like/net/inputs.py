@@ -1,4 +1,4 @@
-"""Inputs of a net: Input layers, and data layers, whose tops the caller feeds."""
+"""Inputs of a net: Input layers, and data layers, whose tops the caller passes."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-#: Layer types that describe a source; what they would read, the caller passes to the net.
+#: Layer types that describe a data source. The caller passes their tops to the net.
 DATA_TYPES = frozenset({"AnnotatedData", "Data", "HDF5Data", "ImageData", "MemoryData", "VideoData", "WindowData"})
 INPUT_TYPES = DATA_TYPES | {"Input"}
-#: Layer types whose first blob has the number of input channels as its second size.
+#: Layer types whose first blob has shape (outputs, input channels / group, ...).
 _CONVOLUTIONS = frozenset({"Convolution"})
 
 
 def is_input(layer: LayerParameter) -> bool:
-    """Whether the caller feeds the layer's tops."""
+    """Return whether the caller passes the layer's tops."""
     return layer.type in INPUT_TYPES and not layer.bottom
 
 
 def input_shapes(
     layer: LayerParameter, given: Mapping[str, Sequence[int]], weights: NetParameter | None, net: NetParameter
 ) -> list[Shape]:
-    """One shape for each top of an Input or data layer.
+    """Return the shape of each top of an Input or data layer.
 
     Args:
-        layer: the layer.
-        given: shapes by blob name, from the caller; they have precedence.
-        weights: trained weights, which tell the number of channels, or None.
-        net: the net in which the layer stands.
+        layer: Input or data layer.
+        given: Shapes from the caller, by blob name; these take precedence.
+        weights: Trained weights, from which the number of channels may be read, or None.
+        net: Net that contains the layer.
 
-    Returns:
-        The shapes, batch axis included.
+        Returns:
+            Shapes including the batch axis.
 
-    Raises:
-        NetError: a shape can be known from nowhere; the message says what to give.
+        Raises:
+            NetError: If a shape cannot be inferred.
     """
     return [
         tuple(int(size) for size in given[top]) if top in given else _declared(layer, index, weights, net)
@@ -60,8 +60,8 @@ def _declared(layer: LayerParameter, index: int, weights: NetParameter | None, n
         if image is not None:
             return (batch, *image)
     raise NetError(
-        f'the shape of "{layer.top[index]}" is unknown: layer "{layer.name}" ({layer.type}) does not say it; '
-        f'pass it: input_shapes={{"{layer.top[index]}": (batch, channels, height, width)}}'
+        f'the shape of "{layer.top[index]}" is unknown: layer "{layer.name}" ({layer.type}) does not define it; '
+        f'pass input_shapes={{"{layer.top[index]}": (batch, channels, height, width)}}'
     )
 
 
@@ -70,7 +70,7 @@ def _input_shape(layer: LayerParameter, index: int) -> Shape:
     if len(shapes) not in (1, len(layer.top)):
         raise NetError(
             f'layer "{layer.name}" (Input) has {len(layer.top)} tops and {len(shapes)} shapes; '
-            "give one shape, or one for each top"
+            "set one shape, or one per top"
         )
     return tuple(shapes[index if len(shapes) > 1 else 0].dim)
 
@@ -128,7 +128,7 @@ def _channels(layer: LayerParameter, weights: NetParameter | None, net: NetParam
 
 
 def _mean_shape(layer: LayerParameter) -> tuple[int, int, int] | None:
-    """Shape of the mean image, where the file is at hand."""
+    """Return the shape of the mean image, or None if the file does not exist."""
     name = layer.transform_param.mean_file
     if not name or not Path(name).is_file():
         return None
@@ -137,7 +137,7 @@ def _mean_shape(layer: LayerParameter) -> tuple[int, int, int] | None:
 
 
 def _channels_of_weights(blob: str, weights: NetParameter | None, net: NetParameter) -> int | None:
-    """Input channels of the first convolution that reads the blob, as its trained weights have them."""
+    """Return the number of input channels of the first convolution that reads the blob, from its trained weights."""
     if weights is None:
         return None
     shapes = {layer.name: tuple(layer.blobs[0].shape.dim) for layer in weights.layer if layer.blobs}

@@ -1,4 +1,4 @@
-"""A Caffe net as a torch module: layers run in the order of the file, blobs are found by name."""
+"""Caffe net as a torch module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from prototxt_like.suggest import did_you_mean
 
 
 class LearnableParam(NamedTuple):
-    """One learnable parameter and how a solver treats it."""
+    """Learnable parameter with its multipliers."""
 
     parameter: nn.Parameter
     lr_mult: float
@@ -33,29 +33,28 @@ class LearnableParam(NamedTuple):
 
 
 class Net(nn.Module):
-    """A net out of a prototxt, for one phase.
+    """Net of one phase, built from a prototxt.
 
-    Every blob equals Caffe's. The batch axis of the inputs is free, as far as the layers agree to it, which they are
-    asked when a batch of another size comes for the first time; the inputs' other sizes are those the net was built
-    for. The phase is where the net starts: ``train()`` and ``eval()`` switch Dropout and BatchNorm as in every
-    torch module, while the layers themselves (losses, accuracy, crops) stay those of the phase.
+    Layers run in file order, and every blob equals Caffe's. The batch size may change between calls, if the layers
+    support it; they are checked when a batch size occurs for the first time. All other input sizes are fixed at build
+    time. ``phase`` sets the initial mode: ``train()`` and ``eval()`` switch Dropout and BatchNorm as in any torch
+    module, but the set of layers (losses, accuracy, crops) remains that of the phase.
 
     Args:
-        net: a NetParameter, or the path of a prototxt or caffemodel; blobs in it are its weights where no others are
-            given.
-        weights: a caffemodel's path or a NetParameter with blobs; loaded as ``load_weights`` does.
+        net: NetParameter, or path of a prototxt or caffemodel. Blobs in it are used as weights if ``weights`` is None.
+        weights: Path of a caffemodel, or a NetParameter with blobs; see ``load_weights``.
         phase: "TRAIN" or "TEST".
-        stages: names that include and exclude rules may ask for.
-        level: level that include and exclude rules may ask for; None = the one that the net names, or 0.
-        input_shapes: shapes of inputs by name, batch axis included; needed for data layers whose shape the net
-            does not tell, and allowed for any input.
-        max_values: values in one blob, and in all parameter blobs together, above which a net is refused before
-            memory is taken.
+        stages: Stages for include and exclude rules.
+        level: Level for include and exclude rules; None = the net's own level, or 0.
+        input_shapes: Input shapes by blob name, including the batch axis. Required for data layers whose shape the
+            net does not define, optional for all other inputs.
+        max_values: Maximum number of values per blob and in all parameter blobs together. Larger nets are rejected
+            before memory is allocated.
 
     Raises:
-        FileError: the file cannot be read, or is no net.
-        NetError: the net cannot be built; the message names the layer.
-        WeightsError: the weights do not fit.
+        FileError: If the file cannot be read or is not a net.
+        NetError: If the net cannot be built. The message contains the layer.
+        WeightsError: If the weights do not match the net.
     Source: BVLC/caffe src/caffe/net.cpp
     """
 
@@ -78,7 +77,7 @@ class Net(nn.Module):
         self.phase = phase
         trained = None if weights is None else _message(weights)
         if trained is None and any(layer.blobs for layer in message.layer):
-            trained = message  # a caffemodel is a net and its weights in one
+            trained = message  # a caffemodel contains a net and its weights
         for layer in self.proto.layer:
             layer.ClearField("blobs")
         self._graph = build_graph(self.proto, phase, input_shapes or {}, trained, BuildContext(max_values))
@@ -93,16 +92,15 @@ class Net(nn.Module):
         """Run the net.
 
         Args:
-            positional: inputs in the order of ``self.inputs``.
-            inputs: inputs by name.
+            positional: Inputs in the order of ``self.inputs``.
+            inputs: Inputs by name.
 
-        Returns:
-            The blobs that no layer consumes, and those that have a loss weight, by name.
+            Returns:
+                Blobs that no layer consumes and blobs with a loss weight, by name.
 
-        Raises:
-            NetError: an input is missing or unknown.
-            ShapeMismatch: an input's shape is not the one the net was built for, or the sizes of the inputs do not
-                fit one another.
+            Raises:
+                NetError: If an input is missing or unknown.
+                ShapeMismatch: If an input differs from the shape of the build, or the batch sizes of the inputs differ.
         """
         graph = self._graph
         values = self._run(self._fill_slots(positional, inputs), self._fused_steps)
@@ -111,24 +109,24 @@ class Net(nn.Module):
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Run the net and return every named blob.
 
-        A blob that in-place layers change holds its last value. Args and Raises are those of ``forward``.
+        A blob that in-place layers modify has its final value. Args and Raises are those of ``forward``.
         """
         graph = self._graph
         values = self._run(self._fill_slots(positional, inputs), [step._replace(free_after=()) for step in graph.steps])
         return {name: value for name, slot in graph.slots.items() if (value := values[slot]) is not None}
 
     def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
-        """The objective: every loss times its weight, summed.
+        """Return the objective: the weighted sum of all losses.
 
         Args:
-            outputs: what ``forward`` returned.
+            outputs: Return value of ``forward``.
 
         Raises:
-            NetError: the net has no loss.
+            NetError: If the net has no loss.
         """
         terms = [outputs[name].sum() * weight for name, weight in self.loss_weights.items()]
         if not terms:
-            raise NetError(f'net "{self.name}" has no loss in phase {self.phase}; build it for phase TRAIN')
+            raise NetError(f'net "{self.name}" has no loss in phase {self.phase}; build it with phase="TRAIN"')
         return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
     @property
@@ -138,7 +136,7 @@ class Net(nn.Module):
 
     @property
     def input_shapes(self) -> dict[str, Shape]:
-        """Shapes of the inputs for which the net was built, by name."""
+        """Shapes of the inputs at build time, by name."""
         return self._graph.input_shapes
 
     @property
@@ -148,7 +146,7 @@ class Net(nn.Module):
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """Shape of every named blob, at the batch size for which the net was built."""
+        """Shape of every named blob, at the batch size of the build."""
         return self._graph.shapes
 
     @property
@@ -158,12 +156,12 @@ class Net(nn.Module):
 
     @property
     def params(self) -> dict[str, list[Tensor]]:
-        """Parameter blobs by layer name, in Caffe's order; layers without any are left out."""
+        """Parameter blobs by layer name, in Caffe's order. Layers without blobs are omitted."""
         return {layer.name: layer.blobs for layer in self.caffe_layers if layer.blob_names}
 
     @property
     def learnable_params(self) -> list[LearnableParam]:
-        """Learnable parameters in the order of the net, each once, with its multipliers."""
+        """Learnable parameters with their multipliers, in the order of the net, each once."""
         return [
             LearnableParam(getattr(self.layers[spec.key], spec.blob), spec.lr_mult, spec.decay_mult)
             for spec in self._graph.learnable_params
@@ -171,7 +169,7 @@ class Net(nn.Module):
 
     @property
     def caffe_layers(self) -> list[Layer]:
-        """The layers in the order in which they run; inputs are not among them."""
+        """Layers in execution order, without inputs."""
         return list(self.layers.values())  # type: ignore[arg-type]
 
     def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor | None]:
@@ -188,13 +186,13 @@ class Net(nn.Module):
             if value is not None:
                 values[graph.slots[name]] = value
             elif name in graph.required:
-                raise NetError(f'input "{name}" is missing; the net\'s inputs are {", ".join(self.inputs)}')
-            shapes.append(built if value is None else value.shape)  # nobody reads an input that may be left out
+                raise NetError(f'input "{name}" is missing; pass all inputs of the net: {", ".join(self.inputs)}')
+            shapes.append(built if value is None else value.shape)  # no layer reads an optional input
         self._check_shapes(tuple(shapes))
         return values
 
     def _check_shapes(self, shapes: tuple[Shape, ...]) -> None:
-        """Refuse inputs for which a layer was not built, alone or together; shapes in the order of the inputs."""
+        """Reject input shapes that a layer does not support. Shapes are in the order of the inputs."""
         if not torch.compiler.is_compiling() and self._reshape_check.is_known(shapes):
             return
         for (name, built), shape in zip(self.input_shapes.items(), shapes, strict=True):
@@ -205,32 +203,33 @@ class Net(nn.Module):
 
     def _by_name(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         if len(positional) > len(self.inputs):
-            raise NetError(f"{len(positional)} inputs given; the net has {len(self.inputs)}: {', '.join(self.inputs)}")
+            expected = f"{len(self.inputs)}: {', '.join(self.inputs)}"
+            raise NetError(f"too many inputs: found {len(positional)}, expected at most {expected}")
         named = dict(zip(self.inputs, positional, strict=False))
-        twice = sorted(named.keys() & inputs.keys())
-        if twice:
-            raise NetError(f'input "{twice[0]}" is given twice, by position and by name')
+        duplicates = sorted(named.keys() & inputs.keys())
+        if duplicates:
+            raise NetError(f'input "{duplicates[0]}" is passed by position and by name; pass it once')
         return {**named, **inputs}
 
     def _fail_input(self, name: str, shape: Shape) -> None:
         expected = " x ".join(["N", *map(str, self.input_shapes[name][1:])]) if self.input_shapes[name] else "()"
         raise ShapeMismatch(
-            f'input "{name}" has the shape {format_shape(shape)}, expected {expected}; '
-            f'for another size build the net with input_shapes={{"{name}": (...)}}'
+            f'input "{name}" has the wrong shape: found {format_shape(shape)}, expected {expected}; '
+            f'for another size, build the net with input_shapes={{"{name}": (...)}}'
         )
 
     def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
-        """One forward pass; a flat loop, because a small net feels every call that Python makes."""
+        """Run one forward pass. A flat loop, because Python calls dominate the time of small nets."""
         modules = self.layers._modules
         for key, bottoms, tops, detach, free_after, fused in steps:
-            taken: list[Any] = [values[slot] for slot in bottoms]
+            arguments: list[Any] = [values[slot] for slot in bottoms]
             for index in detach:
-                taken[index] = taken[index].detach()
-            made = modules[key](*taken) if fused is None else fused(modules, *taken)
+                arguments[index] = arguments[index].detach()
+            result = modules[key](*arguments) if fused is None else fused(modules, *arguments)
             if len(tops) == 1:
-                values[tops[0]] = made
+                values[tops[0]] = result
             else:
-                for slot, top in zip(tops, made or (), strict=True):
+                for slot, top in zip(tops, result or (), strict=True):
                     values[slot] = top
             for slot in free_after:
                 values[slot] = None
@@ -238,7 +237,7 @@ class Net(nn.Module):
 
 
 def _is_traced(shapes: tuple[Shape, ...]) -> bool:
-    """Whether a graph is being recorded, for other sizes too: they may be symbols, which cannot be asked for values."""
+    """Return whether a graph is being traced. Sizes may then be symbolic and must not be compared."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return True
     return any(isinstance(size, torch.SymInt) for shape in shapes for size in shape[:1])

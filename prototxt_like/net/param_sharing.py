@@ -1,4 +1,4 @@
-"""Parameters of a net: their multipliers, and parameters that several layers share by name."""
+"""Parameter multipliers and sharing of parameters by name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, ParamSpec
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One learnable parameter: where it is, and how a solver treats it.
+    """Location and multipliers of one learnable parameter.
 
     Args:
-        key: module key of the layer that owns it.
-        blob: the layer's attribute.
-        lr_mult: factor on the learning rate; 0 freezes.
-        decay_mult: factor on the weight decay.
-        explicit: the multipliers that the net itself gives ("lr_mult", "decay_mult").
+        key: Module key of the layer that owns the parameter.
+        blob: Attribute name in the layer.
+        lr_mult: Factor on the learning rate; 0 freezes the parameter.
+        decay_mult: Factor on the weight decay.
+        explicit: Names of the multipliers that the net sets ("lr_mult", "decay_mult").
     """
 
     key: str
@@ -35,15 +35,15 @@ class ParameterSpec:
 class _Owner:
     layer: Layer
     blob: str
-    spec_index: int | None  # in `learnable_params`; None for a blob that no solver touches
+    spec_index: int | None  # in `learnable_params`; None for a blob that is not learnable
 
 
 class ParamSharing:
-    """Collects the parameters of one layer after the other.
+    """Collector of a net's parameters, one layer at a time.
 
     Args:
-        force_backward: gradients are computed for frozen parameters too.
-        shape_only: the layers are only asked for their shapes.
+        force_backward: Whether gradients are computed for frozen parameters.
+        shape_only: Whether the layers are built for shape inference only.
 
     Source: BVLC/caffe src/caffe/net.cpp, Net::AppendParam
     """
@@ -54,16 +54,21 @@ class ParamSharing:
         self._owners: dict[str, _Owner] = {}
 
     def add(self, key: str, layer: Layer, parameter: LayerParameter) -> None:
-        """Take in a layer's blobs; those with a name seen before become the earlier ones.
+        """Add a layer's blobs. Blobs with a known parameter name are replaced by the owner's blob.
+
+        Args:
+            key: Module key of the layer.
+            layer: Layer to add.
+            parameter: LayerParameter of the layer.
 
         Raises:
-            NetError: more `param` entries than blobs, or contradicting multipliers.
-            ShapeMismatch: a shared parameter of another shape.
+            NetError: If there are more `param` entries than blobs, or contradictory multipliers.
+            ShapeMismatch: If a shared parameter has another shape.
         """
         if len(parameter.param) > len(layer.blob_names):
             raise NetError(
                 f'layer "{layer.name}" ({parameter.type}) has {len(parameter.param)} param entries, '
-                f"but only {len(layer.blob_names)} blobs"
+                f"but only {len(layer.blob_names)} blobs; remove the excess entries"
             )
         for index, blob in enumerate(layer.blob_names):
             written = parameter.param[index] if index < len(parameter.param) else ParamSpec()
@@ -79,70 +84,73 @@ class ParamSharing:
             spec_index = len(self.learnable_params)
             explicit = frozenset(name for name in ("lr_mult", "decay_mult") if written.HasField(name))
             self.learnable_params.append(ParameterSpec(key, blob, written.lr_mult, written.decay_mult, explicit))
-            self._freeze_or_not(tensor, written.lr_mult)
+            self._set_requires_grad(tensor, written.lr_mult)
         if written.name:
             self._owners[written.name] = _Owner(layer, blob, spec_index)
 
     def _share(self, layer: Layer, blob: str, written: ParamSpec) -> None:
         owner = self._owners[written.name]
-        theirs, ours = getattr(owner.layer, owner.blob), getattr(layer, blob)
-        _check_shapes(written, layer, tuple(ours.shape), owner.layer, tuple(theirs.shape))
+        shared, replaced = getattr(owner.layer, owner.blob), getattr(layer, blob)
+        _check_shapes(written, layer, tuple(replaced.shape), owner.layer, tuple(shared.shape))
         if owner.spec_index is not None:
             self._merge_multipliers(written, owner.spec_index)
-            self._freeze_or_not(theirs, self.learnable_params[owner.spec_index].lr_mult)
-        if isinstance(theirs, nn.Parameter) and theirs.shape == ours.shape:
-            setattr(layer, blob, theirs)
+            self._set_requires_grad(shared, self.learnable_params[owner.spec_index].lr_mult)
+        if isinstance(shared, nn.Parameter) and shared.shape == replaced.shape:
+            setattr(layer, blob, shared)
         else:
-            _alias(layer, blob, owner, tuple(ours.shape))
+            _alias(layer, blob, owner, tuple(replaced.shape))
 
-    def _freeze_or_not(self, parameter: Tensor, lr_mult: float) -> None:
-        if not self._shape_only:  # torch.func allows no such change, and nobody trains such a blob
+    def _set_requires_grad(self, parameter: Tensor, lr_mult: float) -> None:
+        if not self._shape_only:  # not allowed under torch.func, and not needed for shapes
             parameter.requires_grad_(lr_mult != 0 or self._force_backward)
 
     def _merge_multipliers(self, written: ParamSpec, index: int) -> None:
-        """A multiplier may be given in one place or in several, but only with one value."""
+        """Merge the multipliers of a shared parameter. All values that are set must be equal."""
         spec = self.learnable_params[index]
         for name in ("lr_mult", "decay_mult"):
             if not written.HasField(name):
                 continue
             value = getattr(written, name)
             if name in spec.explicit and value != getattr(spec, name):
-                raise NetError(f'shared param "{written.name}" has {name} {getattr(spec, name):g} and {value:g}')
+                raise NetError(
+                    f'shared param "{written.name}" has {name} {getattr(spec, name):g} and {value:g}; '
+                    "use the same value in all layers"
+                )
             changes: dict[str, float] = {name: value}
             spec = replace(spec, explicit=spec.explicit | {name}, **changes)  # type: ignore[arg-type]
         self.learnable_params[index] = spec
 
 
 def _check_shapes(
-    written: ParamSpec, layer: Layer, ours: tuple[int, ...], owner: Layer, theirs: tuple[int, ...]
+    written: ParamSpec, layer: Layer, shape: tuple[int, ...], owner: Layer, owner_shape: tuple[int, ...]
 ) -> None:
     permissive = written.HasField("share_mode") and written.share_mode == ParamSpec.PERMISSIVE
-    fits = math.prod(ours) == math.prod(theirs) if permissive else ours == theirs
-    if not fits:
+    matches = math.prod(shape) == math.prod(owner_shape) if permissive else shape == owner_shape
+    if not matches:
         raise ShapeMismatch(
             f'layer "{layer.name}" cannot share param "{written.name}" with layer "{owner.name}": '
-            f"its blob is {ours}, the owner's {theirs}; {'the counts' if permissive else 'the shapes'} must be equal"
+            f"found shape {shape}, expected {'the same count as ' if permissive else ''}{owner_shape}"
         )
 
 
 def own_blobs(layer: Layer) -> list[Tensor]:
-    """A layer's blobs in Caffe's order, but for those that are views of another layer's."""
+    """Return a layer's blobs in Caffe's order, without those that alias another layer's."""
     aliases = layer.__dict__.get("_aliases", {})
     return [getattr(layer, name) for name in layer.blob_names if name not in aliases]
 
 
 def _alias(layer: Layer, blob: str, owner: _Owner, shape: tuple[int, ...]) -> None:
-    """Make an attribute a view of another layer's blob, looked up anew each time.
+    """Replace an attribute by a property that returns a view of another layer's blob.
 
-    A second reference to a buffer would come apart when the net moves to another device, and a view of another
-    shape is no parameter of its own.
+    A second reference to a buffer would diverge when the net moves to another device, and a view with another shape
+    cannot be a parameter.
     """
-    # In the instance, not in the property, so that a copy of the net looks into the copy.
+    # Stored in the instance, not in the property, so that a copy of the net refers to the copied layers.
     layer.__dict__.setdefault("_aliases", {})[blob] = (owner.layer, owner.blob, shape)
 
     def aliased(self: Layer) -> Tensor:
-        owning_layer, owning_blob, seen_shape = self.__dict__["_aliases"][blob]
-        return getattr(owning_layer, owning_blob).view(seen_shape)
+        owning_layer, owning_blob, view_shape = self.__dict__["_aliases"][blob]
+        return getattr(owning_layer, owning_blob).view(view_shape)
 
     delattr(layer, blob)
     layer.__class__ = type(type(layer).__name__, (type(layer),), {blob: property(aliased)})

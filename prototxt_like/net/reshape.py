@@ -1,4 +1,4 @@
-"""Caffe's Reshape before every forward pass: do the layers agree to inputs of these sizes?"""
+"""Check new input shapes layer by layer, like Caffe's Reshape."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 
 
 class ReshapeCheck:
-    """The input shapes with which a net can run.
+    """Cache of the input shapes that a net supports.
 
-    Caffe lets every layer infer and check its shapes anew before every forward pass. Here the same is done when
-    shapes come for the first time: it costs some milliseconds, and the answer stays the same.
+    In Caffe, every layer infers and checks its shapes before every forward pass. Here this is done only when shapes
+    occur for the first time, because it takes a few milliseconds and the result does not change.
 
     Args:
-        net: with the layers of one state; it is kept, not copied.
+        net: NetParameter with the layers of one state; not copied.
         phase: "TRAIN" or "TEST".
-        graph: what the net was built as.
+        graph: Graph of the built net.
 
     Source: BVLC/caffe include/caffe/layer.hpp, Layer::Forward
     """
@@ -29,31 +29,31 @@ class ReshapeCheck:
         self._known: set[tuple[Shape, ...]] = {tuple(graph.input_shapes.values())}
 
     def is_known(self, shapes: tuple[Shape, ...]) -> bool:
-        """Whether these input shapes, in the order of the net, have passed before."""
+        """Return whether these input shapes, in the order of the net, have passed the check before."""
         try:
             return shapes in self._known
-        except TypeError:  # sizes that are symbols
+        except TypeError:  # symbolic sizes
             return False
 
     def check(self, shapes: tuple[Shape, ...]) -> None:
-        """Set all layers up for these input shapes, and forget them again.
+        """Build all layers for these input shapes and discard them.
 
         Raises:
-            NetError: a blob would have more values than Caffe can count.
-            ShapeMismatch: a layer does not take these shapes, or would need parameters of another shape.
+            NetError: If a blob would exceed Caffe's limit of 2^31 - 1 values.
+            ShapeMismatch: If a layer does not support these shapes or would need parameters of another shape.
         """
         given = dict(zip(self._names, shapes, strict=True))
-        context = BuildContext(CAFFE_VALUES, shape_only=True)  # a batch is the caller's, and no hostile file's
+        context = BuildContext(CAFFE_VALUES, shape_only=True)  # batch sizes come from the caller and are trusted
         self._check_blobs(build_graph(self._net, self._phase, given, None, context))
         self._known.add(tuple(tuple(shape) for shape in shapes))
 
     def _check_blobs(self, graph: NetGraph) -> None:
         for key, needed in _blob_shapes(graph).items():
-            for index, (ours, theirs) in enumerate(zip(self._blobs[key], needed, strict=True)):
-                if ours != theirs:
+            for index, (built, required) in enumerate(zip(self._blobs[key], needed, strict=True)):
+                if built != required:
                     graph.layers[key].fail_shape(
-                        f"for inputs of these sizes its blob {index} would be {format_shape(theirs)}, "
-                        f"but the net was built with {format_shape(ours)}; build the net with these input_shapes"
+                        f"inputs of these sizes need a blob {index} of {format_shape(required)}, "
+                        f"but the net was built with {format_shape(built)}; build the net with these input_shapes"
                     )
 
 

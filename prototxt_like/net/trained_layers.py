@@ -1,4 +1,4 @@
-"""Trained blobs into layers of the same name, by Caffe's rules."""
+"""Copy trained blobs into layers with the same names, by Caffe's rules."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from prototxt_like.schema.caffe_schema_pb2 import BlobProto, NetParameter
 
 @dataclass
 class LoadReport:
-    """What became of the layers when weights were loaded.
+    """Result of loading weights.
 
     Args:
-        loaded: layers that took their blobs from the file.
-        missing: layers of the net whose blobs the file does not have; they keep their filling.
-        unused: layers of the file, with blobs, that the net does not have.
+        loaded: Names of layers whose blobs were loaded.
+        missing: Names of layers of the net that are not in the file; they keep their filler values.
+        unused: Names of layers of the file, with blobs, that are not in the net.
     """
 
     loaded: list[str] = field(default_factory=list)
@@ -31,18 +31,20 @@ class LoadReport:
 
 
 def copy_trained_layers(layers: Sequence[Layer], trained: NetParameter) -> LoadReport:
-    """Copy trained blobs into the layers of the same name; nothing is copied unless everything fits.
+    """Copy trained blobs into the layers with the same names.
+
+    All shapes are checked before the first value is copied.
 
     Args:
-        layers: the layers of a net, in its order.
-        trained: a net's message with blobs, in today's layout.
+        layers: Layers of a net, in order.
+        trained: NetParameter with blobs, in the current layout.
 
     Returns:
-        Which layers were loaded, missing, unused.
+        Names of loaded, missing and unused layers.
 
     Raises:
-        FileError: a blob's count contradicts its shape.
-        WeightsError: a layer with another number of blobs, or a blob of another shape.
+        FileError: If a blob's number of values contradicts its shape.
+        WeightsError: If the number of blobs of a layer or the shape of a blob differs.
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
     targets = {layer.name: layer for layer in reversed(layers)}
@@ -55,7 +57,7 @@ def copy_trained_layers(layers: Sequence[Layer], trained: NetParameter) -> LoadR
             continue
         copies += _matched(target, source.blobs)
         report.loaded.append(source.name)
-    for tensor, blob in copies:  # one after the other, so that the numbers are in memory once more, not twice
+    for tensor, blob in copies:  # converted one at a time, to limit peak memory
         _copy(tensor, blob)
     with_blobs = dict.fromkeys(layer.name for layer in layers if layer.blob_names)
     report.missing = [name for name in with_blobs if name not in report.loaded]
@@ -66,28 +68,28 @@ def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, Blo
     tensors = layer.blobs
     if len(tensors) != len(blobs):
         raise WeightsError(
-            f"{layer.display_name} has {len(tensors)} blobs, the weights have {len(blobs)} for it; "
+            f"wrong number of blobs for {layer.display_name}: found {len(blobs)}, expected {len(tensors)}; "
             "rename the layer to train it from scratch"
         )
     for index, (tensor, blob) in enumerate(zip(tensors, blobs, strict=True)):
         if not shape_equals(tuple(tensor.shape), blob):
             raise WeightsError(
-                f"{layer.display_name}: blob {index} is {format_shape(tensor.shape)}, "
-                f"the weights have {format_shape(blob_shape(blob))}; rename the layer to train it from scratch"
+                f"{layer.display_name}: wrong shape of blob {index}: found {format_shape(blob_shape(blob))}, "
+                f"expected {format_shape(tensor.shape)}; rename the layer to train it from scratch"
             )
         check_blob(blob, f"{layer.display_name}: blob {index} of the weights")
     return list(zip(tensors, blobs, strict=True))
 
 
 def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:
-    """Caffe's rule: equal shapes, or, for a file with four legacy sizes, equal after 1s are put in front.
+    """Return whether a blob has a shape by Caffe's rule: four legacy sizes may have leading ones.
 
     Source: BVLC/caffe src/caffe/blob.cpp, Blob::ShapeEquals
     """
-    theirs = blob_shape(blob)
+    stored = blob_shape(blob)
     if is_legacy(blob):
-        return len(shape) <= 4 and (1,) * (4 - len(shape)) + shape == theirs
-    return shape == theirs
+        return len(shape) <= 4 and (1,) * (4 - len(shape)) + shape == stored
+    return shape == stored
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
-"""Learning rate policies: the rate of an iteration as a pure function of the solver parameter.
+"""Learning-rate policies: the learning rate as a pure function of solver parameter and iteration.
 
-Caffe's seven: fixed, step, exp, inv, multistep, poly, sigmoid. Ours: cosine, plateau, and warm-up before any of them.
+Caffe's policies: fixed, step, exp, inv, multistep, poly, sigmoid. Extensions: cosine, plateau, and warm-up.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from prototxt_like.schema.caffe_schema_pb2 import SolverParameter
 
 
 def learning_rate(parameter: SolverParameter, iteration: int, plateaus: int = 0) -> float:
-    """The rate with which update number `iteration` (counted from 0) is made.
+    """Return the learning rate of an update.
 
     Args:
-        parameter: reads lr_policy, base_lr and what the policy needs; warmup_iter scales the first rates down.
-        iteration: updates made so far.
-        plateaus: how often the policy "plateau" has lowered the rate so far; other policies ignore it.
+        parameter: SolverParameter with lr_policy, base_lr and the fields of the policy. warmup_iter scales the first
+            updates.
+        iteration: Number of previous updates.
+        plateaus: Number of reductions by the policy "plateau"; ignored by other policies.
+
     Returns:
-        The rate before any lr_mult.
+        Learning rate before lr_mult.
+
     Raises:
-        SolverError: the policy is unknown, or lacks a number that it needs.
+        SolverError: If the policy is unknown, or a required field is missing or invalid.
+
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:27-66
     """
     name = parameter.lr_policy
@@ -32,26 +36,28 @@ def learning_rate(parameter: SolverParameter, iteration: int, plateaus: int = 0)
         try:
             lr = POLICIES[name](parameter, iteration)
         except (OverflowError, ZeroDivisionError) as error:
-            raise SolverError(f'lr_policy "{name}" gives no finite rate at iteration {iteration}') from error
+            raise SolverError(
+                f'lr_policy "{name}" overflows at iteration {iteration}; check gamma, power and stepsize'
+            ) from error
     else:
         raise SolverError(f'unknown lr_policy "{name}"; expected one of {", ".join(policy_names())}')
     return lr * warmup_factor(iteration, parameter.warmup_iter)
 
 
 def policy_names() -> list[str]:
-    """Every policy that `learning_rate` follows."""
+    """Return the names of all supported policies, sorted."""
     return sorted([*POLICIES, "plateau"])
 
 
 def warmup_factor(iteration: int, warmup_iter: int) -> float:
-    """What the rate is multiplied with: 1 / warmup_iter at first, then evenly up to 1 (extension)."""
+    """Return the warm-up factor: rises linearly from 1 / warmup_iter to 1 (extension)."""
     return min(1.0, (iteration + 1) / warmup_iter) if warmup_iter > 0 else 1.0
 
 
 def steps_passed(stepvalues: Sequence[int], iteration: int) -> int:
-    """How many steps of "multistep" lie behind an iteration.
+    """Return the number of "multistep" steps passed at an iteration.
 
-    Caffe passes at most one step in an iteration, so equal step values act one iteration after the other.
+    Caffe passes at most one step per iteration, so equal step values take effect in consecutive iterations.
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:43-51
     """
     passed_at = -1
@@ -63,7 +69,7 @@ def steps_passed(stepvalues: Sequence[int], iteration: int) -> int:
 
 
 def current_step(parameter: SolverParameter, iteration: int) -> int:
-    """The step that Caffe's solverstate records after `iteration` updates; 0 for policies without steps."""
+    """Return the step that Caffe's solverstate records after `iteration` updates; 0 for policies without steps."""
     last = iteration - 1
     if last < 0:
         return 0
@@ -102,7 +108,7 @@ def _sigmoid(parameter: SolverParameter, iteration: int) -> float:
 
 
 def _cosine(parameter: SolverParameter, iteration: int) -> float:
-    """Fall along half a cosine; `cosine_cycles` times, each from base_lr again (Loshchilov and Hutter, 2017)."""
+    """Cosine annealing with `cosine_cycles` warm restarts (Loshchilov and Hutter, 2017)."""
     length, cycles = _positive(parameter, "max_iter"), _positive(parameter, "cosine_cycles")
     progress = iteration * cycles % length / length if iteration < length else 1.0
     return parameter.min_lr + (parameter.base_lr - parameter.min_lr) * (1.0 + math.cos(math.pi * progress)) / 2.0
@@ -114,14 +120,16 @@ def _plateau(parameter: SolverParameter, plateaus: int) -> float:
 
 def _gamma(parameter: SolverParameter) -> float:
     if parameter.gamma < 0:
-        raise SolverError(f'lr_policy "{parameter.lr_policy}" needs a gamma of 0 or more, found {parameter.gamma:g}')
+        raise SolverError(
+            f'lr_policy "{parameter.lr_policy}": invalid gamma: found {parameter.gamma:g}, expected 0 or more'
+        )
     return parameter.gamma
 
 
 def _positive(parameter: SolverParameter, field: str) -> int:
     value = getattr(parameter, field)
     if value <= 0:
-        raise SolverError(f'lr_policy "{parameter.lr_policy}" needs a {field} above 0, found {value}')
+        raise SolverError(f'lr_policy "{parameter.lr_policy}": invalid {field}: found {value}, expected more than 0')
     return value
 
 

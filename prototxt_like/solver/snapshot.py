@@ -1,4 +1,4 @@
-"""Snapshots as Caffe writes them: ``<prefix>_iter_N.caffemodel`` and ``.solverstate``, and going on from them."""
+"""Write and restore Caffe snapshots: ``<prefix>_iter_N.caffemodel`` and ``.solverstate``."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from prototxt_like.solver.solver import Solver
 
 
 def snapshot_path(solver: Solver, extension: str) -> Path:
-    """Where Caffe puts a snapshot of this moment.
+    """Return the path of a snapshot at the current iteration, as in Caffe.
 
     Args:
-        solver: knows snapshot_prefix and iteration.
+        solver: Solver with snapshot_prefix.
         extension: ".caffemodel" or ".solverstate".
 
     Raises:
-        SolverError: there is no snapshot_prefix.
+        SolverError: If the solver has no snapshot_prefix.
     """
     prefix = solver.parameter.snapshot_prefix
     if not prefix:
-        raise SolverError("the solver has no snapshot_prefix; set one, for instance runs/mine/face_emotion_net")
+        raise SolverError("the solver has no snapshot_prefix; set one, e.g. runs/mine/face_emotion_net")
     return Path(f"{prefix}_iter_{solver.iteration}{extension}")
 
 
 def write_snapshot(solver: Solver) -> tuple[Path, Path]:
-    """Write weights and solver state, with which this package or Caffe itself goes on training.
+    """Write weights and solver state. Caffe and this package can resume from them.
 
     Returns:
-        The paths of the .caffemodel and of the .solverstate.
+        Paths of the .caffemodel and the .solverstate.
 
     Raises:
-        SolverError: snapshot_format HDF5, or no snapshot_prefix.
-        FileError: a file cannot be written.
+        SolverError: If snapshot_format is HDF5 or there is no snapshot_prefix.
+        FileError: If a file cannot be written.
     """
     if solver.parameter.snapshot_format == SolverParameter.HDF5:
-        raise SolverError("snapshot_format HDF5 is not supported; use BINARYPROTO, which every Caffe reads")
+        raise SolverError("snapshot_format HDF5 is not supported; use BINARYPROTO")
     model, state = snapshot_path(solver, ".caffemodel"), snapshot_path(solver, ".solverstate")
     save_weights(solver.net, model)
     write_binary(solver_state(solver, str(model)), state)
@@ -56,20 +56,20 @@ def write_snapshot(solver: Solver) -> tuple[Path, Path]:
 
 
 def restore_snapshot(solver: Solver, path: str | os.PathLike[str]) -> None:
-    """Go on from a .solverstate of Caffe or of this package: weights, history, iteration.
+    """Resume from a .solverstate of Caffe or of this package: weights, history and iteration.
 
     Args:
-        solver: of the same type and net as the one that wrote the file.
-        path: the .solverstate; the caffemodel that it names is looked for there, then beside it.
+        solver: Solver of the same type and net as the one that wrote the file.
+        path: Path of the .solverstate. Its caffemodel is searched at the recorded path, then next to this file.
 
     Raises:
-        FileError: a file is missing or broken.
-        SolverError: the history does not fit the net.
-        WeightsError: the weights do not fit the net.
+        FileError: If a file is missing or damaged.
+        SolverError: If the history does not match the net.
+        WeightsError: If the weights do not match the net.
     """
     state = read_solver_state(path)
     if state.iter < 0:
-        raise FileError(f"{path}: the iteration is {state.iter}, expected 0 or more; take another snapshot")
+        raise FileError(f"{path}: invalid iteration: found {state.iter}, expected 0 or more; use another snapshot")
     histories = _histories(solver, state, path)
     if state.learned_net:
         load_weights(solver.net, _learned_net(state.learned_net, Path(path)))
@@ -82,9 +82,9 @@ def restore_snapshot(solver: Solver, path: str | os.PathLike[str]) -> None:
 
 
 def solver_state(solver: Solver, learned_net: str) -> SolverState:
-    """The SolverState message: one history blob for every parameter blob, for each state of the rule.
+    """Return the SolverState message: one history blob per parameter blob and state of the update rule.
 
-    Caffe counts frozen blobs and BatchNorm's statistics among the parameters, so they have (zero) histories too.
+    Caffe counts frozen blobs and BatchNorm statistics as parameters, so they have (zero) histories as well.
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:276-294
     """
     state = SolverState(iter=solver.iteration, learned_net=learned_net)
@@ -99,12 +99,12 @@ def solver_state(solver: Solver, learned_net: str) -> SolverState:
 
 
 def _histories(solver: Solver, state: SolverState, path: str | os.PathLike[str]) -> list[tuple[Tensor, list[Tensor]]]:
-    """The history tensors of every trained parameter, out of a state that is checked first."""
+    """Return the history tensors of every trained parameter, after checking the state."""
     blobs, kinds = list(_learnable_blobs(solver.net)), len(solver.optimizer.history_names)
     if len(state.history) != kinds * len(blobs):
         raise SolverError(
-            f"{path}: {len(state.history)} history blobs; a {type(solver.optimizer).__name__} solver of this net "
-            f"needs {kinds * len(blobs)}. Is it of another net or solver type?"
+            f"{path}: wrong number of history blobs: found {len(state.history)}, expected {kinds * len(blobs)} for "
+            f"{type(solver.optimizer).__name__} and this net; use the same net and solver type as the snapshot"
         )
     trained = _trained(solver)
     return [
@@ -117,12 +117,15 @@ def _histories(solver: Solver, state: SolverState, path: str | os.PathLike[str])
 def _history(state: SolverState, index: int, blob: Tensor, path: str | os.PathLike[str]) -> Tensor:
     array = blob_to_array(state.history[index], f"{path}: history {index}")
     if array.size != blob.numel():
-        raise SolverError(f"{path}: history {index} has shape {array.shape}, the parameter {tuple(blob.shape)}")
+        raise SolverError(
+            f"{path}: wrong shape of history {index}: found {array.shape}, expected {tuple(blob.shape)}; "
+            "use the net of the snapshot"
+        )
     return torch.from_numpy(np.array(array.reshape(blob.shape))).to(blob.device)
 
 
 def _learnable_blobs(net: Net) -> Iterable[Tensor]:
-    """Every parameter blob once, in the order of the net: a shared one stands where its owner does."""
+    """Return every parameter blob once, in the order of the net. A shared blob is at its owner's position."""
     blobs = (blob for layer in net.caffe_layers for blob in own_blobs(layer))
     return {id(blob): blob for blob in blobs}.values()
 
@@ -135,4 +138,4 @@ def _learned_net(written: str, state: Path) -> Path:
     for candidate in (Path(written), state.parent / Path(written).name):
         if candidate.is_file():
             return candidate
-    raise FileError(f"{state}: the weights it belongs to, {written}, are neither there nor beside it")
+    raise FileError(f"{state}: its weights are missing: {written}; copy the caffemodel next to the solverstate")

@@ -1,4 +1,4 @@
-"""A solver.prototxt as a living object: it turns losses into updates as Caffe does."""
+"""Caffe solver: learning-rate policy, gradient accumulation, clipping and update rule of a solver.prototxt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prototxt_like.solver.lr_policies import learning_rate
 from prototxt_like.solver.optimizers import OPTIMIZERS, CaffeOptimizer
 from prototxt_like.suggest import did_you_mean
 
-# Which fields of SolverParameter each update rule reads.
+# Fields of SolverParameter that each update rule reads.
 _RULE_FIELDS: dict[str, tuple[str, ...]] = {
     "SGD": ("momentum",),
     "Nesterov": ("momentum",),
@@ -33,21 +33,21 @@ _RULE_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 class Solver:
-    """Follows a SolverParameter: gradients in, updated parameters out.
+    """Solver that updates a net's parameters as Caffe does.
 
-    Per update: gradients of ``iter_size`` calls are summed, clipped as a sum, divided by ``iter_size``, regularised,
-    and handed to the update rule with the rate of this iteration. Parameters with ``lr_mult`` 0 are frozen and get
-    no gradient. The loop itself (data, tests, when to stop) is the caller's, and so is loading ``initial_weights``.
+    In each update, the gradients of ``iter_size`` calls are summed, clipped, divided by ``iter_size``, regularized and
+    passed to the update rule with the learning rate of the iteration. Parameters with ``lr_mult`` 0 are frozen and get
+    no gradient. The caller runs the loop (data, tests, end of training) and loads ``initial_weights``.
 
     Args:
-        solver: a SolverParameter, or the path of a solver.prototxt.
-        net: the net of phase TRAIN.
-        fused: update with torch's fused kernels, which are two to four times as fast and round differently from
-            Caffe; None = on a GPU alone.
+        solver: SolverParameter, or path of a solver.prototxt.
+        net: Net of phase TRAIN.
+        fused: Whether to use torch's fused kernels, which are two to four times as fast but round differently from
+            Caffe. None = only on a GPU.
 
     Raises:
-        FileError: the file cannot be read.
-        SolverError: fields that contradict each other or Caffe's rules.
+        FileError: If the file cannot be read.
+        SolverError: If fields contradict each other or Caffe's rules.
     Source: BVLC/caffe src/caffe/solver.cpp:170-265, src/caffe/solvers/sgd_solver.cpp:84-145
     """
 
@@ -58,7 +58,7 @@ class Solver:
         check_solver(self.parameter)
         self.net = net
         self.iteration = 0
-        #: How often the policy "plateau" has lowered the rate; the caller counts, because it sees the tests.
+        #: Number of reductions by the policy "plateau". Set by the caller, which runs the tests.
         self.plateaus = 0
         self.optimizer = make_optimizer(self.parameter, net.learnable_params, fused=fused)
         self._trained = [entry.parameter for entry in net.learnable_params if entry.lr_mult != 0]
@@ -67,17 +67,17 @@ class Solver:
         self._summed = 0
 
     def lr(self, iteration: int | None = None) -> float:
-        """Rate of an update before ``lr_mult``; of the next one if no iteration is named."""
+        """Return the learning rate of an update before ``lr_mult``; None = the next update."""
         return learning_rate(self.parameter, self.iteration if iteration is None else iteration, self.plateaus)
 
     def step(self, loss: Tensor) -> bool:
-        """Go back from a loss, and update after every ``iter_size`` of them.
+        """Backpropagate a loss; update the parameters after every ``iter_size`` calls.
 
         Args:
-            loss: scalar; mean over the batch, as Caffe's losses are.
+            loss: Scalar loss, averaged over the batch as in Caffe.
 
         Returns:
-            Whether this call updated the parameters; gradients are then cleared.
+            Whether this call updated the parameters. Gradients are then cleared.
         """
         loss.backward()
         value = loss.detach()
@@ -90,7 +90,7 @@ class Solver:
         return True
 
     def update(self) -> None:
-        """Apply the gradients that lie in the parameters, as the sum of ``iter_size`` backward passes."""
+        """Update the parameters from their gradients, the sum of ``iter_size`` backward passes."""
         gradients = _gradients(self._trained)
         _scale(gradients, self.parameter.clip_gradients, self.parameter.iter_size)
         lr = self.lr()
@@ -101,13 +101,13 @@ class Solver:
         self.iteration += 1
 
     def zero_grad(self) -> None:
-        """Forget gradients, those of a half-summed update too."""
+        """Clear all gradients, including those of an incomplete update."""
         self.optimizer.zero_grad(set_to_none=True)
         self._summed_loss, self._summed = None, 0
 
     @property
     def smoothed_loss(self) -> float:
-        """Mean loss of the last ``average_loss`` updates; NaN before the first."""
+        """Mean loss of the last ``average_loss`` updates; NaN before the first update."""
         return float(torch.stack(list(self._losses)).mean()) if self._losses else float("nan")
 
     @property
@@ -117,22 +117,22 @@ class Solver:
 
     @property
     def done(self) -> bool:
-        """Whether `max_iter` updates are made."""
+        """Whether ``max_iter`` updates have been made."""
         return self.iteration >= self.parameter.max_iter
 
     @property
     def test_iter(self) -> list[int]:
-        """Batches of a test, one number for each test net."""
+        """Number of test batches, one per test net."""
         return list(self.parameter.test_iter)
 
     @property
     def test_interval(self) -> int:
-        """Updates from test to test; 0 = never."""
+        """Number of updates between tests; 0 = never."""
         return self.parameter.test_interval
 
     @property
     def test_due(self) -> bool:
-        """Whether Caffe would test now, before the next update."""
+        """Whether Caffe would run a test now, before the next update."""
         interval = self.parameter.test_interval
         first = self.iteration > 0 or self.parameter.test_initialization
         return interval > 0 and self.iteration % interval == 0 and first
@@ -145,19 +145,19 @@ class Solver:
 
     @property
     def initial_weights(self) -> list[str]:
-        """The caffemodels that the solver wants to start from, in the order in which they are loaded."""
+        """Paths of the caffemodels to initialize from, in loading order."""
         return [name.strip() for names in self.parameter.weights for name in names.split(",") if name.strip()]
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` needs to go on bit for bit; the net's own weights are not in it.
+        """Return the state for a bit-exact resume, without the net's weights.
 
         Raises:
-            SolverError: in the middle of an update, whose gradients would be lost.
+            SolverError: If an update is incomplete, because its gradients would be lost.
         """
         if self._summed:
             raise SolverError(
-                f"{self._summed} of iter_size {self.parameter.iter_size} gradients are summed; "
-                "finish the update or call zero_grad() before saving the state"
+                f"the update is incomplete: found {self._summed} of {self.parameter.iter_size} gradients; "
+                "finish it or call zero_grad() before state_dict()"
             )
         return {
             "iteration": self.iteration,
@@ -167,7 +167,7 @@ class Solver:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore the state returned by ``state_dict``."""
         self.zero_grad()
         self.iteration = state["iteration"]
         self.plateaus = state["plateaus"]
@@ -177,37 +177,37 @@ class Solver:
 
 
 def check_solver(parameter: SolverParameter) -> None:
-    """Refuse what Caffe refuses when it starts.
+    """Check a solver by the rules that Caffe applies at start.
 
     Raises:
-        SolverError: the first contradiction.
+        SolverError: If a field is missing, out of range or contradicts another.
     """
     for name in ("iter_size", "average_loss"):
         if getattr(parameter, name) < 1:
-            raise SolverError(f"{name} is {getattr(parameter, name)}; it has to be 1 or more")
+            raise SolverError(f"invalid {name}: found {getattr(parameter, name)}, expected 1 or more")
     if not parameter.HasField("base_lr"):
-        raise SolverError("the solver has no base_lr, so nothing would be learned; give one, for instance 0.01")
+        raise SolverError("the solver has no base_lr; set one, e.g. 0.01")
     if parameter.test_iter and parameter.test_interval < 1:
-        raise SolverError("the solver has test_iter but no test_interval; say after how many iterations to test")
+        raise SolverError("the solver has test_iter but no test_interval; set the number of iterations between tests")
     if parameter.type in ("AdaGrad", "RMSProp") and parameter.momentum:
-        raise SolverError(f"{parameter.type} has no momentum, found {parameter.momentum:g}; remove it")
+        raise SolverError(f"{parameter.type} does not support momentum: found {parameter.momentum:g}; remove it")
     if parameter.decoupled_weight_decay and parameter.type not in ("Adam", "AdamW"):
-        raise SolverError(f'decoupled_weight_decay goes with type "Adam", found "{parameter.type}"')
+        raise SolverError(f'decoupled_weight_decay requires type "Adam", found "{parameter.type}"; remove it')
     learning_rate(parameter, 0)
 
 
 def make_optimizer(
     parameter: SolverParameter, learnable_params: Sequence[LearnableParam], *, fused: bool | None = None
 ) -> CaffeOptimizer:
-    """The update rule of a solver, with one group for each pair of lr_mult and decay_mult.
+    """Create the optimizer of a solver, with one parameter group per pair of lr_mult and decay_mult.
 
     Args:
-        parameter: type, momentum, weight_decay and whatever else the rule reads.
+        parameter: SolverParameter with type, momentum, weight_decay and the other fields of the update rule.
         learnable_params: ``net.learnable_params``; those with lr_mult 0 are frozen.
-        fused: as in ``Solver``.
+        fused: See ``Solver``.
 
     Raises:
-        SolverError: an unknown type, or nothing to train.
+        SolverError: If the type is unknown, or all parameters are frozen.
     """
     name = "AdamW" if parameter.decoupled_weight_decay else parameter.type
     if name not in OPTIMIZERS:
@@ -223,7 +223,7 @@ def make_optimizer(
 
 
 def _parameter(solver: SolverParameter | str | os.PathLike[str]) -> SolverParameter:
-    """A copy of the message, or the file with its snapshot_prefix completed."""
+    """Return a copy of the message, or read the file and complete its snapshot_prefix."""
     if not isinstance(solver, SolverParameter):
         return complete_snapshot_prefix(read_solver(solver), solver)
     parameter = SolverParameter()
@@ -232,7 +232,7 @@ def _parameter(solver: SolverParameter | str | os.PathLike[str]) -> SolverParame
 
 
 def complete_snapshot_prefix(parameter: SolverParameter, path: str | os.PathLike[str]) -> SolverParameter:
-    """Name snapshots after the solver file where the solver names none, or only a folder.
+    """Name snapshots after the solver file if snapshot_prefix is missing or a folder.
 
     Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp, UpgradeSnapshotPrefixProperty
     """
@@ -244,19 +244,19 @@ def complete_snapshot_prefix(parameter: SolverParameter, path: str | os.PathLike
 
 
 def _groups(learnable_params: Sequence[LearnableParam]) -> list[dict[str, Any]]:
-    """Parameters by their multipliers; frozen ones stop asking for a gradient."""
+    """Group the parameters by their multipliers and freeze those with lr_mult 0."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter, lr_mult, decay_mult in learnable_params:
         parameter.requires_grad_(lr_mult != 0)
         if lr_mult != 0:
             groups.setdefault((lr_mult, decay_mult), []).append(parameter)
     if not groups:
-        raise SolverError("the net has no parameter with an lr_mult other than 0; there is nothing to train")
+        raise SolverError("all parameters are frozen; set an lr_mult other than 0")
     return [{"params": params, "lr_mult": lr, "decay_mult": decay} for (lr, decay), params in groups.items()]
 
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Every parameter's gradient; zero for one that the loss does not reach, which decays all the same."""
+    """Return the gradient of every parameter; zeros if the loss does not depend on it (weight decay still applies)."""
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter, memory_format=torch.preserve_format)
@@ -265,7 +265,7 @@ def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
 
 @torch.no_grad()
 def _scale(gradients: list[Tensor], clip: float, iter_size: int) -> None:
-    """Clip the sum to an L2 norm over all parameters (clip < 0: never), then divide it by iter_size."""
+    """Clip the global L2 norm (clip < 0: never), then divide by iter_size."""
     if clip >= 0:
         norm = torch.nn.utils.get_total_norm(gradients)
         torch._foreach_mul_(gradients, torch.where(norm > clip, clip / norm, 1.0))

@@ -1,4 +1,4 @@
-"""What in a message real Caffe would not understand, and how to do without it."""
+"""Detect and remove extensions that Caffe does not support."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 FIRST_EXTENSION = 10000
-#: Layer types of our own. In TEST each of them passes its bottom on unchanged.
+#: Layer types that are extensions. In TEST they return their bottom unchanged.
 EXTENSION_TYPES = frozenset({"GaussianNoise"})
-#: Values of a solver's type that Caffe 1.0 knows.
+#: Solver types of Caffe 1.0.
 CAFFE_SOLVERS = frozenset({"AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"})
-#: Values of lr_policy that Caffe 1.0 follows.
+#: Learning-rate policies of Caffe 1.0.
 CAFFE_POLICIES = frozenset({"", "exp", "fixed", "inv", "multistep", "poly", "sigmoid", "step"})
 
 
 def is_pure_caffe(message: Any) -> bool:
-    """Whether a file with this message loads in real Caffe.
+    """Return whether a message uses no extensions, so that Caffe can load it.
 
-    Layers of the SSD fork count as Caffe's, since that fork is where such files come from and go to.
+    Layers of the SSD fork count as Caffe's.
 
     Args:
-        message: a NetParameter, a SolverParameter, a ``Net``, or any message of the schema.
+        message: NetParameter, SolverParameter, ``Net``, or any other message of the schema.
     """
     return not extensions(message)
 
 
 def extensions(message: Any) -> list[str]:
-    """Everything in a message that only this package understands, in words; see ``is_pure_caffe``."""
+    """Return descriptions of all extensions used in a message; see ``is_pure_caffe``."""
     found = _extensions(getattr(message, "proto", message), "")
     return list(dict.fromkeys(found))
 
 
 def strip_extensions(net: NetParameter) -> NetParameter:
-    """A copy of a TEST net without the layers that only this package knows, and without the rules of phase.
+    """Return a copy of a TEST net without extension layers and phase rules.
 
-    Such layers do nothing in TEST, so the net computes the same.
+    Extension layers have no effect in TEST, so the outputs are equal.
 
     Args:
-        net: a net as ``pl.Net(...).proto`` or a deploy.prototxt holds it.
+        net: Net of phase TEST, e.g. ``pl.Net(...).proto`` or a deploy.prototxt.
 
     Returns:
-        The net as a deploy.prototxt for Caffe and for OpenCV 4.
+        Net that can be saved as a deploy.prototxt for Caffe and OpenCV 4.
     """
     pure = NetParameter()
     pure.CopyFrom(net)
     pure.ClearField("layer")
     pure.ClearField("state")
-    standing_for: dict[str, str] = {}
+    replacements: dict[str, str] = {}
     for layer in net.layer:
         if layer.type in EXTENSION_TYPES:
-            standing_for[layer.top[0]] = standing_for.get(layer.bottom[0], layer.bottom[0])
+            replacements[layer.top[0]] = replacements.get(layer.bottom[0], layer.bottom[0])
             continue
         written = pure.layer.add()
         written.CopyFrom(layer)
         for name in ("include", "exclude", "phase"):
             written.ClearField(name)
-        written.bottom[:] = [standing_for.get(name, name) for name in layer.bottom]
+        written.bottom[:] = [replacements.get(name, name) for name in layer.bottom]
         for top in layer.top:
-            standing_for.pop(top, None)
+            replacements.pop(top, None)
     return pure
 
 

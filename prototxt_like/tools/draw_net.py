@@ -1,7 +1,7 @@
-"""A net as a picture: boxes for layers, arrows for blobs, in SVG and without any program but this one.
+"""Draw a net as SVG: boxes for layers, arrows for blobs.
 
-Layers that work in place stand in one box with the layer whose blob they change. Boxes are ranked by their longest
-way from an input, ordered within a rank so that arrows cross little, and shifted towards what they are tied to.
+In-place layers are in one box with the layer whose blob they modify. Boxes are ranked by their longest path from an
+input, ordered within a rank to reduce crossings, and moved toward the boxes they are connected to.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _STYLE = (
     "text{font:12px Helvetica,Arial,sans-serif;fill:#1b1f24}.small{font-size:10.5px;fill:#57606a}"
     ".box{stroke:#57606a;stroke-width:1}.edge{fill:none;stroke:#57606a;stroke-width:1.2}"
 )
-#: Fill colours by what a layer does.
+#: Fill color by layer category.
 _COLORS = {"input": "#ddf4ff", "learned": "#fff1c2", "pooling": "#e7dcff", "loss": "#ffd8d3", "other": "#f2f4f6"}
 _POOLING = frozenset({"Pooling", "SPP"})
 
 
 @dataclass
 class _Box:
-    """A layer with the in-place layers behind it, or (without rows) a bend of a long arrow."""
+    """Layer with its in-place layers, or (without rows) a bend of a long arrow."""
 
     rows: list[LayerSummary] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)  # the boxes that make the bottoms
+    sources: list[int] = field(default_factory=list)  # boxes that produce the bottoms
     rank: int = 0
     height: float = 0.0
-    x: float = 0.0  # of the centre
+    x: float = 0.0  # of the center
     y: float = 0.0  # of the upper edge
 
     @property
     def lines(self) -> list[str]:
-        """A line for each layer, and one for the shapes of what comes out."""
+        """One line per layer, and one for the shapes of the tops."""
         layers = [f"{row.name} ({row.type})" if row.name != row.type else row.name for row in self.rows]
         return [*layers, _shapes(self.rows[-1])] if self.rows and self.rows[-1].tops else layers
 
@@ -54,10 +54,10 @@ def draw_net(rows: Iterable[LayerSummary]) -> str:
     """Draw a net.
 
     Args:
-        rows: what ``summary`` returned.
+        rows: Return value of ``summary``.
 
-    Returns:
-        An SVG document; wide as its widest rank, long as the net is deep.
+        Returns:
+            SVG document.
     """
     boxes = _group(rows)
     ways = _bend_long_arrows(boxes)
@@ -81,7 +81,7 @@ def draw_net(rows: Iterable[LayerSummary]) -> str:
 
 
 def _group(rows: Iterable[LayerSummary]) -> list[_Box]:
-    """One box for each layer that makes a new blob; in-place layers join the box of theirs."""
+    """Return one box per layer that produces a new blob. In-place layers are added to the box of their blob."""
     boxes: list[_Box] = []
     makers: dict[str, int] = {}
     for row in rows:
@@ -98,7 +98,7 @@ def _group(rows: Iterable[LayerSummary]) -> list[_Box]:
 
 
 def _bend_long_arrows(boxes: list[_Box]) -> list[list[int]]:
-    """The boxes that each arrow passes: a bend of its own in every rank that it crosses gives it room there."""
+    """Return the boxes that each arrow passes. A bend in every crossed rank reserves space for the arrow."""
     ways = []
     for target in range(len(boxes)):
         for source in dict.fromkeys(boxes[target].sources):
@@ -111,7 +111,7 @@ def _bend_long_arrows(boxes: list[_Box]) -> list[list[int]]:
 
 
 def _order(boxes: list[_Box], ways: list[list[int]]) -> list[list[int]]:
-    """Box numbers by rank, each rank sorted by the mean place of its neighbours, up and down by turns."""
+    """Return box numbers by rank. Ranks are sorted by the mean position of their neighbors, alternately down and up."""
     ranks: list[list[int]] = [[] for _ in range(max(box.rank for box in boxes) + 1)]
     for number, box in enumerate(boxes):
         ranks[box.rank].append(number)
@@ -161,7 +161,7 @@ def _place(ranks: list[list[int]], ways: list[list[int]], boxes: list[_Box]) -> 
 
 
 def _spread(boxes: list[_Box], rank: list[int], wanted: list[float]) -> None:
-    """Put the boxes of a rank where they want to be, in their order and without overlapping."""
+    """Place the boxes of a rank near their preferred positions, in order and without overlaps."""
     places: list[float] = []
     for index, number in enumerate(rank):
         least = -1e9
@@ -169,17 +169,17 @@ def _spread(boxes: list[_Box], rank: list[int], wanted: list[float]) -> None:
             before = boxes[rank[index - 1]]
             least = places[-1] + (before.width + boxes[number].width) / 2 + GAP_X
         places.append(max(wanted[index], least))
-    shift = sum(wanted) / len(wanted) - sum(places) / len(places)  # what was pushed right comes back by half
+    shift = sum(wanted) / len(wanted) - sum(places) / len(places)  # centers the rank around the preferred positions
     for number, x in zip(rank, places, strict=True):
         boxes[number].x = x + shift
 
 
-def _mean(values: list[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _mean(values: list[float], default: float) -> float:
+    return sum(values) / len(values) if values else default
 
 
 def _arrow(boxes: list[_Box], through: list[int]) -> str:
-    """A smooth line from box to box, upright where it passes a rank."""
+    """Return a smooth path from box to box, vertical within the ranks that it passes."""
     first, last = boxes[through[0]], boxes[through[-1]]
     ends = [(first.x, first.y + first.height)]
     for number in through[1:-1]:
@@ -207,7 +207,7 @@ def _box(box: _Box) -> str:
 
 
 def _shapes(row: LayerSummary) -> str:
-    """The shapes of a layer's tops without the batch; with their names where there are several."""
+    """Format the shapes of a layer's tops without the batch axis, with names if there are several."""
     shapes = [" × ".join(map(str, shape[1:])) or "1" for shape in row.top_shapes]
     if len(shapes) == 1:
         return shapes[0]

@@ -1,4 +1,4 @@
-"""The catalogue of layer types as Markdown, from the registry.
+"""Documentation of the layer types in Markdown, generated from the registry.
 
 ``python -m prototxt_like.tools.layer_docs docs/prototxt.md`` writes it.
 """
@@ -22,39 +22,39 @@ _INTRODUCTION = """\
 
 Written by `python -m prototxt_like.tools.layer_docs docs/prototxt.md`; do not edit by hand.
 
-A type computes what Caffe 1.0 computes, forward and backward, in float32 within rounding; where it does less or
-something else, its restrictions say so. What holds for all of them:
+Layers compute the same values and gradients as Caffe 1.0, in float32 up to rounding. Deviations are listed as
+restrictions. For all layers:
 
-- Bottoms and tops are counted and their shapes inferred as Caffe does; a parameter that cannot be followed is a
-  `NetError`, a shape that does not fit a `ShapeMismatch`, in one line that names the layer.
-- The batch axis may change from call to call, and height and width too where the layer allows it.
-- Under bfloat16 autocast the convolutions and products run in bfloat16; softmax, losses, normalisations and running
-  statistics stay in float32. `channels_last`, `torch.compile` and `torch.export` work, but for the types that say not.
-- A label or index outside its range is an error on the processor; on an accelerator and in a compiled graph it is
-  not looked for, because that would stop the pipeline.
-- A phase is where a layer starts: TRAIN is `training = True`.
-- Fields under "Fields" that are set to their default change nothing; a field marked *extension* is unknown to Caffe.
+- Numbers of bottoms and tops are checked and shapes are inferred as in Caffe. An unsupported parameter raises a
+  `NetError`, a wrong shape a `ShapeMismatch`, with one line that contains the layer.
+- The batch size may change between calls, and so may height and width if the layer supports it.
+- Under bfloat16 autocast, convolutions and matrix products run in bfloat16. Softmax, losses, normalization and running
+  statistics use float32. `channels_last`, `torch.compile` and `torch.export` are supported unless stated otherwise.
+- A label or index out of range raises an error on the CPU. It is not checked on other devices and in compiled graphs,
+  because the check would force a synchronization.
+- The phase sets the initial mode: TRAIN means `training = True`.
+- The tables list fields with their defaults. Fields marked *extension* are not part of Caffe.
 
 ## Inputs
 
-{inputs} describe a source or an input. A net takes their tops from the caller: `net(data=..., label=...)`.
-Their shapes come from the net where it tells them, else from `input_shapes`.
+{inputs} describe a data source or an input. The caller passes their tops to the net: `net(data=..., label=...)`.
+Shapes that the net does not define are set with `input_shapes`.
 """
 _TYPES = {
     FieldDescriptor.CPPTYPE_INT32: "integer",
     FieldDescriptor.CPPTYPE_INT64: "integer",
-    FieldDescriptor.CPPTYPE_UINT32: "integer from 0",
-    FieldDescriptor.CPPTYPE_UINT64: "integer from 0",
+    FieldDescriptor.CPPTYPE_UINT32: "unsigned integer",
+    FieldDescriptor.CPPTYPE_UINT64: "unsigned integer",
     FieldDescriptor.CPPTYPE_FLOAT: "number",
     FieldDescriptor.CPPTYPE_DOUBLE: "number",
     FieldDescriptor.CPPTYPE_BOOL: "bool",
-    FieldDescriptor.CPPTYPE_STRING: "text",
+    FieldDescriptor.CPPTYPE_STRING: "string",
 }
 _FIRST_EXTENSION = 10000
 
 
 def markdown() -> str:
-    """The whole page."""
+    """Return the page as Markdown."""
     inputs = ", ".join(f"`{name}`" for name in sorted(INPUT_TYPES))
     classes = [get_layer_class(name) for name in layer_types()]
     parts = [_INTRODUCTION.format(inputs=inputs), "## Types\n", _table(classes), *map(_section, classes)]
@@ -62,7 +62,7 @@ def markdown() -> str:
 
 
 def _table(classes: list[type[Layer]]) -> str:
-    rows = ["| type | what | bottoms | tops | from |", "|---|---|---|---|---|"]
+    rows = ["| type | description | bottoms | tops | origin |", "|---|---|---|---|---|"]
     for cls in classes:
         link = f"[{cls.type_name}](#{cls.type_name.lower()})"
         summary = _paragraphs(cls)[0].replace("|", "\\|")
@@ -74,7 +74,7 @@ def _table(classes: list[type[Layer]]) -> str:
 def _section(cls: type[Layer]) -> str:
     parts = [f"## {cls.type_name}\n", *(f"{paragraph}\n" for paragraph in _paragraphs(cls))]
     if cls.origin != "Caffe 1.0":
-        parts.append(f"From: {cls.origin}.\n")
+        parts.append(f"Origin: {cls.origin}.\n")
     if cls.restrictions:
         parts.append("Restrictions:\n")
         parts.append("\n".join(f"- {line}" for line in cls.restrictions) + "\n")
@@ -84,7 +84,7 @@ def _section(cls: type[Layer]) -> str:
 
 
 def _paragraphs(cls: type[Layer]) -> list[str]:
-    """The docstring's paragraphs, one line each, code in Markdown's quotes, without its source."""
+    """Return the docstring's paragraphs as one line each, in Markdown and without the source reference."""
     text = (inspect.getdoc(cls) or "").split("\nSource:")[0].replace("``", "`")
     return [re.sub(r"\s*\n\s*", " ", paragraph).strip() for paragraph in text.strip().split("\n\n")]
 
@@ -97,7 +97,7 @@ def _counts(least: int, most: int | None) -> str:
 
 def _fields(name: str) -> str:
     message: Any = caffe_schema_pb2.LayerParameter.DESCRIPTOR.fields_by_name[name].message_type
-    rows = [f"Fields of `{name}`:\n", "| field | kind | default |", "|---|---|---|"]
+    rows = [f"Fields of `{name}`:\n", "| field | type | default |", "|---|---|---|"]
     for field in message.fields:
         extension = " (*extension*)" if field.number >= _FIRST_EXTENSION else ""
         rows.append(f"| `{field.name}`{extension} | {_kind(field)} | {_default(field)} |")

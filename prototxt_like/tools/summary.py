@@ -1,4 +1,4 @@
-"""What a net consists of, in numbers: shapes, parameters, multiply-adds, memory."""
+"""Summary of a net by layer: shapes, parameters, multiply-adds, memory."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer of a net; its figures are those of one picture.
+    """Summary of one layer; counts are per image.
 
     Args:
-        name: of the layer.
-        type: of the layer.
-        bottoms: names of the blobs that it reads.
-        tops: names of the blobs that it makes.
-        top_shapes: one per top, with the batch size for which the net was built.
-        parameters: values in its blobs that a solver may change; shared ones count where they stand first.
-        statistics: values in its other blobs, as BatchNorm has them.
-        multiply_adds: multiplications with a weight for one picture.
-        memory: bytes of its tops for one picture in float32; 0 for a layer that works in place.
+        name: Layer name.
+        type: Layer type.
+        bottoms: Names of the bottoms.
+        tops: Names of the tops.
+        top_shapes: Shapes of the tops, at the batch size of the build.
+        parameters: Number of learnable values; shared parameters count at their first layer.
+        statistics: Number of values in other blobs, e.g. of BatchNorm.
+        multiply_adds: Number of multiply-adds per image.
+        memory: Size of the tops in bytes per image in float32; 0 for in-place layers.
     """
 
     name: str
@@ -44,15 +44,15 @@ class LayerSummary:
 
 
 def summary(net: Net) -> list[LayerSummary]:
-    """The layers of a net in the order in which they run, the inputs first among them.
+    """Return a summary of the layers of a net, including inputs, in execution order.
 
-    Only shapes are looked at: ``with torch.device("meta"): net = pl.Net(...)`` builds any net without its memory.
+    Only shapes are used, so ``with torch.device("meta"): net = pl.Net(...)`` can build the net without memory.
 
     Args:
-        net: the net.
+        net: Net to summarize.
     """
     layers = iter(net.caffe_layers)
-    counted: set[int] = set()  # parameters that an earlier layer has
+    counted: set[int] = set()  # parameters of earlier layers
     return [
         _input_row(net, message) if is_input(message) else _layer_row(message, next(layers), counted)
         for message in net.proto.layer
@@ -61,7 +61,7 @@ def summary(net: Net) -> list[LayerSummary]:
 
 def _input_row(net: Net, message: LayerParameter) -> LayerSummary:
     shapes = [net.input_shapes[top] for top in message.top]
-    memory = BYTES * sum(_of_one(shape) for shape in shapes)
+    memory = BYTES * sum(_values_per_image(shape) for shape in shapes)
     return LayerSummary(message.name, message.type, (), tuple(message.top), tuple(shapes), 0, 0, 0, memory)
 
 
@@ -78,23 +78,23 @@ def _layer_row(message: LayerParameter, layer: Layer, counted: set[int]) -> Laye
         parameters=sum(blob.numel() for blob in own if isinstance(blob, nn.Parameter)),
         statistics=sum(blob.numel() for blob in own if not isinstance(blob, nn.Parameter)),
         multiply_adds=_multiply_adds(layer),
-        memory=0 if in_place else BYTES * sum(_of_one(shape) for shape in layer.top_shapes),
+        memory=0 if in_place else BYTES * sum(_values_per_image(shape) for shape in layer.top_shapes),
     )
 
 
 def _multiply_adds(layer: Layer) -> int:
     kind, blobs = layer.type_name, layer.blobs
-    if kind == "Convolution":  # every weight once for each place of the top
-        return blobs[0].numel() * _of_one(layer.top_shapes[0]) // blobs[0].shape[0]
+    if kind == "Convolution":  # every weight once per position of the top
+        return blobs[0].numel() * _values_per_image(layer.top_shapes[0]) // blobs[0].shape[0]
     if kind == "InnerProduct":
-        return blobs[0].numel() * _of_one(layer.top_shapes[0]) // layer.top_shapes[0][-1]
-    if kind == "Deconvolution":  # every weight once for each place of the bottom
-        return blobs[0].numel() * _of_one(layer.bottom_shapes[0]) // blobs[0].shape[0]
-    if kind in ("LSTM", "RNN"):  # every weight once for each step of time, the first axis
+        return blobs[0].numel() * _values_per_image(layer.top_shapes[0]) // layer.top_shapes[0][-1]
+    if kind == "Deconvolution":  # every weight once per position of the bottom
+        return blobs[0].numel() * _values_per_image(layer.bottom_shapes[0]) // blobs[0].shape[0]
+    if kind in ("LSTM", "RNN"):  # every weight once per time step (first axis)
         return layer.top_shapes[0][0] * sum(blob.numel() for blob in blobs if blob.ndim == 2)
-    return _of_one(layer.top_shapes[0]) if kind == "Scale" else 0
+    return _values_per_image(layer.top_shapes[0]) if kind == "Scale" else 0
 
 
-def _of_one(shape: Shape) -> int:
-    """Values of a blob for one picture: the first axis is the batch."""
+def _values_per_image(shape: Shape) -> int:
+    """Return the number of values per image. The first axis is the batch."""
     return math.prod(shape[1:])

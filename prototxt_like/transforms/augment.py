@@ -1,4 +1,4 @@
-"""Augmentation of whole batches; every function does one thing, and all randomness comes from a `BatchRandom`."""
+"""Batch augmentation functions. All random numbers come from a `BatchRandom`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Random erasing as its authors do it: share of the picture's area, and height over width.
+# Random erasing, ranges of the paper: fraction of the image area, and height divided by width.
 # Source: Zhong et al., "Random erasing data augmentation", 2020
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
@@ -18,12 +18,12 @@ ERASED_ASPECT = (0.3, 1 / 0.3)
 
 @dataclass(frozen=True)
 class BatchRandom:
-    """Random numbers, one for each picture of a batch.
+    """Random numbers, one per image of a batch.
 
     Args:
-        count: pictures in the batch.
-        device: where the numbers are made.
-        generator: on that device; torch's own if None.
+        count: Number of images in the batch.
+        device: Device of the numbers.
+        generator: Generator on that device; None = torch's default generator.
     """
 
     count: int
@@ -31,32 +31,32 @@ class BatchRandom:
     generator: torch.Generator | None = None
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """(N,) float32 in [low, high)."""
+        """Return (N,) float32 in [low, high)."""
         return torch.rand(self.count, device=self.device, generator=self.generator) * (high - low) + low
 
     def symmetric(self, middle: float, reach: float) -> Tensor:
-        """(N,) float32 in [middle - reach, middle + reach)."""
+        """Return (N,) float32 in [middle - reach, middle + reach)."""
         return self.uniform(middle - reach, middle + reach)
 
     def integer(self, count: int) -> Tensor:
-        """(N,) int64 in [0, count)."""
+        """Return (N,) int64 in [0, count)."""
         return torch.randint(count, (self.count,), device=self.device, generator=self.generator)
 
     def bernoulli(self, probability: float) -> Tensor:
-        """(N,) bool, True with this probability."""
+        """Return (N,) bool, True with this probability."""
         return self.uniform() < probability
 
 
 @dataclass(frozen=True)
 class CropWindow:
-    """Where each picture is cut.
+    """Crop window of each image of a batch.
 
     Args:
-        top: (N,) int64, first row; (1,) where it is the same for all.
-        left: (N,) int64, first column.
-        height: rows of the result.
-        width: columns of the result.
-        mirrored: (N,) bool, whether the cut is flipped left to right; None = none of them.
+        top: (N,) int64, first row; (1,) if equal for all images.
+        left: (N,) int64, first column; (1,) if equal for all images.
+        height: Number of rows.
+        width: Number of columns.
+        mirrored: (N,) bool, whether the crop is flipped left to right; None = no crop is flipped.
     """
 
     top: Tensor
@@ -69,20 +69,20 @@ class CropWindow:
 def random_crop_window(
     random: BatchRandom, size: Sequence[int], crop_size: tuple[int, int], *, mirror: bool
 ) -> CropWindow:
-    """Choose a crop anywhere in each picture, and flip half of them if `mirror` is set.
+    """Return a random crop window for each image.
 
     Args:
-        random: random numbers.
-        size: height and width of the pictures.
-        crop_size: height and width of the cut.
-        mirror: whether to flip.
+        random: Random numbers.
+        size: Height and width of the images.
+        crop_size: Height and width of the crop.
+        mirror: Whether to flip each crop with probability 0.5.
     """
     top, left = random.integer(size[0] - crop_size[0] + 1), random.integer(size[1] - crop_size[1] + 1)
     return CropWindow(top, left, *crop_size, random.bernoulli(0.5) if mirror else None)
 
 
 def center_crop_window(values: Tensor, height: int, width: int) -> CropWindow:
-    """The middle of all pictures of a batch; one window for all of them, nothing mirrored."""
+    """Return one window for the center of all images, without flips."""
     top, left = (values.shape[-2] - height) // 2, (values.shape[-1] - width) // 2
     return CropWindow(
         torch.tensor([top], device=values.device), torch.tensor([left], device=values.device), height, width, None
@@ -90,14 +90,14 @@ def center_crop_window(values: Tensor, height: int, width: int) -> CropWindow:
 
 
 def crop(values: Tensor, window: CropWindow) -> Tensor:
-    """Cut a window out of each picture.
+    """Crop a window from each image.
 
     Args:
         values: (N, C, H, W) float32.
-        window: where.
+        window: Crop window.
 
     Returns:
-        (N, C, height, width) float32; every pixel is one of the picture's.
+        (N, C, height, width) float32, without interpolation.
     """
     count, channels, _, image_width = values.shape
     across = torch.arange(window.width, device=values.device)
@@ -111,18 +111,18 @@ def crop(values: Tensor, window: CropWindow) -> Tensor:
 
 
 def random_affine(random: BatchRandom, rotation: float, zoom: float, shift: float, shear: float) -> Tensor:
-    """Draw a linear map and a shift for each picture.
+    """Return a random affine map for each image.
 
     Args:
-        random: random numbers.
-        rotation: largest angle in degrees, either way.
-        zoom: largest relative change of size; the factor is 1 - zoom to 1 + zoom.
-        shift: largest shift as a fraction of the picture's side.
-        shear: largest shear in degrees, either way.
+        random: Random numbers.
+        rotation: Maximum angle in degrees, in both directions.
+        zoom: Maximum relative change of size; the factor is 1 - zoom to 1 + zoom.
+        shift: Maximum shift as a fraction of the image size, in both directions.
+        shear: Maximum shear in degrees, in both directions.
 
     Returns:
-        (N, 2, 3) float32: from an offset to the window's centre, in pixels of the result, to the same in pixels of
-        the picture; the third column is a fraction of the picture's sides.
+        (N, 2, 3) float32. Maps an offset from the window's center, in pixels of the result, to an offset in pixels
+        of the image. The third column is a shift as a fraction of the image size.
     """
     angle = random.symmetric(0.0, math.radians(rotation))
     slant = torch.tan(random.symmetric(0.0, math.radians(shear)))
@@ -135,12 +135,12 @@ def random_affine(random: BatchRandom, rotation: float, zoom: float, shift: floa
 
 
 def rotate_and_scale(degrees: float, zoom: float, device: torch.device) -> Tensor:
-    """The affine map that turns and zooms all pictures of a batch alike, as `random_affine` writes it.
+    """Return the affine map that rotates and scales all images of a batch equally; see `random_affine`.
 
     Args:
-        degrees: angle; clockwise if positive.
-        zoom: factor of size; above 1 is nearer.
-        device: of the result.
+        degrees: Angle; positive is clockwise.
+        zoom: Scale factor; above 1 enlarges.
+        device: Device of the result.
 
     Returns:
         (1, 2, 3) float32.
@@ -150,15 +150,15 @@ def rotate_and_scale(degrees: float, zoom: float, device: torch.device) -> Tenso
 
 
 def warp(values: Tensor, window: CropWindow, affine: Tensor) -> Tensor:
-    """Cut a window out of each picture through an affine map, in one interpolation.
+    """Crop a window from each image through an affine map, with one interpolation.
 
     Args:
         values: (N, C, H, W) float32.
-        window: where, before the map turns it about its centre.
-        affine: (N, 2, 3), what `random_affine` gave; with a window for all pictures (1, 2, 3).
+        window: Crop window, before the map is applied about its center.
+        affine: (N, 2, 3) from `random_affine`, or (1, 2, 3) if one window is used for all images.
 
     Returns:
-        (N, C, height, width) float32, bilinear; beyond the picture its border goes on.
+        (N, C, height, width) float32, bilinear. Outside the image the border is repeated.
     """
     count, channels, image_height, image_width = values.shape
     image = values.new_tensor([image_width, image_height])
@@ -177,13 +177,13 @@ def warp(values: Tensor, window: CropWindow, affine: Tensor) -> Tensor:
 
 
 def color_jitter(values: Tensor, random: BatchRandom, brightness: float, contrast: float) -> Tensor:
-    """Multiply each picture's values, and stretch them about its own mean; then clip to 0 to 255.
+    """Apply random brightness and contrast to each image, and clip to 0 to 255.
 
     Args:
-        values: (N, C, H, W) float32, 0 to 255; changed in place.
-        random: random numbers.
-        brightness: the factor is 1 - brightness to 1 + brightness.
-        contrast: the factor on the distance to the mean is 1 - contrast to 1 + contrast.
+        values: (N, C, H, W) float32, 0 to 255; modified in place.
+        random: Random numbers.
+        brightness: Maximum change of the brightness factor; the factor is 1 - brightness to 1 + brightness.
+        contrast: Maximum change of the factor on the distance to the image's mean.
 
     Returns:
         (N, C, H, W) float32, 0 to 255.
@@ -199,7 +199,7 @@ def color_jitter(values: Tensor, random: BatchRandom, brightness: float, contras
 
 
 def standardize(values: Tensor) -> Tensor:
-    """Bring each picture to mean 0 and standard deviation 1 by its own values; a flat picture becomes 0.
+    """Scale each image to mean 0 and standard deviation 1. A constant image becomes 0.
 
     Args:
         values: (N, C, H, W) float32.
@@ -209,12 +209,12 @@ def standardize(values: Tensor) -> Tensor:
 
 
 def random_erasing(values: Tensor, random: BatchRandom, probability: float) -> Tensor:
-    """Fill a rectangle of random size and place with the picture's mean, with a given chance.
+    """Fill a random rectangle with the image's mean (random erasing).
 
     Args:
         values: (N, C, H, W) float32.
-        random: random numbers.
-        probability: chance for each picture.
+        random: Random numbers.
+        probability: Probability per image, 0 to 1.
     """
     height, width = values.shape[-2:]
     area = random.uniform(*ERASED_AREA) * height * width
@@ -230,7 +230,7 @@ def random_erasing(values: Tensor, random: BatchRandom, probability: float) -> T
 
 
 def _between(count: int, first: Tensor, length: Tensor) -> Tensor:
-    """(N, count) bool: positions from first on, for a length."""
+    """Return (N, count) bool, True for positions in [first, first + length)."""
     position = torch.arange(count, device=first.device)
     return (position >= first[:, None]) & (position < (first + length)[:, None])
 

@@ -1,8 +1,8 @@
-"""A TransformationParameter applied to whole batches, on the device where they lie.
+"""Apply a TransformationParameter to batches, on the device of the batch.
 
-    uint8 pictures -> brightness, contrast -> minus mean -> crop, mirror, affine -> scale -> normalise -> erase
+    uint8 images -> brightness, contrast -> minus mean -> crop, mirror, affine -> scale -> standardize -> erase
 
-Crop, mirror, mean and scale are Caffe's; the rest are extensions, described in the schema.
+Crop, mirror, mean and scale are Caffe's. The other steps are extensions, described in the schema.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from prototxt_like.io.files import read_mean
 from prototxt_like.schema.caffe_schema_pb2 import TransformationParameter
 from prototxt_like.transforms import augment
 
-# Weights of blue, green and red in a grey picture (ITU-R BT.601), in Caffe's channel order.
+# Weights of blue, green and red for gray values (ITU-R BT.601), in Caffe's channel order.
 _GRAY_WEIGHTS = (0.114, 0.587, 0.299)
 _SSD_FIELDS = ("resize_param", "noise_param", "emit_constraint", "distort_param", "expand_param")
 _AFFINE_FIELDS = ("rotation", "zoom", "shift", "shear")
 
 
 class Transform:
-    """From pictures to the input of a net.
+    """Transform images to the input of a net.
 
-    Every picture of a batch gets its own random numbers. They come from the generator alone, so equal generators
-    give equal batches. In TEST nothing is random.
+    Each image of a batch has its own random numbers. They depend only on the generator, so equal generators give equal
+    batches. TEST is deterministic.
 
     Args:
-        parameter: what to do; it is read once.
-        phase: "TRAIN" (random) or "TEST" (centre crop, no augmentation).
-        mean: (C, H, W) of the pictures' full size, subtracted at the crop's own position; read from
-            ``mean_file`` where it is not given.
+        parameter: TransformationParameter; copied.
+        phase: "TRAIN" (random) or "TEST" (center crop, no augmentation).
+        mean: (C, H, W) mean image in the full size of the images, cropped at the position of the image crop. None =
+            read from ``mean_file``, if set.
 
     Raises:
-        FileError: mean_file cannot be read.
-        NetError: fields that contradict each other or cannot be followed.
+        FileError: If mean_file cannot be read.
+        NetError: If fields contradict each other or are not supported.
     Source: BVLC/caffe src/caffe/data_transformer.cpp:42-133
     """
 
@@ -58,14 +58,14 @@ class Transform:
         """Transform a batch.
 
         Args:
-            images: (N, C, H, W) uint8 or float, 0 to 255; colour is blue, green, red.
-            generator: on the device of the images; torch's own if there is none.
+            images: (N, C, H, W) uint8 or float, 0 to 255; color channels are blue, green, red.
+            generator: Generator on the device of the images; None = torch's default generator.
 
-        Returns:
-            (N, C, crop, crop) float32 in fresh memory.
+            Returns:
+                (N, C, crop, crop) float32 in new memory.
 
-        Raises:
-            ShapeMismatch: pictures smaller than the crop, or of another size than the mean.
+            Raises:
+                ShapeMismatch: If the images are smaller than the crop, or their size differs from that of the mean.
         """
         height, width = self._crop_of(images)
         if self.phase == "TRAIN":
@@ -74,24 +74,24 @@ class Transform:
         return self.crop_at(images, top, left)
 
     def crop_at(self, images: Tensor, top: int, left: int) -> Tensor:
-        """Transform without anything random, with the crop at a given place.
+        """Transform without randomness, with the crop at a given position.
 
         Args:
             images: (N, C, H, W) uint8 or float, 0 to 255.
-            top: first row of the crop.
-            left: first column of the crop.
+            top: First row of the crop.
+            left: First column of the crop.
 
         Returns:
-            (N, C, crop, crop) float32 in fresh memory.
+            (N, C, crop, crop) float32 in new memory.
 
         Raises:
-            ShapeMismatch: the crop does not lie inside the pictures.
+            ShapeMismatch: If the crop exceeds the images.
         """
         height, width = self._crop_of(images)
         if not (0 <= top <= images.shape[-2] - height and 0 <= left <= images.shape[-1] - width):
             raise ShapeMismatch(
-                f"a crop of {height} x {width} at row {top}, column {left} "
-                f"leaves pictures of {images.shape[-2]} x {images.shape[-1]}"
+                f"crop {height} x {width} at row {top}, column {left} "
+                f"exceeds images of {images.shape[-2]} x {images.shape[-1]}"
             )
         rows, columns = slice(top, top + height), slice(left, left + width)
         values = self._to_float(images[..., rows, columns])
@@ -101,18 +101,18 @@ class Transform:
         return self._finish(values)
 
     def affine(self, images: Tensor, *, degrees: float = 0.0, zoom: float = 1.0) -> Tensor:
-        """Transform without anything random, with the pictures turned and zoomed about the centre of the crop.
+        """Transform without randomness, with the images rotated and scaled about the center of the crop.
 
         Args:
             images: (N, C, H, W) uint8 or float, 0 to 255.
-            degrees: angle; clockwise if positive.
-            zoom: factor of size; above 1 is nearer.
+            degrees: Angle; positive is clockwise.
+            zoom: Scale factor; above 1 enlarges.
 
         Returns:
-            (N, C, crop, crop) float32 in fresh memory, from one bilinear interpolation, as augmentation makes it.
+            (N, C, crop, crop) float32 in new memory, from one bilinear interpolation as in augmentation.
 
         Raises:
-            ShapeMismatch: pictures smaller than the crop, or of another size than the mean.
+            ShapeMismatch: If the images are smaller than the crop, or their size differs from that of the mean.
         """
         height, width = self._crop_of(images)
         values = self._to_float(images)
@@ -141,7 +141,7 @@ class Transform:
         return augment.random_erasing(values, random, parameter.erasing) if parameter.erasing else values
 
     def _to_float(self, images: Tensor) -> Tensor:
-        """A float32 copy, made grey or colour where the parameter forces it."""
+        """Return a float32 copy, converted to gray or color if the parameter requires it."""
         values = images.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         if self.parameter.force_gray and values.shape[1] == 3:
             weights = values.new_tensor(_GRAY_WEIGHTS).reshape(1, 3, 1, 1)
@@ -157,25 +157,29 @@ class Transform:
 
     def _crop_of(self, images: Tensor) -> tuple[int, int]:
         if images.ndim != 4:
-            raise ShapeMismatch(f"pictures come as N x C x H x W, found a tensor of {images.ndim} axes")
+            raise ShapeMismatch(f"wrong number of axes of the images: found {images.ndim}, expected 4 (N x C x H x W)")
         size = images.shape[-2], images.shape[-1]
         crop = self.crop[0] or size[0], self.crop[1] or size[1]
         if crop[0] > size[0] or crop[1] > size[1]:
-            raise ShapeMismatch(f"crop {crop[0]} x {crop[1]} does not fit into pictures of {size[0]} x {size[1]}")
+            raise ShapeMismatch(
+                f"crop {crop[0]} x {crop[1]} exceeds images of {size[0]} x {size[1]}; use a smaller crop"
+            )
         return crop
 
     def _mean_for(self, images: Tensor) -> Tensor | None:
-        """The mean on the device of the pictures, checked against their size."""
+        """Return the mean on the device of the images, checked against their size."""
         if self.mean is None:
             return None
         channels = 1 if self.parameter.force_gray else 3 if self.parameter.force_color else images.shape[1]
         is_image = self.mean.shape[-2:] != (1, 1)
         if self.mean.shape[0] not in ((channels,) if is_image else (1, channels)):
-            raise ShapeMismatch(f"the mean has {self.mean.shape[0]} channels, the pictures have {channels}")
+            raise ShapeMismatch(
+                f"wrong number of channels of the mean: found {self.mean.shape[0]}, expected {channels}"
+            )
         if is_image and self.mean.shape[-2:] != images.shape[-2:]:
             raise ShapeMismatch(
-                f"the mean is {self.mean.shape[-2]} x {self.mean.shape[-1]}, the pictures are "
-                f"{images.shape[-2]} x {images.shape[-1]}; a mean has the pictures' size before the crop"
+                f"wrong size of the mean: found {self.mean.shape[-2]} x {self.mean.shape[-1]}, expected "
+                f"{images.shape[-2]} x {images.shape[-1]}, the size of the images before the crop"
             )
         if self.mean.device != images.device:
             self.mean = self.mean.to(images.device)
@@ -183,27 +187,27 @@ class Transform:
 
 
 def check_transform(parameter: TransformationParameter, *, has_mean: bool = False) -> None:
-    """Refuse what cannot be followed.
+    """Check a TransformationParameter.
 
     Args:
-        parameter: the transformation.
-        has_mean: a mean picture is given beside it.
+        parameter: TransformationParameter to check.
+        has_mean: Whether a mean image is passed in addition.
 
     Raises:
-        NetError: the first contradiction.
+        NetError: If a field is out of range, not supported, or contradicts another.
     """
     if parameter.mean_value and (parameter.mean_file or has_mean):
-        raise NetError("transform_param has mean_value beside a mean picture; keep one of them")
+        raise NetError("transform_param has both mean_value and a mean image; remove one of them")
     if parameter.force_color and parameter.force_gray:
-        raise NetError("transform_param has both force_color and force_gray; keep one of them")
+        raise NetError("transform_param has both force_color and force_gray; remove one of them")
     if bool(parameter.crop_h) != bool(parameter.crop_w) or (parameter.crop_size and parameter.crop_h):
-        raise NetError("transform_param needs crop_size alone, or crop_h and crop_w together")
+        raise NetError("transform_param has an invalid crop; set either crop_size, or both crop_h and crop_w")
     for name in _SSD_FIELDS:
         if parameter.HasField(name):
-            raise NetError(f"transform_param.{name} of the SSD fork is not followed; remove it")
+            raise NetError(f"transform_param.{name} of the SSD fork is not supported; remove it")
     for name, (holds, range_text) in _RANGES.items():
         if not holds(getattr(parameter, name)):
-            raise NetError(f"transform_param.{name} is {getattr(parameter, name):g}; it has to be {range_text}")
+            raise NetError(f"invalid transform_param.{name}: found {getattr(parameter, name):g}, expected {range_text}")
 
 
 def _below(limit: float) -> tuple[Callable[[float], bool], str]:

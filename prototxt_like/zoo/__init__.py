@@ -1,4 +1,4 @@
-"""The nets that come with the package: a folder each, with train_val, solver and deploy prototxt."""
+"""Zoo of nets: one folder per net with train_val.prototxt, solver.prototxt and deploy.prototxt."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ _READERS_OF_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")
 
 
 def names() -> list[str]:
-    """Every net's name, sorted."""
+    """Return the names of all nets, sorted."""
     return sorted(file.parent.name for file in _FOLDER.glob("*/train_val.prototxt"))
 
 
 def path(name: str) -> Path:
-    """The folder of a net: train_val.prototxt, solver.prototxt, deploy.prototxt, README.md.
+    """Return the folder of a net: train_val.prototxt, solver.prototxt, deploy.prototxt, README.md.
 
     Raises:
-        FileError: no such net; the message names the nearest.
+        FileError: If there is no such net. The message contains the most similar name.
     """
     if name not in names():
-        hint = did_you_mean(name, names()) or f"; there are: {', '.join(names())}; a net of your own is a folder"
+        hint = did_you_mean(name, names()) or f"; expected one of {', '.join(names())}"
         raise FileError(f'the zoo has no net "{name}"{hint}')
     return _FOLDER / name
 
 
 def load(name: str, classes: int = 7, form: str = "train_val") -> NetParameter:
-    """A net of the zoo, ready for a number of classes.
+    """Return a zoo net with a given number of classes.
 
     Args:
-        name: one of ``names()``.
-        classes: outputs of the last layer.
+        name: Name from ``names()``.
+        classes: Number of classes, 2 or more.
         form: "train_val" or "deploy".
 
     Raises:
-        FileError: no such net or form.
+        FileError: If there is no such net or form.
+        NetError: If there are fewer than two classes.
     """
     return set_num_classes(read_net(path(name) / f"{form}.prototxt"), classes)
 
 
 def set_num_classes(net: NetParameter, classes: int) -> NetParameter:
-    """A copy of a net that tells that many classes apart.
+    """Return a copy of a net with another number of classes.
 
-    Every InnerProduct that feeds a Softmax, a loss or an Accuracy is a classifier; a net without any of these has
-    its last InnerProduct for one.
+    Classifiers are the InnerProduct layers that feed a Softmax, a loss or an Accuracy, or else the last InnerProduct.
 
     Raises:
-        NetError: fewer than two classes, or no InnerProduct layer.
+        NetError: If there are fewer than two classes, or the net has no InnerProduct layer.
     """
     if classes < 2:
-        raise NetError(f"{classes} classes asked for; a classifier needs two or more")
+        raise NetError(f"invalid number of classes: found {classes}, expected 2 or more")
     copy = NetParameter()
     copy.CopyFrom(net)
     for layer in classifiers(copy):
@@ -63,13 +63,13 @@ def set_num_classes(net: NetParameter, classes: int) -> NetParameter:
 
 
 def classifiers(net: NetParameter) -> list[LayerParameter]:
-    """The layers of a net whose outputs are the classes, as `set_num_classes` finds them.
+    """Return the classifier layers of a net; see ``set_num_classes``.
 
     Raises:
-        NetError: no InnerProduct layer.
+        NetError: If the net has no InnerProduct layer.
     """
     scores = {layer.bottom[0] for layer in net.layer if layer.type in _READERS_OF_SCORES and layer.bottom}
     products = [layer for layer in net.layer if layer.type == "InnerProduct"]
     if not products:
-        raise NetError(f'net "{net.name}": no InnerProduct layer whose outputs could be set to the classes')
+        raise NetError(f'net "{net.name}" has no InnerProduct layer; the number of classes cannot be set')
     return [layer for layer in products if scores.intersection(layer.top)] or products[-1:]

@@ -1,4 +1,4 @@
-"""The schema: numbers of extensions, and no warnings from the generated module."""
+"""Tests for extension numbers in the schema and warnings of the generated module."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import prototxt_like as pl
 from prototxt_like.schema import caffe_schema_pb2 as schema
 
-# The SSD fork's names that Caffe 1.0's numbers clash with, and all fields of our own.
-OWN_NUMBERS = {
+# All extension fields, and fields of the SSD fork whose numbers clash with Caffe 1.0.
+EXTENSIONS = {
     "SolverParameter": {
         "eval_type", "ap_version", "label_smoothing", "mixup", "cutmix", "ema_decay", "warmup_iter", "min_lr",
         "plateau_patience", "plateau_factor", "early_stop_patience", "monitor", "min_delta", "mix_probability",
@@ -26,16 +26,16 @@ OWN_NUMBERS = {
 }  # fmt: skip
 
 
-def test_fields_of_our_own_stand_at_10000_and_above() -> None:
+def test_extensions_are_numbered_from_10000() -> None:
     found = {
         name: {field.name for field in message.fields if field.number >= 10000}
         for name, message in schema.DESCRIPTOR.message_types_by_name.items()
     }
-    assert {name: fields for name, fields in found.items() if fields} == OWN_NUMBERS
+    assert {name: fields for name, fields in found.items() if fields} == EXTENSIONS
 
 
-def test_the_package_is_not_caffes() -> None:
-    """Real Caffe registers its messages in the same pool."""
+def test_the_proto_package_differs_from_caffes() -> None:
+    """Caffe registers its messages in the same descriptor pool."""
     assert schema.DESCRIPTOR.package == "prototxt_like"
     assert schema.DESCRIPTOR.name == "prototxt_like/schema/caffe_schema.proto"
 

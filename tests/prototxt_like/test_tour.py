@@ -1,4 +1,4 @@
-"""The code of docs/caffe.md runs."""
+"""Test that the code of docs/caffe.md runs."""
 
 from __future__ import annotations
 

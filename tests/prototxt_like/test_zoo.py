@@ -1,4 +1,4 @@
-"""Every net of the zoo: its files belong together, its README tells the truth, and it trains on real faces."""
+"""Tests of all zoo nets: consistent files, correct README, training on real faces."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ IN_TRAINING_ALONE = {"GaussianNoise"}
 
 
 def transform_of(net: pl.NetParameter, phase: str) -> pl.TransformationParameter:
-    """The transformation of a phase; the mean's path is left to the application."""
+    """Return the transformation of a phase, without the mean, whose path the application sets."""
     number = pl.Phase.Value(phase)
     layer = next(part for part in net.layer if part.type == "Data" and part.include[0].phase == number)
     parameter = pl.TransformationParameter()
@@ -72,7 +72,7 @@ def training_net(name: str, batch: int, classes: int = 7) -> pl.Net:
 
 
 def body(net: pl.NetParameter) -> list[bytes]:
-    """The layers between data and scores in TEST."""
+    """Return the layers between data and scores in TEST."""
     ends = {"Data", "Input", "Softmax", "SoftmaxWithLoss", "Accuracy"} | IN_TRAINING_ALONE
     layers = filter_net(net, make_net_state(net, "TEST")).layer
     return [layer.SerializeToString(deterministic=True) for layer in layers if layer.type not in ends]
@@ -80,7 +80,7 @@ def body(net: pl.NetParameter) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def faces(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sixteen faces of FER2013, uint8, and their labels."""
+    """Return sixteen faces of FER2013, uint8, and their labels."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
     unpack(shared / "golden/caffe/img_train_lmdb.tar.xz", folder)
@@ -102,12 +102,12 @@ def test_the_zoo_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_deploy_is_the_body_of_the_training_net(name: str) -> None:
+def test_deploy_equals_the_body_of_train_val(name: str) -> None:
     assert body(pl.zoo.load(name)) == body(pl.zoo.load(name, form="deploy"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_readme_counts_its_parameters_and_says_what_was_measured(name: str) -> None:
+def test_the_readme_states_parameters_and_results(name: str) -> None:
     text = (pl.zoo.path(name) / "README.md").read_text()
     deploy = pl.Net(pl.zoo.load(name, form="deploy"))
     counted = sum(parameter.numel() for parameter in deploy.parameters())
@@ -126,7 +126,7 @@ def test_only_marked_nets_need_extensions(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_solver_belongs_to_the_net(name: str) -> None:
+def test_the_solver_matches_the_net(name: str) -> None:
     solver = pl.read_solver(pl.zoo.path(name) / "solver.prototxt")
     assert solver.net == "train_val.prototxt"
     assert solver.snapshot_prefix == f"runs/{name}"
@@ -138,7 +138,7 @@ def test_the_solver_belongs_to_the_net(name: str) -> None:
 
 @pytest.mark.parametrize("form", ["train_val", "deploy"])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_classifiers_alone_change_with_the_classes(name: str, form: str) -> None:
+def test_only_the_classifiers_depend_on_the_classes(name: str, form: str) -> None:
     changed = [
         new.name
         for new, old in zip(pl.zoo.load(name, 6, form).layer, pl.zoo.load(name, 7, form).layer, strict=True)
@@ -148,24 +148,24 @@ def test_the_classifiers_alone_change_with_the_classes(name: str, form: str) -> 
 
 
 @pytest.mark.parametrize("classes", [2, 6, 8])
-def test_a_net_tells_that_many_classes_apart(classes: int) -> None:
+def test_number_of_classes(classes: int) -> None:
     deploy = pl.Net(pl.zoo.load("shallow_cnn", classes, "deploy"))
     assert {name: deploy.shapes[name] for name in deploy.outputs} == {"prob": (1, classes)}
 
 
-def test_bad_wishes_are_refused() -> None:
-    with pytest.raises(FileError, match=r'no net "nothing"; there are: emonet, .*wide_cnn; a net of your own'):
+def test_invalid_names_and_classes_are_rejected() -> None:
+    with pytest.raises(FileError, match=r'no net "nothing"; expected one of emonet, .*wide_cnn'):
         pl.zoo.path("nothing")
     with pytest.raises(FileError, match='the zoo has no net "vgg61"; did you mean "vgg16"'):
         pl.zoo.load("vgg61")
-    with pytest.raises(NetError, match="1 classes asked for; a classifier needs two or more"):
+    with pytest.raises(NetError, match="invalid number of classes: found 1, expected 2 or more"):
         pl.zoo.load("vgg16", 1)
     net = pl.parse_net('layer { name: "a" type: "ReLU" bottom: "x" top: "y" }')
     with pytest.raises(NetError, match="no InnerProduct layer"):
         pl.zoo.set_num_classes(net, 7)
 
 
-def test_without_scores_read_the_last_inner_product_is_the_classifier() -> None:
+def test_without_readers_of_scores_the_last_inner_product_is_the_classifier() -> None:
     layer = (
         'layer {{ name: "{0}" type: "InnerProduct" bottom: "{1}" top: "{0}" inner_product_param {{ num_output: 3 }} }}'
     )
@@ -174,8 +174,8 @@ def test_without_scores_read_the_last_inner_product_is_the_classifier() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_trains_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name: str) -> None:
-    """One update moves every learned blob, leaves every frozen one, and keeps the loss finite."""
+def test_training_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name: str) -> None:
+    """One update changes every learnable blob and no frozen one, and the loss is finite."""
     torch.manual_seed(1)
     count = 16 if name in QUICK else 2
     images, labels = faces[0][:count], faces[1][:count]
@@ -196,7 +196,7 @@ def test_it_trains_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name:
         assert min(losses[-3:]) < losses[0]
 
 
-def test_readmes_name_the_layers_that_exist() -> None:
+def test_readmes_mention_existing_layers() -> None:
     for name in NAMES:
         layers = {layer.name for layer in pl.zoo.load(name).layer}
         architecture, _, _ = (pl.zoo.path(name) / "README.md").read_text().partition("## Measured")
@@ -206,7 +206,7 @@ def test_readmes_name_the_layers_that_exist() -> None:
         assert named and not set(named) - known, name
 
 
-def test_fer_conv12_begun_with_fer_conv8s_weights_says_what_fer_conv8_says() -> None:
+def test_fer_conv12_with_weights_of_fer_conv8_has_the_same_outputs() -> None:
     small, large = (pl.Net(pl.zoo.load(name, form="deploy")) for name in ("fer_conv8", "fer_conv12"))
     for name, blobs in small.params.items():
         for given, blob in zip(blobs, large.params[name], strict=True):
@@ -216,6 +216,6 @@ def test_fer_conv12_begun_with_fer_conv8s_weights_says_what_fer_conv8_says() -> 
 
 
 @pytest.mark.parametrize("names", [("fer_conv12", "fer_conv12_wide"), ("fer_mini_narrow", "fer_mini")])
-def test_a_wider_net_has_the_narrower_ones_layers(names: tuple[str, str]) -> None:
+def test_a_wider_net_has_the_layers_of_the_narrower_one(names: tuple[str, str]) -> None:
     narrow, wide = (pl.zoo.load(name) for name in names)
     assert [(layer.name, layer.type) for layer in narrow.layer] == [(layer.name, layer.type) for layer in wide.layer]

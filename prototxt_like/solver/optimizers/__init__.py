@@ -1,8 +1,8 @@
-"""Caffe's solvers as torch optimizers that anyone can use alone.
+"""Caffe's update rules as torch optimizers.
 
-Each rule exists twice: in Caffe's own order of operations, so that rounding too is Caffe's, and, where torch has one,
-as a fused kernel that reads and writes the memory once. A parameter group knows `lr_mult` and `decay_mult`, as a
-Caffe layer's `param { }` does. A step uses the gradients up, as it does in Caffe: they hold other values afterwards.
+Each rule has two implementations: Caffe's order of operations with identical rounding, and torch's fused kernel, if
+there is one. Parameter groups support `lr_mult` and `decay_mult`, like `param { }` of a Caffe layer. ``step()``
+overwrites the gradients, as in Caffe.
 """
 
 from prototxt_like.solver.optimizers.adadelta import AdaDelta

@@ -1,4 +1,4 @@
-"""AdaDelta."""
+"""AdaDelta optimizer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from prototxt_like.solver.optimizers.base import CaffeOptimizer, Group, check_de
 
 
 class AdaDelta(CaffeOptimizer):
-    """Update in units of past updates: d = g * sqrt((H + delta) / (h + delta)); w -= rate * d.
+    """AdaDelta: d = g * sqrt((H + delta) / (h + delta)); w -= lr * d.
 
     h and H are the running means of g^2 and d^2.
 
     Args:
-        momentum: decay of both means.
-        delta: keeps quotients from 0 and infinity.
+        momentum: Decay of both means, in [0, 1).
+        delta: Small constant for numerical stability.
     Source: BVLC/caffe src/caffe/solvers/adadelta_solver.cpp:27-97
     """
 

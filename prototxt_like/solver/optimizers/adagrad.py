@@ -1,4 +1,4 @@
-"""AdaGrad."""
+"""AdaGrad optimizer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from prototxt_like.solver.optimizers.base import CaffeOptimizer, Group
 
 
 class AdaGrad(CaffeOptimizer):
-    """Rate divided by the root of the summed squares: h += g^2; w -= rate * g / (sqrt(h) + delta).
+    """AdaGrad: h += g^2; w -= lr * g / (sqrt(h) + delta).
 
     Args:
-        delta: keeps the divisor from 0.
+        delta: Small constant that prevents division by zero.
     Source: BVLC/caffe src/caffe/solvers/adagrad_solver.cpp:12-54
     """
 
@@ -34,7 +34,7 @@ class AdaGrad(CaffeOptimizer):
         subtract(params, grads, lr)
 
     def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
-        """Update with torch's kernel without its own decay of the rate."""
+        """Update with torch's kernel, without its own learning-rate decay."""
         (sums,) = self.state_lists(params)
         adagrad(
             params,

@@ -1,4 +1,4 @@
-"""Adam, and AdamW, which Caffe lacks."""
+"""Adam and AdamW optimizers. AdamW is an extension."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from prototxt_like.solver.optimizers.base import CaffeOptimizer, Group, check_de
 
 
 class Adam(CaffeOptimizer):
-    """Adam with delta outside the bias correction: w -= rate * c * m / (sqrt(v) + delta), c = sqrt(1-b2^t) / (1-b1^t).
+    """Adam with delta outside the bias correction: w -= lr * c * m / (sqrt(v) + delta), c = sqrt(1-b2^t) / (1-b1^t).
 
     Args:
-        momentum: b1, decay of the mean of g.
-        momentum2: b2, decay of the mean of g^2.
-        delta: keeps the divisor from 0.
+        momentum: Decay b1 of the mean m of g, in [0, 1).
+        momentum2: Decay b2 of the mean v of g^2, in [0, 1).
+        delta: Small constant that prevents division by zero.
     Source: BVLC/caffe src/caffe/solvers/adam_solver.cpp:25-77
     """
 
@@ -42,7 +42,7 @@ class Adam(CaffeOptimizer):
         super().__init__(params, lr, momentum=momentum, momentum2=momentum2, delta=delta, **common)
 
     def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
-        """Update both means, then divide one by the root of the other."""
+        """Update both means, then divide the first by the root of the second."""
         momentum, momentum2, updates = group["momentum"], group["momentum2"], self.updates_of(params)
         means, squares = self.state_lists(params)
         average(squares, torch._foreach_mul(grads, grads), momentum2)
@@ -53,7 +53,7 @@ class Adam(CaffeOptimizer):
         subtract(params, quotients, lr * correction)
 
     def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
-        """Update with torch's kernel; its eps is Caffe's delta carried over the bias correction."""
+        """Update with torch's kernel. Its eps is Caffe's delta, rescaled for the bias correction."""
         means, squares = self.state_lists(params)
         adam(
             params,
@@ -76,7 +76,7 @@ class Adam(CaffeOptimizer):
 
 
 class AdamW(Adam):
-    """Adam whose decay acts on the weight, not on the gradient: w *= 1 - rate * decay. Not in Caffe.
+    """Adam with decoupled weight decay: w *= 1 - lr * decay. Extension; not in Caffe.
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization", 2019
     """
@@ -84,6 +84,6 @@ class AdamW(Adam):
     decoupled_weight_decay = True
 
     def regularize(self, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
-        """Shrink the weights themselves."""
+        """Decay the weights directly."""
         if decay:
             torch._foreach_mul_(params, 1 - lr * decay)

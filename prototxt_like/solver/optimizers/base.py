@@ -1,4 +1,4 @@
-"""What all of Caffe's solvers share."""
+"""Base class of Caffe's update rules."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Group = dict[str, Any]
 
 
 class CaffeOptimizer(torch.optim.Optimizer):
-    """What all of Caffe's solvers share: multipliers, regularisation, and a history that a solverstate can hold.
+    """Base class of Caffe's update rules: multipliers, regularization, and history for a solverstate.
 
     Args:
-        params: tensors, or groups; a group may set `lr_mult` and `decay_mult` (both 1 by default).
-        lr: rate before `lr_mult`.
-        weight_decay: regularisation before `decay_mult`; added to the gradient for every solver type.
+        params: Tensors, or groups; a group may set `lr_mult` and `decay_mult` (both 1 by default).
+        lr: Learning rate before `lr_mult`.
+        weight_decay: Weight decay before `decay_mult`; added to the gradient for every solver type.
         regularization_type: "L2" or "L1".
-        fused: use torch's fused kernel; None = on a GPU alone.
-        rule: what the update rule of the subclass needs.
+        fused: Whether to use torch's fused kernel; None = only on a GPU.
+        rule: Options of the subclass's update rule.
 
     Raises:
-        SolverError: an option out of its range.
+        SolverError: If an option is out of range.
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:102-213
     """
 
-    #: Names of the state tensors, in the order in which Caffe's solverstate lists them.
+    #: Names of the state tensors, in the order of Caffe's solverstate.
     history_names: ClassVar[tuple[str, ...]] = ()
     #: Whether torch has a fused kernel for this rule.
     has_fused_kernel: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
         **rule: Any,
     ) -> None:
         if regularization_type not in ("L1", "L2"):
-            raise SolverError(f'unknown regularization_type "{regularization_type}"; write "L2" or "L1"')
+            raise SolverError(f'unknown regularization_type "{regularization_type}"; use "L2" or "L1"')
         defaults = {
             "lr": lr,
             "lr_mult": 1.0,
@@ -58,7 +58,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
         super().__init__(params, defaults)
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add a group and decide whether the fused kernel runs on it."""
+        """Add a parameter group and set its ``fused`` option."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         if group["fused"] is None:
@@ -67,13 +67,13 @@ class CaffeOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; a group with `lr_mult` 0 stays as it is.
+        """Update every parameter that has a gradient. Groups with `lr_mult` 0 are skipped.
 
         Args:
-            closure: computes the loss and the gradients again; as in torch.
+            closure: Callable that computes the loss and the gradients again, as in torch.
 
         Returns:
-            What the closure returned, or None.
+            Return value of the closure, or None.
         """
         loss = None
         if closure is not None:
@@ -106,22 +106,22 @@ class CaffeOptimizer(torch.optim.Optimizer):
             torch._foreach_add_(grads, params, alpha=decay)
 
     def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
-        """Apply the rule in Caffe's order of operations.
+        """Apply the update rule in Caffe's order of operations.
 
         Args:
-            group: the options of the rule.
-            params: tensors to change in place.
-            grads: their gradients with decay; used up.
-            lr: learning rate, `lr_mult` included.
+            group: Parameter group with the options of the rule.
+            params: Parameters; updated in place.
+            grads: Gradients including weight decay; overwritten.
+            lr: Learning rate including `lr_mult`.
         """
         raise NotImplementedError
 
     def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
-        """Apply the rule with torch's fused kernel; `decay` is L2 decay that the gradients do not have yet."""
+        """Apply the update rule with torch's fused kernel. `decay` is the L2 decay, not yet added to the gradients."""
         raise NotImplementedError
 
     def state_lists(self, params: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The state tensors of these parameters by name of `history_names`, made of zeros where there are none yet."""
+        """Return the state tensors of the parameters, one list per history name. Missing ones are created as zeros."""
         for parameter in params:
             state = self.state[parameter]
             for name in self.history_names:
@@ -130,7 +130,7 @@ class CaffeOptimizer(torch.optim.Optimizer):
         return [[self.state[p][name] for p in params] for name in self.history_names]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a state; its tensors may come in any memory layout (a .safetensors file knows only one)."""
+        """Load a state. Its tensors may have any memory layout; .safetensors files store only contiguous ones."""
         super().load_state_dict(state_dict)
         for parameter, state in self.state.items():
             for name in self.history_names:
@@ -138,43 +138,43 @@ class CaffeOptimizer(torch.optim.Optimizer):
                     state[name] = _aligned(state[name], parameter)
 
     def history(self, parameter: Tensor) -> list[Tensor]:
-        """The state of one parameter as Caffe's solverstate holds it; zeros before the first step."""
+        """Return the state of one parameter as in Caffe's solverstate; zeros before the first step."""
         return [states[0].clone() for states in self.state_lists([parameter])]
 
     def set_history(self, parameter: Tensor, history: Sequence[Tensor], updates: int) -> None:
-        """Take over what `history` gave, or what a solverstate of Caffe holds.
+        """Set the state of one parameter, from `history` or from a Caffe solverstate.
 
         Args:
-            parameter: one of the optimizer's tensors.
-            history: one tensor for each of `history_names`, in the parameter's shape.
-            updates: updates done so far; Adam's bias correction depends on it.
+            parameter: Parameter of this optimizer.
+            history: One tensor per name in `history_names`, in the parameter's shape.
+            updates: Number of previous updates, for Adam's bias correction.
         """
         for states, value in zip(self.state_lists([parameter]), history, strict=True):
             states[0].copy_(value)
         self.state[parameter]["updates"] = updates
 
     def updates_of(self, params: Sequence[Tensor]) -> int:
-        """How many updates these parameters have had; the solver gives each of them one every time."""
+        """Return the number of updates, which is equal for all parameters of a group."""
         return self.state[params[0]]["updates"]
 
     def step_counters(self, params: Sequence[Tensor]) -> list[Tensor]:
-        """The updates before this one as torch's kernels want them; they count up themselves."""
+        """Return the number of previous updates as tensors for torch's kernels, which increment them."""
         before = float(self.updates_of(params) - 1)
         return list(torch.full((len(params),), before, dtype=torch.float32, device=params[0].device).unbind())
 
 
 def _aligned(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """A tensor of the parameter's shape in the parameter's memory layout: fused kernels walk both as flat memory."""
+    """Return a tensor in the parameter's memory layout. Fused kernels treat both as flat memory."""
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)
 
 
 def check_decay(name: str, value: float) -> None:
-    """Refuse a momentum or decay of an average that is no part of 1.
+    """Check a momentum or decay of a running mean.
 
     Raises:
-        SolverError: it is below 0, or 1 and more.
+        SolverError: If the value is not in [0, 1).
     """
     if not 0 <= value < 1:
-        raise SolverError(f"{name} is {value}; it has to be at least 0 and less than 1")
+        raise SolverError(f"invalid {name}: found {value}, expected at least 0 and less than 1")

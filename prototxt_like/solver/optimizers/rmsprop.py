@@ -1,4 +1,4 @@
-"""RMSProp."""
+"""RMSProp optimizer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from prototxt_like.solver.optimizers.base import CaffeOptimizer, Group, check_de
 
 
 class RMSProp(CaffeOptimizer):
-    """Rate divided by a running root mean square: h = d * h + (1 - d) * g^2; w -= rate * g / (sqrt(h) + delta).
+    """RMSProp: h = d * h + (1 - d) * g^2; w -= lr * g / (sqrt(h) + delta).
 
     Args:
-        rms_decay: the d of the formula.
-        delta: keeps the divisor from 0.
+        rms_decay: Decay d of the mean square, in [0, 1).
+        delta: Small constant that prevents division by zero.
     Source: BVLC/caffe src/caffe/solvers/rmsprop_solver.cpp:12-57
     """
 

@@ -1,4 +1,4 @@
-"""SGD with momentum, and Nesterov's."""
+"""SGD with momentum, and Nesterov momentum."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from prototxt_like.solver.optimizers.base import CaffeOptimizer, Group, check_de
 
 
 class SGD(CaffeOptimizer):
-    """Momentum with the rate inside: v = momentum * v + rate * (g + decay * w); w -= v.
+    """SGD with momentum: v = momentum * v + lr * (g + decay * w); w -= v.
 
-    A step of the rate therefore acts later than in `torch.optim.SGD`, whose rate stands outside.
+    Unlike in `torch.optim.SGD`, the velocity includes the learning rate, so changes of the learning rate act with a
+    delay.
 
     Args:
-        momentum: share of the last update that is kept.
+        momentum: Momentum in [0, 1).
     Source: BVLC/caffe src/caffe/solvers/sgd_solver.cpp:225-259
     """
 
@@ -31,16 +32,16 @@ class SGD(CaffeOptimizer):
         super().__init__(params, lr, momentum=momentum, **common)
 
     def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
-        """Update v, then subtract it."""
+        """Update v and subtract it."""
         (velocities,) = self.state_lists(params)
         torch._foreach_mul_(velocities, group["momentum"])
         torch._foreach_add_(velocities, grads, alpha=lr)
         torch._foreach_sub_(params, velocities)
 
     def fused_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float, decay: float) -> None:
-        """Update with torch's kernel at rate 1, for which rates inside and outside are the same thing."""
+        """Update with torch's kernel at learning rate 1, for which both definitions of momentum are equal."""
         momentum = group["momentum"]
-        if not momentum:  # the kernel would leave v as it is
+        if not momentum:  # the kernel would not update v
             self.regularize(params, grads, lr, decay)
             self.caffe_update(group, params, grads, lr)
             return
@@ -62,7 +63,7 @@ class SGD(CaffeOptimizer):
 
 
 class Nesterov(SGD):
-    """SGD that looks ahead: the update is (1 + momentum) * v_new - momentum * v_old.
+    """SGD with Nesterov momentum: the update is (1 + momentum) * v_new - momentum * v_old.
 
     Source: BVLC/caffe src/caffe/solvers/nesterov_solver.cpp:13-43
     """
@@ -70,7 +71,7 @@ class Nesterov(SGD):
     nesterov = True
 
     def caffe_update(self, group: Group, params: list[Tensor], grads: list[Tensor], lr: float) -> None:
-        """Update v, then step back and over."""
+        """Update v and subtract the Nesterov update."""
         momentum = group["momentum"]
         (velocities,) = self.state_lists(params)
         updates = torch._foreach_mul(velocities, -momentum)

@@ -164,7 +164,7 @@ def test_weights_that_do_not_match_the_net_are_rejected(model):
 
 def test_an_unknown_name_lists_the_known_models(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match="known are face_emotion_net"):
+    with pytest.raises(ModelError, match="expected one of face_emotion_net"):
         load_model("nothing")
     with pytest.raises(ModelError, match=r"no best\.safetensors"):
         load_model(tmp_path)

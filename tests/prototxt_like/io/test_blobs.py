@@ -1,4 +1,4 @@
-"""BlobProto and arrays."""
+"""Tests for BlobProto conversion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import prototxt_like as pl
 VALUES = np.random.default_rng(0).standard_normal((2, 3, 5, 7)).astype(np.float32)
 
 
-def test_there_and_back_bit_for_bit() -> None:
+def test_round_trip_is_bit_exact() -> None:
     special = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-45, 3.4e38], np.float32)
     for array in (VALUES, special, np.float32(3).reshape(()), np.zeros((0, 4), np.float32)):
         again = pl.blob_to_array(pl.BlobProto.FromString(pl.array_to_blob(array).SerializeToString()))
@@ -18,7 +18,7 @@ def test_there_and_back_bit_for_bit() -> None:
         assert again.tobytes() == array.tobytes()
 
 
-def test_bytes_are_those_of_protobuf_itself() -> None:
+def test_bytes_equal_protobufs_own() -> None:
     blob = pl.BlobProto(data=VALUES.ravel().tolist())
     blob.shape.dim.extend(VALUES.shape)
     assert pl.array_to_blob(VALUES).SerializeToString() == blob.SerializeToString()
@@ -37,14 +37,14 @@ def test_legacy_shape() -> None:
     assert pl.blob_to_array(blob).shape == (1, 3, 5, 7)
 
 
-def test_other_fields_do_not_disturb() -> None:
+def test_other_fields_are_ignored() -> None:
     blob = pl.array_to_blob(VALUES)
     blob.diff.extend([1.5] * VALUES.size)
     np.testing.assert_array_equal(pl.blob_to_array(blob), VALUES)
 
 
-def test_unknown_fields_do_not_disturb() -> None:
-    """Groups with what looks like data inside, numbers of fixed length, all in fields that no blob has."""
+def test_unknown_fields_are_ignored() -> None:
+    """Unknown groups that contain data-like bytes, and unknown fixed-length fields."""
     group = bytes([20 << 3 & 127 | 3 | 128, 1, 0x2A, 2, 9, 9, 20 << 3 & 127 | 4 | 128, 1])
     fixed = bytes([15 << 3 | 1]) + bytes(8) + bytes([15 << 3 | 5]) + bytes(4)
     blob = pl.BlobProto.FromString(group + fixed + pl.array_to_blob(VALUES).SerializeToString())
@@ -62,15 +62,15 @@ def test_double_data_is_rounded() -> None:
     [
         (
             [10**9, 10**9, 10**9],
-            "1000000000 x 1000000000 x 1000000000 = 1000000000000000000000000000 values, but holds 2",
+            "found 2, expected 1000000000000000000000000000 for shape 1000000000 x 1000000000 x 1000000000",
         ),
-        ([3], "shape 3 = 3 values, but holds 2"),
-        ([], r"shape \(\) = 1 values, but holds 2"),
-        ([-2], "no size may be negative"),
+        ([3], "found 2, expected 3 for shape 3"),
+        ([], r"found 2, expected 1 for shape \(\)"),
+        ([-2], "negative size"),
     ],
 )
-def test_counts_that_contradict_the_shape(dim: list[int], message: str) -> None:
-    """Refused before any array is made."""
+def test_wrong_number_of_values_is_an_error(dim: list[int], message: str) -> None:
+    """Rejected before memory is allocated."""
     blob = pl.BlobProto(data=[1, 2])
     blob.shape.dim.extend(dim)
     with pytest.raises(pl.FileError, match=message):

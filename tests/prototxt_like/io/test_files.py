@@ -1,4 +1,4 @@
-"""Reading and writing files, hostile ones among them."""
+"""Tests for readers and writers, including damaged and malicious files."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def caffemodel() -> bytes:
     return net.SerializeToString()
 
 
-def test_text_and_binary_are_told_apart(tmp_path: Path) -> None:
+def test_text_and_binary_are_distinguished(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "net.caffemodel").write_bytes(caffemodel())
     assert pl.read_net(tmp_path / "net.prototxt").layer[0].input_param.shape[0].dim == [2, 3]
     assert pl.read_net(str(tmp_path / "net.caffemodel")).layer[1].blobs[0].data[14] == 14
 
 
-def test_hdf5_weights_are_refused_by_name(tmp_path: Path) -> None:
+def test_hdf5_weights_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "net.caffemodel.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(pl.FileError, match="weights in HDF5 are not read"):
+    with pytest.raises(pl.FileError, match="HDF5 weights are not supported"):
         pl.read_net(tmp_path / "net.caffemodel.h5")
 
 
-def test_windows_and_old_encodings(tmp_path: Path) -> None:
+def test_windows_line_ends_and_old_encodings(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_bytes(b"\xef\xbb\xbf# m\xe4n\r\n".replace(b"\xe4", "ä".encode()) + NET.replace("\n", "\r\n").encode())
     assert pl.read_net(path).name == "small"
@@ -43,7 +43,7 @@ def test_windows_and_old_encodings(tmp_path: Path) -> None:
     assert pl.read_net(path).name == "small"
 
 
-def test_errors_name_the_file(tmp_path: Path) -> None:
+def test_errors_contain_the_file_name(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text("nam: 3")
     with pytest.raises(pl.ParseError) as caught:
@@ -52,7 +52,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reader", [pl.read_net, pl.read_solver, pl.read_mean, pl.read_solver_state])
-def test_what_no_reader_can_read(tmp_path: Path, reader: object) -> None:
+def test_unreadable_files(tmp_path: Path, reader: object) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     for path, reason in ((empty, "the file is empty"), (tmp_path, "Is a directory"), (tmp_path / "no", "No such file")):
@@ -62,26 +62,26 @@ def test_what_no_reader_can_read(tmp_path: Path, reader: object) -> None:
 
 
 def test_every_truncation_of_a_caffemodel_is_an_error_or_a_shorter_model(tmp_path: Path) -> None:
-    """A cut between two fields is a valid message; a cut within one is refused. Nothing else happens."""
-    whole = caffemodel()
-    refused = 0
-    for length in range(1, len(whole)):
+    """Truncation between two fields gives a valid message; truncation inside a field is an error."""
+    complete = caffemodel()
+    errors = 0
+    for length in range(1, len(complete)):
         path = tmp_path / "cut.caffemodel"
-        path.write_bytes(whole[:length])
+        path.write_bytes(complete[:length])
         try:
             assert len(pl.read_net(path).layer) < 2
         except pl.FileError as error:
             assert str(path) in str(error)
-            refused += 1
-    assert refused > len(whole) * 0.9
+            errors += 1
+    assert errors > len(complete) * 0.9
 
 
 def test_flipped_bytes_never_escape_as_another_exception(tmp_path: Path) -> None:
     generator = random.Random(5)
-    whole = caffemodel()
+    complete = caffemodel()
     path = tmp_path / "flipped.caffemodel"
     for _ in range(500):
-        content = bytearray(whole)
+        content = bytearray(complete)
         for _ in range(generator.randint(1, 4)):
             content[generator.randrange(len(content))] = generator.randrange(256)
         path.write_bytes(content)
@@ -94,7 +94,7 @@ def test_flipped_bytes_never_escape_as_another_exception(tmp_path: Path) -> None
             pass
 
 
-def test_oversized_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_text_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_TEXT_BYTES", 100)
     (tmp_path / "big.prototxt").write_text(NET + "# " + "x" * 100)
     with pytest.raises(pl.FileError, match="more than 100 bytes"):
@@ -103,7 +103,7 @@ def test_oversized_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pl.read_solver(tmp_path / "big.prototxt")
 
 
-def test_an_endless_file_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_file_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_BINARY_BYTES", 1000)
     with pytest.raises(pl.FileError, match="more than 1000 bytes"):
         pl.read_mean("/dev/zero")
@@ -121,41 +121,41 @@ def test_solver(tmp_path: Path) -> None:
 class TestMean:
     mean = np.random.default_rng(0).uniform(0, 255, (3, 5, 7)).astype(np.float32)
 
-    def test_there_and_back(self, tmp_path: Path) -> None:
+    def test_round_trip(self, tmp_path: Path) -> None:
         pl.write_mean(self.mean, tmp_path / "sub" / "mean.binaryproto")
         found = pl.read_mean(tmp_path / "sub" / "mean.binaryproto")
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, self.mean)
 
     @pytest.mark.parametrize("shape", [(3, 5, 7), (1, 3, 5, 7)])
-    def test_shapes_that_hold_a_picture(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    def test_shapes_of_one_image(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         pl.write_binary(pl.array_to_blob(self.mean.reshape(shape)), tmp_path / "mean")
         assert pl.read_mean(tmp_path / "mean").shape == (3, 5, 7)
 
     @pytest.mark.parametrize("shape", [(5, 7), (2, 3, 5, 7), (0, 5, 7), ()])
-    def test_others_are_refused(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    def test_other_shapes_are_rejected(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         array = np.zeros(shape, np.float32)
         pl.write_binary(pl.array_to_blob(array), tmp_path / "mean")
-        with pytest.raises(pl.FileError, match="a mean image has the shape"):
+        with pytest.raises(pl.FileError, match="wrong shape of a mean image"):
             pl.read_mean(tmp_path / "mean")
         if shape != (0, 5, 7):
-            with pytest.raises(pl.FileError, match="a mean image has the shape"):
+            with pytest.raises(pl.FileError, match="wrong shape of a mean image"):
                 pl.write_mean(array, tmp_path / "other")
 
-    def test_a_claimed_shape_takes_no_memory(self, tmp_path: Path) -> None:
+    def test_false_shape_allocates_no_memory(self, tmp_path: Path) -> None:
         blob = pl.BlobProto(num=1, channels=2**30, height=2**30, width=2**30, data=[1.0])
         pl.write_binary(blob, tmp_path / "mean")
-        with pytest.raises(pl.FileError, match="but holds 1"):
+        with pytest.raises(pl.FileError, match="found 1, expected"):
             pl.read_mean(tmp_path / "mean")
 
-    def test_a_caffemodel_is_no_mean(self, tmp_path: Path) -> None:
+    def test_caffemodel_is_not_a_mean(self, tmp_path: Path) -> None:
         (tmp_path / "mean").write_bytes(caffemodel())
         with pytest.raises(pl.FileError):
             pl.read_mean(tmp_path / "mean")
 
 
 class TestWriting:
-    def test_a_failed_write_leaves_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_write_keeps_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         target = tmp_path / "net.prototxt"
         target.write_text("old")
 
@@ -168,12 +168,12 @@ class TestWriting:
         assert target.read_text() == "old"
         assert os.listdir(tmp_path) == ["net.prototxt"]  # noqa: PTH208 - hidden files count
 
-    def test_a_missing_required_field_is_named(self, tmp_path: Path) -> None:
+    def test_missing_required_field_is_reported(self, tmp_path: Path) -> None:
         net = pl.parse_net("layer { clip_param { min: 1 } }")
         with pytest.raises(pl.FileError, match=r"clip_param.max"):
             pl.write_binary(net, tmp_path / "net")
 
-    def test_others_may_read_the_file(self, tmp_path: Path) -> None:
+    def test_file_mode_follows_the_umask(self, tmp_path: Path) -> None:
         pl.write_text(pl.parse_net(NET), tmp_path / "net")
         (tmp_path / "plain").touch()
         assert (tmp_path / "net").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,4 +1,4 @@
-"""Files of older layouts."""
+"""Tests for upgrades of older layouts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import prototxt_like as pl
 from prototxt_like.io.upgrade import v1_type_name
 from prototxt_like.schema.caffe_schema_pb2 import V1LayerParameter
 
-# What BVLC/caffe src/caffe/util/upgrade_proto.cpp, UpgradeV1LayerType, returns.
+# Return values of UpgradeV1LayerType in BVLC/caffe src/caffe/util/upgrade_proto.cpp.
 NAMES = [
     "AbsVal",
     "Accuracy",
@@ -69,7 +69,7 @@ layers { name: "loss" type: SOFTMAX_LOSS bottom: "conv" bottom: "label" top: "lo
 """
 
 
-def test_every_type_has_todays_name() -> None:
+def test_every_v1_type_has_a_current_name() -> None:
     names = [v1_type_name(number) for number in V1LayerParameter.LayerType.values() if number]
     assert sorted(names) == sorted(NAMES)
     assert v1_type_name(0) == ""
@@ -89,7 +89,7 @@ def test_layers_become_layer() -> None:
     assert list(net.layer[2].bottom) == ["conv", "label"]
 
 
-def test_input_fields_become_a_layer_in_front() -> None:
+def test_input_fields_become_the_first_layer() -> None:
     net = pl.parse_net(V1)
     assert (net.layer[0].name, list(net.layer[0].top)) == ("input", ["data"])
     assert list(net.layer[0].input_param.shape[0].dim) == [2, 3, 5, 7]
@@ -102,7 +102,7 @@ def test_input_shape_with_two_inputs() -> None:
 
 
 def test_an_input_without_sizes_is_dropped() -> None:
-    """As it stands in old caffemodels."""
+    """As in old caffemodels."""
     assert not pl.parse_net('input: "data"').layer
 
 
@@ -117,8 +117,8 @@ def test_transform_fields_move_out_of_v1_data_layers() -> None:
     assert (transform.scale, transform.mean_file, transform.crop_size, transform.mirror) == (0.5, "m", 7, True)
 
 
-def test_transform_fields_of_todays_data_layers_stay() -> None:
-    """Caffe ignores them there; so does everything that reads transform_param."""
+def test_transform_fields_of_current_data_layers_stay() -> None:
+    """Caffe ignores the fields there, and so do all readers of transform_param."""
     layer = pl.parse_net('layer { type: "Data" top: "d" data_param { scale: 0.5 } }').layer[0]
     assert layer.data_param.scale == 0.5
     assert not layer.HasField("transform_param")
@@ -140,18 +140,18 @@ def test_nets_inside_a_solver_are_upgraded_too() -> None:
     [
         ('layer { name: "a" } layers { name: "b" }', "mixes `layer` and the older `layers`"),
         ('layers { layer { name: "a" type: "conv" } }', "layer 0 has the layout of 2013"),
-        ('input: "a" input_dim: 1 input_dim: 2', r"1 input\(s\) need 4 input_dim, found 2"),
-        ('input: "a" input: "b" input_shape { dim: 1 }', r"2 input\(s\) need 2 input_shape, found 1"),
-        ("input_dim: 1", "names no `input`"),
+        ('input: "a" input_dim: 1 input_dim: 2', r"found 2, expected 4 for 1 input\(s\)"),
+        ('input: "a" input: "b" input_shape { dim: 1 }', r"found 1, expected 2 for 2 input\(s\)"),
+        ("input_dim: 1", "but no `input`"),
     ],
 )
-def test_refusals(text: str, message: str) -> None:
+def test_errors(text: str, message: str) -> None:
     with pytest.raises(pl.FileError, match=f"net.prototxt: .*{message}"):
         pl.parse_net(text, "net.prototxt")
 
 
 def test_an_old_caffemodel_runs() -> None:
-    """The layout of the published VGG_ILSVRC_16_layers: V1 layers, blobs with four sizes, bias as 1 x 1 x 1 x N."""
+    """Layout of the published VGG_ILSVRC_16_layers: V1 layers, blobs with four sizes, bias as 1 x 1 x 1 x N."""
     text = """
     input: "data" input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 4
     layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv"

@@ -58,8 +58,8 @@ def make_layer() -> Callable[..., Layer]:
 
 
 @pytest.fixture
-def refuses(make_layer: Callable[..., Layer]) -> Callable[..., None]:
-    """Check that building is refused: ``refuses('kernel .* too large', 'type: "Pooling" ...', (1, 2, 3, 5))``."""
+def rejects(make_layer: Callable[..., Layer]) -> Callable[..., None]:
+    """Check that building is rejected: ``rejects('kernel .* too large', 'type: "Pooling" ...', (1, 2, 3, 5))``."""
 
     def check(message: str, text: str, *shapes: tuple[int, ...], tops: int = 1) -> None:
         with pytest.raises(NetError, match=message) as caught:

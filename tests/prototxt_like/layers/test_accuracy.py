@@ -75,7 +75,7 @@ def test_a_row_of_nan_is_wrong_where_it_is_not_looked_for(make_layer: Callable[.
     assert compiled(scores, torch.zeros(2)).item() == 0.5
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("top_k is 4; there are 3 classes", f"{TEXT} accuracy_param {{ top_k: 4 }}", (2, 3), (2,))
-    refuses("top_k is 0", f"{TEXT} accuracy_param {{ top_k: 0 }}", (2, 3), (2,))
-    refuses("need 10 labels, found 2", TEXT, (2, 3, 5), (2,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("top_k is 4; there are 3 classes", f"{TEXT} accuracy_param {{ top_k: 4 }}", (2, 3), (2,))
+    rejects("top_k is 0", f"{TEXT} accuracy_param {{ top_k: 0 }}", (2, 3), (2,))
+    rejects("need 10 labels, found 2", TEXT, (2, 3, 5), (2,))

@@ -42,8 +42,8 @@ def test_the_later_of_equals_comes_first(make_layer: Callable[..., Layer]) -> No
     assert top.tolist() == [[[4, 2, 1, 0], [3, 3, 3, 1]]]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("top_k is 0", TEXT % "top_k: 0", (4, 3))
-    refuses("top_k is 16, but there are 15 values", TEXT % "top_k: 16", (4, 3, 5))
-    refuses("top_k is 4, but there are 3 values", TEXT % "axis: 1 top_k: 4", (4, 3, 5))
-    refuses("axis is 3", TEXT % "axis: 3", (4, 3, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("top_k is 0", TEXT % "top_k: 0", (4, 3))
+    rejects("top_k is 16, but there are 15 values", TEXT % "top_k: 16", (4, 3, 5))
+    rejects("top_k is 4, but there are 3 values", TEXT % "axis: 1 top_k: 4", (4, 3, 5))
+    rejects("axis is 3", TEXT % "axis: 3", (4, 3, 5))

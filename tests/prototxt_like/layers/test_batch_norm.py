@@ -90,9 +90,9 @@ def test_statistics_are_saved_and_not_learned(make_layer: Callable[..., Layer]) 
     assert len(layer.state_dict()) == 3
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("every param needs lr_mult: 0", 'type: "BatchNorm" bottom: "x" param { lr_mult: 1 }', X)
-    refuses("at least 2 axes", 'type: "BatchNorm" bottom: "x"', (5,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("every param needs lr_mult: 0", 'type: "BatchNorm" bottom: "x" param { lr_mult: 1 }', X)
+    rejects("at least 2 axes", 'type: "BatchNorm" bottom: "x"', (5,))
 
 
 @pytest.mark.parametrize("write", [lambda blob: blob.data.fill_(5), lambda blob: blob.numpy().fill(5)])

@@ -34,5 +34,5 @@ def test_an_index_outside_is_named(wrong: float, make_layer: Callable[..., Layer
         make_layer(TEXT, (4, 3), (2,))(torch.randn(4, 3), torch.tensor([0, wrong]))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("bottom 1 must have one axis", TEXT, (4, 3), (5, 1))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("bottom 1 must have one axis", TEXT, (4, 3), (5, 1))

@@ -37,7 +37,7 @@ def test_a_second_bottom(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(layer(x, y), x + y[..., None])
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("num_axes is 2 from axis 3 .*use 0 to 1, or -1", TEXT % "axis: 3 num_axes: 2", (2, 3, 7, 5))
-    refuses("num_axes is -2", TEXT % "num_axes: -2", (2, 3, 7, 5))
-    refuses("bottom 1 is 7 x 5, which is not what bottom 0", 'type: "Bias" bottom: "x" bottom: "y"', (2, 3, 7), (7, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("num_axes is 2 from axis 3 .*use 0 to 1, or -1", TEXT % "axis: 3 num_axes: 2", (2, 3, 7, 5))
+    rejects("num_axes is -2", TEXT % "num_axes: -2", (2, 3, 7, 5))
+    rejects("bottom 1 is 7 x 5, which is not what bottom 0", 'type: "Bias" bottom: "x" bottom: "y"', (2, 3, 7), (7, 5))

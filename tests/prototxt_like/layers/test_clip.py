@@ -28,12 +28,12 @@ def test_gradient_is_one_on_the_bounds(make_layer: Callable[..., Layer]) -> None
     assert x.grad.tolist() == [0, 1, 1, 1, 0]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("min 2 is above max 1", TEXT % "min: 2 max: 1", (5,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("min 2 is above max 1", TEXT % "min: 2 max: 1", (5,))
 
 
 @pytest.mark.parametrize("fields", ["min: 1", "max: 1", ""])
 def test_both_bounds_are_needed(fields: str, make_layer: Callable[..., Layer]) -> None:
-    """The text parser refuses it first: both fields are required in the message."""
+    """The text parser rejects it first: both fields are required in the message."""
     with pytest.raises(PrototxtLikeError, match=r"clip_param|min|max"):
         make_layer(TEXT % fields, (5,))

@@ -31,8 +31,8 @@ def test_one_bottom_passes(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(make_layer('type: "Concat" bottom: "x"', (2, 3))(x), x)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("may differ in axis 1 only; bottom 0 is 2 x 3, bottom 1 is 4 x 3", TEXT, (2, 3), (4, 3))
-    refuses("may differ in axis 1 only", TEXT, (2, 3), (2, 3, 1))
-    refuses("axis and concat_dim are both given", f"{TEXT} concat_param {{ axis: 1 concat_dim: 1 }}", (2, 3), (2, 3))
-    refuses("concat_dim is 2", f"{TEXT} concat_param {{ concat_dim: 2 }}", (2, 3), (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("may differ in axis 1 only; bottom 0 is 2 x 3, bottom 1 is 4 x 3", TEXT, (2, 3), (4, 3))
+    rejects("may differ in axis 1 only", TEXT, (2, 3), (2, 3, 1))
+    rejects("axis and concat_dim are both given", f"{TEXT} concat_param {{ axis: 1 concat_dim: 1 }}", (2, 3), (2, 3))
+    rejects("concat_dim is 2", f"{TEXT} concat_param {{ concat_dim: 2 }}", (2, 3), (2, 3))

@@ -51,7 +51,7 @@ def test_equal_features_have_a_finite_gradient(make_layer: Callable[..., Layer])
     assert a.grad.tolist() == [[0, 0, 0]]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("must both be N x C", TEXT % "", (4, 3), (4, 2), (4,))
-    refuses("must both be N x C", TEXT % "", (4, 3, 2), (4, 3, 2), (4,))
-    refuses("bottom 2 must hold one value", TEXT % "", (4, 3), (4, 3), (4, 2))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("must both be N x C", TEXT % "", (4, 3), (4, 2), (4,))
+    rejects("must both be N x C", TEXT % "", (4, 3, 2), (4, 3, 2), (4,))
+    rejects("bottom 2 must hold one value", TEXT % "", (4, 3), (4, 3), (4, 2))

@@ -116,18 +116,18 @@ def test_several_bottoms_share_the_filters(make_layer: Callable[..., Layer]) -> 
         ),
     ],
 )
-def test_refusals(message: str, fields: str, refuses: Callable[..., None]) -> None:
-    refuses(message, f'type: "Convolution" bottom: "x" convolution_param {{ {fields} }}', (2, 3, 7, 5))
+def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:
+    rejects(message, f'type: "Convolution" bottom: "x" convolution_param {{ {fields} }}', (2, 3, 7, 5))
 
 
-def test_height_and_width_need_two_spatial_axes(refuses: Callable[..., None]) -> None:
+def test_height_and_width_need_two_spatial_axes(rejects: Callable[..., None]) -> None:
     text = 'type: "Convolution" bottom: "x" convolution_param { num_output: 4 kernel_h: 3 kernel_w: 3 }'
-    refuses("kernel_h and kernel_w need 2 spatial axes, the bottom has 1", text, (2, 3, 7))
+    rejects("kernel_h and kernel_w need 2 spatial axes, the bottom has 1", text, (2, 3, 7))
     text = 'type: "Convolution" bottom: "x" convolution_param { num_output: 4 kernel_size: 1 }'
-    refuses("has 4 spatial axes; 3 is the most", text, (1, 2, 3, 4, 5, 6))
+    rejects("has 4 spatial axes; 3 is the most", text, (1, 2, 3, 4, 5, 6))
 
 
-def test_tops_and_bottoms_come_in_pairs(refuses: Callable[..., None]) -> None:
+def test_tops_and_bottoms_come_in_pairs(rejects: Callable[..., None]) -> None:
     text = 'type: "Convolution" bottom: "x" bottom: "y" convolution_param { num_output: 4 kernel_size: 1 }'
-    refuses("2 bottoms and 1 tops; it needs one top for every bottom", text, (2, 3, 7, 5), (2, 3, 7, 5))
-    refuses("bottoms must have the same shape", text, (2, 3, 7, 5), (2, 3, 7, 6), tops=2)
+    rejects("2 bottoms and 1 tops; it needs one top for every bottom", text, (2, 3, 7, 5), (2, 3, 7, 5))
+    rejects("bottoms must have the same shape", text, (2, 3, 7, 5), (2, 3, 7, 6), tops=2)

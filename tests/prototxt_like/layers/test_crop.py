@@ -34,9 +34,9 @@ def test_from_the_first_axis_on(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(layer(x, torch.empty(2, 2)), x[1:3, :2])
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
+def test_errors(rejects: Callable[..., None]) -> None:
     shapes = ((2, 3, 7, 6), (2, 3, 4, 3))
-    refuses("axis 3 of bottom 0 has 6 values; 3 from offset 4 on do not fit", TEXT % "offset: 0 offset: 4", *shapes)
-    refuses("offset is given 3 times for 2 axes", TEXT % "offset: 0 offset: 0 offset: 0", *shapes)
-    refuses("has fewer axes", TEXT % "axis: 1", (2, 3, 7), (2, 3))
-    refuses("do not fit", TEXT % "", (2, 3, 4, 4), (2, 3, 5, 4))
+    rejects("axis 3 of bottom 0 has 6 values; 3 from offset 4 on do not fit", TEXT % "offset: 0 offset: 4", *shapes)
+    rejects("offset is given 3 times for 2 axes", TEXT % "offset: 0 offset: 0 offset: 0", *shapes)
+    rejects("has fewer axes", TEXT % "axis: 1", (2, 3, 7), (2, 3))
+    rejects("do not fit", TEXT % "", (2, 3, 4, 4), (2, 3, 5, 4))

@@ -39,6 +39,6 @@ def test_bilinear_filler_enlarges_a_plane_linearly(make_layer: Callable[..., Lay
     torch.testing.assert_close(inside, torch.arange(0.25, 5, 0.5).expand_as(inside))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
+def test_errors(rejects: Callable[..., None]) -> None:
     text = 'type: "Deconvolution" bottom: "x" convolution_param { num_output: 4 kernel_size: 2 pad: 3 }'
-    refuses("the top would be empty", text, (2, 3, 4, 5))
+    rejects("the top would be empty", text, (2, 3, 4, 5))

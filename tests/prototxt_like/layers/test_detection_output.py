@@ -109,13 +109,13 @@ def test_a_fourth_bottom_changes_nothing(make_layer: Callable[..., Layer]) -> No
     assert torch.equal(layer(*bottoms), layer(*bottoms[:3]))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
+def test_errors(rejects: Callable[..., None]) -> None:
     shapes = ((1, 16), (1, 8), (1, 2, 16))
-    refuses("num_classes must be given", TEXT % "", *shapes)
-    refuses("nms_threshold is -1", TEXT % "num_classes: 2 nms_param { nms_threshold: -1 }", *shapes)
-    refuses("eta is 0", TEXT % "num_classes: 2 nms_param { eta: 0 }", *shapes)
-    refuses(r"bottom 2 \(priors\) must be 1 x 2 x 4", TEXT % "num_classes: 2", (1, 16), (1, 8), (1, 16))
-    refuses("bottom 0 must be 1 x 16", TEXT % "num_classes: 2", (1, 12), (1, 8), (1, 2, 16))
-    refuses("bottom 1 must be 1 x 12", TEXT % "num_classes: 3", *shapes)
+    rejects("num_classes must be given", TEXT % "", *shapes)
+    rejects("nms_threshold is -1", TEXT % "num_classes: 2 nms_param { nms_threshold: -1 }", *shapes)
+    rejects("eta is 0", TEXT % "num_classes: 2 nms_param { eta: 0 }", *shapes)
+    rejects(r"bottom 2 \(priors\) must be 1 x 2 x 4", TEXT % "num_classes: 2", (1, 16), (1, 8), (1, 16))
+    rejects("bottom 0 must be 1 x 16", TEXT % "num_classes: 2", (1, 12), (1, 8), (1, 2, 16))
+    rejects("bottom 1 must be 1 x 12", TEXT % "num_classes: 3", *shapes)
     save = 'num_classes: 2 save_output_param { output_directory: "x" }'
-    refuses("write files", TEXT % save, *shapes)
+    rejects("write files", TEXT % save, *shapes)

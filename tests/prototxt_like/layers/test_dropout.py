@@ -30,6 +30,6 @@ def test_test_passes(make_layer: Callable[..., Layer]) -> None:
 
 
 @pytest.mark.parametrize("ratio", [1.0, -0.1, float("nan")])
-def test_refusals(ratio: float, refuses: Callable[..., None]) -> None:
+def test_errors(ratio: float, rejects: Callable[..., None]) -> None:
     text = f'type: "Dropout" bottom: "x" dropout_param {{ dropout_ratio: {ratio} }}'
-    refuses("it must be at least 0 and less than 1", text, (2, 3))
+    rejects("it must be at least 0 and less than 1", text, (2, 3))

@@ -36,10 +36,10 @@ def test_zeros_without_a_filler_and_nothing_saved(make_layer: Callable[..., Laye
     assert layer.state_dict() == {}
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("shape is given 0 times for 1 tops", TEXT % "")
-    refuses("shape is given 2 times for 3 tops", TEXT % "shape { dim: 1 } shape { dim: 2 }", tops=3)
-    refuses("shape and num/channels/height/width are both given", TEXT % "shape { dim: 1 } num: 2")
-    refuses("channels is given 0 times", TEXT % "num: 2")
-    refuses("would be empty", TEXT % "shape { dim: 0 }")
-    refuses("unknown filler", TEXT % 'shape { dim: 1 } data_filler { type: "nothing" }')
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("shape is given 0 times for 1 tops", TEXT % "")
+    rejects("shape is given 2 times for 3 tops", TEXT % "shape { dim: 1 } shape { dim: 2 }", tops=3)
+    rejects("shape and num/channels/height/width are both given", TEXT % "shape { dim: 1 } num: 2")
+    rejects("channels is given 0 times", TEXT % "num: 2")
+    rejects("would be empty", TEXT % "shape { dim: 0 }")
+    rejects("unknown filler", TEXT % 'shape { dim: 1 } data_filler { type: "nothing" }')

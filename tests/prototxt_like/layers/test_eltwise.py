@@ -48,8 +48,8 @@ def test_the_same_blob_twice(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(make_layer(text(2, "coeff: 1 coeff: -1"), (2, 3), (2, 3))(x, x), torch.zeros(2, 3))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("1 coeff for 2 bottoms", text(2, "coeff: 1"), (2, 3), (2, 3))
-    refuses("coeff goes with SUM, not with PROD", text(2, "operation: PROD coeff: 1 coeff: 1"), (2, 3), (2, 3))
-    refuses("bottom 0 is 2 x 3, bottom 1 is 3 x 2", text(2, ""), (2, 3), (3, 2))
-    refuses("it has 1 bottom, expected at least 2", text(1, ""), (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("1 coeff for 2 bottoms", text(2, "coeff: 1"), (2, 3), (2, 3))
+    rejects("coeff goes with SUM, not with PROD", text(2, "operation: PROD coeff: 1 coeff: 1"), (2, 3), (2, 3))
+    rejects("bottom 0 is 2 x 3, bottom 1 is 3 x 2", text(2, ""), (2, 3), (3, 2))
+    rejects("it has 1 bottom, expected at least 2", text(1, ""), (2, 3))

@@ -33,6 +33,6 @@ def test_rows_and_bias(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(layer(index), layer.blobs[0][index.long()] + 2)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("must both be positive", TEXT % "num_output: 4", (2, 3))
-    refuses("must both be positive", TEXT % "input_dim: 4", (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("must both be positive", TEXT % "num_output: 4", (2, 3))
+    rejects("must both be positive", TEXT % "input_dim: 4", (2, 3))

@@ -49,21 +49,21 @@ class Example:
         return self.shapes[0][self.batch_axis or 0]
 
 
-PICTURE = (2, 3, 7, 5)
+IMAGE = (2, 3, 7, 5)
 EXAMPLES = {
-    "AbsVal": Example("", (PICTURE,)),
+    "AbsVal": Example("", (IMAGE,)),
     "Accuracy": Example("", ((4, 3), (4,)), whole=((1, 3),), exact_gradient=False),
     "ArgMax": Example("argmax_param { top_k: 2 }", ((4, 3, 5),), exact_gradient=False),
-    "BNLL": Example("", (PICTURE,)),
-    "BatchNorm": Example("", (PICTURE,)),
+    "BNLL": Example("", (IMAGE,)),
+    "BatchNorm": Example("", (IMAGE,)),
     "BatchReindex": Example("", ((4, 3, 5), (6,)), whole=((1, 4),), batch_axis=None),
-    "Bias": Example('bias_param { filler { type: "xavier" } }', (PICTURE,)),
-    "Clip": Example("clip_param { min: 0.3 max: 0.8 }", (PICTURE,)),
-    "Concat": Example("", (PICTURE, (2, 4, 7, 5))),
+    "Bias": Example('bias_param { filler { type: "xavier" } }', (IMAGE,)),
+    "Clip": Example("clip_param { min: 0.3 max: 0.8 }", (IMAGE,)),
+    "Concat": Example("", (IMAGE, (2, 4, 7, 5))),
     "ContrastiveLoss": Example("", ((4, 3), (4, 3), (4,)), whole=((2, 2),), exact_gradient=False),
-    "Convolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (PICTURE,)),
-    "Crop": Example("crop_param { axis: 2 offset: 1 }", (PICTURE, (2, 3, 4, 3))),
-    "Deconvolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (PICTURE,)),
+    "Convolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (IMAGE,)),
+    "Crop": Example("crop_param { axis: 2 offset: 1 }", (IMAGE, (2, 3, 4, 3))),
+    "Deconvolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (IMAGE,)),
     "DetectionOutput": Example(
         "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.4 } confidence_threshold: 0.6 }",
         ((2, 20), (2, 15), (1, 2, 20)),
@@ -72,25 +72,25 @@ EXAMPLES = {
         exact_gradient=False,
         compiles=False,
     ),
-    "Dropout": Example("", (PICTURE,), phase="TEST"),
+    "Dropout": Example("", (IMAGE,), phase="TEST"),
     "DummyData": Example(
         'dummy_data_param { shape { dim: 2 dim: 3 } data_filler { type: "gaussian" } }', (), batch_axis=None
     ),
-    "ELU": Example("elu_param { alpha: 0.5 }", (PICTURE,)),
-    "Eltwise": Example("eltwise_param { coeff: 0.5 coeff: -1 coeff: 2 }", (PICTURE, PICTURE, PICTURE)),
+    "ELU": Example("elu_param { alpha: 0.5 }", (IMAGE,)),
+    "Eltwise": Example("eltwise_param { coeff: 0.5 coeff: -1 coeff: 2 }", (IMAGE, IMAGE, IMAGE)),
     "Embed": Example(
         'embed_param { num_output: 4 input_dim: 6 weight_filler { type: "xavier" } }', ((5, 2),), whole=((0, 6),)
     ),
-    "EuclideanLoss": Example("", (PICTURE, PICTURE)),
-    "Exp": Example("exp_param { base: 2 scale: 0.5 shift: 1 }", (PICTURE,)),
-    "Filter": Example("", (PICTURE, (2,)), whole=((1, 2),), compiles=False),
-    "Flatten": Example("", (PICTURE,)),
-    "GaussianNoise": Example("", (PICTURE,), phase="TEST"),
+    "EuclideanLoss": Example("", (IMAGE, IMAGE)),
+    "Exp": Example("exp_param { base: 2 scale: 0.5 shift: 1 }", (IMAGE,)),
+    "Filter": Example("", (IMAGE, (2,)), whole=((1, 2),), compiles=False),
+    "Flatten": Example("", (IMAGE,)),
+    "GaussianNoise": Example("", (IMAGE,), phase="TEST"),
     "HingeLoss": Example("hinge_loss_param { norm: L2 }", ((4, 3), (4,)), whole=((1, 3),)),
-    "Im2col": Example("convolution_param { kernel_size: 3 stride: 2 dilation: 2 pad: 1 }", (PICTURE,)),
+    "Im2col": Example("convolution_param { kernel_size: 3 stride: 2 dilation: 2 pad: 1 }", (IMAGE,)),
     "InfogainLoss": Example("", ((4, 3), (4,), (1, 1, 3, 3)), whole=((1, 3),), exact_gradient=False),
-    "InnerProduct": Example("inner_product_param { num_output: 4 }", (PICTURE,)),
-    "LRN": Example("lrn_param { local_size: 3 alpha: 0.5 }", (PICTURE,)),
+    "InnerProduct": Example("inner_product_param { num_output: 4 }", (IMAGE,)),
+    "LRN": Example("lrn_param { local_size: 3 alpha: 0.5 }", (IMAGE,)),
     "LSTM": Example(
         'recurrent_param { num_output: 4 weight_filler { type: "xavier" } }',
         ((6, 2, 3), (6, 2)),
@@ -98,18 +98,18 @@ EXAMPLES = {
         batch_axis=1,
     ),
     "LSTMUnit": Example("", ((1, 2, 3), (1, 2, 12), (1, 2)), tops=2, whole=((2, 2),), batch_axis=1),
-    "Log": Example("log_param { base: 10 shift: 1 }", (PICTURE,)),
-    "MVN": Example("mvn_param { across_channels: true }", (PICTURE,)),
+    "Log": Example("log_param { base: 10 shift: 1 }", (IMAGE,)),
+    "MVN": Example("mvn_param { across_channels: true }", (IMAGE,)),
     "MultinomialLogisticLoss": Example("", ((4, 3), (4,)), whole=((1, 3),)),
-    "Normalize": Example("norm_param { across_spatial: false channel_shared: false }", (PICTURE,)),
-    "PReLU": Example("", (PICTURE,)),
+    "Normalize": Example("norm_param { across_spatial: false channel_shared: false }", (IMAGE,)),
+    "PReLU": Example("", (IMAGE,)),
     "Parameter": Example("parameter_param { shape { dim: 2 dim: 3 } }", (), batch_axis=None),
-    "Permute": Example("permute_param { order: 0 order: 2 order: 3 order: 1 }", (PICTURE,)),
-    "Pooling": Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 }", (PICTURE,)),
-    "Power": Example("power_param { power: 2 scale: 0.5 shift: 1 }", (PICTURE,)),
+    "Permute": Example("permute_param { order: 0 order: 2 order: 3 order: 1 }", (IMAGE,)),
+    "Pooling": Example("pooling_param { pool: AVE kernel_size: 3 stride: 2 }", (IMAGE,)),
+    "Power": Example("power_param { power: 2 scale: 0.5 shift: 1 }", (IMAGE,)),
     "PriorBox": Example(
         "prior_box_param { min_size: 4 aspect_ratio: 2 }",
-        (PICTURE, (2, 3, 30, 20)),
+        (IMAGE, (2, 3, 30, 20)),
         batch_axis=None,
         exact_gradient=False,
     ),
@@ -119,22 +119,22 @@ EXAMPLES = {
         whole=((1, 2),),
         batch_axis=1,
     ),
-    "ReLU": Example("relu_param { negative_slope: 0.1 }", (PICTURE,)),
-    "Reduction": Example("reduction_param { operation: SUMSQ axis: 1 }", (PICTURE,)),
-    "Reshape": Example("reshape_param { shape { dim: 0 dim: -1 dim: 7 } }", (PICTURE,)),
-    "SPP": Example("spp_param { pyramid_height: 2 pool: AVE }", (PICTURE,)),
-    "Scale": Example("scale_param { bias_term: true }", (PICTURE,)),
-    "Sigmoid": Example("", (PICTURE,)),
+    "ReLU": Example("relu_param { negative_slope: 0.1 }", (IMAGE,)),
+    "Reduction": Example("reduction_param { operation: SUMSQ axis: 1 }", (IMAGE,)),
+    "Reshape": Example("reshape_param { shape { dim: 0 dim: -1 dim: 7 } }", (IMAGE,)),
+    "SPP": Example("spp_param { pyramid_height: 2 pool: AVE }", (IMAGE,)),
+    "Scale": Example("scale_param { bias_term: true }", (IMAGE,)),
+    "Sigmoid": Example("", (IMAGE,)),
     "SigmoidCrossEntropyLoss": Example("", ((4, 3), (4, 3)), whole=((1, 2),)),
-    "Silence": Example("", (PICTURE,), tops=0, exact_gradient=False),
-    "Slice": Example("slice_param { slice_point: 1 }", (PICTURE,), tops=2),
-    "Softmax": Example("", (PICTURE,)),
+    "Silence": Example("", (IMAGE,), tops=0, exact_gradient=False),
+    "Slice": Example("slice_param { slice_point: 1 }", (IMAGE,), tops=2),
+    "Softmax": Example("", (IMAGE,)),
     "SoftmaxWithLoss": Example("", ((4, 3), (4,)), whole=((1, 3),)),
-    "Split": Example("", (PICTURE,), tops=2),
-    "Swish": Example("swish_param { beta: 2 }", (PICTURE,)),
-    "TanH": Example("", (PICTURE,)),
-    "Threshold": Example("threshold_param { threshold: 0.5 }", (PICTURE,), exact_gradient=False),
-    "Tile": Example("tile_param { tiles: 3 }", (PICTURE,)),
+    "Split": Example("", (IMAGE,), tops=2),
+    "Swish": Example("swish_param { beta: 2 }", (IMAGE,)),
+    "TanH": Example("", (IMAGE,)),
+    "Threshold": Example("threshold_param { threshold: 0.5 }", (IMAGE,), exact_gradient=False),
+    "Tile": Example("tile_param { tiles: 3 }", (IMAGE,)),
 }
 REFUSED = {"HDF5Output", "Python"}
 every_type = pytest.mark.parametrize("name", EXAMPLES)
@@ -293,12 +293,12 @@ def test_can_be_copied(name: str, build: Callable[[str], Layer]) -> None:
 
 
 @every_type
-def test_too_many_bottoms_and_tops_are_refused(name: str, make_layer: Callable[..., Layer]) -> None:
+def test_too_many_bottoms_and_tops_are_rejected(name: str, make_layer: Callable[..., Layer]) -> None:
     example = EXAMPLES[name]
     cls = get_layer_class(name)
     text = f'type: "{name}" {example.text}'
     if cls.max_bottoms is not None:
-        shapes = [*example.shapes, *[PICTURE] * (cls.max_bottoms + 1 - len(example.shapes))]
+        shapes = [*example.shapes, *[IMAGE] * (cls.max_bottoms + 1 - len(example.shapes))]
         with pytest.raises(NetError, match=rf'layer "it" \({name}\): it has {len(shapes)} bottoms?, expected'):
             make_layer(text, *shapes, tops=example.tops)
     if cls.max_tops is not None:
@@ -307,11 +307,11 @@ def test_too_many_bottoms_and_tops_are_refused(name: str, make_layer: Callable[.
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_types_that_would_run_or_write_what_the_net_names_are_refused(
+def test_types_that_would_run_or_write_what_the_net_names_are_rejected(
     name: str, make_layer: Callable[..., Layer]
 ) -> None:
     with pytest.raises(NetError, match=f'layer "it" \\({name}\\): .*may not name'):
-        make_layer(f'type: "{name}"', PICTURE)
+        make_layer(f'type: "{name}"', IMAGE)
 
 
 def test_an_unknown_type_names_the_nearest() -> None:

@@ -1,4 +1,4 @@
-"""Caffe's fillers: bounds, spread, refusals."""
+"""Caffe's fillers: bounds, spread, errors."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_positive_unitball() -> None:
 def test_bilinear(side: int) -> None:
     values = filled((2, 3, side, side), type="bilinear")
     factor = math.ceil(side / 2)
-    centre = (side - 1) / (2 * factor)
-    line = np.array([1 - abs(x / factor - centre) for x in range(side)])
+    center = (side - 1) / (2 * factor)
+    line = np.array([1 - abs(x / factor - center) for x in range(side)])
     for plane in values.flatten(0, 1):
         np.testing.assert_allclose(plane.numpy(), np.outer(line, line), rtol=1e-6)
 
@@ -100,6 +100,6 @@ def test_bilinear(side: int) -> None:
         ((4, 4), {"type": "bilinear"}, "needs a square 4-axis blob"),
     ],
 )
-def test_refusals(shape: tuple[int, ...], fields: dict[str, object], message: str) -> None:
+def test_errors(shape: tuple[int, ...], fields: dict[str, object], message: str) -> None:
     with pytest.raises(pl.NetError, match=message):
         filled(shape, **fields)

@@ -34,7 +34,7 @@ def test_nothing_may_pass(make_layer: Callable[..., Layer]) -> None:
     assert second.shape == (0, 2)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("one top for every bottom but the selector: 2, found 1", TEXT, (4, 3), (4, 2), (4,))
-    refuses(r"the selector \(last bottom\) must be N x 1", TEXT, (4, 3), (4, 2), (4, 2), tops=2)
-    refuses("bottom 1 is 5 x 2, the selector 4", TEXT, (4, 3), (5, 2), (4,), tops=2)
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("one top for every bottom but the selector: 2, found 1", TEXT, (4, 3), (4, 2), (4,))
+    rejects(r"the selector \(last bottom\) must be N x 1", TEXT, (4, 3), (4, 2), (4, 2), tops=2)
+    rejects("bottom 1 is 5 x 2, the selector 4", TEXT, (4, 3), (5, 2), (4,), tops=2)

@@ -38,7 +38,7 @@ def test_axes(fields: str, top: tuple[int, ...], make_layer: Callable[..., Layer
     assert torch.equal(layer(x.contiguous(memory_format=torch.channels_last)), x.reshape(top))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("end_axis 0 lies before axis 2", TEXT % "axis: 2 end_axis: 0", (2, 3, 7))
-    refuses("end_axis is 3", TEXT % "end_axis: 3", (2, 3, 7))
-    refuses("cannot work in place", 'type: "Flatten" bottom: "top0"', (2, 3, 7))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("end_axis 0 lies before axis 2", TEXT % "axis: 2 end_axis: 0", (2, 3, 7))
+    rejects("end_axis is 3", TEXT % "end_axis: 3", (2, 3, 7))
+    rejects("cannot work in place", 'type: "Flatten" bottom: "top0"', (2, 3, 7))

@@ -22,5 +22,5 @@ def test_test_passes(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(make_layer(TEXT % 0.5, (2, 3))(x), x)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("must not be negative", TEXT % -1, (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("must not be negative", TEXT % -1, (2, 3))

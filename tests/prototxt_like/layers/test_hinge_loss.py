@@ -31,7 +31,7 @@ def test_by_hand(norm: str, make_layer: Callable[..., Layer]) -> None:
     assert loss.item() == pytest.approx(expected / 4, rel=1e-5)
 
 
-def test_refusals(refuses: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
-    refuses("one label for every item, found 4 x 2", TEXT % "L1", (4, 3), (4, 2))
+def test_errors(rejects: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
+    rejects("one label for every item, found 4 x 2", TEXT % "L1", (4, 3), (4, 2))
     with pytest.raises(NetError, match="label 3 is outside 0 to 2"):
         make_layer(TEXT % "L1", (2, 3), (2,))(torch.randn(2, 3), torch.tensor([0, 3]))

@@ -44,6 +44,6 @@ def test_another_channel_axis(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(layer(x), flat.reshape(2, 3, 8, 4))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("has no axis after the channels", TEXT % "kernel_size: 1", (2, 3))
-    refuses("does not fit", TEXT % "kernel_size: 6", (2, 3, 5, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("has no axis after the channels", TEXT % "kernel_size: 1", (2, 3))
+    rejects("does not fit", TEXT % "kernel_size: 6", (2, 3, 5, 5))

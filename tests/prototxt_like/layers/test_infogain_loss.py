@@ -71,11 +71,11 @@ def test_floor_of_the_probabilities(make_layer: Callable[..., Layer]) -> None:
     assert scores.grad.tolist() == [[-1, 1]]
 
 
-def test_refusals(matrix: tuple[str, np.ndarray], refuses: Callable[..., None], tmp_path: Path) -> None:
+def test_errors(matrix: tuple[str, np.ndarray], rejects: Callable[..., None], tmp_path: Path) -> None:
     source = f'infogain_loss_param {{ source: "{matrix[0]}" }}'
-    refuses("needs the matrix H", TEXT % "", (4, 3), (4,))
-    refuses("H must have 4 x 4 values, found 1 x 1 x 3 x 3", TEXT % source, (2, 4), (2,))
-    refuses("H must have 3 x 3 values, found 3 x 2", TEXT % 'bottom: "H"', (2, 3), (2,), (3, 2))
-    refuses("normalize is too old", TEXT % f"{source} loss_param {{ normalize: true }}", (2, 3), (2,))
+    rejects("needs the matrix H", TEXT % "", (4, 3), (4,))
+    rejects("H must have 4 x 4 values, found 1 x 1 x 3 x 3", TEXT % source, (2, 4), (2,))
+    rejects("H must have 3 x 3 values, found 3 x 2", TEXT % 'bottom: "H"', (2, 3), (2,), (3, 2))
+    rejects("normalize is too old", TEXT % f"{source} loss_param {{ normalize: true }}", (2, 3), (2,))
     missing = tmp_path / "missing.binaryproto"
-    refuses("missing.binaryproto", TEXT % f'infogain_loss_param {{ source: "{missing}" }}', (2, 3), (2,))
+    rejects("missing.binaryproto", TEXT % f'infogain_loss_param {{ source: "{missing}" }}', (2, 3), (2,))

@@ -49,7 +49,7 @@ def test_channels_last_is_flattened_in_caffes_order(make_layer: Callable[..., La
     torch.testing.assert_close(layer(x.contiguous(memory_format=torch.channels_last)), layer(x))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("num_output must be positive", 'type: "InnerProduct" bottom: "x"', (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("num_output must be positive", 'type: "InnerProduct" bottom: "x"', (2, 3))
     text = 'type: "InnerProduct" bottom: "x" inner_product_param { num_output: 4 axis: 2 }'
-    refuses("axis is 2, but the bottom has 2 axes; use -2 to 1", text, (2, 3))
+    rejects("axis is 2, but the bottom has 2 axes; use -2 to 1", text, (2, 3))

@@ -24,6 +24,6 @@ def test_base_scale_and_shift(fields: str, base: float, make_layer: Callable[...
     np.testing.assert_allclose(top.numpy(), np.log(1.5 + 0.7 * x.numpy()) / np.log(base), rtol=1e-6)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("base 1 has no logarithm", 'type: "Log" bottom: "x" log_param { base: 1 }', (3,))
-    refuses("must be positive, or -1 for e", 'type: "Log" bottom: "x" log_param { base: -3 }', (3,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("base 1 has no logarithm", 'type: "Log" bottom: "x" log_param { base: 1 }', (3,))
+    rejects("must be positive, or -1 for e", 'type: "Log" bottom: "x" log_param { base: -3 }', (3,))

@@ -39,6 +39,6 @@ def test_within_channel_by_hand(make_layer: Callable[..., Layer]) -> None:
         np.testing.assert_allclose(top.numpy()[:, :, y, z], expected, rtol=1e-5)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("local_size is 4; it must be odd", TEXT % "local_size: 4", (2, 3, 5, 6))
-    refuses("must have 4 axes", TEXT % "", (2, 3, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("local_size is 4; it must be odd", TEXT % "local_size: 4", (2, 3, 5, 6))
+    rejects("must have 4 axes", TEXT % "", (2, 3, 5))

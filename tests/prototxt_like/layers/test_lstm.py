@@ -84,13 +84,13 @@ def test_exposed_states(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(layer(x, cont, static, zero, zero)[0], top)  # nothing is remembered
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("num_output must be positive", 'type: "LSTM" bottom: "x" bottom: "cont"', (6, 2, 3), (6, 2))
-    refuses("bottom 1 T x N, found 6 x 2 x 3 and 6 x 3", TEXT % ("", ""), (6, 2, 3), (6, 3))
-    refuses("needs features", TEXT % ("", ""), (6, 2), (6, 2))
-    refuses("static input must be 2 x features", TEXT % ('bottom: "s"', ""), (6, 2, 3), (6, 2), (3, 5))
-    refuses("it has 2 bottoms, expected 4 to 5", TEXT % ("", "expose_hidden: true"), (6, 2, 3), (6, 2), tops=3)
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("num_output must be positive", 'type: "LSTM" bottom: "x" bottom: "cont"', (6, 2, 3), (6, 2))
+    rejects("bottom 1 T x N, found 6 x 2 x 3 and 6 x 3", TEXT % ("", ""), (6, 2, 3), (6, 3))
+    rejects("needs features", TEXT % ("", ""), (6, 2), (6, 2))
+    rejects("static input must be 2 x features", TEXT % ('bottom: "s"', ""), (6, 2, 3), (6, 2), (3, 5))
+    rejects("it has 2 bottoms, expected 4 to 5", TEXT % ("", "expose_hidden: true"), (6, 2, 3), (6, 2), tops=3)
     states = ((1, 2, 4), (1, 2, 5))
     text = TEXT % ('bottom: "h" bottom: "c"', "expose_hidden: true")
-    refuses("the states must be 1 x 2 x 4, found 1 x 2 x 5", text, (6, 2, 3), (6, 2), *states, tops=3)
-    refuses("it has 1 top, expected exactly 3", text, (6, 2, 3), (6, 2), *states)
+    rejects("the states must be 1 x 2 x 4, found 1 x 2 x 5", text, (6, 2, 3), (6, 2), *states, tops=3)
+    rejects("it has 1 top, expected exactly 3", text, (6, 2, 3), (6, 2), *states)

@@ -26,7 +26,7 @@ def test_by_hand(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(hidden, torch.sigmoid(o) * torch.tanh(expected))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses(r"bottom 0 \(the cell\) must be 1 x N x D", TEXT, (2, 2, 3), (1, 2, 12), (1, 2), tops=2)
-    refuses(r"bottom 1 \(the gates\) must be 1 x 2 x 12", TEXT, (1, 2, 3), (1, 2, 9), (1, 2), tops=2)
-    refuses(r"bottom 2 \(cont\) must be 1 x 2", TEXT, (1, 2, 3), (1, 2, 12), (2, 2), tops=2)
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects(r"bottom 0 \(the cell\) must be 1 x N x D", TEXT, (2, 2, 3), (1, 2, 12), (1, 2), tops=2)
+    rejects(r"bottom 1 \(the gates\) must be 1 x 2 x 12", TEXT, (1, 2, 3), (1, 2, 9), (1, 2), tops=2)
+    rejects(r"bottom 2 \(cont\) must be 1 x 2", TEXT, (1, 2, 3), (1, 2, 12), (2, 2), tops=2)

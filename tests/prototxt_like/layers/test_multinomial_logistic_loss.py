@@ -29,7 +29,7 @@ def test_a_probability_of_zero_counts_as_1e_20(make_layer: Callable[..., Layer])
     assert probabilities.grad.flatten().tolist() == pytest.approx([0, -0.5e20, -1, 0])
 
 
-def test_refusals(refuses: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
-    refuses("one label for every item, found 4 x 2", TEXT, (4, 3), (4, 2))
+def test_errors(rejects: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
+    rejects("one label for every item, found 4 x 2", TEXT, (4, 3), (4, 2))
     with pytest.raises(NetError, match="label -1 is outside 0 to 2"):
         make_layer(TEXT, (2, 3), (2,))(torch.rand(2, 3), torch.tensor([0, -1]))

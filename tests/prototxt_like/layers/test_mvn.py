@@ -32,7 +32,7 @@ def test_mean_only(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(top, x - x.mean((2, 3), keepdim=True))
 
 
-def test_a_flat_picture_has_a_finite_gradient(make_layer: Callable[..., Layer]) -> None:
+def test_a_flat_image_has_a_finite_gradient(make_layer: Callable[..., Layer]) -> None:
     x = torch.full((1, 2, 3, 4), 5.0, requires_grad=True)
     top = make_layer(TEXT % "", x.shape)(x)
     top.sum().backward()
@@ -47,5 +47,5 @@ def test_the_top_always_has_four_axes(make_layer: Callable[..., Layer]) -> None:
     assert layer(torch.randn(2, 6)).shape == (2, 6, 1, 1)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("4 axes .* at most", TEXT % "", (1, 2, 3, 4, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("4 axes .* at most", TEXT % "", (1, 2, 3, 4, 5))

@@ -28,5 +28,5 @@ def test_zeros_stay_zeros(make_layer: Callable[..., Layer]) -> None:
     assert (layer(torch.zeros(2, 3, 7, 5)) == 0).all()
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("at least 2 axes", TEXT % "", (5,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("at least 2 axes", TEXT % "", (5,))

@@ -24,5 +24,5 @@ def test_starts_at_zero_and_is_learned(make_layer: Callable[..., Layer]) -> None
     assert (blob.grad == 1).all()
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("blob 0 would be empty: shape 2 x 0", 'type: "Parameter" parameter_param { shape { dim: 2 dim: 0 } }')
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("blob 0 would be empty: shape 2 x 0", 'type: "Parameter" parameter_param { shape { dim: 2 dim: 0 } }')

@@ -18,6 +18,6 @@ def test_orders(order: tuple[int, ...], full: tuple[int, ...], make_layer: Calla
     assert layer.top_shapes == [tuple(layer(x).shape)]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses(r"order \[1, 1\] must name axes 0 to 2, each once at most", TEXT % "order: 1 order: 1", (2, 3, 5))
-    refuses("must name axes 0 to 2", TEXT % "order: 3", (2, 3, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects(r"order \[1, 1\] must name axes 0 to 2, each once at most", TEXT % "order: 1 order: 1", (2, 3, 5))
+    rejects("must name axes 0 to 2", TEXT % "order: 3", (2, 3, 5))

@@ -148,17 +148,17 @@ def test_stochastic_sends_the_gradient_to_what_was_drawn(make_layer: Callable[..
         ("kernel 12 x 12 does not fit into the bottom 2 x 3 x 7 x 5", "kernel_size: 12"),
     ],
 )
-def test_refusals(message: str, fields: str, refuses: Callable[..., None]) -> None:
-    refuses(message, f'type: "Pooling" bottom: "x" pooling_param {{ {fields} }}', (2, 3, 7, 5))
+def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:
+    rejects(message, f'type: "Pooling" bottom: "x" pooling_param {{ {fields} }}', (2, 3, 7, 5))
 
 
-def test_refusals_of_shapes(refuses: Callable[..., None]) -> None:
-    refuses("must have 4 axes", 'type: "Pooling" bottom: "x" pooling_param { kernel_size: 2 }', (2, 3, 7))
+def test_refusals_of_shapes(rejects: Callable[..., None]) -> None:
+    rejects("must have 4 axes", 'type: "Pooling" bottom: "x" pooling_param { kernel_size: 2 }', (2, 3, 7))
     text = 'type: "Pooling" bottom: "x" pooling_param { pool: AVE kernel_size: 2 }'
-    refuses("a second top .the mask. goes with MAX pooling only", text, (2, 3, 7, 5), tops=2)
+    rejects("a second top .the mask. goes with MAX pooling only", text, (2, 3, 7, 5), tops=2)
 
 
-def test_a_kernel_larger_than_the_picture_is_cut_where_caffe_cuts_it(make_layer: Callable[..., Layer]) -> None:
+def test_a_kernel_larger_than_the_image_is_cut_where_caffe_cuts_it(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "Pooling" bottom: "x" pooling_param { kernel_size: 3 stride: 2 }', (1, 2, 2, 2))
     x = torch.randn(1, 2, 2, 2)
     torch.testing.assert_close(layer(x), x.amax((2, 3), keepdim=True))

@@ -49,6 +49,6 @@ def test_constants_beyond_float32_are_those_of_c(fields: str, value: float, make
     assert torch.equal(make_layer(TEXT % f"scale: 0 {fields}", (3,))(torch.zeros(3)), torch.full((3,), value))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("that is a division by 0", TEXT % "scale: 0 power: -1", (3,))
-    refuses("shift -2 has no power 0.5", TEXT % "scale: 0 shift: -2 power: 0.5", (3,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("that is a division by 0", TEXT % "scale: 0 power: -1", (3,))
+    rejects("shift -2 has no power 0.5", TEXT % "scale: 0 shift: -2 power: 0.5", (3,))

@@ -26,5 +26,5 @@ def test_slopes(make_layer: Callable[..., Layer]) -> None:
     assert filled.blobs[0].tolist() == pytest.approx([0.1, 0.1, 0.1])
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("at least 2 axes", 'type: "PReLU" bottom: "x"', (5,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("at least 2 axes", 'type: "PReLU" bottom: "x"', (5,))

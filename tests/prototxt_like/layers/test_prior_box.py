@@ -7,7 +7,7 @@ import torch
 
 from prototxt_like.layers import Layer
 
-TEXT = 'type: "PriorBox" bottom: "x" bottom: "picture" prior_box_param { %s }'
+TEXT = 'type: "PriorBox" bottom: "x" bottom: "image" prior_box_param { %s }'
 SHAPES = ((1, 8, 2, 3), (1, 3, 40, 60))
 
 
@@ -19,7 +19,7 @@ def boxes(make_layer: Callable[..., Layer], fields: str) -> torch.Tensor:
 def test_one_square_a_cell(make_layer: Callable[..., Layer]) -> None:
     corners, variances = boxes(make_layer, "min_size: 10")
     assert corners.shape == (6, 4)
-    # cells are 20 x 20 pixels, the first centre lies at (10, 10)
+    # cells are 20 x 20 pixels, the first center lies at (10, 10)
     torch.testing.assert_close(corners[0], torch.tensor([5 / 60, 5 / 40, 15 / 60, 15 / 40]))
     torch.testing.assert_close(corners[1], torch.tensor([25 / 60, 5 / 40, 35 / 60, 15 / 40]))
     torch.testing.assert_close(corners[3], torch.tensor([5 / 60, 25 / 40, 15 / 60, 35 / 40]))
@@ -36,7 +36,7 @@ def test_order_of_the_boxes_of_a_cell(make_layer: Callable[..., Layer]) -> None:
     assert len(unflipped) == 6 * 6
 
 
-def test_own_picture_step_offset_clip_and_variances(make_layer: Callable[..., Layer]) -> None:
+def test_own_image_step_offset_clip_and_variances(make_layer: Callable[..., Layer]) -> None:
     given = "".join(f" variance: {value}" for value in (0.1, 0.1, 0.2, 0.3))
     fields = f"min_size: 10 img_size: 100 step: 8 offset: 0 clip: true {given}"
     corners, variances = boxes(make_layer, fields)
@@ -64,5 +64,5 @@ def test_own_picture_step_offset_clip_and_variances(make_layer: Callable[..., La
         ("aspect_ratio is -1", "min_size: 4 aspect_ratio: -1"),
     ],
 )
-def test_refusals(message: str, fields: str, refuses: Callable[..., None]) -> None:
-    refuses(message, TEXT % fields, *SHAPES)
+def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:
+    rejects(message, TEXT % fields, *SHAPES)

@@ -29,5 +29,5 @@ def test_operations(operation: str, axis: int, make_layer: Callable[..., Layer])
     assert layer.top_shapes == [x.shape[: axis % 3]]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("axis is 2", TEXT % "axis: 2", (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("axis is 2", TEXT % "axis: 2", (2, 3))

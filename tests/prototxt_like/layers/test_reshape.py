@@ -62,9 +62,9 @@ def test_a_copied_batch_axis_follows_the_batch(make_layer: Callable[..., Layer])
         ("num_axes -2", shape(1) + " num_axes: -2"),
     ],
 )
-def test_refusals(message: str, fields: str, refuses: Callable[..., None]) -> None:
-    refuses(message, TEXT % fields, (2, 8, 5))
+def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:
+    rejects(message, TEXT % fields, (2, 8, 5))
 
 
-def test_in_place_is_refused(refuses: Callable[..., None]) -> None:
-    refuses("cannot work in place", f'type: "Reshape" bottom: "top0" reshape_param {{ {shape(0, -1)} }}', (2, 8, 5))
+def test_in_place_is_rejected(rejects: Callable[..., None]) -> None:
+    rejects("cannot work in place", f'type: "Reshape" bottom: "top0" reshape_param {{ {shape(0, -1)} }}', (2, 8, 5))

@@ -42,5 +42,5 @@ def test_exposed_state(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(torch.cat([first, second]), whole)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("it has 4 bottoms, expected 2 to 3", TEXT % ("", ""), (6, 2, 3), (6, 2), (2, 5), (2, 5))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("it has 4 bottoms, expected 2 to 3", TEXT % ("", ""), (6, 2, 3), (6, 2), (2, 5), (2, 5))

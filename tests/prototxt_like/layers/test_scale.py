@@ -50,7 +50,7 @@ def test_a_scalar_bottom(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(layer(torch.ones(2, 3), torch.tensor(4.0)), torch.full((2, 3), 4.0))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("num_axes is 3 from axis 1", TEXT % "num_axes: 3", (2, 3, 7))
-    refuses("axis is 3", TEXT % "axis: 3", (2, 3, 7))
-    refuses("bottom 1 is 2, which", 'type: "Scale" bottom: "x" bottom: "y"', (2, 3, 7), (2,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("num_axes is 3 from axis 1", TEXT % "num_axes: 3", (2, 3, 7))
+    rejects("axis is 3", TEXT % "axis: 3", (2, 3, 7))
+    rejects("bottom 1 is 2, which", 'type: "Scale" bottom: "x" bottom: "y"', (2, 3, 7), (2,))

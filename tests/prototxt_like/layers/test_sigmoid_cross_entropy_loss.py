@@ -20,7 +20,7 @@ TEXT = 'type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "target" loss_param 
 
 @pytest.mark.parametrize("mode", ["FULL", "VALID", "BATCH_SIZE", "NONE", ""])
 @pytest.mark.parametrize("ignore", [None, -1])
-def test_every_normalisation(mode: str, ignore: int | None, make_layer: Callable[..., Layer]) -> None:
+def test_every_normalization(mode: str, ignore: int | None, make_layer: Callable[..., Layer]) -> None:
     scores, targets = torch.randn(4, 3, 5), torch.rand(4, 3, 5)
     if ignore is not None:
         targets[0, :2] = -1.5  # cut to -1
@@ -52,5 +52,5 @@ def test_no_gradient_to_the_targets(make_layer: Callable[..., Layer]) -> None:
     assert targets.grad is None
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("as many values; found 4 x 3 and 4 x 2", TEXT % "", (4, 3), (4, 2))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("as many values; found 4 x 3 and 4 x 2", TEXT % "", (4, 3), (4, 2))

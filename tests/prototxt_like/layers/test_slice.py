@@ -37,13 +37,13 @@ def test_one_top_passes(make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(make_layer(TEXT % "", (2, 3))(x), x)
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("axis 1 of size 5 cannot be cut into 2 equal tops", TEXT % "", (2, 5), tops=2)
-    refuses("3 tops need 2 slice points, found 1", TEXT % "slice_point: 2", (2, 5), tops=3)
-    refuses("must rise and lie inside", TEXT % "slice_point: 3 slice_point: 2", (2, 5), tops=3)
-    refuses("must rise and lie inside", TEXT % "slice_point: 5", (2, 5), tops=2)
-    refuses("must rise and lie inside", TEXT % "slice_point: 0", (2, 5), tops=2)
-    refuses("axis and slice_dim are both given", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("axis 1 of size 5 cannot be cut into 2 equal tops", TEXT % "", (2, 5), tops=2)
+    rejects("3 tops need 2 slice points, found 1", TEXT % "slice_point: 2", (2, 5), tops=3)
+    rejects("must rise and lie inside", TEXT % "slice_point: 3 slice_point: 2", (2, 5), tops=3)
+    rejects("must rise and lie inside", TEXT % "slice_point: 5", (2, 5), tops=2)
+    rejects("must rise and lie inside", TEXT % "slice_point: 0", (2, 5), tops=2)
+    rejects("axis and slice_dim are both given", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
 
 
 def test_the_last_part_takes_the_rest(make_layer: Callable[..., Layer]) -> None:

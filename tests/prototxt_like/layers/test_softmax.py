@@ -31,5 +31,5 @@ def test_is_exact_under_autocast(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(top, x.float().softmax(1))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("axis is 1, but the bottom has 1 axes", 'type: "Softmax" bottom: "x"', (5,))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("axis is 1, but the bottom has 1 axes", 'type: "Softmax" bottom: "x"', (5,))

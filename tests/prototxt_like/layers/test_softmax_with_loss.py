@@ -35,7 +35,7 @@ def loss_by_hand(scores: np.ndarray, labels: np.ndarray, mode: str, ignore: int 
 
 @pytest.mark.parametrize("mode", ["FULL", "VALID", "BATCH_SIZE", "NONE"])
 @pytest.mark.parametrize("ignore", [None, 1, -1, 255])
-def test_every_normalisation(mode: str, ignore: int | None, make_layer: Callable[..., Layer]) -> None:
+def test_every_normalization(mode: str, ignore: int | None, make_layer: Callable[..., Layer]) -> None:
     scores, labels = torch.randn(4, 3, 5), torch.randint(0, 3, (4, 5)).float()
     if ignore is not None:
         labels[0, :2] = ignore
@@ -124,9 +124,9 @@ def test_a_label_outside_is_named(make_layer: Callable[..., Layer]) -> None:
             make_layer(TEXT, (4, 3), (4,))(torch.randn(4, 3), torch.tensor([0, 1, wrong, 2]))
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("classes on axis 1 need 14 labels, found 6 in 2 x 3 x 1", TEXT, (2, 3, 7), (2, 3, 1))
-    refuses("same first axis", TEXT, (2, 3), (3,))
-    refuses("axis is 5", f"{TEXT} softmax_param {{ axis: 5 }}", (2, 3), (2,))
-    refuses("soft_label and ignore_label", f"{TEXT} loss_param {{ soft_label: true ignore_label: 1 }}", (2, 3), (2, 3))
-    refuses("the labels have the shape of the scores", f"{TEXT} loss_param {{ soft_label: true }}", (2, 3), (2, 4))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("classes on axis 1 need 14 labels, found 6 in 2 x 3 x 1", TEXT, (2, 3, 7), (2, 3, 1))
+    rejects("same first axis", TEXT, (2, 3), (3,))
+    rejects("axis is 5", f"{TEXT} softmax_param {{ axis: 5 }}", (2, 3), (2,))
+    rejects("soft_label and ignore_label", f"{TEXT} loss_param {{ soft_label: true ignore_label: 1 }}", (2, 3), (2, 3))
+    rejects("the labels have the shape of the scores", f"{TEXT} loss_param {{ soft_label: true }}", (2, 3), (2, 4))

@@ -14,8 +14,8 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
     check_golden(golden_case)
 
 
-def test_in_place_is_refused(refuses: Callable[..., None]) -> None:
-    refuses("cannot work in place", 'type: "Split" bottom: "top1"', (2, 3), tops=2)
+def test_in_place_is_rejected(rejects: Callable[..., None]) -> None:
+    rejects("cannot work in place", 'type: "Split" bottom: "top1"', (2, 3), tops=2)
 
 
 def test_one_top(make_layer: Callable[..., Layer]) -> None:

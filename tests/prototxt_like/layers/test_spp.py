@@ -42,9 +42,9 @@ def test_stochastic(make_layer: Callable[..., Layer]) -> None:
     assert torch.isin(drawn, x).all()
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("pyramid_height is 0", TEXT % "pyramid_height: 0", (2, 3, 8, 8))
-    refuses("pyramid_height is 99", TEXT % "pyramid_height: 99", (2, 3, 8, 8))
-    refuses("5 x 5 is too small for 4 x 4 windows", TEXT % "pyramid_height: 3", (2, 3, 5, 5))
-    refuses("takes no padding", TEXT % "pyramid_height: 2 pool: STOCHASTIC", (2, 3, 7, 8))
-    refuses("must have 4 axes", TEXT % "pyramid_height: 2", (2, 3, 8))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("pyramid_height is 0", TEXT % "pyramid_height: 0", (2, 3, 8, 8))
+    rejects("pyramid_height is 99", TEXT % "pyramid_height: 99", (2, 3, 8, 8))
+    rejects("5 x 5 is too small for 4 x 4 windows", TEXT % "pyramid_height: 3", (2, 3, 5, 5))
+    rejects("takes no padding", TEXT % "pyramid_height: 2 pool: STOCHASTIC", (2, 3, 7, 8))
+    rejects("must have 4 axes", TEXT % "pyramid_height: 2", (2, 3, 8))

@@ -34,14 +34,14 @@ def read_bgr(name: str, shared: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["astronaut", "group"])
 def test_detections_equal_those_of_caffes_reader_in_opencv(name: str, net: Net, shared: Path) -> None:
     expected = np.array(json.loads((shared / "golden/ssd/detections.json").read_text())[name])
-    picture = read_bgr(name, shared)
-    resized = cv2.resize(picture, (300, 300)).astype(np.float32) - MEAN_BGR
+    image = read_bgr(name, shared)
+    resized = cv2.resize(image, (300, 300)).astype(np.float32) - MEAN_BGR
     with torch.no_grad():
         top = net(data=torch.from_numpy(resized.astype(np.float32)).permute(2, 0, 1)[None])["detection_out"]
     found = top[0, 0].numpy()
     found = found[found[:, 2] > 0.1]
     assert len(found) == len(expected)
-    size = np.tile([picture.shape[1], picture.shape[0]], 2)
+    size = np.tile([image.shape[1], image.shape[0]], 2)
     np.testing.assert_allclose(found[:, :2], expected[:, :2])
     np.testing.assert_allclose(found[:, 2], expected[:, 2], atol=1e-3)
     np.testing.assert_allclose(found[:, 3:] * size, expected[:, 3:] * size, atol=1)

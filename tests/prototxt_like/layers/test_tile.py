@@ -27,6 +27,6 @@ def test_axes(axis: int, make_layer: Callable[..., Layer]) -> None:
     assert layer.top_shapes == [tuple(layer(x).shape)]
 
 
-def test_refusals(refuses: Callable[..., None]) -> None:
-    refuses("tiles is 0; it must be given and positive", TEXT % "", (2, 3))
-    refuses("tiles is -1", TEXT % "tiles: -1", (2, 3))
+def test_errors(rejects: Callable[..., None]) -> None:
+    rejects("tiles is 0; it must be given and positive", TEXT % "", (2, 3))
+    rejects("tiles is -1", TEXT % "tiles: -1", (2, 3))

@@ -1,4 +1,4 @@
-"""Caffemodels into nets and back."""
+"""Tests for loading and saving caffemodels."""
 
 from __future__ import annotations
 
@@ -43,32 +43,36 @@ def test_loaded_missing_unused() -> None:
     assert torch.equal(it.params["b"][0], before)
 
 
-def test_a_mismatch_changes_nothing() -> None:
+def test_a_shape_mismatch_changes_nothing() -> None:
     it = net(("a", 4), ("b", 5))
     before = it.params["a"][0].clone()
     with pytest.raises(pl.WeightsError) as caught:
         pl.load_weights(it, trained(("a", 4), ("b", 6)))
     assert str(caught.value) == (
-        'layer "b" (Convolution): blob 0 is 5 x 3 x 3 x 3, the weights have 6 x 3 x 3 x 3; '
+        'layer "b" (Convolution): wrong shape of blob 0: found 6 x 3 x 3 x 3, expected 5 x 3 x 3 x 3; '
         "rename the layer to train it from scratch"
     )
     assert torch.equal(it.params["a"][0], before)
 
 
-def test_the_number_of_blobs() -> None:
+def test_wrong_number_of_blobs() -> None:
     message = trained(("a", 4))
     del message.layer[1].blobs[1]
-    with pytest.raises(pl.WeightsError, match=r'layer "a" \(Convolution\) has 2 blobs, the weights have 1 for it'):
+    with pytest.raises(
+        pl.WeightsError, match=r'wrong number of blobs for layer "a" \(Convolution\): found 1, expected 2'
+    ):
         pl.load_weights(net(("a", 4)), message)
     del message.layer[1].blobs[0]
-    with pytest.raises(pl.WeightsError, match="the weights have 0 for it"):
+    with pytest.raises(pl.WeightsError, match="found 0, expected 2"):
         pl.load_weights(net(("a", 4)), message)
 
 
-def test_a_count_that_contradicts_its_shape() -> None:
+def test_a_count_that_contradicts_its_shape_is_an_error() -> None:
     message = trained(("a", 4))
     del message.layer[1].blobs[0].data[3:]
-    with pytest.raises(pl.FileError, match=r'layer "a" \(Convolution\): blob 0 of the weights has shape .*but holds 3'):
+    with pytest.raises(
+        pl.FileError, match=r'layer "a" \(Convolution\): blob 0 of the weights has the wrong number of values: found 3'
+    ):
         pl.load_weights(net(("a", 4)), message)
 
 
@@ -89,15 +93,15 @@ def test_four_legacy_sizes_match_from_the_end(shape: tuple[int, ...], legacy: tu
     assert shape_equals(shape, blob) is equal
 
 
-def test_an_nd_shape_matches_exactly() -> None:
+def test_nd_shapes_must_match_exactly() -> None:
     blob = pl.BlobProto()
     blob.shape.dim.extend([1, 1, 1, 5])
     assert not shape_equals((5,), blob)
     assert shape_equals((1, 1, 1, 5), blob)
 
 
-def test_saved_weights_carry_the_net(tmp_path: Path) -> None:
-    """A caffemodel is a net and its weights in one."""
+def test_a_caffemodel_contains_the_net(tmp_path: Path) -> None:
+    """A caffemodel can be loaded as a net with weights."""
     it = net(("a", 4), ("b", 5))
     pl.save_weights(it, tmp_path / "w.caffemodel")
     again = pl.Net(tmp_path / "w.caffemodel")
@@ -107,7 +111,7 @@ def test_saved_weights_carry_the_net(tmp_path: Path) -> None:
     assert not any(layer.blobs for layer in again.proto.layer), "numbers are kept once"
 
 
-def test_half_precision_is_saved_in_full() -> None:
+def test_half_precision_is_saved_as_float32() -> None:
     it = net(("a", 4)).to(torch.bfloat16)
     blob = pl.to_proto(it).layer[1].blobs[0]
     np.testing.assert_array_equal(np.array(blob.data, np.float32), it.params["a"][0].detach().float().numpy().ravel())
@@ -122,7 +126,7 @@ def test_weights_into_another_precision_and_layout() -> None:
     np.testing.assert_array_equal(it.params["a"][0].detach().numpy().ravel(), np.array(message.layer[1].blobs[0].data))
 
 
-def test_a_file_that_is_no_caffemodel(tmp_path: Path) -> None:
+def test_invalid_caffemodel(tmp_path: Path) -> None:
     (tmp_path / "w").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     with pytest.raises(pl.FileError, match="not a complete NetParameter"):
         pl.load_weights(net(("a", 4)), tmp_path / "w")

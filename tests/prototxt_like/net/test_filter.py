@@ -1,4 +1,4 @@
-"""Include and exclude rules."""
+"""Tests for include and exclude rules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_rules(rules: str, state: tuple, expected: bool) -> None:
     assert included(rules, *state) is expected
 
 
-def test_both_kinds_are_refused() -> None:
+def test_include_and_exclude_together_are_rejected() -> None:
     with pytest.raises(pl.NetError, match='layer "a" has both include and exclude rules'):
         included('name: "a" include {} exclude {}')
 
@@ -50,7 +50,7 @@ def test_unknown_phase() -> None:
         NetState("train")
 
 
-def test_the_nets_own_state_counts() -> None:
+def test_the_nets_own_state_is_used() -> None:
     net = pl.parse_net(
         "state { level: 3 stage: 'a' } layer { name: 'x' include { min_level: 3 stage: 'a' stage: 'b' } }"
     )
@@ -63,7 +63,7 @@ def test_the_nets_own_state_counts() -> None:
     assert not filter_net(net, make_net_state(net, "TEST", level=0, stages=["b"])).layer
 
 
-def test_level_0_of_the_caller_has_precedence() -> None:
+def test_level_0_of_the_caller_takes_precedence() -> None:
     text = "state { level: 3 } layer { name: 'x' type: 'Input' top: 'x' input_param { shape { dim: 1 } } } "
     net = pl.parse_net(text + "layer { name: 'y' type: 'ReLU' bottom: 'x' top: 'y' include { min_level: 3 } }")
     assert pl.Net(net).outputs == ["y"]

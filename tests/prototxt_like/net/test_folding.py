@@ -1,4 +1,4 @@
-"""BatchNorm merged into the layer before it: the same values with fewer layers, and only where that is so."""
+"""Tests that folded nets compute the same values, and that unsupported layers are not folded."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IN_PLACE = [
 
 
 def build(*layers: str) -> pl.Net:
-    """A net with drawn weights and statistics."""
+    """Build a net with random weights and statistics."""
     net = pl.Net(pl.parse_net(" ".join([INPUT, *layers])))
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -61,7 +61,7 @@ def assert_same_outputs(net: pl.Net, merged: pl.Net) -> None:
         pytest.param([NORM], id="no Scale"),
     ],
 )
-def test_the_merged_net_computes_the_same(linear: str, behind: list[str]) -> None:
+def test_the_folded_net_computes_the_same_values(linear: str, behind: list[str]) -> None:
     net = build(linear, *behind)
     before = {name: [blob.clone() for blob in blobs] for name, blobs in net.params.items()}
     merged = pl.fold_batch_norm(net)
@@ -92,19 +92,19 @@ TRANSPOSED = INNER_PRODUCT.replace("num_output: 6", "num_output: 6 transpose: tr
         pytest.param([CONVOLUTION], id="no BatchNorm"),
     ],
 )
-def test_a_net_that_cannot_be_merged_is_returned_itself(layers: list[str]) -> None:
+def test_a_net_that_cannot_be_folded_is_returned_unchanged(layers: list[str]) -> None:
     net = build(*layers)
     assert pl.fold_batch_norm(net) is net
 
 
-def test_a_scale_stays_where_the_normalised_value_is_read() -> None:
+def test_a_scale_is_not_folded_if_the_normalized_value_is_read() -> None:
     net = build(CONVOLUTION, NORM, SCALE, READER.replace("{}", "norm"))
     merged = pl.fold_batch_norm(net)
     assert types(merged) == ["Convolution", "Scale", "Power"]
     assert_same_outputs(net, merged)
 
 
-def test_statistics_that_were_never_gathered_stand_for_zero() -> None:
+def test_empty_statistics_mean_zero() -> None:
     net = build(CONVOLUTION, NORM)
     for blob in net.params["norm"]:
         blob.zero_()
@@ -112,7 +112,7 @@ def test_statistics_that_were_never_gathered_stand_for_zero() -> None:
 
 
 @pytest.mark.parametrize("name", ["face_emotion_net", "fer_conv8", "fer_resnet", "resnet34"])
-def test_nets_of_the_zoo(name: str) -> None:
+def test_zoo_nets(name: str) -> None:
     net = pl.Net(pl.zoo.path(name) / "deploy.prototxt").eval()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
@@ -128,27 +128,27 @@ def test_nets_of_the_zoo(name: str) -> None:
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
-def test_the_result_is_a_caffemodel_like_any_other(tmp_path: Path) -> None:
+def test_the_result_can_be_saved_and_loaded(tmp_path: Path) -> None:
     net = build(WITH_BIAS, NORM, SCALE)
     merged = pl.fold_batch_norm(net)
     pl.save_weights(merged, tmp_path / "merged.caffemodel")
     assert_same_outputs(net, pl.Net(tmp_path / "merged.caffemodel"))
 
 
-def test_a_net_for_training_is_refused() -> None:
+def test_a_train_net_is_rejected() -> None:
     net = pl.Net(pl.parse_net(f"{INPUT} {CONVOLUTION} {NORM}"), phase="TRAIN")
-    with pytest.raises(pl.NetError, match="built for phase TRAIN"):
+    with pytest.raises(pl.NetError, match="found phase TRAIN, expected TEST"):
         pl.fold_batch_norm(net)
 
 
-def test_a_phase_of_its_own_stays_with_a_layer_that_stays() -> None:
+def test_layers_keep_their_own_phase() -> None:
     drop = 'layer { name: "drop" type: "Dropout" bottom: "norm" top: "y" phase: TRAIN }'
     net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM, drop])))
     assert [layer.training for layer in pl.fold_batch_norm(net).caffe_layers] == [False, True]
     assert [layer.training for layer in pl.fold_batch_norm(net.eval()).caffe_layers] == [False, False]
 
 
-def test_a_merged_net_takes_any_batch_and_as_many_values() -> None:
+def test_a_folded_net_keeps_batch_size_and_limits() -> None:
     net = pl.Net(pl.parse_net(" ".join([INPUT, CONVOLUTION, NORM])), max_values=1234)
     merged = pl.fold_batch_norm(net)
     assert merged.max_values == 1234

@@ -1,4 +1,4 @@
-"""BatchNorm and Scale as one step: the same values, the same gradients, nothing hidden that somebody reads."""
+"""Tests that fused BatchNorm and Scale give the same values and gradients, and that no blob in use is lost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SCALE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" scale_
 IN_PLACE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "norm" scale_param { bias_term: true } }'
 NO_BIAS = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" }'
 READER = 'layer { name: "reader" type: "Power" bottom: "norm" top: "read" }'
-BY_PICTURE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" scale_param { axis: 0 num_axes: 2 } }'
+BY_IMAGE = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" scale_param { axis: 0 num_axes: 2 } }'
 GIVEN = 'layer { name: "scale" type: "Scale" bottom: "norm" bottom: "factor" top: "scaled" }'
 CUT = 'layer { name: "scale" type: "Scale" bottom: "norm" top: "scaled" propagate_down: false }'
 BETWEEN = 'layer { name: "relu" type: "ReLU" bottom: "norm" top: "norm" }'
 
 
 def build(*layers: str, phase: str = "TRAIN", shape: tuple[int, ...] = (4, 3, 5, 6)) -> pl.Net:
-    """Build a net of an input and some layers, with weights that are not all 1 and 0."""
+    """Build a net from an input and layers, with weights other than 1 and 0."""
     inputs = "".join(
         f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}'
         for name, dims in (("data", " ".join(f"dim: {size}" for size in shape)), ("factor", "dim: 3"))
@@ -41,7 +41,9 @@ def fused_names(net: pl.Net) -> list[str]:
 @pytest.mark.parametrize("scale", [SCALE, IN_PLACE, NO_BIAS])
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 @pytest.mark.parametrize("shape", [(4, 3, 5, 6), (7, 3), (1, 3)])
-def test_values_gradients_and_statistics_are_those_of_two_steps(scale: str, phase: str, shape: tuple[int, ...]) -> None:
+def test_values_gradients_and_statistics_equal_those_of_two_steps(
+    scale: str, phase: str, shape: tuple[int, ...]
+) -> None:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     found = []
     for together in (True, False):
@@ -67,20 +69,20 @@ def test_values_gradients_and_statistics_are_those_of_two_steps(scale: str, phas
     "layers",
     [
         pytest.param((NORM, SCALE, READER), id="somebody reads the value between"),
-        pytest.param((NORM, BY_PICTURE), id="a factor for each picture"),
+        pytest.param((NORM, BY_IMAGE), id="a factor for each image"),
         pytest.param((NORM, GIVEN), id="the factor is an input"),
         pytest.param((NORM, CUT), id="no gradient goes through"),
         pytest.param((NORM, BETWEEN, IN_PLACE), id="a layer between"),
         pytest.param((READER.replace("norm", "data"), SCALE.replace('"norm"', '"read"')), id="no BatchNorm"),
     ],
 )
-def test_other_nets_stay_as_they_are(layers: tuple[str, ...]) -> None:
+def test_other_nets_are_not_fused(layers: tuple[str, ...]) -> None:
     net = build(*layers)
     assert fused_names(net) == []
     assert len(net._fused_steps) == len(layers)
 
 
-def test_only_one_scale_joins() -> None:
+def test_only_one_scale_is_fused() -> None:
     again = 'layer { name: "again" type: "Scale" bottom: "scaled" top: "more" }'
     net = build(NORM, SCALE, again)
     assert fused_names(net) == ["scale"]
@@ -88,7 +90,7 @@ def test_only_one_scale_joins() -> None:
     torch.testing.assert_close(net(x)["more"], net.blobs(x)["more"], rtol=1e-4, atol=1e-5)
 
 
-def test_every_value_is_there_for_who_asks_for_all() -> None:
+def test_blobs_returns_the_intermediate_values() -> None:
     blobs = build(NORM, SCALE).blobs(torch.randn(4, 3, 5, 6))
     assert set(blobs) == {"data", "norm", "scaled"}
     torch.testing.assert_close(blobs["norm"].mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
@@ -103,7 +105,7 @@ def test_bfloat16_stays_bfloat16() -> None:
     torch.testing.assert_close(found.float(), exact, rtol=2**-8, atol=1e-6)
 
 
-def test_blobs_are_let_go_as_before() -> None:
+def test_blobs_are_released_as_without_fusion() -> None:
     net = build(NORM, SCALE, 'layer { name: "relu" type: "ReLU" bottom: "scaled" top: "relu" }')
     slots = net._graph.slots
     assert fuse_batch_norm_scale(net._graph.steps, net.layers)[0].free_after == (slots["data"], slots["norm"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""FaceEmotionNet against what Caffe itself computed."""
+"""Tests of FaceEmotionNet against values computed by Caffe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def caffe(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def first_batch(caffe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    """The first 64 faces of the training data base minus the mean, as Caffe's Data layer gives them."""
+    """The first 64 faces of the training database minus the mean, as from Caffe's Data layer."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
     unpack(caffe / "img_train_lmdb.tar.xz", folder)
@@ -39,14 +39,14 @@ def model(caffe: Path, name: str) -> pl.NetParameter:
 
 
 def near(found: torch.Tensor, expected: np.ndarray, tolerance: float = 1e-5, floor: float = 0.0) -> None:
-    """Within a tolerance relative to the largest value, and of the same shape."""
+    """Assert equal shapes, and values within a tolerance relative to the largest value."""
     assert tuple(found.shape) == expected.shape
     limit = max(tolerance * float(np.abs(expected).max()), floor)
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=limit)
 
 
 def unrolled(message: pl.NetParameter) -> pl.NetParameter:
-    """The same net with a name of its own for every top: in-place tops are named after their layer."""
+    """Return the same net with unique tops: in-place tops are named after their layer."""
     newest: dict[str, str] = {}
     for layer in message.layer:
         in_place = layer.bottom and layer.bottom[0] == layer.top[0]
@@ -68,7 +68,7 @@ def test_every_blob_of_the_trained_net(caffe: Path) -> None:
         near(blobs[name], golden[f"blob/{name}"])
 
 
-def test_every_blob_before_an_in_place_layer_changes_it(caffe: Path) -> None:
+def test_every_blob_before_in_place_layers(caffe: Path) -> None:
     golden = np.load(caffe / "deploy_sgd200_42_unrolled_first2.npz")
     net = pl.Net(unrolled(pl.read_net(DEPLOY)), deploy_weights(caffe))
     with torch.no_grad():
@@ -105,7 +105,7 @@ def check_gradient(golden: np.lib.npyio.NpzFile, net: pl.Net, layer: str, index:
     gradient = net.params[layer][index].grad
     assert gradient is not None
     if f"gradfull/{name}" in golden.files:
-        # A convolution's bias before BatchNorm has no gradient but rounding noise.
+        # The bias of a convolution before BatchNorm has no gradient except rounding noise.
         near(gradient, golden[f"gradfull/{name}"], 2e-5, floor=5e-7)
     sample = gradient.flatten()[torch.from_numpy(golden[f"grad/{name}|idx"])]
     near(sample, golden[f"grad/{name}|val"], 2e-5, floor=5e-7)
@@ -124,8 +124,8 @@ def trained_at_48(caffe: Path, batch: dict[str, torch.Tensor]) -> pl.Net:
     return pl.Net(message, message, phase="TRAIN", input_shapes=shapes)
 
 
-def test_fillers_have_caffes_spread(caffe: Path) -> None:
-    """Bounds, mean and standard deviation of a net filled by Caffe and of one filled here."""
+def test_fillers_have_caffes_distribution(caffe: Path) -> None:
+    """Compare bounds, mean and standard deviation of a net filled by Caffe with a net filled here."""
     golden = np.load(caffe / "filler_stats.npz")
     torch.manual_seed(1)
     message = model(caffe, "init")
@@ -135,7 +135,7 @@ def test_fillers_have_caffes_spread(caffe: Path) -> None:
         for index, blob in enumerate(blobs):
             low, high, mean, std = golden[f"{layer}.{index}"].tolist()
             blob = blob.detach()
-            few = 4 * std / blob.numel() ** 0.5  # the mean's own spread
+            few = 4 * std / blob.numel() ** 0.5  # standard error of the mean
             assert float(blob.mean()) == pytest.approx(mean, abs=2 * few + 1e-7)
             assert float(blob.std(correction=0)) == pytest.approx(std, rel=0.05, abs=1e-7)
             assert float(blob.min()) == pytest.approx(low, rel=0.02, abs=1e-7)
@@ -144,8 +144,8 @@ def test_fillers_have_caffes_spread(caffe: Path) -> None:
     assert checked == len(golden.files)
 
 
-def test_caffemodel_through_a_net_and_back(caffe: Path, tmp_path: Path) -> None:
-    """What Caffe wrote, loaded into a net and saved again, is the same file, byte for byte."""
+def test_caffemodel_round_trip_through_a_net(caffe: Path, tmp_path: Path) -> None:
+    """A file written by Caffe, loaded into a net and saved again, is byte-identical."""
     original = lzma.decompress((caffe / "final_sgd200.caffemodel.xz").read_bytes())
     message = pl.NetParameter.FromString(original)
     shapes = {"data": (64, 1, 48, 48), "label": (64,)}
@@ -155,7 +155,7 @@ def test_caffemodel_through_a_net_and_back(caffe: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_mean_image_and_back(caffe: Path, tmp_path: Path, split: str) -> None:
+def test_mean_image_round_trip(caffe: Path, tmp_path: Path, split: str) -> None:
     path = caffe / f"{split}_mean.binaryproto"
     mean = pl.read_mean(path)
     assert mean.shape == (1, 48, 48)
@@ -173,5 +173,5 @@ def test_mean_of_the_deploy_case(caffe: Path) -> None:
 
 
 def deploy_weights(caffe: Path) -> pl.NetParameter:
-    """The trained model without the layers of training."""
+    """Return the trained model without the layers of phase TRAIN."""
     return model(caffe, "final_sgd200")

@@ -1,4 +1,4 @@
-"""Shapes of inputs: Input layers, and data layers that the caller feeds."""
+"""Tests for the shapes of Input and data layers."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def test_input_layers() -> None:
          "transform_param { force_color: true resize_param { height: 30 width: 40 } }", (2, 3, 30, 40)),
     ],
 )  # fmt: skip
-def test_data_layers_that_tell_their_shape(layer: str, expected: tuple[int, ...]) -> None:
+def test_data_layers_that_define_their_shape(layer: str, expected: tuple[int, ...]) -> None:
     assert shapes(layer + ' top: "data" top: "label"') == [expected, expected[:1]]
 
 
-def test_the_mean_image_tells(tmp_path: Path) -> None:
+def test_shape_from_the_mean_image(tmp_path: Path) -> None:
     pl.write_mean(np.zeros((3, 5, 7), np.float32), tmp_path / "mean")
     layer = f'type: "Data" top: "data" transform_param {{ mean_file: "{tmp_path / "mean"}"'
     assert shapes(layer + " }") == [(1, 3, 5, 7)]
     assert shapes(layer + " crop_size: 4 }") == [(1, 3, 4, 4)]
 
 
-def test_the_weights_tell_the_channels() -> None:
+def test_channels_from_the_weights() -> None:
     net = pl.parse_net(
         """
         layer { name: "data" type: "Data" top: "data" transform_param { crop_size: 8 } data_param { batch_size: 3 } }
@@ -67,13 +67,13 @@ def test_the_weights_tell_the_channels() -> None:
     assert pl.Net(net, weights).input_shapes == {"data": (3, 6, 8, 8)}
 
 
-def test_an_unknown_shape_says_what_to_give() -> None:
+def test_an_unknown_shape_is_an_error() -> None:
     with pytest.raises(pl.NetError, match=r'shape of "faces" is unknown.*input_shapes=\{"faces": \(batch, channels'):
         shapes('type: "Data" top: "faces"')
     with pytest.raises(pl.NetError, match='shape of "third" is unknown'):
         shapes('type: "HDF5Data" top: "a" top: "b" top: "third"', a=(1,), b=(1,))
 
 
-def test_all_of_caffes_sources_are_known() -> None:
+def test_all_data_layers_of_caffe_are_supported() -> None:
     for name in DATA_TYPES:
         assert shapes(f'type: "{name}" top: "a"', a=(2, 3)) == [(2, 3)]

@@ -1,4 +1,4 @@
-"""Building and running nets: wiring, outputs, losses, refusals."""
+"""Tests for building and running nets: connections, outputs, losses, errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INPUT = 'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ {dim
 
 
 def net(layers: str, *dims: int, phase: str = "TEST", **settings: object) -> pl.Net:
-    """A net on the input x, 2 x 3 x 5 x 7 unless told otherwise."""
+    """Build a net on the input x, by default 2 x 3 x 5 x 7."""
     sizes = " ".join(f"dim: {size}" for size in dims or (2, 3, 5, 7))
     return pl.Net(pl.parse_net(INPUT.format(dims=sizes) + layers), phase=phase, **settings)
 
@@ -28,14 +28,14 @@ def layer(name: str, kind: str, bottom: str, top: str, more: str = "") -> str:
 X = torch.arange(210, dtype=torch.float32).reshape(2, 3, 5, 7) / 100 - 1
 
 
-class TestWiring:
-    def test_outputs_are_the_blobs_that_nobody_consumes(self) -> None:
+class TestGraph:
+    def test_outputs_are_the_blobs_that_no_layer_consumes(self) -> None:
         it = net(layer("a", "ReLU", "x", "a") + layer("b", "TanH", "x", "b") + layer("c", "AbsVal", "a", "c"))
         assert it.outputs == ["b", "c"]
         assert list(it(x=X)) == ["b", "c"]
         assert set(it.blobs(x=X)) == {"x", "a", "b", "c"}
 
-    def test_an_unread_input_is_an_output_and_may_be_left_out(self) -> None:
+    def test_an_unread_input_is_an_optional_output(self) -> None:
         it = pl.Net(
             pl.parse_net(
                 'layer { type: "Input" top: "x" top: "label" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }'
@@ -51,13 +51,13 @@ class TestWiring:
         torch.testing.assert_close(it.blobs(x=X)["a"], X.abs() + 1)
         assert it.outputs == ["a"]
 
-    def test_in_place_on_the_input_leaves_the_callers_tensor(self) -> None:
+    def test_in_place_layers_do_not_modify_the_callers_tensor(self) -> None:
         it = net(layer("a", "ReLU", "x", "x") + layer("b", "TanH", "x", "y"))
         mine = X.clone()
         torch.testing.assert_close(it(x=mine)["y"], X.relu().tanh())
         torch.testing.assert_close(mine, X)
 
-    def test_readers_behind_an_in_place_layer_see_the_new_value(self) -> None:
+    def test_readers_after_an_in_place_layer_get_the_new_value(self) -> None:
         it = net(
             layer("a", "Power", "x", "a", "power_param { shift: 2 }")
             + layer("b", "Power", "a", "a", "power_param { scale: 3 }")
@@ -66,7 +66,7 @@ class TestWiring:
         )
         torch.testing.assert_close(it.blobs(x=X)["c"], 6 * (X + 2))
 
-    def test_a_weight_of_0_is_no_use(self) -> None:
+    def test_a_loss_weight_of_0_does_not_block_in_place(self) -> None:
         it = net(layer("a", "AbsVal", "x", "a", "loss_weight: 0") + layer("b", "Power", "a", "a"))
         assert it.outputs == ["a"]
 
@@ -92,7 +92,7 @@ class TestWiring:
         assert it.shapes["a"] == (1, 3, 4, 4)
         assert it(torch.zeros(5, 3, 8, 8))["a"].shape == (5, 3, 4, 4)
 
-    def test_names_that_torch_refuses(self) -> None:
+    def test_names_that_torch_rejects(self) -> None:
         names = ["a.b", "a_b", "type", "forward", "keys", "", "x/y", "ü"]
         bottoms = ["x", *(f"t{index}" for index in range(len(names)))]
         it = net("".join(layer(name, "ReLU", bottoms[i], bottoms[i + 1]) for i, name in enumerate(names)))
@@ -115,11 +115,11 @@ class TestPhase:
         assert torch.equal(it(x=X)["d"], X)
         assert not torch.equal(it.train()(x=X)["d"], X)
 
-    def test_a_layers_own_phase_has_precedence(self) -> None:
+    def test_a_layers_own_phase_takes_precedence(self) -> None:
         text = self.DROP.replace("type:", "phase: TEST type:")
         assert torch.equal(net(text, phase="TRAIN")(x=X)["d"], X)
 
-    def test_rules_choose_the_layers(self) -> None:
+    def test_rules_select_the_layers(self) -> None:
         text = layer("a", "ReLU", "x", "a", "include { stage: 'deploy' }") + layer(
             "b", "TanH", "x", "b", "exclude { min_level: 1 }"
         )
@@ -147,13 +147,13 @@ class TestLoss:
         assert set(outputs) == {"first", "second", "acc", "zero"}
         torch.testing.assert_close(it.total_loss(outputs), 0.3 * outputs["first"] + outputs["second"])
 
-    def test_a_loss_without_a_top_counts(self) -> None:
+    def test_a_loss_without_a_top_is_part_of_the_objective(self) -> None:
         it = net(self.LABELLED + layer("loss", "SoftmaxWithLoss", "ip label", ""))
         outputs = it(x=X, label=torch.tensor([1, 3]))
         assert list(outputs) == ["loss"]
         assert it.total_loss(outputs) is not None
 
-    def test_any_blob_may_be_a_loss_even_one_that_is_consumed(self) -> None:
+    def test_a_consumed_blob_can_be_a_loss(self) -> None:
         it = net(
             layer("a", "Power", "x", "a", "power_param { power: 2 } loss_weight: 2") + layer("b", "TanH", "a", "b")
         )
@@ -163,16 +163,16 @@ class TestLoss:
 
     def test_no_loss(self) -> None:
         it = net(layer("a", "ReLU", "x", "a"))
-        with pytest.raises(pl.NetError, match="has no loss in phase TEST; build it for phase TRAIN"):
+        with pytest.raises(pl.NetError, match='has no loss in phase TEST; build it with phase="TRAIN"'):
             it.total_loss(it(x=X))
 
-    def test_the_number_of_weights(self) -> None:
+    def test_wrong_number_of_loss_weights(self) -> None:
         with pytest.raises(pl.NetError, match='layer "a" has 2 loss_weight and 1 tops'):
             net(layer("a", "ReLU", "x", "a", "loss_weight: 1 loss_weight: 2"))
 
 
 class TestGradients:
-    def test_propagate_down_false_cuts_one_way(self) -> None:
+    def test_propagate_down_false_blocks_one_bottom(self) -> None:
         it = net(
             layer("a", "Power", "x", "a", "power_param { scale: 3 }")
             + layer("b", "Power", "x", "b", "power_param { scale: 5 }")
@@ -182,7 +182,7 @@ class TestGradients:
         it(x=x)["sum"].sum().backward()
         assert (x.grad == 3).all()
 
-    def test_propagate_down_once_for_each_bottom(self) -> None:
+    def test_wrong_number_of_propagate_down(self) -> None:
         with pytest.raises(pl.NetError, match='layer "sum" has 1 propagate_down and 2 bottoms'):
             net(layer("sum", "Eltwise", "x x", "sum", "propagate_down: true"))
 
@@ -205,46 +205,49 @@ class TestGradients:
         torch.testing.assert_close(x.grad, torch.full_like(X, 3 + 15 + 3))
 
 
-class TestRefusals:
+class TestErrors:
     @pytest.mark.parametrize(
         ("layers", "message"),
         [
-            (layer("a", "ReLU", "xx", "a"), 'layer "a" (ReLU) reads "xx", which no layer makes; did you mean "x"?'),
+            (
+                layer("a", "ReLU", "xx", "a"),
+                'layer "a" (ReLU) reads "xx", which no layer produces; did you mean "x"?',
+            ),
             (
                 layer("a", "ReLU", "b", "a") + layer("b", "ReLU", "a", "b"),
-                'layer "a" (ReLU) reads "b", which layer "b" makes only later; layers run in the order of the file',
+                'layer "a" (ReLU) reads "b", which layer "b" produces later; move that layer to the front',
             ),
             (
                 layer("a", "ReLU", "a", "a"),
-                'layer "a" (ReLU) reads "a", which it makes itself; nothing makes it before',
+                'layer "a" (ReLU) reads "a", which is its own top; no earlier layer produces it',
             ),
             (
                 layer("a", "ReLU", "x", "a") + layer("b", "ReLU", "x", "a"),
-                'blob "a" is made by layer "a" and again by layer "b"; only a layer that works in place may write the '
-                "blob that it reads",
+                'blob "a" is produced by layers "a" and "b"; rename one of the tops (only an in-place layer may write '
+                "a blob that it reads)",
             ),
             (
                 layer("a", "AbsVal", "x", "a") + layer("b", "TanH", "a", "b") + layer("c", "ReLU", "a", "a"),
-                'layer "c" works in place on blob "a", which layer "b" reads too; give its top another name',
+                'layer "c" works in place on blob "a", which layer "b" also reads; rename its top',
             ),
             (
                 layer("a", "AbsVal", "x", "a") + layer("b", "Eltwise", "a a", "a"),
-                'layer "b" works in place on blob "a", which it reads twice; give its top another name',
+                'layer "b" works in place on blob "a", which it reads twice; rename its top',
             ),
             (
                 layer("a", "AbsVal", "x", "a", "loss_weight: 2") + layer("b", "ReLU", "a", "a"),
-                'layer "b" works in place on blob "a", which has a loss_weight; give its top another name',
+                'layer "b" works in place on blob "a", which has a loss_weight; rename its top',
             ),
             (layer("a", "Relu", "x", "a"), 'unknown layer type "Relu"; did you mean "ReLU"?'),
             (layer("a", "", "x", "a"), 'layer "a" has no type'),
             (
                 layer("a", "InnerProduct", "x", "a", "inner_product_param { num_output: 2 }")
                 + layer("a", "InnerProduct", "x", "b", "inner_product_param { num_output: 2 }"),
-                'two layers are called "a" and both hold parameters; weights are found by name',
+                'two layers with parameters are named "a"; rename one of them (weights are matched by layer name)',
             ),
             (
                 layer("a", "InnerProduct", "x", "a", "param {} " * 3 + "inner_product_param { num_output: 2 }"),
-                'layer "a" (InnerProduct) has 3 param entries, but only 2 blobs',
+                'layer "a" (InnerProduct) has 3 param entries, but only 2 blobs; remove the excess entries',
             ),
         ],
     )  # fmt: skip
@@ -257,22 +260,22 @@ class TestRefusals:
         with pytest.raises(pl.NetError, match='net "" has no layer in phase TEST'):
             pl.Net(pl.NetParameter())
 
-    def test_input_shapes_of_no_input(self) -> None:
-        with pytest.raises(pl.NetError, match='names "dat", which is no input of the net'):
+    def test_input_shapes_of_an_unknown_input(self) -> None:
+        with pytest.raises(pl.NetError, match='contains "dat", which is not an input of the net'):
             net(layer("a", "ReLU", "x", "a"), input_shapes={"dat": (1,)})
 
-    def test_inputs_of_a_call(self) -> None:
+    def test_wrong_inputs_of_a_call(self) -> None:
         it = net(layer("a", "ReLU", "x", "a"))
-        with pytest.raises(pl.NetError, match='input "x" is missing; the net\'s inputs are x'):
+        with pytest.raises(pl.NetError, match='input "x" is missing; pass all inputs of the net: x'):
             it()
         with pytest.raises(pl.NetError, match='has no input "X"; did you mean "x"'):
             it(X=X)
-        with pytest.raises(pl.NetError, match="2 inputs given; the net has 1: x"):
+        with pytest.raises(pl.NetError, match="too many inputs: found 2, expected at most 1: x"):
             it(X, X)
-        with pytest.raises(pl.NetError, match='input "x" is given twice'):
+        with pytest.raises(pl.NetError, match='input "x" is passed by position and by name'):
             it(X, x=X)
         with pytest.raises(
-            pl.ShapeMismatch, match='"x" has the shape 2 x 3 x 7 x 5, expected N x 3 x 5 x 7; for another'
+            pl.ShapeMismatch, match='"x" has the wrong shape: found 2 x 3 x 7 x 5, expected N x 3 x 5 x 7; for another'
         ):
             it(X.mT)
         with pytest.raises(pl.ShapeMismatch, match="3 x 5 x 7, expected N x 3 x 5 x 7"):
@@ -291,7 +294,7 @@ def test_copies_are_independent() -> None:
         assert not (it(x=X)["ip"] == 0).all()
 
 
-def test_state_dict_there_and_back() -> None:
+def test_state_dict_round_trip() -> None:
     text = layer("bn", "BatchNorm", "x", "bn") + layer(
         "c/1.2", "Convolution", "bn", "c", "convolution_param { num_output: 2 kernel_size: 3 }"
     )

@@ -1,4 +1,4 @@
-"""OpenCV 4's own reader of Caffe's files runs what is written here; OpenCV 5 has none."""
+"""Test that OpenCV 4's Caffe importer runs exported nets. OpenCV 5 has no such importer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ cv2 = pytest.importorskip("cv2")
 
 
 @pytest.mark.skipif(not hasattr(cv2.dnn, "readNetFromCaffe"), reason="needs OpenCV 4: OpenCV 5 reads no Caffe files")
-def test_opencv_computes_the_same(tmp_path: Path) -> None:
+def test_opencv_computes_the_same_values(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = pl.Net(pl.zoo.path("face_emotion_net") / "deploy.prototxt")
     for mean_sum, variance_sum, scale in (net.params[f"conv{index}/bn"] for index in (1, 2, 3)):

@@ -1,4 +1,4 @@
-"""Batches of other sizes than the net was built for: what fits runs, what does not is refused by the layer's name."""
+"""Tests for batch sizes other than that of the build, supported and unsupported."""
 
 from __future__ import annotations
 
@@ -46,38 +46,38 @@ X, LABEL = blob("x", 4, 3), blob("label", 4)
         (X + layer("a", "Slice", "x", "slice_param { axis: 0 slice_point: 2 }", top="p q"), [(2, 3)], "of size 2"),
         (
             X + layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 axis: 0 }"), [(6, 3)],
-            "for inputs of these sizes its blob 0 would be 2 x 18, but the net was built with 2 x 12; "
+            "inputs of these sizes need a blob 0 of 2 x 18, but the net was built with 2 x 12; "
             "build the net with these input_shapes",
         ),
-        (X + layer("a", "Bias", "x", "bias_param { axis: 0 }"), [(6, 3)], "its blob 0 would be 6, but .* with 4"),
+        (X + layer("a", "Bias", "x", "bias_param { axis: 0 }"), [(6, 3)], "need a blob 0 of 6, but .* with 4"),
     ],
 )  # fmt: skip
-def test_sizes_that_do_not_fit(layers: str, shapes: list[tuple[int, ...]], message: str) -> None:
+def test_unsupported_sizes(layers: str, shapes: list[tuple[int, ...]], message: str) -> None:
     it = net(layers, phase="TRAIN")
-    for _ in range(2):  # what was refused once is refused again
+    for _ in range(2):  # repeated calls fail as well
         with pytest.raises(pl.ShapeMismatch, match=message) as caught:
             it(*map(torch.zeros, shapes))
         assert str(caught.value).startswith('layer "a" (')
 
 
-def test_explicit_slice_points_of_the_batch_stay_where_they_are() -> None:
+def test_explicit_slice_points_of_the_batch_do_not_move() -> None:
     it = net(X + layer("a", "Slice", "x", "slice_param { axis: 0 slice_point: 2 }", top="p q"))
     assert [len(top) for top in it(torch.zeros(6, 3)).values()] == [2, 4]
 
 
-def test_classes_along_the_first_axis_are_counted_anew() -> None:
+def test_classes_along_the_first_axis_are_counted_per_batch() -> None:
     it = net(X, blob("label", 3), layer("a", "Accuracy", "x label", "accuracy_param { axis: 0 }"))
     scores = torch.eye(6)[:, [5, 4, 0]]
     assert it(scores, torch.tensor([5.0, 4, 1]))["a"] == pytest.approx(2 / 3)
 
 
-def test_an_input_that_nobody_reads_may_be_left_out_or_have_any_batch() -> None:
+def test_an_unread_input_is_optional_and_may_have_any_batch_size() -> None:
     it = net(X, LABEL, layer("a", "ReLU", "x"))
     assert it(x=torch.zeros(7, 3))["a"].shape == (7, 3)
     assert it(x=torch.zeros(7, 3), label=torch.zeros(2))["a"].shape == (7, 3)
 
 
-def test_layers_are_asked_once_for_each_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_are_checked_once_per_size(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(reshape, "build_graph", lambda *args: asked.append(args[2]) or build_graph(*args))
     it = net(X, layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 }"))
@@ -89,7 +89,7 @@ def test_layers_are_asked_once_for_each_size(monkeypatch: pytest.MonkeyPatch) ->
 build_graph = reshape.build_graph
 
 
-def test_asking_draws_no_random_number_and_reads_no_file(tmp_path: Path) -> None:
+def test_the_check_draws_no_random_numbers_and_reads_no_files(tmp_path: Path) -> None:
     pl.write_binary(pl.array_to_blob(torch.eye(3).numpy()), tmp_path / "h")
     it = net(
         X, LABEL,
@@ -105,12 +105,12 @@ def test_asking_draws_no_random_number_and_reads_no_file(tmp_path: Path) -> None
     assert it(torch.zeros(6, 3), torch.zeros(6))["loss"] > 0
 
 
-def test_max_values_is_about_files_and_not_about_the_callers_own_batches() -> None:
+def test_max_values_does_not_limit_the_callers_batches() -> None:
     it = net(X, layer("a", "Tile", "x", "tile_param { tiles: 10 }"), max_values=300)
     assert it(torch.zeros(11, 3))["a"].shape == (11, 30)
 
 
-def test_copies_know_what_fits() -> None:
+def test_copies_check_shapes() -> None:
     it = net(X, LABEL, layer("a", "SoftmaxWithLoss", "x label"), phase="TRAIN")
     for other in (copy.deepcopy(it), pickle.loads(pickle.dumps(it))):
         assert other(torch.zeros(6, 3), torch.zeros(6))["a"] > 0
@@ -119,20 +119,20 @@ def test_copies_know_what_fits() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_traced_net_asks_nobody() -> None:
+def test_jit_trace_skips_the_check() -> None:
     it = net(X, layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 }"))
     traced = torch.jit.trace(it, torch.zeros(5, 3), strict=False)
     assert traced(torch.zeros(6, 3))["a"].shape == (6, 2)
 
 
-def test_a_graph_of_symbols_asks_nobody() -> None:
+def test_symbolic_tracing_skips_the_check() -> None:
     it = net(X, layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 }"))
     traced = make_fx(lambda x: it(x)["a"], tracing_mode="symbolic", _allow_non_fake_inputs=True)(torch.zeros(5, 3))
     assert traced(torch.zeros(6, 3)).shape == (6, 2)
 
 
-def test_transforms_of_functions() -> None:
-    """torch.func changes what tensors are; layers can be asked all the same."""
+def test_function_transforms() -> None:
+    """The check works under torch.func, although it wraps tensors."""
     it = net(X, layer("a", "InnerProduct", "x", "inner_product_param { num_output: 2 }"))
     assert torch.func.vmap(lambda x: it(x)["a"])(torch.zeros(7, 5, 3)).shape == (7, 5, 2)
     with torch.inference_mode():
@@ -141,7 +141,7 @@ def test_transforms_of_functions() -> None:
 
 
 class TestEmptyBatch:
-    def test_a_deployed_net_gives_no_row(self) -> None:
+    def test_a_deployed_net_returns_no_rows(self) -> None:
         it = net(
             X, layer("bn", "BatchNorm", "x"),
             layer("ip", "InnerProduct", "bn", "inner_product_param { num_output: 2 }"),
@@ -162,20 +162,20 @@ class TestEmptyBatch:
             ("SigmoidCrossEntropyLoss", (4, 3), ""),
         ],
     )
-    def test_costs_nothing(self, kind: str, second: tuple[int, ...], more: str) -> None:
+    def test_loss_is_0(self, kind: str, second: tuple[int, ...], more: str) -> None:
         it = net(X, blob("y", *second), layer("loss", kind, "x y", more), phase="TRAIN")
         assert it(torch.zeros(0, 3), torch.zeros(0, *second[1:]))["loss"] == 0
 
-    def test_pairs_cost_nothing(self) -> None:
+    def test_loss_of_pairs_is_0(self) -> None:
         it = net(X, blob("y", 4, 3), LABEL, layer("loss", "ContrastiveLoss", "x y label"), phase="TRAIN")
         assert it(torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0))["loss"] == 0
 
-    def test_with_labels_is_refused(self) -> None:
+    def test_with_labels_is_rejected(self) -> None:
         it = net(X, LABEL, layer("a", "SoftmaxWithLoss", "x label"), phase="TRAIN")
         with pytest.raises(pl.ShapeMismatch, match="bottom 0 is 0 x 3, bottom 1 is 4"):
             it(torch.zeros(0, 3), torch.zeros(4))
 
-    def test_no_size_follows_from_nothing(self) -> None:
+    def test_no_size_can_be_inferred(self) -> None:
         it = net(X, layer("a", "Reshape", "x", "reshape_param { shape { dim: 0 dim: -1 } }"))
         with pytest.raises(pl.ShapeMismatch, match="0 values, which do not fit"):
             it(torch.zeros(0, 3))

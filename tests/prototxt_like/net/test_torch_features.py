@@ -1,4 +1,4 @@
-"""A Net is a torch module like any other: compile, export, channels_last, autocast, several processes."""
+"""Tests of torch features: compile, export, channels_last, autocast, several processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def net(phase: str) -> pl.Net:
     return pl.Net(pl.parse_net(TEXT), phase=phase)
 
 
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     return torch.randn(4, 3, 9, 11, generator=torch.Generator().manual_seed(1))
 
 
@@ -48,11 +48,11 @@ def gradients(it: torch.nn.Module, loss: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_compile_in_one_graph() -> None:
-    """Without a break in the graph, forward and backward; the code generator behind it is torch's own affair."""
+    """Forward and backward compile without graph breaks. The code generator is not tested here."""
     it = net("TRAIN")
     compiled = torch.compile(it, fullgraph=True, backend="aot_eager")
-    expected = it.total_loss(it(data=pictures(), label=LABELS))
-    found = it.total_loss(compiled(data=pictures(), label=LABELS))
+    expected = it.total_loss(it(data=images(), label=LABELS))
+    found = it.total_loss(compiled(data=images(), label=LABELS))
     torch.testing.assert_close(found, expected)
     for mine, theirs in zip(gradients(it, found), gradients(it, expected), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
@@ -61,17 +61,17 @@ def test_compile_in_one_graph() -> None:
 def test_export_with_a_free_batch() -> None:
     it = net("TEST")
     batch = {0: torch.export.Dim("batch")}
-    program = torch.export.export(it, (pictures(), LABELS), dynamic_shapes={"positional": (batch, batch)})
-    data = torch.cat([pictures(), pictures() + 1, pictures()])
+    program = torch.export.export(it, (images(), LABELS), dynamic_shapes={"positional": (batch, batch)})
+    data = torch.cat([images(), images() + 1, images()])
     found = program.module()(data, LABELS.repeat(3))
     torch.testing.assert_close(found["prob"], it(data=data, label=LABELS.repeat(3))["prob"])
 
 
-def test_channels_last_stays_channels_last() -> None:
+def test_channels_last_is_preserved() -> None:
     it = net("TEST")
-    expected = it.blobs(data=pictures(), label=LABELS)
+    expected = it.blobs(data=images(), label=LABELS)
     it.to(memory_format=torch.channels_last)
-    blobs = it.blobs(data=pictures().to(memory_format=torch.channels_last), label=LABELS)
+    blobs = it.blobs(data=images().to(memory_format=torch.channels_last), label=LABELS)
     for name in ("conv", "pool"):
         assert blobs[name].is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(blobs["prob"], expected["prob"])
@@ -79,9 +79,9 @@ def test_channels_last_stays_channels_last() -> None:
 
 def test_bfloat16_autocast_trains() -> None:
     it = net("TRAIN")
-    expected = it.total_loss(it(data=pictures(), label=LABELS))
+    expected = it.total_loss(it(data=images(), label=LABELS))
     with torch.autocast("cpu", torch.bfloat16):
-        blobs = it.blobs(data=pictures(), label=LABELS)
+        blobs = it.blobs(data=images(), label=LABELS)
     assert blobs["ip"].dtype == torch.bfloat16
     assert blobs["loss"].dtype == torch.float32
     torch.testing.assert_close(blobs["loss"], expected, rtol=0.02, atol=0)
@@ -90,7 +90,7 @@ def test_bfloat16_autocast_trains() -> None:
 
 def test_weights_in_double_precision() -> None:
     it = net("TRAIN").double()
-    assert it(data=pictures().double(), label=LABELS)["loss"].dtype == torch.float64
+    assert it(data=images().double(), label=LABELS)["loss"].dtype == torch.float64
 
 
 def _train_a_share(rank: int, folder: str, port: int) -> None:
@@ -100,13 +100,13 @@ def _train_a_share(rank: int, folder: str, port: int) -> None:
     it = net("TRAIN")
     parallel = DistributedDataParallel(it, broadcast_buffers=False)
     share = slice(2 * rank, 2 * rank + 2)
-    loss = it.total_loss(parallel(data=pictures()[share], label=LABELS[share]))
+    loss = it.total_loss(parallel(data=images()[share], label=LABELS[share]))
     loss.backward()
     torch.save([parameter.grad for parameter in it.parameters()], Path(folder) / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.filterwarnings("default")  # of the processes' start-up
+@pytest.mark.filterwarnings("default")  # from process start-up
 def test_two_processes_average_their_gradients(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -115,31 +115,30 @@ def test_two_processes_average_their_gradients(tmp_path: Path) -> None:
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     it = net("TRAIN")
     halves = [
-        gradients(it, it.total_loss(it(data=pictures()[share], label=LABELS[share])))
-        for share in (slice(2), slice(2, 4))
+        gradients(it, it.total_loss(it(data=images()[share], label=LABELS[share]))) for share in (slice(2), slice(2, 4))
     ]
     for one, two, half, other in zip(first, second, *halves, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=0)
         torch.testing.assert_close(one, (half + other) / 2)
 
 
-def test_changed_statistics_count_at_once() -> None:
-    """BatchNorm derives its mean and variance from the sums anew every time."""
+def test_changed_statistics_take_effect_immediately() -> None:
+    """BatchNorm computes mean and variance from the sums in every forward pass."""
     it = pl.Net(pl.parse_net(TEXT.split('layer { name: "scale"')[0]))
     sums = it.params["bn"]
-    normal = lambda: it(data=pictures(), label=LABELS)["conv"]  # noqa: E731
+    normal = lambda: it(data=images(), label=LABELS)["conv"]  # noqa: E731
     with torch.no_grad(), torch.inference_mode():
-        plain = it.blobs(data=pictures(), label=LABELS)["conv"].clone()
+        plain = it.blobs(data=images(), label=LABELS)["conv"].clone()
     assert torch.isfinite(plain).all()
     with torch.no_grad():
         sums[1].fill_(4)
         sums[2].fill_(1)
     once = normal()
-    once.sum().backward()  # what was derived in inference mode must not get in the way
+    once.sum().backward()  # values computed in inference mode must not be cached
     with torch.no_grad():
         sums[1].fill_(16)
     torch.testing.assert_close(normal() * 2, once, rtol=1e-4, atol=1e-5)
     it.load_state_dict({**it.state_dict(), "layers.bn.scale_sum": torch.tensor([4.0])})
     torch.testing.assert_close(normal(), once, rtol=1e-4, atol=1e-5)
     it.double()
-    assert it(data=pictures().double(), label=LABELS)["conv"].dtype == torch.float64
+    assert it(data=images().double(), label=LABELS)["conv"].dtype == torch.float64

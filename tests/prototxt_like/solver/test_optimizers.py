@@ -1,4 +1,4 @@
-"""Caffe's update rules against the formulas written out in numpy, and what torch expects of an optimizer."""
+"""Tests of Caffe's update rules against numpy formulas, and of torch's optimizer interface."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_rule_with_changing_rate_multipliers_and_decay(name: str, regularization
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_state_dict_goes_on_bit_for_bit(name: str) -> None:
+def test_resume_from_state_dict_is_bit_exact(name: str) -> None:
     whole = tensors(torch.float32)
     momentum = {} if name in ("AdaGrad", "RMSProp") else {"momentum": 0.9}
     optimizer = OPTIMIZERS[name](groups(whole), 0.1, weight_decay=0.01, **momentum)
@@ -123,8 +123,8 @@ def test_state_dict_goes_on_bit_for_bit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_state_of_the_parameters_alone_is_enough_to_go_on(name: str) -> None:
-    """A snapshot may leave the groups out: they follow from the solver parameter."""
+def test_resume_needs_only_the_state_of_the_parameters(name: str) -> None:
+    """A snapshot may omit the groups, which follow from the solver parameter."""
     whole = tensors(torch.float32)
     momentum = {} if name in ("AdaGrad", "RMSProp") else {"momentum": 0.9}
     optimizer = OPTIMIZERS[name](groups(whole), 0.1, weight_decay=0.01, **momentum)
@@ -139,7 +139,7 @@ def test_the_state_of_the_parameters_alone_is_enough_to_go_on(name: str) -> None
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_history_goes_on_equally(name: str) -> None:
+def test_resume_from_history(name: str) -> None:
     whole = tensors()
     optimizer = OPTIMIZERS[name](groups(whole), 0.1, **RULES[name][1])
     run(optimizer, whole, range(3))
@@ -172,7 +172,7 @@ def test_a_group_with_lr_mult_0_is_frozen() -> None:
     assert not torch.equal(params[0], tensors()[0])
 
 
-def test_a_gradient_of_another_memory_layout_counts_the_same() -> None:
+def test_a_gradient_with_another_memory_layout() -> None:
     plain, channels_last = tensors(), tensors()
     run(SGD(plain, 0.1, momentum=0.9, fused=True), plain, range(2))
     optimizer = SGD(channels_last, 0.1, momentum=0.9, fused=True)
@@ -184,7 +184,7 @@ def test_a_gradient_of_another_memory_layout_counts_the_same() -> None:
     assert all(torch.equal(a, b) for a, b in zip(plain, channels_last, strict=True))
 
 
-def test_a_parameter_in_channels_last_counts_the_same() -> None:
+def test_a_parameter_in_channels_last() -> None:
     plain = tensors()
     other = [p.detach().clone() for p in plain]
     other[0] = other[0].to(memory_format=torch.channels_last)
@@ -196,7 +196,7 @@ def test_a_parameter_in_channels_last_counts_the_same() -> None:
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_adamw_shrinks_the_weight_and_not_the_gradient(fused: bool) -> None:
+def test_adamw_decays_the_weight_and_not_the_gradient(fused: bool) -> None:
     weight = torch.tensor([2.0, -3.0], dtype=torch.float64, requires_grad=True)
     optimizer = OPTIMIZERS["AdamW"]([weight], 0.1, weight_decay=0.5, fused=fused)
     weight.grad = torch.zeros(2, dtype=torch.float64)
@@ -230,19 +230,19 @@ def test_torch_schedulers_and_closures_work() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: SGD(p, 0.1, momentum=1.0), "momentum is 1.0; it has to be at least 0 and less than 1"),
-        (lambda p: Adam(p, 0.1, momentum2=-1.0), "momentum2 is -1.0"),
-        (lambda p: RMSProp(p, 0.1, rms_decay=1.5), "rms_decay is 1.5"),
-        (lambda p: SGD(p, 0.1, regularization_type="L3"), 'unknown regularization_type "L3"; write "L2" or "L1"'),
+        (lambda p: SGD(p, 0.1, momentum=1.0), "invalid momentum: found 1.0, expected at least 0 and less than 1"),
+        (lambda p: Adam(p, 0.1, momentum2=-1.0), "invalid momentum2: found -1.0"),
+        (lambda p: RMSProp(p, 0.1, rms_decay=1.5), "invalid rms_decay: found 1.5"),
+        (lambda p: SGD(p, 0.1, regularization_type="L3"), 'unknown regularization_type "L3"; use "L2" or "L1"'),
     ],
 )
-def test_bad_options_are_refused(make: Callable[[list[torch.Tensor]], CaffeOptimizer], message: str) -> None:
+def test_invalid_options_are_rejected(make: Callable[[list[torch.Tensor]], CaffeOptimizer], message: str) -> None:
     with pytest.raises(SolverError, match=message):
         make(tensors())
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_a_state_that_lost_its_memory_layout_goes_on_all_the_same(fused):
+def test_resume_from_a_contiguous_state(fused):
     torch.manual_seed(0)
     start, gradients = torch.randn(5, 3, 2, 4), [torch.randn(5, 3, 2, 4) for _ in range(4)]
 

@@ -1,4 +1,4 @@
-"""Snapshots: Caffe's names and layout, and going on from them."""
+"""Tests for snapshots: Caffe's names and layout, and resuming."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def train(solver: pl.Solver, batches: range) -> None:
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_going_on_from_a_snapshot(tmp_path: Path, name: str) -> None:
+def test_resume_from_a_snapshot(tmp_path: Path, name: str) -> None:
     whole = make(tmp_path, name)
     train(whole, range(4))
     model, state = pl.write_snapshot(whole)
@@ -59,7 +59,7 @@ def test_going_on_from_a_snapshot(tmp_path: Path, name: str) -> None:
             torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_the_state_has_a_history_for_every_blob_as_caffe_counts_them(tmp_path: Path) -> None:
+def test_the_state_has_a_history_for_every_blob_of_caffe(tmp_path: Path) -> None:
     solver = make(tmp_path, "Adam")
     train(solver, range(3))
     _, path = pl.write_snapshot(solver)
@@ -74,7 +74,7 @@ def test_the_state_has_a_history_for_every_blob_as_caffe_counts_them(tmp_path: P
     torch.testing.assert_close(torch.tensor(bias.data), solver.optimizer.history(solver.net.params["ip"][1])[1])
 
 
-def test_weights_that_were_moved_along_are_found(tmp_path: Path) -> None:
+def test_weights_moved_with_the_state_are_found(tmp_path: Path) -> None:
     solver = make(tmp_path)
     train(solver, range(1))
     for path in pl.write_snapshot(solver):
@@ -84,17 +84,17 @@ def test_weights_that_were_moved_along_are_found(tmp_path: Path) -> None:
     pl.restore_snapshot(other, tmp_path / "moved/net_iter_1.solverstate")
     assert torch.equal(other.net.params["ip"][0], solver.net.params["ip"][0])
     (tmp_path / "moved/net_iter_1.caffemodel").unlink()
-    with pytest.raises(FileError, match="neither there nor beside it"):
+    with pytest.raises(FileError, match="its weights are missing"):
         pl.restore_snapshot(other, tmp_path / "moved/net_iter_1.solverstate")
 
 
-def test_the_state_of_another_solver_is_refused(tmp_path: Path) -> None:
+def test_the_state_of_another_solver_is_rejected(tmp_path: Path) -> None:
     _, state = pl.write_snapshot(make(tmp_path, "Adam"))
-    with pytest.raises(SolverError, match="14 history blobs; a SGD solver of this net needs 7"):
+    with pytest.raises(SolverError, match="wrong number of history blobs: found 14, expected 7 for SGD"):
         pl.restore_snapshot(make(tmp_path), state)
 
 
-def test_a_history_of_another_shape_is_refused_before_anything_changes(tmp_path: Path) -> None:
+def test_a_history_of_another_shape_is_rejected_before_anything_changes(tmp_path: Path) -> None:
     solver = make(tmp_path)
     _, path = pl.write_snapshot(solver)
     state = pl.read_solver_state(path)
@@ -103,12 +103,12 @@ def test_a_history_of_another_shape_is_refused_before_anything_changes(tmp_path:
     pl.write_binary(state, path)
     other = make(tmp_path, seed=2)
     before = other.net.params["ip"][0].detach().clone()
-    with pytest.raises(SolverError, match=r"history 5 has shape \(1, 12\), the parameter \(2, 12\)"):
+    with pytest.raises(SolverError, match=r"wrong shape of history 5: found \(1, 12\), expected \(2, 12\)"):
         pl.restore_snapshot(other, path)
     assert torch.equal(before, other.net.params["ip"][0])
 
 
-def test_plateaus_travel_as_current_step(tmp_path: Path) -> None:
+def test_plateaus_are_stored_as_current_step(tmp_path: Path) -> None:
     solver = make(tmp_path, extra='lr_policy: "plateau"')
     solver.plateaus = 3
     _, path = pl.write_snapshot(solver)
@@ -117,7 +117,7 @@ def test_plateaus_travel_as_current_step(tmp_path: Path) -> None:
     assert other.plateaus == 3
 
 
-def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_unsupported_snapshots_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(SolverError, match="use BINARYPROTO"):
         pl.write_snapshot(make(tmp_path, extra="snapshot_format: HDF5"))
     with pytest.raises(SolverError, match="no snapshot_prefix"):
@@ -149,11 +149,11 @@ def test_a_shared_parameter_has_one_history(tmp_path: Path) -> None:
     pl.restore_snapshot(solver, path)
 
 
-def test_an_iteration_below_0_is_refused(tmp_path: Path) -> None:
+def test_an_iteration_below_0_is_rejected(tmp_path: Path) -> None:
     solver = make(tmp_path)
     _, path = pl.write_snapshot(solver)
     state = pl.read_solver_state(path)
     state.iter = -1
     pl.write_binary(state, path)
-    with pytest.raises(FileError, match="the iteration is -1, expected 0 or more"):
+    with pytest.raises(FileError, match="invalid iteration: found -1, expected 0 or more"):
         pl.restore_snapshot(solver, path)

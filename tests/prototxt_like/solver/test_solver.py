@@ -1,4 +1,4 @@
-"""The solver against real Caffe's, and what it refuses."""
+"""Tests of the solver against Caffe, and of its errors."""
 
 from __future__ import annotations
 
@@ -139,16 +139,16 @@ def test_resume_is_bit_exact(name: str) -> None:
     assert whole.done and resumed.done
 
 
-def test_state_in_the_middle_of_an_update_is_refused() -> None:
+def test_state_dict_during_an_update_is_an_error() -> None:
     solver = pl.Solver(parameter(FIXED + "iter_size: 3"), tiny())
     train(solver, range(2))
-    with pytest.raises(SolverError, match="2 of iter_size 3 gradients are summed"):
+    with pytest.raises(SolverError, match="found 2 of 3 gradients"):
         solver.state_dict()
     solver.zero_grad()
     assert solver.state_dict()["iteration"] == 0
 
 
-def test_a_state_survives_torch_save_without_pickle(tmp_path: Path) -> None:
+def test_a_state_can_be_saved_by_torch_without_pickle(tmp_path: Path) -> None:
     solver = pl.Solver(parameter(FIXED), tiny())
     train(solver, range(2))
     torch.save(solver.state_dict(), tmp_path / "state.pt")
@@ -157,7 +157,7 @@ def test_a_state_survives_torch_save_without_pickle(tmp_path: Path) -> None:
     assert other.iteration == 2
 
 
-def test_rates_and_multipliers_reach_the_groups() -> None:
+def test_learning_rates_and_multipliers_of_the_groups() -> None:
     solver = pl.Solver(parameter('base_lr: 0.1 lr_policy: "step" gamma: 0.5 stepsize: 1 max_iter: 9'), tiny())
     groups = {(g["lr_mult"], g["decay_mult"]): len(g["params"]) for g in solver.optimizer.param_groups}
     assert groups == {(1.0, 1.0): 3, (2.0, 0.0): 1}
@@ -167,7 +167,7 @@ def test_rates_and_multipliers_reach_the_groups() -> None:
     assert solver.lr(0) == pytest.approx(0.1)
 
 
-def test_lr_mult_0_freezes_and_saves_the_gradient() -> None:
+def test_lr_mult_0_freezes_and_skips_the_gradient() -> None:
     net = pl.parse_net(
         NET.replace("param { lr_mult: 1 } param { lr_mult: 2", "param { lr_mult: 0 } param { lr_mult: 0")
     )
@@ -180,7 +180,7 @@ def test_lr_mult_0_freezes_and_saves_the_gradient() -> None:
     assert all(torch.equal(a, b) for a, b in zip(frozen, solver.net.params["ip1"], strict=True))
 
 
-def test_a_parameter_that_the_loss_does_not_reach_decays_all_the_same() -> None:
+def test_a_parameter_without_gradient_decays() -> None:
     lonely = 'layer { name: "lonely" type: "InnerProduct" bottom: "data" top: "z" inner_product_param { num_output: 2 '
     net = pl.parse_net(NET + lonely + 'weight_filler { type: "constant" value: 1 } } }')
     solver = pl.Solver(parameter(FIXED), pl.Net(net, phase="TRAIN"))
@@ -189,12 +189,12 @@ def test_a_parameter_that_the_loss_does_not_reach_decays_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("read", [pl.parse_solver, parameter])
-def test_the_old_solver_type_is_followed(read: Callable[[str], pl.SolverParameter]) -> None:
+def test_the_old_solver_type_is_supported(read: Callable[[str], pl.SolverParameter]) -> None:
     solver = pl.Solver(read('base_lr: 1 lr_policy: "fixed" solver_type: ADAM'), tiny())
     assert type(solver.optimizer).__name__ == "Adam"
 
 
-def test_plateaus_lower_the_rate() -> None:
+def test_plateaus_lower_the_learning_rate() -> None:
     solver = pl.Solver(parameter('base_lr: 1 lr_policy: "plateau" plateau_factor: 0.5'), tiny())
     solver.plateaus += 2
     assert solver.lr() == 0.25
@@ -205,7 +205,7 @@ def test_decoupled_weight_decay_is_adamw() -> None:
     assert type(solver.optimizer).__name__ == "AdamW"
 
 
-def test_tests_and_snapshots_fall_due_as_in_caffe() -> None:
+def test_tests_and_snapshots_are_due_as_in_caffe() -> None:
     text = FIXED + "test_iter: 7 test_interval: 4 snapshot: 3 test_initialization: false"
     solver = pl.Solver(parameter(text), tiny())
     tests, snapshots = [], []
@@ -235,23 +235,23 @@ def test_snapshot_prefix_of_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (FIXED + "iter_size: 0", "iter_size is 0; it has to be 1 or more"),
-        (FIXED + "average_loss: -1", "average_loss is -1"),
+        (FIXED + "iter_size: 0", "invalid iter_size: found 0, expected 1 or more"),
+        (FIXED + "average_loss: -1", "invalid average_loss: found -1"),
         ('lr_policy: "fixed"', "no base_lr"),
         (FIXED + "test_iter: 3", "test_iter but no test_interval"),
-        (FIXED + 'type: "AdaGrad"', "AdaGrad has no momentum, found 0.9; remove it"),
+        (FIXED + 'type: "AdaGrad"', "AdaGrad does not support momentum: found 0.9; remove it"),
         (FIXED + 'type: "Adan"', 'unknown solver type "Adan"; did you mean "Adam"'),
-        (FIXED + "decoupled_weight_decay: true", 'goes with type "Adam", found "SGD"'),
+        (FIXED + "decoupled_weight_decay: true", 'requires type "Adam", found "SGD"'),
         ('base_lr: 1 lr_policy: "fixt"', 'unknown lr_policy "fixt"'),
     ],
 )
-def test_contradictions_are_refused(text: str, message: str) -> None:
+def test_contradictions_are_rejected(text: str, message: str) -> None:
     with pytest.raises(SolverError, match=message):
         pl.Solver(parameter(text), tiny())
 
 
-def test_a_net_without_parameters_is_refused() -> None:
-    with pytest.raises(SolverError, match="nothing to train"):
+def test_a_net_without_parameters_is_rejected() -> None:
+    with pytest.raises(SolverError, match="all parameters are frozen"):
         pl.Solver(parameter(FIXED), pl.Net(pl.parse_net(NET.split('layer { name: "ip1"')[0] + SILENT), phase="TRAIN"))
 
 

@@ -1,15 +1,15 @@
-"""Whole trainings of FaceEmotionNet beside real Caffe's.
+"""Tests of complete training runs of FaceEmotionNet against Caffe.
 
-How the tolerance was chosen. Training is chaotic: a rounding difference decides a near tie in max pooling, and from
-there on the losses drift apart, in Caffe too. The golden files hold each trace twice, computed with one and with two
-BLAS threads; their distance is the noise floor. Within each window of iterations our distance may be three times the
-largest noise there, and never less than 2e-6, which is a few float32 steps of a loss of 4. The windows start with 5
-iterations for SGD, where the noise is 6e-6, and with 10 for the adaptive rules, whose first updates have the same size
-whatever the gradient and so turn gradients of pure rounding noise into whole steps.
+Tolerance: training is chaotic. A rounding difference decides a near tie in max pooling, and from then on the losses
+diverge, also between two runs of Caffe. The golden files contain each trace twice, computed with one and with two
+BLAS threads; their difference is the noise floor. Within each window of iterations the error may be three times the
+largest noise, and at least 2e-6, which is a few float32 steps of a loss of 4. The windows start with 5 iterations
+for SGD, whose noise is 6e-6, and with 10 for the adaptive rules, whose first updates have the same size for any
+gradient and thus turn rounding noise into full steps.
 
-oneDNN is switched off: its weight gradients round otherwise than matrix products do, and win other ties.
+oneDNN is disabled because its weight gradients round differently from matrix products and decide other ties.
 
-The first iterations run always; FER_LMDB_FULL_TRACES=1 runs all 400.
+By default only the first iterations run; FER_LMDB_FULL_TRACES=1 runs all 400.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def caffe(shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def faces(caffe: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, torch.Tensor]:
-    """The 2,000 training faces minus the mean, and their labels, in the order of the data base."""
+    """The 2,000 training faces minus the mean, and their labels, in database order."""
     lmdb = pytest.importorskip("lmdb")
     folder = tmp_path_factory.mktemp("lmdb")
     unpack(caffe / "img_train_lmdb.tar.xz", folder)
@@ -83,7 +83,7 @@ def plain_arithmetic() -> Iterator[None]:
 
 
 def trace_net(initial: pl.NetParameter) -> pl.Net:
-    """FaceEmotionNet as the traces have it: 48 x 48, no dropout."""
+    """FaceEmotionNet of the traces: 48 x 48, no dropout."""
     message = pl.read_net(pl.zoo.path("face_emotion_net") / "train_val.prototxt")
     for layer in message.layer:
         if layer.type == "Data":
@@ -100,7 +100,7 @@ def trace_solver(trace: Trace, net: pl.Net) -> pl.Solver:
 
 
 def check_weights(net: pl.Net, golden: np.lib.npyio.NpzFile, trace: Trace) -> None:
-    """After one update: sampled values; a bias before BatchNorm has no gradient but noise, so it is left out."""
+    """Compare sampled values after one update, without biases before BatchNorm, whose gradients are noise."""
     for layer, blobs in net.params.items():
         for index, blob in enumerate(blobs):
             if layer.startswith("conv") and index == 1 and not layer.endswith("/bn"):

@@ -1,4 +1,4 @@
-"""What real Caffe would not understand."""
+"""Tests for the detection and removal of extensions."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def test_solvers(text: str, found: list[str]) -> None:
     assert pl.extensions(pl.parse_solver(text)) == found
 
 
-def test_a_built_net_is_asked_directly() -> None:
+def test_a_built_net() -> None:
     assert not pl.is_pure_caffe(pl.Net(pl.parse_net(NOISY)))
 
 
-def test_the_types_are_those_of_the_catalogue() -> None:
+def test_extension_types_match_the_registry() -> None:
     ours = {name for name in layer_types() if "extension" in get_layer_class(name).origin}
     assert ours == EXTENSION_TYPES
 
 
-def test_layers_of_our_own_are_left_out_of_a_pure_net() -> None:
+def test_extension_layers_are_removed() -> None:
     net = pl.Net(pl.parse_net(NOISY))
     pure = pl.strip_extensions(net.proto)
     assert pl.is_pure_caffe(pure)

@@ -11,7 +11,7 @@ from prototxt_like.tools import layer_docs
 
 FOLDER = Path(__file__).parents[1] / "layers"
 DOCS = Path(__file__).parents[3] / "docs" / "prototxt.md"
-#: Golden files that are no layers: the solver's tests read them.
+#: Golden files that are not layers; the solver tests use them.
 NOT_LAYERS = {"Solver", "lr_policies"}
 
 
@@ -35,13 +35,13 @@ def test_docs_describe_the_type(name: str) -> None:
 @pytest.mark.parametrize("name", layer_types())
 def test_every_type_has_a_test_file(name: str) -> None:
     module = get_layer_class(name).__module__.rsplit(".", 1)[1]
-    if name in ("HDF5Output", "Python"):  # refused; tried in test_every_type.py
+    if name in ("HDF5Output", "Python"):  # rejected; tried in test_every_type.py
         return
     assert (FOLDER / f"test_{module}.py").is_file()
 
 
 def test_every_golden_case_is_run(shared: Path) -> None:
-    """A case whose type no test file names in LAYER would never be compared."""
+    """A golden case is compared only if a test file has its type in LAYER."""
     covered = set()
     for path in FOLDER.glob("test_*.py"):
         text = path.read_text(encoding="utf-8")

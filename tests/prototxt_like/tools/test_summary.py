@@ -1,4 +1,4 @@
-"""Figures of layers, and the drawing made from them."""
+"""Tests for layer summaries and drawings of nets."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_row(
     )
 
 
-def test_parameters_add_up_to_the_nets() -> None:
+def test_parameters_sum_up_to_those_of_the_net() -> None:
     net = pl.Net(pl.parse_net(TEXT))
     assert sum(row.parameters for row in pl.summary(net)) == sum(blob.numel() for blob in net.parameters())
 
@@ -82,23 +82,23 @@ class TestDrawing:
         rects = [found for found in self.svg().iter("{http://www.w3.org/2000/svg}rect") if found.get("class") == "box"]
         return [tuple(float(rect.get(name, "nan")) for name in names) for rect in rects]
 
-    def test_every_layer_and_shape_is_written(self) -> None:
+    def test_every_layer_and_shape_is_labeled(self) -> None:
         texts = {found.text for found in self.svg().iter("{http://www.w3.org/2000/svg}text")}
         for row in rows().values():
             assert f"{row.name} ({row.type})" in texts
         assert {"6 × 10 × 8", "5 × 16 × 12", "p 2, q 5"} <= texts
 
-    def test_in_place_layers_share_a_box(self) -> None:
+    def test_in_place_layers_are_in_one_box(self) -> None:
         assert len(self.boxes()) == len(rows()) - 1
 
-    def test_one_arrow_for_each_reader(self) -> None:
+    def test_one_arrow_per_reader(self) -> None:
         arrows = [
             found for found in self.svg().iter("{http://www.w3.org/2000/svg}path") if found.get("class") == "edge"
         ]
         assert len(arrows) == 7
         assert all(arrow.get("marker-end") for arrow in arrows)
 
-    def test_boxes_lie_inside_and_apart(self) -> None:
+    def test_boxes_are_inside_and_do_not_overlap(self) -> None:
         svg, boxes = self.svg(), self.boxes()
         width, height = float(svg.get("width", "0")), float(svg.get("height", "0"))
         for x, y, w, h in boxes:

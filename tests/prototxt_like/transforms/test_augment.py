@@ -1,4 +1,4 @@
-"""Each augmentation does what its name says, and no more."""
+"""Tests for the augmentation functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def batch_random(count: int = COUNT, seed: int = 7) -> BatchRandom:
 
 
 def smooth(count: int = 4, height: int = 15, width: int = 17) -> torch.Tensor:
-    """Smooth pictures without any symmetry, 0 to 255."""
+    """Return smooth asymmetric images, 0 to 255."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     return torch.stack([100 + 80 * torch.sin(3 * x + i) + 60 * y * x for i in range(count)])[:, None]
 
@@ -43,11 +43,11 @@ def affine(count: int, linear: list[list[float]], shift: tuple[float, float] = (
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
 
 
-def test_warp_without_a_turn_is_the_cut() -> None:
-    pictures = smooth(50)
+def test_warp_by_the_identity_is_a_crop() -> None:
+    images = smooth(50)
     window = random_crop_window(batch_random(50), (15, 17), (9, 11), mirror=True)
     assert window.mirrored is not None and 10 < window.mirrored.sum() < 40
-    torch.testing.assert_close(warp(pictures, window, affine(50, IDENTITY)), crop(pictures, window), atol=1e-3, rtol=0)
+    torch.testing.assert_close(warp(images, window, affine(50, IDENTITY)), crop(images, window), atol=1e-3, rtol=0)
 
 
 def test_warp_equals_scikit_image() -> None:
@@ -70,7 +70,7 @@ def test_warp_equals_scikit_image() -> None:
     torch.testing.assert_close(found.double(), torch.from_numpy(expected), atol=2e-3, rtol=0)
 
 
-def test_rotation_turns_without_stretching() -> None:
+def test_rotation_does_not_stretch() -> None:
     maps = random_affine(batch_random(), rotation=12, zoom=0, shift=0, shear=0)
     torch.testing.assert_close(maps[:, :, :2] @ maps[:, :, :2].mT, torch.eye(2).expand(COUNT, 2, 2))
     angles = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0]))
@@ -93,7 +93,7 @@ def test_enlarging_makes_things_larger() -> None:
     assert warp(image, window, affine(1, [[0.5, 0], [0, 0.5]])).sum() == pytest.approx(4 * 25, rel=0.05)
 
 
-def test_shift_moves_by_a_fraction_of_the_sides() -> None:
+def test_shift_is_a_fraction_of_the_size() -> None:
     maps = random_affine(batch_random(), rotation=0, zoom=0, shift=0.2, shear=0)
     assert torch.equal(maps[:, :, :2], torch.eye(2).expand(COUNT, 2, 2))
     for move in (maps[:, 0, 2], maps[:, 1, 2]):
@@ -116,15 +116,15 @@ def test_brightness_multiplies_and_stays_in_range() -> None:
     assert torch.equal(found[:, :, :1, :1].expand_as(found), found)
 
 
-def test_contrast_keeps_the_mean_and_scales_the_spread() -> None:
-    pictures = smooth(1).expand(COUNT, 1, 15, 17).clone()
-    found = color_jitter(pictures.clone(), batch_random(), brightness=0, contrast=0.3)
-    torch.testing.assert_close(found.mean((1, 2, 3)), pictures.mean((1, 2, 3)), rtol=1e-4, atol=1e-3)
-    factors = found.std((1, 2, 3)) / pictures.std((1, 2, 3))
+def test_contrast_keeps_the_mean_and_scales_the_deviation() -> None:
+    images = smooth(1).expand(COUNT, 1, 15, 17).clone()
+    found = color_jitter(images.clone(), batch_random(), brightness=0, contrast=0.3)
+    torch.testing.assert_close(found.mean((1, 2, 3)), images.mean((1, 2, 3)), rtol=1e-4, atol=1e-3)
+    factors = found.std((1, 2, 3)) / images.std((1, 2, 3))
     assert factors.min() + 1e-4 >= 0.7 and factors.min() < 0.71 and 1.29 < factors.max() < 1.3001
 
 
-def test_normalized_pictures_have_mean_0_and_deviation_1() -> None:
+def test_normalized_images_have_mean_0_and_deviation_1() -> None:
     found = standardize(torch.cat([smooth(3), torch.full((1, 1, 15, 17), 77.0)]))
     torch.testing.assert_close(found[:3].mean((1, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(found[:3].std((1, 2, 3), correction=0), torch.ones(3))
@@ -132,21 +132,21 @@ def test_normalized_pictures_have_mean_0_and_deviation_1() -> None:
 
 
 def test_erasing_fills_one_rectangle_with_the_mean() -> None:
-    pictures = torch.rand(COUNT, 2, 24, 20, generator=torch.Generator().manual_seed(1))
-    found = random_erasing(pictures, batch_random(), 0.4)
-    changed = (found != pictures).any(dim=1)
+    images = torch.rand(COUNT, 2, 24, 20, generator=torch.Generator().manual_seed(1))
+    found = random_erasing(images, batch_random(), 0.4)
+    changed = (found != images).any(dim=1)
     erased = changed.flatten(1).any(dim=1)
     assert erased.float().mean().item() == pytest.approx(0.4, abs=0.05)
     rows, columns = changed.any(dim=2).sum(dim=1), changed.any(dim=1).sum(dim=1)
     assert torch.equal(changed.sum(dim=(1, 2)), rows * columns)
     share = (rows * columns)[erased] / (24 * 20)
     assert share.min() >= ERASED_AREA[0] * 0.5 and share.max() <= ERASED_AREA[1] * 1.2
-    mean = pictures.mean((1, 2, 3), keepdim=True).expand_as(pictures)
-    mask = changed[:, None].expand_as(pictures)
+    mean = images.mean((1, 2, 3), keepdim=True).expand_as(images)
+    mask = changed[:, None].expand_as(images)
     assert torch.equal(found[mask], mean[mask])
 
 
 def test_erasing_reaches_every_pixel() -> None:
-    pictures = torch.rand(COUNT, 1, 8, 10, generator=torch.Generator().manual_seed(1))
-    hits = (random_erasing(pictures, batch_random(), 1.0) != pictures).float().mean(dim=(0, 1))
+    images = torch.rand(COUNT, 1, 8, 10, generator=torch.Generator().manual_seed(1))
+    hits = (random_erasing(images, batch_random(), 1.0) != images).float().mean(dim=(0, 1))
     assert hits.min() > 0.03

@@ -153,7 +153,7 @@ def test_error_about_missing_haar_cascades_has_an_install_hint(monkeypatch: pyte
 def test_invalid_names_and_sizes() -> None:
     with pytest.raises(DetectorError, match='did you mean "mtcnn"'):
         get_detector("mtcn")
-    with pytest.raises(DetectorError, match=f"known are {', '.join(DETECTORS)}"):
+    with pytest.raises(DetectorError, match=f"expected one of {', '.join(DETECTORS)}"):
         get_detector("retinaface")
     with pytest.raises(DetectorError, match="invalid min_face: found 0"):
         get_detector("mtcnn", min_face=0)
