@@ -27,7 +27,7 @@ MAKES = {
     "fer2013-as-is": "build {csv} --detector none",
     "fer2013-arcface": "build {csv} --template arcface --margin -0.08",
     "fer2013-both": "join {fer2013} {fer2013-as-is} --train-only",
-    "ferplus": "build {csv} --classes ferplus --ferplus {votes}",
+    "ferplus": "build {csv} --label-scheme ferplus --ferplus {votes}",
 }
 OTHER_KINDS = ("fer2013-as-is", "fer2013-arcface")
 ALL_KINDS = ("fer2013", *OTHER_KINDS)

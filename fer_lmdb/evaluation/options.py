@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_lmdb.choices import SPLITS, TTA_VIEWS
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import DataSetError, OptionError
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
-from fer_lmdb.models.tta import COUNTS
 
 DataSource = DataSet | str | os.PathLike[str]
 
@@ -60,7 +59,7 @@ class EvalOptions:
                 f'ensemble weights are never fitted on "{self.fit_weights_on}": metrics on the faces that selected '
                 "them would be biased; use val"
             )
-        if self.tta not in COUNTS:
-            raise OptionError(f"{self.tta} TTA views are not supported; use one of {', '.join(map(str, COUNTS))}")
+        if self.tta not in TTA_VIEWS:
+            raise OptionError(f"{self.tta} TTA views are not supported; use one of {', '.join(map(str, TTA_VIEWS))}")
         if self.ensemble_weights is not None and self.fit_weights_on is not None:
             raise OptionError("ensemble_weights and fit_weights_on are mutually exclusive; pass one of them")

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import TTA_VIEWS
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Detector, Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, detect_faces
@@ -25,7 +26,6 @@ from fer_lmdb.io.pixels import ColorOrder, check_color_order, check_is_sequence,
 from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
-from fer_lmdb.models.tta import COUNTS
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
@@ -237,8 +237,8 @@ def quantized_min_face(size: float, minimum: float) -> float:
 def _check_options(*, min_face: float | None, min_probability: float, tta: int, color: str) -> None:
     if not 0 <= min_probability <= 1:  # NaN is rejected as well
         raise OptionError(f"invalid min_probability: found {min_probability}, expected a number from 0 to 1")
-    if tta not in COUNTS:
-        raise OptionError(f"invalid tta: found {tta}, expected one of: {', '.join(map(str, COUNTS))}")
+    if tta not in TTA_VIEWS:
+        raise OptionError(f"invalid tta: found {tta}, expected one of: {', '.join(map(str, TTA_VIEWS))}")
     if min_face is not None and not 1 <= min_face < math.inf:
         raise OptionError(f"invalid min_face: found {min_face}, expected a size in pixels of 1 or more, or None")
     check_color_order(color)

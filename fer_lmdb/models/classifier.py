@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 import prototxt_like as pl
+from fer_lmdb.choices import TTA_VIEWS
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models.model import Model
-from fer_lmdb.models.tta import COUNTS, TtaRange, make_views
+from fer_lmdb.models.tta import TtaRange, make_views
 
 BATCH_SIZE = 256
 MIN_VALUE_BUDGET = 1 << 26
@@ -88,8 +89,8 @@ class Classifier:
         Raises:
             ModelError: If the number of TTA views is not supported.
         """
-        if tta not in COUNTS:
-            raise ModelError(f"{tta} TTA views are not supported; use one of {', '.join(map(str, COUNTS))}")
+        if tta not in TTA_VIEWS:
+            raise ModelError(f"{tta} TTA views are not supported; use one of {', '.join(map(str, TTA_VIEWS))}")
         faces = torch.as_tensor(faces)
         rows = [
             self._batch(faces[start : start + BATCH_SIZE].to(self.device), tta)

@@ -18,7 +18,6 @@ from torch import Tensor
 
 import prototxt_like as pl
 
-COUNTS = (1, 2, 4, 10)
 ZOOM_IN, ZOOM_OUT = 0.8, 0.7  # fractions of the zoom in training
 ROTATE = 2 / 3  # fraction of the rotation in training
 
@@ -60,7 +59,7 @@ def make_views(faces: Tensor, transform: pl.Transform, count: int, tta_range: Tt
     Args:
         faces: (N, 1, H, W) uint8 gray, 0-255.
         transform: Transform of the TEST phase.
-        count: Number of views, one of `COUNTS`.
+        count: Number of views, one of `fer_lmdb.choices.TTA_VIEWS`.
         tta_range: Zoom and rotation of 2 and 4 views.
 
     Returns:
