@@ -56,10 +56,14 @@ def test_termination_raises_system_exit_at_once() -> None:
 
 def test_deferred_termination_is_raised_at_the_end() -> None:
     steps = []
-    with pytest.raises(SystemExit) as caught, TerminationGuard() as termination:
-        termination.defer()
-        send(signal.SIGHUP)
-        steps.append("finished")
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
+    try:
+        with pytest.raises(SystemExit) as caught, TerminationGuard() as termination:
+            termination.defer()
+            send(signal.SIGHUP)
+            steps.append("finished")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert steps == ["finished"]
     assert caught.value.code == 128 + signal.SIGHUP
 
