@@ -97,7 +97,8 @@ def command(
         raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")
     if plot and not batch_accuracies:
         raise click.UsageError("--plot requires --batch-accuracies")
-    from fer_lmdb.evaluation.evaluate import evaluate, log_evaluation
+    from fer_lmdb.evaluation.evaluate import evaluate
+    from fer_lmdb.evaluation.log import log_evaluation
 
     result = evaluate(
         models,

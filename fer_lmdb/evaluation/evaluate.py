@@ -21,6 +21,7 @@ from fer_lmdb.evaluation.batch_accuracy import batch_accuracies as accuracy_per_
 from fer_lmdb.evaluation.contamination import was_trained_on
 from fer_lmdb.evaluation.ferplus import compute_ferplus_metrics
 from fer_lmdb.evaluation.label_mapping import map_to_scheme, target_scheme
+from fer_lmdb.evaluation.log import log_evaluation
 from fer_lmdb.evaluation.metrics import compute_metrics
 from fer_lmdb.evaluation.options import DataSource, EvalOptions
 from fer_lmdb.evaluation.predictor import EnsemblePredictor
@@ -28,10 +29,8 @@ from fer_lmdb.evaluation.result import EvaluationResult
 from fer_lmdb.evaluation.significance import mcnemar_test
 from fer_lmdb.labels import FERPLUS, explain_mismatch, require_same
 from fer_lmdb.models.ensemble import Member, average_probabilities, check_weights, fit_weights, load_ensemble
-from fer_lmdb.models.evaluation_log import append_evaluation
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
-from fer_lmdb.models.run_folder import RunFolder
 
 
 def evaluate(
@@ -168,26 +167,6 @@ def compute_result(
     )
 
 
-def log_evaluation(result: EvaluationResult, **extra: Any) -> list[str]:
-    """Append a result to the evaluation log of every run that a model belongs to, so that test openings are on record.
-
-    Args:
-        result: The result; that of the compared model is logged as well.
-        extra: Further entries of the record.
-
-    Returns:
-        A message for each log that could not be written.
-    """
-    problems = log_evaluation(result.compared, **extra) if result.compared else []
-    record = {name: value for name, value in result.to_dict().items() if name != "batch_accuracies"} | extra
-    for run in {run.path: run for file in result.files if file and (run := _run_of(file))}.values():
-        try:
-            append_evaluation(run, record)
-        except OSError as error:
-            problems.append(f"{run.evaluations}: cannot be written ({error.strerror}); this evaluation is not logged")
-    return problems
-
-
 def check_labels(members: Sequence[Member], dataset: DataSet) -> None:
     """Check that models and data set have the same label scheme; the members agree, see `load_ensemble`.
 
@@ -258,11 +237,3 @@ def _preprocessing_mismatches(members: Sequence[Member], variants: DataSetVarian
         if fields := preprocessing.diff(variants.matching(preprocessing).preprocessing):
             odd[member.name] = {field: list(pair) for field, pair in fields.items()}
     return odd
-
-
-def _run_of(file: Path) -> RunFolder | None:
-    """Return the run that a model file belongs to: it is in the run folder or in checkpoints/."""
-    for folder in (file.parent, file.parent.parent):
-        if (run := RunFolder(folder)).config.is_file():
-            return run
-    return None

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.evaluation.evaluate import evaluate, log_evaluation
+from fer_lmdb.evaluation.evaluate import evaluate
+from fer_lmdb.evaluation.log import log_evaluation
 
 
 def evaluate_with_and_without(duplicated: Mapping[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:

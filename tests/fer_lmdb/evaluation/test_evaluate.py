@@ -14,7 +14,6 @@ from fer_lmdb.cli import main
 from fer_lmdb.cli.render_evaluation import print_evaluation
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, ModelError, OptionError
-from fer_lmdb.evaluation import evaluate as module
 from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS, LabelScheme
@@ -196,7 +195,7 @@ def test_a_run_in_a_read_only_folder_is_evaluated_with_a_warning(trained, stripe
     def fail(run, evaluation):
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr(module, "append_evaluation", fail)
+    monkeypatch.setattr("fer_lmdb.evaluation.log.append_evaluation", fail)
     with pytest.raises(SystemExit) as exit_:
         main(["evaluate", str(trained.run.path), "--data", str(stripes_data), "--json"])
     captured = capsys.readouterr()
