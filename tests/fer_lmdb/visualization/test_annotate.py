@@ -188,3 +188,12 @@ def test_hex() -> None:
 
 def test_the_font_is_cached() -> None:
     assert font(14) is font(14)
+
+
+def test_a_canvas_is_extended_to_the_right() -> None:
+    canvas = Canvas(blank(20, 30))
+    canvas.extend_right(5, (1, 2, 3), min_height=25)
+    assert canvas.pixels.shape == (25, 35, 3)
+    assert (canvas.pixels[:20, :30] == 120).all()
+    assert (canvas.pixels[:, 30:] == (1, 2, 3)).all()
+    assert (canvas.pixels[20:] == (1, 2, 3)).all()
