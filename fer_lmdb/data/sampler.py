@@ -14,7 +14,7 @@ class EpochSampler:
     """Batch sampler that shuffles the whole split in every epoch.
 
     A batch may straddle two epochs, as with Caffe's database cursor. Every face therefore occurs exactly once per
-    epoch, whatever the batch size.
+    epoch for any batch size.
     """
 
     def __init__(self, count: int, batch_size: int, seed: int, part: tuple[int, int] = (0, 1)) -> None:

@@ -156,9 +156,8 @@ class _BatchIndexStream:
 
 
 def _init_worker(_: int) -> None:
-    """Keep the databases open, and exit when the training process dies.
+    """Keep the databases open, and exit when the training process dies instead of waiting for it forever.
 
-    Otherwise a worker whose parent was killed would wait forever for its batches to be fetched.
     Errors in a database are reported when it is read.
     """
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()

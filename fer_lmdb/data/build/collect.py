@@ -36,7 +36,7 @@ OnFace = Callable[[Sample, PreparedFace, int], None]
 
 @dataclass
 class SplitCount:
-    """What became of the images of one split.
+    """Counts of the images of one split by outcome.
 
     Attributes:
         count: Faces in the database.
@@ -87,7 +87,7 @@ class FacePreprocessor:
 
 
 class Collector:
-    """Preprocesses and spools the faces of a source, and counts what becomes of its samples.
+    """Preprocesses and spools the faces of a source, and counts its samples by outcome.
 
     Args:
         source: The samples.

@@ -39,12 +39,12 @@ def encode_votes(votes: Sequence[float], label: int) -> bytes:
     return Datum(label=label, float_data=votes).SerializeToString(deterministic=True)
 
 
-def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
+def decode_datum(value: bytes, location: str) -> tuple[NDArray[np.uint8], int]:
     """Decode a Datum with one gray image.
 
     Args:
         value: Serialized Datum, raw or encoded, with one channel.
-        where: Database and key, for messages.
+        location: Database and key, for messages.
 
     Returns:
         (H, W) uint8 and the label.
@@ -52,29 +52,31 @@ def decode_datum(value: bytes, where: str) -> tuple[NDArray[np.uint8], int]:
     Raises:
         StoreError: If the bytes are not a Datum with one gray image.
     """
-    datum = parse_datum(value, where)
+    datum = parse_datum(value, location)
     if datum.encoded:
-        return _decode_image(datum.data, where), datum.label
+        return _decode_image(datum.data, location), datum.label
     sizes_fit = datum.channels == 1 and min(datum.height, datum.width) > 0
     sizes_fit = sizes_fit and datum.height * datum.width == len(datum.data)
     if not sizes_fit:
         raise StoreError(
-            f"{where}: found {datum.channels} x {datum.height} x {datum.width} with {len(datum.data)} bytes of data,"
+            f"{location}: found {datum.channels} x {datum.height} x {datum.width} with {len(datum.data)} bytes of data,"
             " expected one gray channel; build the data set again"
         )
     return np.frombuffer(datum.data, dtype=np.uint8).reshape(datum.height, datum.width), datum.label
 
 
-def parse_datum(value: bytes, where: str) -> Datum:
+def parse_datum(value: bytes, location: str) -> Datum:
     """Parse a serialized Datum.
 
     Raises:
-        StoreError: If the bytes are not a Datum; the message begins with `where`.
+        StoreError: If the bytes are not a Datum; the message begins with `location`.
     """
     try:
         return Datum.FromString(value)
     except DecodeError:
-        raise StoreError(f"{where} is not a Datum; the database is damaged or not one of fer-lmdb or Caffe") from None
+        raise StoreError(
+            f"{location} is not a Datum; the database is damaged or was not written by fer-lmdb or Caffe"
+        ) from None
 
 
 def _encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -83,10 +85,10 @@ def _encode_png(image: NDArray[np.uint8]) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def _decode_image(data: bytes, where: str) -> NDArray[np.uint8]:
+def _decode_image(data: bytes, location: str) -> NDArray[np.uint8]:
     import cv2
 
     image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise StoreError(f"{where} has an encoded image that is damaged or not 8-bit gray")
+        raise StoreError(f"{location} has an encoded image that is damaged or not 8-bit gray; build the data set again")
     return np.asarray(image, dtype=np.uint8)

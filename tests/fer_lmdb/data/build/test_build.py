@@ -171,9 +171,9 @@ def test_images_without_a_face_are_kept_or_dropped(tmp_path: Path, monkeypatch, 
     options = BuildOptions(Preprocessing(), on_no_face=on_no_face)
     document = build(Noise(counts=SMALL), tmp_path / "data", options=options).manifest
     counts = document["splits"]["train"]
-    kept = 14 if on_no_face == "keep" else 0
-    assert (counts["count"], counts["detected"], counts["unaligned"]) == (7 + kept, 7, kept)
-    assert counts["dropped"] == 14 - kept
+    unaligned = 14 if on_no_face == "keep" else 0
+    assert (counts["count"], counts["detected"], counts["unaligned"]) == (7 + unaligned, 7, unaligned)
+    assert counts["dropped"] == 14 - unaligned
     assert (document["detector"], document["align"], document["on_no_face"]) == ("mtcnn", "landmarks", on_no_face)
     lines = [json.loads(line) for line in (tmp_path / "data" / "detections.jsonl").read_text().splitlines()]
     assert len(lines) == 35

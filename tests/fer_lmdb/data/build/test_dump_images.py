@@ -68,14 +68,14 @@ def test_source_images_keep_size_and_color(tmp_path: Path) -> None:
 
 
 def test_boxes_are_drawn_around_detected_faces(tmp_path: Path, monkeypatch) -> None:
-    class Whole:
+    class FixedBox:
         def detect(self, images):
             return [
                 [Face(np.array([4, 5, 30, 36], np.float32), 0.9, None)] if image.shape[0] == 48 else []
                 for image in images
             ]
 
-    monkeypatch.setattr(Preprocessing, "load_detector", lambda self, device: Whole())
+    monkeypatch.setattr(Preprocessing, "load_detector", lambda self, device: FixedBox())
     write_images(Noise(counts=SMALL), tmp_path / "images", options=BuildOptions(Preprocessing()))
     boxed = cv2.imread(str(tmp_path / "images" / "boxed" / "val" / "0" / "00021.png"))
     assert boxed.shape == (192, 192, 3)

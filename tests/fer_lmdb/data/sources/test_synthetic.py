@@ -23,7 +23,7 @@ from fer_lmdb.data.sources.synthetic_face import draw
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
 
-UPRIGHT = Pose(roll=0, yaw=0, scale=0.4, shift_x=0, shift_y=0)
+FRONTAL = Pose(roll=0, yaw=0, scale=0.4, shift_x=0, shift_y=0)
 
 
 def test_faces_depend_on_the_seed() -> None:
@@ -82,7 +82,7 @@ def test_a_csv_that_cannot_be_written(tmp_path: Path) -> None:
 
 def landmarks_of(units: dict[int, float]) -> np.ndarray:
     appearance = random_appearance(np.random.default_rng(0))
-    return draw(appearance, UPRIGHT, units, 400)[1]
+    return draw(appearance, FRONTAL, units, 400)[1]
 
 
 def test_landmarks_match_the_drawn_features() -> None:
@@ -90,7 +90,7 @@ def test_landmarks_match_the_drawn_features() -> None:
     assert left_eye[0] < nose[0] == 200 < right_eye[0]
     assert left_eye[1] == right_eye[1] < nose[1] < left_corner[1] == right_corner[1]
     appearance = random_appearance(np.random.default_rng(0))
-    image, landmarks = draw(appearance, UPRIGHT, {}, 400)
+    image, landmarks = draw(appearance, FRONTAL, {}, 400)
     for x, y in landmarks[:2].round().astype(int):
         assert image[y, x] < 0.5 * appearance.skin  # the pupil
 
@@ -104,7 +104,7 @@ def test_corners_of_the_mouth_follow_their_action_unit(unit: int, direction: int
 @pytest.mark.parametrize("unit", sorted({unit for units in ACTION_UNITS.values() for unit in units} - {25}))
 def test_every_action_unit_changes_the_image(unit: int) -> None:
     appearance = random_appearance(np.random.default_rng(3))
-    rest, active = (draw(appearance, UPRIGHT, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
+    rest, active = (draw(appearance, FRONTAL, units, 192)[0].astype(int) for units in ({}, {unit: 1.0}))
     assert (np.abs(active - rest) > 10).sum() > 60
 
 
