@@ -309,7 +309,7 @@ def test_the_command_compares_and_plots_batch_accuracies(trained, stripes_data, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--ensemble-weights", "1,x"], "expected one number per model"),
+        (["--ensemble-weights", "1,x"], "expected numbers separated by commas"),
         (["--ensemble-weights", "1", "--fit-ensemble-weights"], "mutually exclusive"),
         (["--plot", "x.png"], "--plot requires --batch-accuracies"),
     ],
