@@ -124,8 +124,8 @@ class EvaluationResult:
         """
         try:
             pandas = import_module("pandas")
-        except ImportError as error:
-            raise MissingExtra("pandas is not installed; install it with: pip install pandas") from error
+        except ImportError:
+            raise MissingExtra("to_frame requires pandas, which is not installed; run: pip install pandas") from None
         return pandas.DataFrame.from_dict(self.per_class, orient="index").rename_axis("class")
 
     def _repr_html_(self) -> str:

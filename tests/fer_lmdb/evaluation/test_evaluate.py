@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ import prototxt_like as pl
 from fer_lmdb.cli import main
 from fer_lmdb.cli.render_evaluation import print_evaluation
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.errors import DataSetError, ModelError, OptionError
+from fer_lmdb.errors import DataSetError, MissingExtra, ModelError, OptionError
 from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS, LabelScheme
@@ -140,6 +141,12 @@ def test_the_result_has_a_table_for_notebooks(trained, stripes_data):
     assert html.startswith("<table>")
     assert html.count("<tr>") == 8
     assert "N = 40, 1 view" in html
+
+
+def test_a_data_frame_requires_pandas(trained, stripes_data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtra, match="pip install pandas"):
+        evaluate(trained.run, stripes_data).to_frame()
 
 
 def test_the_headline_contains_split_and_n(trained, stripes_data, capsys):
