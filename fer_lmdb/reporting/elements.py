@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import FerLmdbError, one_line
-from prototxt_like.errors import PrototxtLikeError
+from fer_lmdb.errors import ERRORS, one_line
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,5 +173,5 @@ def try_element(title: str, make: Callable[[], Element]) -> Element:
     """Create an element, or a `Missing` with the reason if its input is missing or damaged."""
     try:
         return make()
-    except (FerLmdbError, PrototxtLikeError, OSError) as error:
+    except (*ERRORS, OSError) as error:
         return Missing(title, one_line(error))

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from fer_lmdb.errors import FerLmdbError, RunError
+from fer_lmdb.errors import ERRORS, FerLmdbError, RunError
 from fer_lmdb.reporting.elements import Fact
 from fer_lmdb.reporting.run_data import RunData
-from prototxt_like.errors import PrototxtLikeError
 
 QUOTED = ("accuracy", "ci95", "n", "tta", "data")
 
@@ -38,7 +37,7 @@ def find_metrics(run: RunData) -> tuple[dict[str, Any] | None, Sequence[str], st
     """
     try:
         metrics = run.validation.metrics
-    except (FerLmdbError, PrototxtLikeError, OSError) as error:
+    except (*ERRORS, OSError) as error:
         reason = str(error)
     else:
         return metrics, metrics["classes"], "evaluated for this report"
@@ -79,7 +78,7 @@ def progress_fact(run: RunData) -> Fact:
         best = max(run.log, key=lambda record: record.get("val_accuracy", record["epoch"]))
         state = "finished" if run.finished else "not finished; the results are those of the best epoch so far"
         epochs = f"{run.log[-1]['epoch']} of {run.recipe.epochs:.0f}"
-    except (FerLmdbError, PrototxtLikeError, OSError) as error:
+    except (*ERRORS, OSError) as error:
         return Fact("Epochs", "none", str(error))
     return Fact("Epochs", epochs, f"{state}; best: {best['epoch']}")
 
