@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, explain_mismatch
+from fer_lmdb.labels import FER2013, SCHEMES, LabelScheme, require_same
 
 
 def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
@@ -27,8 +27,7 @@ def target_scheme(name: str, scheme: LabelScheme) -> LabelScheme:
     if target is None or target.fer2013 is None:
         known = ", ".join(known for known, scheme in SCHEMES.items() if scheme.fer2013)
         raise DataSetError(f'labels cannot be mapped to "{name}"; use one of {known}')
-    if why := explain_mismatch(scheme, FER2013):
-        raise DataSetError(f"only fer2013 labels can be mapped to {name}: {why}; remove --label-scheme")
+    require_same(scheme, FER2013, f"only fer2013 labels can be mapped to {name}", "remove --label-scheme")
     return target
 
 

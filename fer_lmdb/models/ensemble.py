@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.labels import explain_mismatch
+from fer_lmdb.labels import require_same
 from fer_lmdb.models.model import Model, read_model
 from fer_lmdb.models.registry import ModelSource, resolve_members, resolve_model
 
@@ -43,8 +43,13 @@ def load_ensemble(sources: Sequence[Model | ModelSource]) -> list[Member]:
         raise ModelError("no model given; pass at least one")
     members = [member for source in sources for member in _load_members(source)]
     for member in members[1:]:
-        if why := explain_mismatch(member.model.scheme, members[0].model.scheme):
-            raise ModelError(f"{member.name} and {members[0].name} cannot be averaged: {why}")
+        require_same(
+            member.model.scheme,
+            members[0].model.scheme,
+            f"{member.name} and {members[0].name} cannot be averaged",
+            "combine models with the same label scheme",
+            ModelError,
+        )
     return members
 
 
