@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fer_lmdb import results as module
+from fer_lmdb import results
 from fer_lmdb.errors import MissingExtra
 from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction, to_frame, to_rows
 
@@ -42,7 +42,7 @@ def test_frames_of_single_results_and_of_none() -> None:
     assert to_frame(IMAGE).equals(to_frame([IMAGE]))
     assert len(to_frame([FACE, FACE])) == 2
     assert "path" not in to_frame(FACE)
-    assert list(to_frame([]).columns) == list(module.FACE_COLUMNS)
+    assert list(to_frame([]).columns) == list(results.FACE_COLUMNS)
     assert {"frame", "time_s"} <= set(to_frame([FramePrediction("clip.mp4", 0, 0.0, ())]).columns)
 
 
@@ -50,7 +50,7 @@ def test_without_pandas_a_frame_is_one_clear_error(monkeypatch: pytest.MonkeyPat
     def import_module(name: str) -> object:
         raise ImportError(name)
 
-    monkeypatch.setattr(module, "import_module", import_module)
+    monkeypatch.setattr(results, "import_module", import_module)
     with pytest.raises(MissingExtra, match="to_frame requires pandas, which is not installed; run: pip install pandas"):
         to_frame([IMAGE])
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fer_lmdb.cli import cli
-from fer_lmdb.cli import walkthrough as stage
+from fer_lmdb.cli import cli, walkthrough
 from fer_lmdb.cli.walkthrough import Demo, contact_sheet
 from fer_lmdb.io.images import read_image
 
@@ -27,7 +26,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     for name, count in (("TRAIN_FACES", 140), ("VAL_FACES", 35), ("TEST_FACES", 28)):
-        patch.setattr(stage, name, count)
+        patch.setattr(walkthrough, name, count)
 
 
 def test_it_leaves_the_images_and_the_whole_pipeline(short: tuple[Path, str, str]) -> None:
@@ -76,7 +75,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_the_photograph_goes_to_the_demos_own_net_where_no_model_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "list_pretrained", list)
+    monkeypatch.setattr(walkthrough, "list_pretrained", list)
     assert Demo(Path("d")).predict()[1:4] == ["d/astronaut.png", "--model", "d/run"]
 
 

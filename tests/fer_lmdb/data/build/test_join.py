@@ -15,10 +15,10 @@ import pytest
 
 from fer_lmdb.cli import main
 from fer_lmdb.data import ferplus
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.build.join import join
 from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.manifest import read_manifest, write_manifest
 from fer_lmdb.errors import DataSetError, FerLmdbError
 from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.labels import FERPLUS
@@ -140,9 +140,9 @@ def test_incompatible_data_sets_are_rejected_and_nothing_is_written(
 
 def test_a_damaged_data_set_is_rejected(large: Path, tmp_path: Path) -> None:
     broken = built(tmp_path / "broken", train=9)
-    document = manifests.read_manifest(broken)
+    document = read_manifest(broken)
     document["splits"]["train"]["count"] = 11
-    manifests.write_manifest(broken, document)
+    write_manifest(broken, document)
     with pytest.raises(DataSetError, match="has fewer records than its manifest"):
         join([large, broken], tmp_path / "target")
     with (broken / "train_lmdb" / "data.mdb").open("r+b") as file:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.data import manifest as manifests
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.lmdb_store import digest
+from fer_lmdb.data.manifest import MEAN_NAME, database, read_manifest, verify_sha256
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import UNALIGNED, Noise
@@ -28,11 +28,11 @@ def build_seed(target: Path, seed: int) -> None:
 
 def verified_seed(target: Path) -> int:
     """Verify all files of a data set and return its seed."""
-    manifest = manifests.read_manifest(target)
-    manifests.verify_sha256(target / manifests.MEAN_NAME, manifest["mean"]["sha256"])
+    manifest = read_manifest(target)
+    verify_sha256(target / MEAN_NAME, manifest["mean"]["sha256"])
     for split, entry in manifest["splits"].items():
-        assert digest(manifests.database(target, split)) == entry["sha256"]
-        manifests.verify_sha256(manifests.database(target, split) / "data.mdb", entry["file_sha256"])
+        assert digest(database(target, split)) == entry["sha256"]
+        verify_sha256(database(target, split) / "data.mdb", entry["file_sha256"])
     assert {path.name for path in target.iterdir()} == {
         "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json",
     }  # fmt: skip
