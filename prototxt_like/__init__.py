@@ -1,10 +1,10 @@
-"""Caffe's nets, solvers and weights as living PyTorch objects.
+"""Load, run, train and save Caffe nets in PyTorch.
 
     import prototxt_like as pl
     net = pl.Net("deploy.prototxt", "weights.caffemodel")
     outputs = net(data=images)
 
-What needs torch is imported when it is first used, so that reading a file stays quick.
+Names are imported on first use, so that reading a file does not import torch.
 """
 
 import importlib
@@ -61,10 +61,8 @@ if TYPE_CHECKING:
     from prototxt_like.tools.summary import summary as summary
     from prototxt_like.transforms.transform import Transform as Transform
 
-# Where each public name lives.
+# Module of each public name.
 _HOMES = {
-    "io.blobs": ["array_to_blob", "blob_to_array"],
-    "tools.draw_net": ["draw_net"],
     "errors": [
         "FileError",
         "NetError",
@@ -75,6 +73,7 @@ _HOMES = {
         "UnknownLayerType",
         "WeightsError",
     ],
+    "io.blobs": ["array_to_blob", "blob_to_array"],
     "io.files": [
         "parse_net",
         "parse_solver",
@@ -88,9 +87,11 @@ _HOMES = {
         "write_mean",
         "write_text",
     ],
-    "net.folding": ["fold_batch_norm"],
+    "net.caffemodel": ["load_weights", "save_weights", "to_proto"],
     "net.data_layer": ["data_layer", "data_shapes"],
+    "net.folding": ["fold_batch_norm"],
     "net.net": ["Net"],
+    "net.trained_layers": ["LoadReport"],
     "schema.caffe_schema_pb2": [
         "BlobProto",
         "Datum",
@@ -102,13 +103,12 @@ _HOMES = {
         "TransformationParameter",
     ],
     "solver.lr_policies": ["learning_rate"],
-    "tools.caffe_compat": ["extensions", "is_pure_caffe", "strip_extensions"],
     "solver.snapshot": ["restore_snapshot", "write_snapshot"],
     "solver.solver": ["Solver"],
+    "tools.caffe_compat": ["extensions", "is_pure_caffe", "strip_extensions"],
+    "tools.draw_net": ["draw_net"],
     "tools.summary": ["LayerSummary", "summary"],
     "transforms.transform": ["Transform"],
-    "net.trained_layers": ["LoadReport"],
-    "net.caffemodel": ["load_weights", "save_weights", "to_proto"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +73,15 @@ def test_every_public_name_exists() -> None:
         assert getattr(pl, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Nett'"):
         _ = pl.Nett
+
+
+def test_type_checkers_see_every_public_name() -> None:
+    source = Path(pl.__file__).read_text(encoding="utf-8")
+    block = source.partition("if TYPE_CHECKING:\n")[2].partition("\n\n")[0]
+    imported = re.findall(r"from (\S+) import (\w+) as (\w+)$", block, re.M)
+    assert all(name == alias for _, name, alias in imported)
+    assert {name: module for module, name, _ in imported} == {
+        "zoo": "prototxt_like",
+        **{name: f"prototxt_like.{module}" for module, names in pl._HOMES.items() for name in names},
+    }
+    assert dir(pl) == sorted(name for _, name, _ in imported)
