@@ -1,4 +1,4 @@
-"""Boxes x1, y1, x2, y2 as SSD codes, compares and suppresses them."""
+"""Box operations of SSD: decoding, overlap and non-maximum suppression. Boxes are x1, y1, x2, y2."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 def decode(codes: Tensor, priors: Tensor, variances: Tensor | None, code_type: str) -> Tensor:
-    """Boxes from what the net learned relative to the prior boxes.
+    """Decode predicted offsets relative to the prior boxes.
 
     Args:
-        codes: (..., priors, 4) float32.
-        priors: (priors, 4) corners, fractions of the picture.
-        variances: (priors, 4) factors of the codes; None where the net learned them too.
+        codes: (..., priors, 4) float32 offsets.
+        priors: (priors, 4) corners as fractions of the image size.
+        variances: (priors, 4) factors of the offsets; None if the offsets already include them.
         code_type: ``CORNER``, ``CENTER_SIZE`` or ``CORNER_SIZE``.
 
     Returns:
-        (..., priors, 4) corners, not clipped to the picture.
+        (..., priors, 4) corners, not clipped to the image.
     """
     scaled = codes if variances is None else codes * variances
     if code_type == "CORNER":
@@ -30,7 +30,7 @@ def decode(codes: Tensor, priors: Tensor, variances: Tensor | None, code_type: s
 
 
 def overlaps(box: Tensor, others: Tensor) -> Tensor:
-    """Intersection over union of one box (4,) with others (M, 4); 0 where they do not meet."""
+    """Return the intersection over union of one box (4,) with others (M, 4)."""
     low, high = torch.maximum(box[:2], others[:, :2]), torch.minimum(box[2:], others[:, 2:])
     shared = (high - low).clamp(min=0).prod(-1)
     areas = _area(others)
@@ -38,29 +38,29 @@ def overlaps(box: Tensor, others: Tensor) -> Tensor:
 
 
 def _area(boxes: Tensor) -> Tensor:
-    """Areas (M,); 0 for a box whose corners are in the wrong order."""
+    """Return areas (M,); 0 for a box whose corners are in the wrong order."""
     return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(-1)
 
 
 def suppress(boxes: Tensor, scores: Tensor, least_score: float, overlap: float, eta: float, top_k: int) -> Tensor:
-    """Indices of the boxes that stay, best first.
+    """Return the indices of the remaining boxes after non-maximum suppression, best first.
 
     Args:
-        boxes: (M, 4).
-        scores: (M,).
-        least_score: A box needs a score above it.
-        overlap: A box goes if it overlaps a better one by more.
-        eta: Factor on ``overlap`` after every box that stays, as long as it is above 0.5; 1 = none.
-        top_k: How many of the best are looked at; -1 = all.
+        boxes: (M, 4) corners.
+        scores: (M,) scores.
+        least_score: Score threshold; boxes need a higher score.
+        overlap: Maximum overlap with a better box, 0 to 1.
+        eta: Factor on ``overlap`` after every remaining box, while ``overlap`` is above 0.5; 1 = constant threshold.
+        top_k: Number of best boxes to consider; -1 = all.
 
-    Returns:
-        (kept,) int64.
+        Returns:
+            (remaining,) int64.
     """
     eligible = (scores > least_score).nonzero().squeeze(1)
     order = eligible[scores[eligible].sort(descending=True, stable=True).indices]
     order = order if top_k < 0 else order[:top_k]
     kept: list[Tensor] = []
-    worst = scores.new_zeros(len(order))  # largest overlap of each with a box that stays
+    worst = scores.new_zeros(len(order))  # largest overlap of each with a remaining box
     while len(order):
         best, order = order[0], order[1:]
         kept.append(best)

@@ -1,4 +1,4 @@
-"""Where a Scale or Bias blob lies on its bottom."""
+"""Broadcasting of Scale and Bias blobs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prototxt_like.limits import format_shape
 
 
 class Affine(Layer):
-    """A layer that combines its bottom with a smaller blob: its own, or a second bottom.
+    """Base class of layers that combine the bottom with a smaller blob, a parameter or a second bottom.
 
-    The blob covers the axes from ``axis`` on: ``num_axes`` of them (-1 = all) where it is the layer's own.
+    A parameter blob covers ``num_axes`` axes (-1 = all) from ``axis``.
     """
 
     max_bottoms = 2
@@ -19,11 +19,11 @@ class Affine(Layer):
     blob_shape: Shape
 
     def place(self, axis: int, num_axes: int) -> None:
-        """Find which axes of the bottom the blob covers.
+        """Set the axes of the bottom that the blob covers.
 
         Args:
-            axis: First axis; negative counts from the end. A scalar lies anywhere.
-            num_axes: How many axes; -1 = all that follow. A second bottom brings its own.
+            axis: First axis; negative counts from the end. Ignored for a scalar second bottom.
+            num_axes: Number of axes; -1 = all following axes. Ignored for a second bottom.
         """
         bottom = self.bottom_shapes[0]
         if len(self.bottom_shapes) == 2:
@@ -44,11 +44,11 @@ class Affine(Layer):
         bottom, stop = self.bottom_shapes[0], self.blob_axis + len(self.blob_shape)
         if bottom[self.blob_axis : stop] != self.blob_shape:
             self.fail_shape(
-                f"bottom 1 is {format_shape(self.blob_shape)}, which is not what bottom 0 {format_shape(bottom)} "
-                f"has from axis {self.blob_axis} on"
+                f"wrong shape of bottom 1: found {format_shape(self.blob_shape)}, expected the sizes of bottom 0 "
+                f"{format_shape(bottom)} from axis {self.blob_axis}"
             )
 
     def spread(self, blob: Tensor, x: Tensor) -> Tensor:
-        """View the blob so that it broadcasts over the bottom, in the bottom's precision."""
+        """Reshape the blob to broadcast over the bottom, in the bottom's dtype."""
         after = x.dim() - self.blob_axis - blob.dim()
         return blob.reshape(*blob.shape, *(1,) * after).to(x.dtype)  # (...) -> (..., 1, 1)

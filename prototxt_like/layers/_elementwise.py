@@ -1,4 +1,4 @@
-"""What the element-wise layers share: one bottom, one top, the same shape."""
+"""Base class of element-wise layers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class Neuron(Layer):
-    """A layer whose top has the shape of its bottom."""
+    """Layer with one bottom and one top of the same shape."""
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Give the top the shape of the bottom."""
+        """Set the top shape to the bottom shape."""
         self.top_shapes = [self.bottom_shapes[0]]

@@ -1,4 +1,4 @@
-"""Indices that come as the floats of a blob."""
+"""Indices and labels from float blobs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from prototxt_like.layers.base import Layer
 
 
 def checked_index(layer: Layer, index: Tensor, size: int, what: str, *, but: int | None = None) -> Tensor:
-    """Indices or labels as integers, checked where checking costs nothing.
+    """Convert indices or labels to integers, and check their range on the CPU.
 
     Args:
-        layer: Whom a refusal names.
-        index: Any shape, integers or floats (cut towards zero as Caffe does).
-        size: An index is 0 <= index < size.
-        what: What it counts, for the message.
-        but: A value that may lie outside.
+        layer: Layer for error messages.
+        index: Integers or floats of any shape. Floats are truncated toward zero, as in Caffe.
+        size: Exclusive upper limit of an index.
+        what: Name of the index for error messages.
+        but: Value that is allowed out of range, or None.
 
     Returns:
         int64 in the same shape.
 
     Raises:
-        NetError: an index outside; not looked for on an accelerator or inside a compiled graph, where reading
-            a value would stop the pipeline.
+        NetError: If an index is out of range. Not checked on other devices and in compiled graphs, because reading
+            a value would force a synchronization.
     """
-    whole = index.to(torch.int64)
-    if whole.device.type != "cpu" or torch.compiler.is_compiling():
-        return whole
-    outside = (whole < 0) | (whole >= size)
+    integers = index.to(torch.int64)
+    if integers.device.type != "cpu" or torch.compiler.is_compiling():
+        return integers
+    outside = (integers < 0) | (integers >= size)
     if but is not None:
-        outside &= whole != but
+        outside &= integers != but
     if outside.any():
-        raise NetError(f"{layer.display_name}: {what} {int(whole[outside][0])} is outside 0 to {size - 1}")
-    return whole
+        raise NetError(f"{layer.display_name}: {what} {int(integers[outside][0])} is outside 0 to {size - 1}")
+    return integers

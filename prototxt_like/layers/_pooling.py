@@ -1,8 +1,7 @@
-"""Pooling of height and width by Caffe's rules for where windows start and end.
+"""Pooling of height and width by Caffe's rules for window positions.
 
-torch's own pooling serves wherever its windows are the same. They are not where a window starts outside the
-picture (torch drops it) or where the padding is wider than half the kernel (torch refuses): there the picture is
-padded first.
+torch's pooling is used if its windows are the same. If a window starts outside the image (torch drops it) or the
+padding is wider than half the kernel (torch raises an error), the image is padded first.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_LOWEST_FLOAT32 = torch.finfo(torch.float32).min  # what Caffe's maximum starts from
+_LOWEST_FLOAT32 = torch.finfo(torch.float32).min  # initial value of the maximum in Caffe
 
 
 @dataclass(frozen=True)
 class PoolingWindow:
-    """A pooling window and the plane it slides over; pairs are (height, width)."""
+    """Pooling window and the size of the image; pairs are (height, width)."""
 
     size: tuple[int, ...]
     kernel: tuple[int, int]
@@ -37,14 +36,14 @@ class PoolingWindow:
         pad, stride = self.pad[axis], self.stride[axis]
         steps = (self.size[axis] + 2 * pad - self.kernel[axis]) / stride
         windows = (math.ceil(steps) if self.ceil else math.floor(steps)) + 1
-        # Caffe looks at both paddings before it clips either axis
+        # Caffe checks both paddings before it clips either axis
         if any(self.pad) and (windows - 1) * stride >= self.size[axis] + pad:
             windows -= 1
         return windows
 
     @property
     def as_torch(self) -> bool:
-        """True where torch's pooling has the same windows."""
+        """Whether torch's pooling has the same windows."""
         return all(self._axis_as_torch(axis) for axis in (0, 1))
 
     def _axis_as_torch(self, axis: int) -> bool:
@@ -53,7 +52,7 @@ class PoolingWindow:
 
     @property
     def padding(self) -> tuple[int, int, int, int]:
-        """Left, right, top, bottom: what to add so that exactly the windows of the top fit."""
+        """Padding (left, right, top, bottom) that fits exactly the windows of the top."""
         sides = []
         for axis in (1, 0):
             reach = (self._pooled(axis) - 1) * self.stride[axis] + self.kernel[axis]
@@ -62,7 +61,7 @@ class PoolingWindow:
 
 
 def _fit(x: Tensor, window: PoolingWindow, value: float) -> Tensor:
-    """Pad, and cut what no window reaches."""
+    """Pad, and crop what no window covers."""
     rows, columns = ((p - 1) * s + k for p, s, k in zip(window.pooled, window.stride, window.kernel, strict=True))
     return F.pad(x, window.padding, value=value)[:, :, :rows, :columns]
 
@@ -71,10 +70,10 @@ def _lowest(x: Tensor) -> float:
     return max(torch.finfo(x.dtype).min, _LOWEST_FLOAT32)
 
 
-def _quick(x: Tensor) -> Tensor:
-    """The same picture with its channels last: on a processor torch finds maxima four times as fast there.
+def _channels_last(x: Tensor) -> Tensor:
+    """Return the image as channels_last on the CPU, which makes max pooling four times as fast.
 
-    On the way back the two conversions cost more than is won.
+    With a backward pass, the two conversions would cost more than they save.
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
         return x
@@ -82,18 +81,18 @@ def _quick(x: Tensor) -> Tensor:
 
 
 def maximum(x: Tensor, window: PoolingWindow) -> Tensor:
-    """The largest value of every window; the lowest float32 for a window without any."""
-    quick = _quick(x)
+    """Return the maximum of every window, or the lowest float32 if the window has no values."""
+    fast = _channels_last(x)
     if window.as_torch:
-        top = F.max_pool2d(quick, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
+        top = F.max_pool2d(fast, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
     else:
-        top = F.max_pool2d(_fit(quick, window, _lowest(x)), window.kernel, window.stride)
-    # Back to the caller's layout: the next convolution would else round otherwise than Caffe, and another maximum win.
-    return top if quick is x else top.contiguous()
+        top = F.max_pool2d(_fit(fast, window, _lowest(x)), window.kernel, window.stride)
+    # Restore the layout. Otherwise the next convolution would round differently, and other maxima would be selected.
+    return top if fast is x else top.contiguous()
 
 
 def maximum_and_index(x: Tensor, window: PoolingWindow) -> tuple[Tensor, Tensor]:
-    """The largest value of every window and where it lies: row * width + column, -1 in a window without values."""
+    """Return the maximum of every window and its index row * width + column, or -1 if the window has no values."""
     if window.as_torch:
         top, index = F.max_pool2d(
             x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil, return_indices=True
@@ -108,7 +107,7 @@ def maximum_and_index(x: Tensor, window: PoolingWindow) -> tuple[Tensor, Tensor]
 
 
 def average(x: Tensor, window: PoolingWindow) -> Tensor:
-    """The sum of every window over its area, which is clipped at size + pad; 0 for a window without values."""
+    """Return the sum of every window divided by its area, which is clipped at size + pad; 0 without values."""
     if window.as_torch:
         return F.avg_pool2d(x, window.kernel, window.stride, window.pad, ceil_mode=window.ceil)
     sums = F.avg_pool2d(_fit(x, window, 0.0), window.kernel, window.stride, divisor_override=1)
@@ -117,21 +116,21 @@ def average(x: Tensor, window: PoolingWindow) -> Tensor:
 
 
 def _clipped(window: PoolingWindow, axis: int, x: Tensor) -> Tensor:
-    """Length of every window along an axis, clipped at size + pad."""
+    """Return the length of every window along an axis, clipped at size + pad."""
     start = torch.arange(window.pooled[axis], device=x.device) * window.stride[axis] - window.pad[axis]
     stop = (start + window.kernel[axis]).clamp(max=window.size[axis] + window.pad[axis])
     return (stop - start).clamp(min=0)
 
 
 def _windows(x: Tensor, window: PoolingWindow) -> Tensor:
-    """Every window's values: (N, C, H, W) -> (N, C, H', W', kernel height * kernel width), 0 outside the picture."""
+    """Return the values of all windows, 0 outside the image: (N, C, H, W) -> (N, C, H', W', kernel size)."""
     fitted = _fit(x, window, 0.0)
     views = fitted.unfold(2, window.kernel[0], window.stride[0]).unfold(3, window.kernel[1], window.stride[1])
     return views.flatten(4)
 
 
 def draw(x: Tensor, window: PoolingWindow) -> Tensor:
-    """One value of every window, drawn with a probability proportional to it."""
+    """Sample one value of every window with a probability proportional to it."""
     values = _windows(x, window)
     running = values.detach().cumsum(-1)
     threshold = torch.rand_like(running[..., :1]) * running[..., -1:]
@@ -140,7 +139,7 @@ def draw(x: Tensor, window: PoolingWindow) -> Tensor:
 
 
 def weigh(x: Tensor, window: PoolingWindow) -> Tensor:
-    """The mean of every window, weighted by the values themselves; 0 where they sum to 0."""
+    """Return the mean of every window weighted by the values; 0 if they sum to 0."""
     values = _windows(x, window)
     total = values.sum(-1)
     return torch.where(total > 0, (values * values).sum(-1) / torch.where(total > 0, total, 1), 0)

@@ -1,4 +1,4 @@
-"""Sliding windows as ConvolutionParameter describes them: once, once per axis, or as _h and _w."""
+"""Kernel geometry of a ConvolutionParameter: one value for all axes, one per axis, or _h and _w."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KernelGeometry:
-    """Kernel, stride, padding and dilation, one value per spatial axis each."""
+    """Kernel size, stride, padding and dilation, one value per spatial axis."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -24,15 +24,15 @@ class KernelGeometry:
 
     @classmethod
     def read(cls, layer: Layer, options: ConvolutionParameter, axes: int) -> KernelGeometry:
-        """Read and check them.
+        """Read and check the geometry.
 
         Args:
-            layer: Whom a refusal names.
-            options: The message.
+            layer: Layer for error messages.
+            options: ConvolutionParameter to read.
             axes: Number of spatial axes.
 
         Raises:
-            NetError: a field is missing, given too often, given in two ways, or 0 where it must not be.
+            NetError: If a field is missing, has too many values, is set in two ways, or is 0 but must be positive.
         """
         geometry = cls(
             kernel=_per_axis(layer, options, "kernel_size", axes, default=None),
@@ -46,25 +46,25 @@ class KernelGeometry:
         return geometry
 
     def extent(self, axis: int) -> int:
-        """Length of the kernel along an axis, gaps of the dilation included."""
+        """Return the length of the kernel along an axis, including dilation."""
         return self.dilation[axis] * (self.kernel[axis] - 1) + 1
 
     def positions(self, layer: Layer, sizes: Sequence[int]) -> tuple[int, ...]:
-        """How many positions the kernel has along every axis.
+        """Return the number of kernel positions along every axis.
 
         Args:
-            layer: Whom a refusal names.
-            sizes: The spatial sizes of the bottom.
+            layer: Layer for error messages.
+            sizes: Spatial sizes of the bottom.
 
         Raises:
-            ShapeMismatch: the kernel is larger than the padded bottom.
+            ShapeMismatch: If the kernel is larger than the padded bottom.
         """
         room = [
             size + 2 * pad - self.extent(axis) for axis, (size, pad) in enumerate(zip(sizes, self.pad, strict=True))
         ]
         if any(steps < 0 for steps in room):
             layer.fail_shape(
-                f"its kernel {format_shape(self.kernel)} does not fit into {format_shape(sizes)} "
+                f"the kernel {format_shape(self.kernel)} exceeds the bottom {format_shape(sizes)} "
                 f"with pad {format_shape(self.pad)} and dilation {format_shape(self.dilation)}"
             )
         return tuple(steps // stride + 1 for steps, stride in zip(room, self.stride, strict=True))
@@ -73,7 +73,7 @@ class KernelGeometry:
 def _per_axis(
     layer: Layer, options: ConvolutionParameter, field: str, axes: int, default: int | None
 ) -> tuple[int, ...]:
-    """One value per spatial axis from a repeated field or its _h and _w fields; no default = needed."""
+    """Return one value per spatial axis from a repeated field or its _h and _w fields; default None = required."""
     stem = field.removesuffix("_size")
     if stem != "dilation" and (options.HasField(f"{stem}_h") or options.HasField(f"{stem}_w")):
         return _height_and_width(layer, options, field, stem, axes)
@@ -83,7 +83,7 @@ def _per_axis(
     if len(values) == 1:
         return (values[0],) * axes
     if len(values) != axes:
-        layer.fail(f"{field} is given {len(values)} times for {axes} spatial axes; give it once, or once per axis")
+        layer.fail(f"{field} has {len(values)} values for {axes} spatial axes; set one value, or one per axis")
     return tuple(values)
 
 
@@ -91,7 +91,7 @@ def _height_and_width(layer: Layer, options: ConvolutionParameter, field: str, s
     if axes != 2:
         layer.fail(f"{stem}_h and {stem}_w need 2 spatial axes, the bottom has {axes}; use {field}")
     if len(getattr(options, field)):
-        layer.fail(f"{field} and {stem}_h/{stem}_w are both given; use one of them")
+        layer.fail(f"{field} and {stem}_h/{stem}_w are both set; use one of them")
     return getattr(options, f"{stem}_h"), getattr(options, f"{stem}_w")
 
 

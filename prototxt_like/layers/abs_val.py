@@ -1,4 +1,4 @@
-"""The absolute value."""
+"""AbsVal layer: absolute value."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class AbsVal(Neuron):
     allows_in_place = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop the sign."""
+        """Return the absolute values."""
         return x.abs()

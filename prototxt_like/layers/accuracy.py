@@ -1,4 +1,4 @@
-"""How often the true class is among the highest scores."""
+"""Accuracy layer: top-k accuracy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @register("Accuracy")
 class Accuracy(Layer):
-    """Share of positions whose true class is among the ``top_k`` highest scores; a tie counts as wrong.
+    """Fraction of positions whose true class is among the ``top_k`` highest scores. A tie counts as wrong.
 
-    A second top gives the share for every class; a class without samples gets 0.
+    A second top contains the accuracy per class; 0 for a class without samples.
 
     Source: BVLC/caffe src/caffe/layers/accuracy_layer.cpp
     """
@@ -31,12 +31,12 @@ class Accuracy(Layer):
     max_bottoms = 2
     max_tops = 2
     restrictions = (
-        "Scores that are not numbers are an error; Caffe counts an all-NaN row as right.",
+        "NaN scores raise an error; Caffe counts an all-NaN row as correct.",
         "A label outside the classes is an error (undefined in Caffe).",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the axis, k and what to ignore."""
+        """Read the axis, k and the ignored label."""
         options = self.layer_param(parameter)
         scores, labels = self.bottom_shapes
         self.label_axis = self.canonical_axis(options.axis, len(scores))
@@ -44,13 +44,13 @@ class Accuracy(Layer):
         check_label_count(self, scores, labels, self.label_axis)
         self.top_k: int = options.top_k
         if not 1 <= self.top_k <= classes:
-            self.fail(f"top_k is {self.top_k}; there are {classes} classes, so use 1 to {classes}")
+            self.fail(f"invalid top_k: found {self.top_k}, expected 1 to {classes}")
         self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
         self.top_shapes = [(), (classes,)][: self.top_count]
 
     @torch.no_grad()
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """The share, and the share for every class where the net has a top for it."""
+        """Return the accuracy, and the accuracy per class if there is a second top."""
         self._reject_nan(scores)
         classes = scores.shape[self.label_axis]
         flat_labels = checked_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)
@@ -60,7 +60,7 @@ class Accuracy(Layer):
             valid = flat_labels != self.ignore_label
         index = torch.where(valid, flat_labels, 0)
         true_scores = flat_scores.gather(1, index[:, None])
-        better = (~(flat_scores < true_scores)).sum(1) - 1  # the true class itself is not below itself
+        better = (~(flat_scores < true_scores)).sum(1) - 1  # without the true class itself
         right = ((better < self.top_k) & valid).float()
         accuracy = right.sum() / valid.sum().clamp(min=1)
         if self.top_count == 1:
@@ -74,4 +74,4 @@ class Accuracy(Layer):
         if torch.compiler.is_compiling() or scores.device.type != "cpu":
             return
         if torch.isnan(scores).any():
-            raise NetError(f"{self.display_name}: some of its {count(scores.shape)} scores are not numbers (NaN)")
+            raise NetError(f"{self.display_name}: invalid scores: found NaN among {count(scores.shape)} values")

@@ -1,4 +1,4 @@
-"""The places of the highest values."""
+"""ArgMax layer: indices of the highest values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @register("ArgMax")
 class ArgMax(Layer):
-    """Indices of the ``top_k`` highest values, as floats, the highest first; of equal values the later first.
+    """Indices of the ``top_k`` highest values, as floats in descending order; of equal values, the last one first.
 
-    With ``axis`` the top has k in place of that axis: indices, or values with ``out_max_val``.
-    Without it every item is taken as one row: (N, 1, k) indices, or (N, 2, k) indices and values with
-    ``out_max_val``, and axes of size 1 up to the number of axes of the bottom.
+    With ``axis``, the size of that axis becomes k: indices, or values with ``out_max_val``.
+    Without ``axis``, every item is one row: (N, 1, k) indices, or (N, 2, k) indices and values with ``out_max_val``,
+    padded with axes of size 1 to the number of axes of the bottom.
 
     Source: BVLC/caffe src/caffe/layers/argmax_layer.cpp
     """
@@ -38,7 +38,7 @@ class ArgMax(Layer):
             self.fail_shape("the bottom is a scalar; it needs at least one axis")
         size = count(shape, 1) if self.max_axis is None else shape[self.max_axis]
         if not 1 <= self.top_k <= size:
-            self.fail(f"top_k is {self.top_k}, but there are {size} values to choose from; use 1 to {size}")
+            self.fail(f"invalid top_k: found {self.top_k}, expected 1 to {size}")
         self.top_shapes = [self._top_shape(shape)]
 
     def _top_shape(self, shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""What every layer has in common: its name, its blobs, the shapes of its tops and clear refusals."""
+"""Base class of all layers."""
 
 from __future__ import annotations
 
@@ -23,43 +23,42 @@ Shape = tuple[int, ...]
 
 
 class Layer(nn.Module):
-    """One layer of a net, built from its ``LayerParameter``.
+    """Layer of a net, built from its ``LayerParameter``.
 
-    A subclass reads its own parameter message in ``setup`` (everything that can be refused is refused
-    there), names its blobs with ``add_blob`` and leaves the shapes of its tops in ``self.top_shapes``.
-    Its ``forward`` takes one tensor per bottom and returns one tensor, or a tuple when there are several tops.
+    A subclass implements ``setup``, which reads and checks its parameter message, creates blobs with ``add_blob`` and
+    sets ``self.top_shapes``. Its ``forward`` takes one tensor per bottom and returns one tensor, or a tuple if there
+    are several tops.
 
-    The phase is only where a layer starts: it sets the module's ``training`` flag, which
-    ``train()`` and ``eval()`` change later as in every torch module.
+    The phase sets the initial ``training`` flag, which ``train()`` and ``eval()`` change as in any torch module.
 
     Args:
-        parameter: The ``LayerParameter`` message; it is not changed.
-        bottom_shapes: One shape per bottom, batch axis included.
+        parameter: ``LayerParameter`` message; not modified.
+        bottom_shapes: One shape per bottom, including the batch axis.
         phase: ``"TRAIN"`` or ``"TEST"``.
-        context: What the layers of a net are built with; a layer alone has one of its own.
+        context: Build settings and size budget of the net; None = a new one.
 
     Raises:
-        NetError: a field of the parameter that cannot be followed.
-        ShapeMismatch: bottoms that do not fit the layer or one another.
+        NetError: If a field of the parameter is invalid or not supported.
+        ShapeMismatch: If the bottoms have wrong shapes.
     """
 
     min_bottoms: ClassVar[int] = 1
     max_bottoms: ClassVar[int | None] = 1
     min_tops: ClassVar[int] = 1
     max_tops: ClassVar[int | None] = 1
-    #: Caffe's EqualNumBottomTopBlobs: one top for every bottom.
+    #: Whether the layer needs one top per bottom (Caffe's EqualNumBottomTopBlobs).
     top_per_bottom: ClassVar[bool] = False
-    #: Weight of the first top in the objective when ``loss_weight`` is not given.
+    #: Weight of the first top in the objective if ``loss_weight`` is not set.
     default_loss_weight: ClassVar[float] = 0.0
-    #: Name of the field of LayerParameter that this type reads; empty where it reads none.
+    #: Name of the LayerParameter field with the options of this type; empty if there is none.
     parameter_field: ClassVar[str] = ""
-    #: Other fields of LayerParameter that it reads.
+    #: Other LayerParameter fields that this type reads.
     more_fields: ClassVar[tuple[str, ...]] = ()
-    #: Where this layer does less, or something else, than Caffe's; for docs/prototxt.md.
+    #: Restrictions and deviations from Caffe, for docs/prototxt.md.
     restrictions: ClassVar[tuple[str, ...]] = ()
-    #: Who knows this type.
+    #: Origin of this type.
     origin: ClassVar[str] = "Caffe 1.0"
-    #: False where Caffe refuses a top that is also a bottom.
+    #: Whether Caffe allows a top that is also a bottom.
     allows_in_place: ClassVar[bool] = True
     type_name: ClassVar[str] = ""
 
@@ -82,7 +81,7 @@ class Layer(nn.Module):
         self._check_counts()
         in_place = sorted(set(parameter.bottom) & set(parameter.top))
         if in_place and not self.allows_in_place:
-            self.fail(f'it cannot work in place; give its top another name than "{in_place[0]}"')
+            self.fail(f'it cannot work in place; rename its top "{in_place[0]}"')
         self.setup(parameter)
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -90,21 +89,21 @@ class Layer(nn.Module):
         raise NotImplementedError
 
     def layer_param(self, parameter: LayerParameter) -> Any:
-        """This type's own message inside the layer's parameter, with Caffe's defaults where it is absent."""
+        """Return this type's own message in the layer's parameter, with Caffe's defaults if it is absent."""
         return getattr(parameter, self.parameter_field)
 
     # Blobs -----------------------------------------------------------------------------------------------------
 
     @property
     def blobs(self) -> list[Tensor]:
-        """The parameter blobs in Caffe's order."""
+        """Parameter blobs in Caffe's order."""
         return [getattr(self, name) for name in self.blob_names]
 
     def add_blob(self, name: str, shape: Shape, filler: FillerParameter) -> None:
         """Create a learnable blob and fill it.
 
         Args:
-            name: Attribute under which the layer keeps it.
+            name: Attribute name of the blob.
             shape: Shape of the blob.
             filler: Caffe's FillerParameter.
         """
@@ -121,33 +120,33 @@ class Layer(nn.Module):
         self.blob_names.append(name)
 
     def add_buffer(self, name: str, shape: Shape) -> None:
-        """Create a blob that is computed, not learned; it starts at zero."""
+        """Create a zero-filled blob that is computed, not learned."""
         self.context.reserve(shape, self.display_name)
         self.register_buffer(name, torch.zeros(shape))
         self.blob_names.append(name)
 
-    # Refusals --------------------------------------------------------------------------------------------------
+    # Errors ----------------------------------------------------------------------------------------------------
 
     def fail(self, message: str) -> NoReturn:
-        """Raise NetError naming this layer."""
+        """Raise a NetError for this layer."""
         raise NetError(f"{self.display_name}: {message}")
 
     def fail_shape(self, message: str) -> NoReturn:
-        """Raise ShapeMismatch naming this layer."""
+        """Raise a ShapeMismatch for this layer."""
         raise ShapeMismatch(f"{self.display_name}: {message}")
 
     @property
     def display_name(self) -> str:
-        """How messages call this layer."""
+        """Name and type for messages."""
         return f'layer "{self.name}" ({self.type_name})'
 
     def canonical_axis(self, axis: int, axes: int, field: str = "axis") -> int:
-        """Count a possibly negative axis from the front.
+        """Convert a possibly negative axis to a non-negative one.
 
         Args:
-            axis: As written in the net; negative counts from the end.
+            axis: Axis; negative counts from the end.
             axes: Number of axes of the blob.
-            field: Name of the field, for the message.
+            field: Name of the field for error messages.
 
         Returns:
             0 <= axis < axes.
@@ -157,7 +156,7 @@ class Layer(nn.Module):
         return axis % axes
 
     def same_shapes(self, *, why: str = "all bottoms must have the same shape") -> None:
-        """Refuse bottoms of different shapes."""
+        """Check that all bottoms have the same shape."""
         first = self.bottom_shapes[0]
         for index, shape in enumerate(self.bottom_shapes[1:], start=1):
             if shape != first:
@@ -168,7 +167,7 @@ class Layer(nn.Module):
         self._check_count("bottom", bottoms, self.min_bottoms, self.max_bottoms)
         self._check_count("top", tops, self.min_tops, self.max_tops)
         if self.top_per_bottom and bottoms != tops:
-            self.fail(f"it has {bottoms} bottoms and {tops} tops; it needs one top for every bottom")
+            self.fail(f"wrong number of tops: found {tops}, expected {bottoms}, one per bottom")
 
     def _check_count(self, what: str, count: int, least: int, most: int | None) -> None:
         if count >= least and (most is None or count <= most):
@@ -179,14 +178,14 @@ class Layer(nn.Module):
             expected = f"exactly {least}" if least else "none"
         else:
             expected = f"{least} to {most}"
-        self.fail(f"it has {count} {what}{'' if count == 1 else 's'}, expected {expected}")
+        self.fail(f"wrong number of {what}s: found {count}, expected {expected}")
 
 
 def count(shape: Sequence[int], start: int = 0, stop: int | None = None) -> int:
-    """Number of values in the axes ``start`` to ``stop`` of a shape, Caffe's ``Blob::count``."""
+    """Return the number of values in the axes ``start`` to ``stop`` of a shape, like Caffe's ``Blob::count``."""
     return math.prod(shape[start:stop])
 
 
 def upcast(x: Tensor) -> Tensor:
-    """The tensor in float32 where it came in half precision; sums and logarithms need it."""
+    """Convert half precision to float32, which sums and logarithms need."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

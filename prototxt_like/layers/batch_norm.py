@@ -1,4 +1,4 @@
-"""Batch normalisation without an affine part."""
+"""BatchNorm layer: batch normalization without affine parameters."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @register("BatchNorm")
 class BatchNorm(Layer):
-    """Give every channel mean 0 and variance 1; a Scale layer holds the affine part.
+    """Normalize every channel to mean 0 and variance 1; a Scale layer contains the affine parameters.
 
-    In TRAIN the statistics of the batch serve and are added to the running sums
-    (``blob = moving_average_fraction * blob + statistic``); in TEST the sums serve, divided by the third blob.
-    ``use_global_stats`` decides regardless of the phase, so ``false`` updates the sums in TEST too.
+    TRAIN uses the statistics of the batch and adds them to the running sums
+    (``blob = moving_average_fraction * blob + statistic``); TEST uses the sums, divided by the third blob.
+    ``use_global_stats`` overrides the phase, so ``false`` updates the sums in TEST as well.
 
-    Blobs: sum of means (C), sum of unbiased variances (C), what to divide both by (1); never learned.
+    Blobs: sum of means (C), sum of unbiased variances (C), divisor of both sums (1); not learnable.
 
     Source: BVLC/caffe src/caffe/layers/batch_norm_layer.cpp
     """
@@ -31,7 +31,7 @@ class BatchNorm(Layer):
     parameter_field = "batch_norm_param"
     restrictions = (
         "The bottom needs at least 2 axes.",
-        "A third blob of 0 stands for mean 0 and variance 0, as in Caffe.",
+        "A third blob of 0 means mean 0 and variance 0, as in Caffe.",
     )
     mean_sum: Tensor
     variance_sum: Tensor
@@ -44,7 +44,7 @@ class BatchNorm(Layer):
         if len(shape) < 2:
             self.fail_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
         if any(spec.lr_mult != 0 for spec in parameter.param):
-            self.fail("its blobs are statistics and cannot be learned; every param needs lr_mult: 0")
+            self.fail("its blobs are statistics and cannot be learned; set lr_mult: 0 in every param")
         self.fraction: float = options.moving_average_fraction
         self.eps: float = options.eps
         self.use_global_stats: bool | None = options.use_global_stats if options.HasField("use_global_stats") else None
@@ -58,15 +58,15 @@ class BatchNorm(Layer):
         return self.normalize(x, None, None)
 
     def normalize(self, x: Tensor, factor: Tensor | None, bias: Tensor | None) -> Tensor:
-        """Normalize the channels, and multiply and shift them in the same pass.
+        """Normalize, multiply and shift the channels in one pass.
 
         Args:
             x: (N, C, ...).
-            factor: (C,), or None for 1.
-            bias: (C,), or None for 0.
+            factor: (C,) factor; None = 1.
+            bias: (C,) offset; None = 0.
 
         Returns:
-            In the shape and precision of x.
+            Tensor with the shape and dtype of x.
         """
         use_global_stats = not self.training if self.use_global_stats is None else self.use_global_stats
         if use_global_stats:
@@ -76,20 +76,20 @@ class BatchNorm(Layer):
     def _one_pass(
         self, x: Tensor, factor: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *, by_batch: bool
     ) -> Tensor:
-        # With momentum 1 the one pass that normalises leaves the batch's mean and unbiased variance behind.
+        # Momentum 1 stores the batch's mean and unbiased variance in the buffers.
         momentum = 1.0 if by_batch else 0.0
         return torch.batch_norm(
             x, factor, bias, mean, variance, by_batch, momentum, self.eps, torch.backends.cudnn.enabled
         )
 
     def _mean_and_variance(self) -> tuple[Tensor, Tensor]:
-        """The sums divided; every time, because whoever writes into them need not leave a trace."""
+        """Return the divided sums. Not cached, because the sums can be modified at any time."""
         factor = torch.where(self.scale_sum == 0, 0.0, 1 / self.scale_sum)
         return self.mean_sum * factor, self.variance_sum * factor
 
     def _by_batch(self, x: Tensor, factor: Tensor | None, bias: Tensor | None) -> Tensor:
         mean, variance = torch.zeros_like(self.mean_sum), torch.zeros_like(self.variance_sum)
-        if x.numel() == x.shape[1]:  # one value a channel is its own mean; an unbiased variance does not exist
+        if x.numel() == x.shape[1]:  # one value per channel: the unbiased variance is undefined
             self._add_to_sums(x.detach().flatten(), variance)
             zeros = x * 0
             return zeros if factor is None else self._one_pass(zeros, factor, bias, mean, variance + 1, by_batch=False)

@@ -1,4 +1,4 @@
-"""Choosing and repeating items of a batch."""
+"""BatchReindex layer: selection and repetition of batch items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @register("BatchReindex")
 class BatchReindex(Layer):
-    """Item i of the top is item ``bottom 1 [i]`` of bottom 0; gradients of repeated items add up.
+    """Select items of a batch: top[i] = bottom 0 [bottom 1 [i]]. Gradients of repeated items are summed.
 
     Source: BVLC/caffe src/caffe/layers/batch_reindex_layer.cpp
     """

@@ -1,4 +1,4 @@
-"""A learned or given summand."""
+"""Bias layer: addition of a learnable blob or a second bottom."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @register("Bias")
 class Bias(Affine):
-    """Add a blob to the bottom, from ``axis`` on: its own, or a second bottom.
+    """Add a parameter or a second bottom to the bottom, broadcast from ``axis``.
 
-    Blobs: the summand, unless a second bottom gives it; 0 where no filler is given.
+    Blobs: the bias, if there is no second bottom; 0 without a filler.
 
     Source: BVLC/caffe src/caffe/layers/bias_layer.cpp
     """
@@ -26,7 +26,7 @@ class Bias(Affine):
     bias: nn.Parameter
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Create the summand."""
+        """Create the bias."""
         options = self.layer_param(parameter)
         self.place(options.axis, options.num_axes)
         if len(self.bottom_shapes) == 1:
@@ -34,5 +34,5 @@ class Bias(Affine):
         self.top_shapes = [self.bottom_shapes[0]]
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Add."""
+        """Add the bias."""
         return x + self.spread(self.bias if bias is None else bias, x)

@@ -1,4 +1,4 @@
-"""The binomial normal log likelihood."""
+"""BNLL layer: binomial normal log likelihood."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ class BNLL(Neuron):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """A smooth ReLU; from 50 on, x itself."""
+        """Return the softplus; x itself above 50."""
         return F.softplus(x, threshold=50)

@@ -1,4 +1,4 @@
-"""Clipping."""
+"""Clip layer."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @register("Clip")
 class Clip(Neuron):
-    """Keep values between ``min`` and ``max``; the gradient is 1 on both bounds and 0 outside.
+    """Limit values to ``min`` and ``max``. The gradient is 1 at both bounds and 0 outside.
 
     Source: BVLC/caffe src/caffe/layers/clip_layer.cpp
     """
 
     parameter_field = "clip_param"
     origin = "Caffe after 1.0"
-    restrictions = ("`min` and `max` are both needed, and `min` must not be above `max`.",)
+    restrictions = ("`min` and `max` are required, and `min` must not be above `max`.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the bounds."""
@@ -36,5 +36,5 @@ class Clip(Neuron):
             self.fail(f"min {self.lowest:g} is above max {self.highest:g}")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Clip."""
+        """Clip the values."""
         return x.clamp(self.lowest, self.highest)

@@ -1,4 +1,4 @@
-"""Joining blobs along an axis."""
+"""Concat layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @register("Concat")
 class Concat(Layer):
-    """Put the bottoms one behind the other along ``axis`` (or its older name ``concat_dim``).
+    """Concatenate the bottoms along ``axis`` (or its older name ``concat_dim``).
 
     Source: BVLC/caffe src/caffe/layers/concat_layer.cpp
     """
@@ -26,7 +26,7 @@ class Concat(Layer):
     parameter_field = "concat_param"
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the axis and check that everything else is equal."""
+        """Read the axis and check that all other axes are equal."""
         first = self.bottom_shapes[0]
         self.concat_axis = one_axis(self, self.layer_param(parameter), "concat_dim")
         for index, shape in enumerate(self.bottom_shapes[1:], start=1):
@@ -42,20 +42,20 @@ class Concat(Layer):
         return shape[: self.concat_axis] + shape[self.concat_axis + 1 :]
 
     def forward(self, *bottoms: Tensor) -> Tensor:
-        """Join."""
+        """Concatenate."""
         return torch.cat(bottoms, self.concat_axis)
 
 
 def one_axis(layer: Layer, options: Any, older_field: str) -> int:
-    """The axis of Concat or Slice, by its present or its older name.
+    """Return the axis of Concat or Slice, from its current or older field.
 
     Args:
-        layer: Whom a refusal names.
+        layer: Layer for error messages.
         options: ConcatParameter or SliceParameter.
-        older_field: ``concat_dim`` or ``slice_dim``, which cannot be negative.
+        older_field: ``concat_dim`` or ``slice_dim``; cannot be negative.
     """
     if not options.HasField(older_field):
         return layer.canonical_axis(options.axis, len(layer.bottom_shapes[0]))
     if options.HasField("axis"):
-        layer.fail(f"axis and {older_field} are both given; use axis alone")
+        layer.fail(f"axis and {older_field} are both set; use only axis")
     return layer.canonical_axis(getattr(options, older_field), len(layer.bottom_shapes[0]), older_field)

@@ -1,4 +1,4 @@
-"""The distance that pairs should have."""
+"""ContrastiveLoss layer."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @register("ContrastiveLoss")
 class ContrastiveLoss(Loss):
-    """Pulls similar pairs together and pushes others apart, up to ``margin``.
+    """Contrastive loss: small distances for similar pairs, distances above ``margin`` for dissimilar pairs.
 
-    Bottoms: two features (N, C) and a similarity (N), not 0 for a similar pair.
-    Mean over the batch of d ** 2 / 2 for a similar pair, max(margin - d, 0) ** 2 / 2 for another;
+    Bottoms: two features (N, C) and a similarity (N), nonzero for a similar pair.
+    Mean over the batch of d ** 2 / 2 for similar pairs and max(margin - d, 0) ** 2 / 2 for dissimilar pairs;
     with ``legacy_version`` max(margin - d ** 2, 0) / 2.
-    The gradient is Caffe's: d + 1e-4 where it divides by d, so it is finite for two equal features.
+
+    As in Caffe, the gradient divides by d + 1e-4 instead of d, so it is finite for equal features.
 
     Source: BVLC/caffe src/caffe/layers/contrastive_loss_layer.cpp
     """
@@ -48,7 +49,7 @@ class ContrastiveLoss(Loss):
         self.legacy: bool = options.legacy_version
 
     def forward(self, first: Tensor, second: Tensor, similar: Tensor) -> Tensor:
-        """The loss."""
+        """Return the loss."""
         difference = upcast(first.flatten(1)) - upcast(second.flatten(1))
         squared = (difference * difference).sum(1)
         is_similar = similar.reshape(-1).to(torch.int64) != 0
@@ -56,6 +57,6 @@ class ContrastiveLoss(Loss):
         missing = (self.margin - distance).clamp(min=0)
         cost = torch.where(is_similar, squared.detach(), missing if self.legacy else missing * missing)
         slope = (missing > 0).to(missing.dtype) if self.legacy else missing / (distance + 1e-4)
-        # Each pair's own cost, with Caffe's slope along the squared distance
+        # The cost of each pair, with Caffe's gradient along the squared distance
         each = cost + torch.where(is_similar, 1.0, -slope) * (squared - squared.detach())
         return each.sum() / (2 * at_least_one(first.shape[0]))

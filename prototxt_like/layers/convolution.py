@@ -1,4 +1,4 @@
-"""Convolution over any number of spatial axes."""
+"""Convolution layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Convolution")
 class Convolution(ConvolutionBase):
-    """Slide a bank of filters over the axes after ``axis``; the same filters serve every bottom.
+    """Convolution over the axes after ``axis``. All bottoms share the filters.
 
     Blobs: weights (num_output, channels / group, kernel ...), bias (num_output) unless ``bias_term: false``.
 
@@ -23,10 +23,10 @@ class Convolution(ConvolutionBase):
     """
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the windows, create the filters."""
+        """Read the kernel geometry and create the filters."""
         super().setup(parameter)
         self.add_filters((self.num_output, self.channels // self.group, *self.kernel), parameter)
 
     def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
-        """Sizes of the spatial axes of the top."""
+        """Return the spatial sizes of the top."""
         return geometry.positions(self, sizes)

@@ -1,4 +1,4 @@
-"""What Convolution and Deconvolution share: the windows, the groups and the axes before the channels."""
+"""Base class of Convolution and Deconvolution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
 class ConvolutionBase(Layer):
-    """Filters over the axes after the channel axis; the axes before it are counted as one batch axis."""
+    """Filters over the axes after the channel axis. The axes before it form the batch."""
 
     max_bottoms = None
     max_tops = None
@@ -27,21 +27,23 @@ class ConvolutionBase(Layer):
     parameter_field = "convolution_param"
     restrictions = (
         "At most 3 spatial axes.",
-        "`engine` and `force_nd_im2col` choose between Caffe's own implementations and change nothing here.",
+        "`engine` and `force_nd_im2col` select Caffe's implementation and have no effect.",
     )
     transposed: ClassVar[bool] = False
     weight: nn.Parameter
     bias: Tensor | None
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the windows and check the bottoms."""
+        """Read the kernel geometry and check the bottoms."""
         options = self.layer_param(parameter)
         self.same_shapes()
         bottom = self.bottom_shapes[0]
         self.channel_axis = self.canonical_axis(options.axis, len(bottom))
         sizes = bottom[self.channel_axis + 1 :]
         if len(sizes) > 3:
-            self.fail_shape(f"the bottom {format_shape(bottom)} has {len(sizes)} spatial axes; 3 is the most")
+            self.fail_shape(
+                f"the bottom {format_shape(bottom)} has too many spatial axes: found {len(sizes)}, expected at most 3"
+            )
         geometry = KernelGeometry.read(self, options, len(sizes))
         self.kernel, self.stride, self.pad, self.dilation = (
             geometry.kernel,
@@ -56,7 +58,7 @@ class ConvolutionBase(Layer):
         self.top_shapes = [(*bottom[: self.channel_axis], self.num_output, *spatial)] * len(self.bottom_shapes)
 
     def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
-        """Sizes of the spatial axes of the top."""
+        """Return the spatial sizes of the top."""
         raise NotImplementedError
 
     def _read_channels(self, channels: int, num_output: int, group: int) -> None:
@@ -67,7 +69,7 @@ class ConvolutionBase(Layer):
             self.fail_shape(f"group {group} must divide both the {channels} channels and num_output {num_output}")
 
     def add_filters(self, weight_shape: Shape, parameter: LayerParameter) -> None:
-        """Create and fill the filters and, unless the net says otherwise, the bias."""
+        """Create and fill the filters and, if ``bias_term`` is set, the bias."""
         options = self.layer_param(parameter)
         self.add_blob("weight", weight_shape, options.weight_filler)
         if options.bias_term:
@@ -85,7 +87,7 @@ class ConvolutionBase(Layer):
             return self._convolve(x, self.weight)
         leading = x.shape[: self.channel_axis]
         spatial = x.shape[self.channel_axis + 1 :]
-        # (..., C, *spatial) -> (N, C, *spatial); a blob that ends at its channels gets one spatial axis of size 1
+        # (..., C, *spatial) -> (N, C, *spatial); without spatial axes, one of size 1 is added
         batch = x.reshape(count(leading), self.channels, *(spatial or (1,)))
         top = self._convolve(batch, self.weight if self.kernel else self.weight.unsqueeze(-1))
         return top.reshape(*leading, self.num_output, *(top.shape[2:] if self.kernel else ()))

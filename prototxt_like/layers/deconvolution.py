@@ -1,4 +1,4 @@
-"""Convolution the other way round."""
+"""Deconvolution layer: transposed convolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Deconvolution")
 class Deconvolution(ConvolutionBase):
-    """Transposed convolution: every value of the bottom lays its weighted filter over the top, which it enlarges.
+    """Transposed convolution over the axes after ``axis``.
 
     Blobs: weights (channels, num_output / group, kernel ...), bias (num_output) unless ``bias_term: false``.
 
@@ -25,11 +25,11 @@ class Deconvolution(ConvolutionBase):
     transposed = True
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the windows, create the filters."""
+        """Read the kernel geometry and create the filters."""
         super().setup(parameter)
         self.add_filters((self.channels, self.num_output // self.group, *self.kernel), parameter)
 
     def spatial_size(self, geometry: KernelGeometry, sizes: Shape) -> Shape:
-        """Sizes of the spatial axes of the top."""
+        """Return the spatial sizes of the top."""
         axes = zip(sizes, geometry.stride, geometry.pad, strict=True)
         return tuple(s * (size - 1) + geometry.extent(axis) - 2 * p for axis, (size, s, p) in enumerate(axes))

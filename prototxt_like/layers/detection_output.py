@@ -1,4 +1,4 @@
-"""From offsets, scores and prior boxes to detections."""
+"""DetectionOutput layer of SSD: detections from offsets, scores and prior boxes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @register("DetectionOutput")
 class DetectionOutput(Layer):
-    """Decode the boxes, suppress the weaker of two that overlap, and list what is left.
+    """Decode boxes, apply non-maximum suppression and list the detections.
 
     Bottoms: offsets (N, priors * 4 [* classes]), scores (N, priors * classes), priors (1, 2, priors * 4).
-    Top (1, 1, detections, 7): image, class, score, x1, y1, x2, y2, as fractions of the picture; classes in
-    their order, the best first. Without any detection one row of -1 for every image, led by its number.
+    Top (1, 1, detections, 7): image, class, score, x1, y1, x2, y2, as fractions of the image size, sorted by class
+    and descending score. Without detections, one row per image: its index, then -1.
 
     Source: weiliu89/caffe (ssd) src/caffe/layers/detection_output_layer.cpp, util/bbox_util.cpp
     """
@@ -36,9 +36,9 @@ class DetectionOutput(Layer):
     max_bottoms = 4
     parameter_field = "detection_output_param"
     restrictions = (
-        "No gradient; not for torch.export: how many boxes are found depends on the data.",
-        "`save_output_param` and `visualize` are refused: a net file may not name files to write.",
-        "A fourth bottom, the picture to draw on, changes nothing.",
+        "No gradient. torch.export is not supported, because the number of detections depends on the data.",
+        "`save_output_param` and `visualize` raise an error, because net files must not write files.",
+        "A fourth bottom, the image to draw on, has no effect.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -62,14 +62,14 @@ class DetectionOutput(Layer):
         self.eta: float = options.eta
         self.top_k: int = options.top_k if options.HasField("top_k") else -1
         if self.overlap < 0:
-            self.fail(f"nms_threshold is {self.overlap:g}; it must not be negative")
+            self.fail(f"invalid nms_threshold: found {self.overlap:g}, expected 0 or more")
         if not 0 < self.eta <= 1:
-            self.fail(f"eta is {self.eta:g}; it must be above 0 and at most 1")
+            self.fail(f"invalid eta: found {self.eta:g}, expected above 0 and at most 1")
 
     def _check_sizes(self) -> None:
         offsets, scores, priors = self.bottom_shapes[:3]
         if self.classes < 1:
-            self.fail("num_classes must be given and positive")
+            self.fail("num_classes must be set and positive")
         if len(priors) != 3 or priors[:2] != (1, 2) or priors[2] % 4:
             self.fail_shape(f"bottom 2 (priors) must be 1 x 2 x 4 * priors, found {format_shape(priors)}")
         self.priors = priors[2] // 4
@@ -83,7 +83,7 @@ class DetectionOutput(Layer):
 
     @torch.no_grad()
     def forward(self, offsets: Tensor, scores: Tensor, priors: Tensor, image: Tensor | None = None) -> Tensor:
-        """List the detections."""
+        """Return the detections."""
         number = offsets.shape[0]
         boxes_of, variances = upcast(priors).reshape(2, -1, 4)
         # (N, priors * sets * 4) -> (N, sets, priors, 4)
@@ -98,18 +98,18 @@ class DetectionOutput(Layer):
         return top[None, None]
 
     def _detect(self, image: int, boxes: Tensor, scores: Tensor) -> Tensor:
-        """Rows of one image: boxes (sets, priors, 4), scores (classes, priors) -> (detections, 7)."""
+        """Return the rows of one image: boxes (sets, priors, 4), scores (classes, priors) -> (detections, 7)."""
         found = [self._detect_class(label, boxes, scores) for label in range(self.classes) if label != self.background]
         rows = torch.cat([boxes.new_empty(0, 6), *found])
         if -1 < self.keep_top_k < len(rows):
             best = rows[:, 1].sort(descending=True, stable=True).indices[: self.keep_top_k]
-            # classes in their order again, the best of each first
+            # sort by class again, best first within each class
             rows = rows[best]
             rows = rows[rows[:, 0].sort(stable=True).indices]
         return torch.cat([rows.new_full((len(rows), 1), image), rows], 1)
 
     def _detect_class(self, label: int, boxes: Tensor, scores: Tensor) -> Tensor:
-        """Class, score and box of what one class keeps: (detections, 6)."""
+        """Return class, score and box of the detections of one class: (detections, 6)."""
         candidates = boxes[0 if self.share_location else label]
         kept = suppress(candidates, scores[label], self.least_score, self.overlap, self.eta, self.top_k)
         labels = boxes.new_full((len(kept), 1), label)

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout layer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @register("Dropout")
 class Dropout(Neuron):
-    """In TRAIN set each value to 0 with probability ``dropout_ratio`` and divide the others by the rest.
+    """In TRAIN, set values to 0 with probability ``dropout_ratio`` and divide the others by 1 - ``dropout_ratio``.
 
-    In TEST the bottom passes unchanged.
+    In TEST, the top equals the bottom.
 
     Source: BVLC/caffe src/caffe/layers/dropout_layer.cpp
     """
@@ -30,8 +30,8 @@ class Dropout(Neuron):
         super().setup(parameter)
         self.ratio: float = self.layer_param(parameter).dropout_ratio
         if not 0 <= self.ratio < 1:
-            self.fail(f"dropout_ratio is {self.ratio:g}; it must be at least 0 and less than 1")
+            self.fail(f"invalid dropout_ratio: found {self.ratio:g}, expected at least 0 and less than 1")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop in TRAIN, pass in TEST."""
+        """Apply dropout in TRAIN."""
         return F.dropout(x, self.ratio, self.training)

@@ -1,4 +1,4 @@
-"""Blobs out of a filler."""
+"""DummyData layer: blobs from fillers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @register("DummyData")
 class DummyData(Layer):
-    """Tops filled once (constant) or anew for every forward (any other filler).
+    """Tops from fillers: constant tops are filled once, all others in every forward pass.
 
-    ``shape`` and ``data_filler`` are given once, or once a top; ``num``, ``channels``, ``height`` and ``width``
-    are the older way to give a shape.
+    ``shape`` and ``data_filler`` are set once or once per top. ``num``, ``channels``, ``height`` and ``width`` are
+    older fields for the shape.
 
     Source: BVLC/caffe src/caffe/layers/dummy_data_layer.cpp
     """
@@ -34,7 +34,7 @@ class DummyData(Layer):
     parameter_field = "dummy_data_param"
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read shapes and fillers, and fill once."""
+        """Read shapes and fillers, and fill the tops."""
         options = self.layer_param(parameter)
         self.top_shapes = self._shapes(options)
         self.fillers = self._one_for_each_top("data_filler", list(options.data_filler) or [FillerParameter()])
@@ -43,7 +43,7 @@ class DummyData(Layer):
                 self.fail_shape(f"top {index} would be empty: shape {format_shape(shape)}")
             self.context.reserve(shape, self.display_name)
             data = torch.empty(shape)
-            # not saved: Caffe's weight files do not hold it either
+            # not saved, as in Caffe's weight files
             self.register_buffer(
                 f"data_{index}", data if self.context.shape_only else self._filled(data, filler), persistent=False
             )
@@ -53,7 +53,7 @@ class DummyData(Layer):
         if not any(older.values()):
             return [tuple(shape.dim) for shape in self._one_for_each_top("shape", list(options.shape))]
         if len(options.shape):
-            self.fail("shape and num/channels/height/width are both given; use shape alone")
+            self.fail("shape and num/channels/height/width are both set; use only shape")
         sizes = (self._one_for_each_top(field, values) for field, values in older.items())
         return list(zip(*sizes, strict=True))
 
@@ -61,7 +61,7 @@ class DummyData(Layer):
         if len(values) == 1:
             return values * self.top_count
         if len(values) != self.top_count:
-            self.fail(f"{field} is given {len(values)} times for {self.top_count} tops; give it once, or once a top")
+            self.fail(f"{field} has {len(values)} values for {self.top_count} tops; set one value, or one per top")
         return values
 
     def _filled(self, tensor: Tensor, filler: FillerParameter) -> Tensor:
@@ -72,7 +72,7 @@ class DummyData(Layer):
         return tensor
 
     def forward(self) -> Tensor | tuple[Tensor, ...]:
-        """The constant tops as they are, the others filled anew."""
+        """Return the constant tops, and fill the others again."""
         tops = []
         for index, filler in enumerate(self.fillers):
             data = getattr(self, f"data_{index}")

@@ -1,4 +1,4 @@
-"""Sum, product or maximum of several blobs."""
+"""Eltwise layer: sum, product or maximum of several blobs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @register("Eltwise")
 class Eltwise(Layer):
-    """Combine bottoms of one shape value by value: SUM with a ``coeff`` each, PROD, or MAX.
+    """Combine bottoms of the same shape element-wise: SUM with optional ``coeff``, PROD, or MAX.
 
-    Where the first two bottoms are equal, MAX gives the gradient to the second; a later bottom must be greater.
+    If the first two bottoms are equal, the gradient of MAX goes to the second; a later bottom must be greater.
 
     Source: BVLC/caffe src/caffe/layers/eltwise_layer.cpp
     """
@@ -27,7 +27,7 @@ class Eltwise(Layer):
     min_bottoms = 2
     max_bottoms = None
     parameter_field = "eltwise_param"
-    restrictions = ("The gradient of PROD is always the stable one; `stable_prod_grad` changes nothing.",)
+    restrictions = ("The gradient of PROD is always the stable one; `stable_prod_grad` has no effect.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the operation."""
@@ -37,14 +37,14 @@ class Eltwise(Layer):
         self.coefficients = list(options.coeff)
         if self.coefficients and len(self.coefficients) != len(self.bottom_shapes):
             self.fail(
-                f"{len(self.coefficients)} coeff for {len(self.bottom_shapes)} bottoms; give one for each, or none"
+                f"{len(self.coefficients)} coeff for {len(self.bottom_shapes)} bottoms; set none, or one per bottom"
             )
         if self.coefficients and self.operation == "PROD":
-            self.fail("coeff goes with SUM, not with PROD")
+            self.fail("PROD does not support coeff; use SUM or remove it")
         self.top_shapes = [self.bottom_shapes[0]]
 
     def forward(self, *bottoms: Tensor) -> Tensor:
-        """Combine."""
+        """Combine the bottoms."""
         combine = {"SUM": self._sum, "PROD": _product, "MAX": _maximum}[self.operation]
         return combine(bottoms)
 

@@ -1,4 +1,4 @@
-"""The exponential linear unit."""
+"""ELU layer: exponential linear unit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("ELU")
 class ELU(Neuron):
-    """x where x > 0, alpha * (exp(x) - 1) elsewhere; the gradient at 0 is ``alpha``.
+    """x if x > 0, else alpha * (exp(x) - 1); the gradient at 0 is ``alpha``.
 
     Source: BVLC/caffe src/caffe/layers/elu_layer.cpp
     """
@@ -29,5 +29,5 @@ class ELU(Neuron):
         self.alpha: float = self.layer_param(parameter).alpha
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bend the negative half."""
+        """Return the ELU."""
         return F.elu(x, self.alpha)

@@ -1,4 +1,4 @@
-"""A row of a matrix for every index."""
+"""Embed layer: embedding lookup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @register("Embed")
 class Embed(Layer):
-    """Replace every index by its row of the weights.
+    """Replace every index by the corresponding row of the weights.
 
     Blobs: weights (input_dim, num_output), bias (num_output) unless ``bias_term: false``.
 
@@ -25,12 +25,12 @@ class Embed(Layer):
     """
 
     parameter_field = "embed_param"
-    restrictions = ("An index outside 0 to input_dim - 1 is an error (undefined in Caffe).",)
+    restrictions = ("An index outside 0 to input_dim - 1 raises an error (undefined in Caffe).",)
     weight: nn.Parameter
     bias: nn.Parameter
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Create the rows."""
+        """Create the weights."""
         options = self.layer_param(parameter)
         if options.num_output <= 0 or options.input_dim <= 0:
             self.fail("num_output and input_dim must both be positive")

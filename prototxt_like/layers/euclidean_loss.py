@@ -1,4 +1,4 @@
-"""The squared distance."""
+"""EuclideanLoss layer."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 @register("EuclideanLoss")
 class EuclideanLoss(Loss):
-    """Sum of squared differences of both bottoms, divided by twice the batch; gradients flow to both.
+    """Sum of squared differences of the bottoms, divided by twice the batch size. Both bottoms receive gradients.
 
     Source: BVLC/caffe src/caffe/layers/euclidean_loss_layer.cpp
     """
 
-    restrictions = ("`loss_param` changes nothing, as in Caffe.",)
+    restrictions = ("`loss_param` has no effect, as in Caffe.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Check that both bottoms hold as many values."""
+        """Check that the bottoms have equal counts."""
         super().setup(parameter)
         first, second = self.bottom_shapes
         if count(first, 1) != count(second, 1):
             self.fail_shape(
-                "both bottoms need as many values for an item; "
+                "both bottoms need the same number of values per item; "
                 f"bottom 0 is {format_shape(first)}, bottom 1 is {format_shape(second)}"
             )
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """The loss."""
+        """Return the loss."""
         difference = upcast(first.reshape(-1)) - upcast(second.reshape(-1))
         return (difference * difference).sum() / (2 * at_least_one(first.shape[0]))

@@ -1,4 +1,4 @@
-"""The exponential function."""
+"""Exp layer: exponential function."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @register("Exp")
 class Exp(Neuron):
-    """base ** (shift + scale * x); base -1 stands for e.
+    """base ** (shift + scale * x); base -1 means e.
 
     Source: BVLC/caffe src/caffe/layers/exp_layer.cpp
     """
@@ -34,21 +34,21 @@ class Exp(Neuron):
         try:
             self.outer_scale = math.exp(log_base * options.shift)
         except OverflowError:
-            self.fail(f"base {options.base:g} to the power of its shift {options.shift:g} is beyond every number")
+            self.fail(f"base {options.base:g} to the power of shift {options.shift:g} overflows; use a smaller shift")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raise the base to the power of every value."""
+        """Compute the power."""
         return torch.exp(self.inner_scale * upcast(x)) * self.outer_scale
 
 
 def natural_log_of_base(layer: Layer, base: float) -> float:
-    """Logarithm of the base of Exp and Log; -1 stands for e.
+    """Return the natural logarithm of the base of Exp and Log; -1 means e.
 
     Raises:
-        NetError: the base is neither -1 nor positive.
+        NetError: If the base is neither -1 nor positive.
     """
     if base == -1:
         return 1.0
     if not 0 < base < math.inf:
-        layer.fail(f"base is {base:g}; it must be positive, or -1 for e")
+        layer.fail(f"invalid base: found {base:g}, expected a positive number, or -1 for e")
     return math.log(base)

@@ -1,4 +1,4 @@
-"""What a parameter blob holds before training: Caffe's seven fillers."""
+"""Caffe's fillers, which initialize parameter blobs."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ AVERAGE, FAN_OUT = 2, 1  # FillerParameter.VarianceNorm; FAN_IN is 0
 
 @torch.no_grad()
 def fill(tensor: Tensor, filler: FillerParameter) -> None:
-    """Fill a blob in place, with torch's global random generator.
+    """Fill a blob in place, with torch's default random generator.
 
     Args:
-        tensor: The blob, any shape with at least one value.
+        tensor: Blob of any shape with at least one value.
         filler: Caffe's FillerParameter.
 
     Raises:
-        NetError: an unknown type, an empty blob, or settings that the type does not have.
+        NetError: If the type is unknown, the blob is empty, or a field is not supported by the type.
     Source: BVLC/caffe include/caffe/filler.hpp
     """
     if filler.type not in _FILLERS:
         raise NetError(f'unknown filler "{filler.type}"{did_you_mean(filler.type, _FILLERS)}')
     if tensor.numel() == 0:
-        raise NetError(f"a blob of shape {tuple(tensor.shape)} has nothing to fill")
+        raise NetError(f"a blob of shape {tuple(tensor.shape)} is empty and cannot be filled")
     if filler.type != "gaussian" and filler.sparse != -1:
-        raise NetError(f'the filler "{filler.type}" knows no "sparse"; use "gaussian" or remove the field')
+        raise NetError(f'the filler "{filler.type}" does not support "sparse"; use "gaussian" or remove the field')
     if tensor.ndim == 0 and (filler.type in _BY_OUTPUT or filler.sparse >= 0):
         raise NetError(
-            f'the filler "{filler.type}" counts outputs along the first axis, and a blob of one value has no axis; '
-            'use "constant", "uniform" or a "gaussian" without "sparse"'
+            f'the filler "{filler.type}" does not support scalar blobs; '
+            'use "constant", "uniform" or "gaussian" without "sparse"'
         )
     _FILLERS[filler.type](tensor, filler)
 
 
 def filler_types() -> list[str]:
-    """Every filler's name, sorted."""
+    """Return the names of all fillers, sorted."""
     return sorted(_FILLERS)
 
 
@@ -61,8 +61,8 @@ def _uniform(tensor: Tensor, filler: FillerParameter) -> None:
         raise NetError(f"the uniform filler's min {filler.min:g} is above its max {filler.max:g}")
     if not filler.max - filler.min <= _LARGEST:
         raise NetError(
-            f"the uniform filler goes from {filler.min:g} to {filler.max:g}; "
-            f"give two numbers that are at most {_LARGEST:.3g} apart"
+            f"the range of the uniform filler is too large: found {filler.min:g} to {filler.max:g}, "
+            f"expected a difference of at most {_LARGEST:.3g}"
         )
     tensor.uniform_(filler.min, filler.max)
 
@@ -71,11 +71,13 @@ def _gaussian(tensor: Tensor, filler: FillerParameter) -> None:
     _check_std(filler.std)
     tensor.normal_(filler.mean, filler.std)
     if filler.sparse >= 0:
-        # Caffe divides by the number of outputs, whatever the number of inputs is.
+        # Caffe divides by the number of outputs, regardless of the number of inputs.
         probability = min(filler.sparse / tensor.shape[0], 1.0)
         tensor.mul_(torch.bernoulli(torch.full_like(tensor, probability)))
     elif filler.sparse != -1:
-        raise NetError(f"the gaussian filler's sparse is {filler.sparse}; give a count, or leave the field out")
+        raise NetError(
+            f"invalid sparse of the gaussian filler: found {filler.sparse}, expected 0 or more; or remove the field"
+        )
 
 
 def _xavier(tensor: Tensor, filler: FillerParameter) -> None:
@@ -95,7 +97,9 @@ def _positive_unitball(tensor: Tensor, filler: FillerParameter) -> None:
 
 def _bilinear(tensor: Tensor, filler: FillerParameter) -> None:
     if tensor.ndim != 4 or tensor.shape[2] != tensor.shape[3]:
-        raise NetError(f"the bilinear filler needs a square 4-axis blob, not {tuple(tensor.shape)}")
+        raise NetError(
+            f"wrong shape for the bilinear filler: found {tuple(tensor.shape)}, expected 4 axes with a square kernel"
+        )
     side = tensor.shape[3]
     factor = math.ceil(side / 2)
     center = (side - 1) / (2.0 * factor)
@@ -113,7 +117,7 @@ def _fan(tensor: Tensor, filler: FillerParameter) -> float:
 
 def _check_std(std: float) -> None:
     if not std >= 0:
-        raise NetError(f"the gaussian filler's std is {std:g}; it must not be negative")
+        raise NetError(f"invalid std of the gaussian filler: found {std:g}, expected 0 or more")
 
 
 _FILLERS: dict[str, Callable[[Tensor, FillerParameter], None]] = {

@@ -1,4 +1,4 @@
-"""Dropping items of a batch."""
+"""Filter layer: selection of batch items."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @register("Filter")
 class Filter(Layer):
-    """Keep the items for which the last bottom, the selector, is not 0; one top for every other bottom.
+    """Select the items for which the last bottom, the selector, is not 0. There is one top per other bottom.
 
-    The batch axis of the tops changes from batch to batch, so this layer cannot be exported or compiled whole.
+    The batch size of the tops depends on the data, so this layer cannot be exported or compiled in one graph.
 
     Source: BVLC/caffe src/caffe/layers/filter_layer.cpp
     """
@@ -26,13 +26,13 @@ class Filter(Layer):
     min_bottoms = 2
     max_bottoms = None
     max_tops = None
-    restrictions = ("Not for torch.export: how many items pass depends on the data.",)
+    restrictions = ("torch.export is not supported, because the number of selected items depends on the data.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Check the batch axes."""
         *data, selector = self.bottom_shapes
         if self.top_count != len(data):
-            self.fail(f"it needs one top for every bottom but the selector: {len(data)}, found {self.top_count}")
+            self.fail(f"wrong number of tops: found {self.top_count}, expected {len(data)}, one per data bottom")
         if not selector or count(selector, 1) != 1:
             self.fail_shape(f"the selector (last bottom) must be N x 1 x ..., found {format_shape(selector)}")
         for index, shape in enumerate(data):
@@ -44,7 +44,7 @@ class Filter(Layer):
         self.top_shapes = data
 
     def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Keep what is selected."""
-        kept = bottoms[-1].reshape(-1).nonzero().squeeze(1)
-        tops = tuple(x.index_select(0, kept) for x in bottoms[:-1])
+        """Select the items."""
+        selected = bottoms[-1].reshape(-1).nonzero().squeeze(1)
+        tops = tuple(x.index_select(0, selected) for x in bottoms[:-1])
         return tops[0] if len(tops) == 1 else tops

@@ -1,4 +1,4 @@
-"""Joining axes."""
+"""Flatten layer."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @register("Flatten")
 class Flatten(Layer):
-    """Join the axes ``axis`` to ``end_axis`` into one.
+    """Flatten the axes ``axis`` to ``end_axis`` to one.
 
-    ``end_axis`` just before ``axis`` inserts an axis of size 1, as in Caffe.
+    If ``end_axis`` is ``axis`` - 1, an axis of size 1 is inserted, as in Caffe.
 
     Source: BVLC/caffe src/caffe/layers/flatten_layer.cpp
     """
@@ -32,10 +32,10 @@ class Flatten(Layer):
         self.start = self.canonical_axis(options.axis, len(shape))
         self.end = self.canonical_axis(options.end_axis, len(shape), "end_axis")
         if self.end < self.start - 1:
-            self.fail_shape(f"end_axis {self.end} lies before axis {self.start}")
+            self.fail_shape(f"end_axis {self.end} is before axis {self.start}")
         joined = count(shape, self.start, self.end + 1)
         self.top_shapes = [(*shape[: self.start], joined, *shape[self.end + 1 :])]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Join."""
+        """Flatten."""
         return x.unsqueeze(self.start) if self.end < self.start else x.flatten(self.start, self.end)

@@ -1,4 +1,4 @@
-"""Noise while training."""
+"""GaussianNoise layer, an extension."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @register("GaussianNoise")
 class GaussianNoise(Neuron):
-    """In TRAIN add noise with mean 0 and standard deviation ``std``; in TEST the bottom passes unchanged."""
+    """In TRAIN, add Gaussian noise with mean 0 and standard deviation ``std``. In TEST, the top equals the bottom."""
 
     parameter_field = "gaussian_noise_param"
-    origin = "extension of prototxt_like; real Caffe does not know it"
+    origin = "extension of prototxt_like; not part of Caffe"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the standard deviation."""
         super().setup(parameter)
         self.std: float = self.layer_param(parameter).std
         if not 0 <= self.std < math.inf:
-            self.fail(f"std is {self.std:g}; it must not be negative")
+            self.fail(f"invalid std: found {self.std:g}, expected 0 or more")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add noise in TRAIN, pass in TEST."""
+        """Add noise in TRAIN."""
         return x + torch.randn_like(x) * self.std if self.training else x

@@ -1,4 +1,4 @@
-"""The HDF5Output layer, which is refused."""
+"""HDF5Output layer, which is not supported."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @register("HDF5Output")
 class HDF5Output(Layer):
-    """Writes its bottoms to a file that the net names, which a net file is not trusted to do; it is refused."""
+    """Caffe's layer that writes its bottoms to a file. Building it raises an error: net files must not write files."""
 
     min_bottoms = 0
     max_bottoms = None
     min_tops = 0
     max_tops = None
     parameter_field = "hdf5_output_param"
-    restrictions = ("Not supported: the blobs are outputs of the net; write them to a file yourself.",)
+    restrictions = ("Not supported. Remove the layer and save the blobs that the net returns.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Refuse."""
-        self.fail("a net file may not name files to write; remove the layer and save the blobs that net() returns")
+        """Raise an error."""
+        self.fail("net files must not write files; remove the layer and save the blobs that net() returns")

@@ -1,4 +1,4 @@
-"""The hinge loss, one class against all others."""
+"""HingeLoss layer: one-versus-all hinge loss."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 @register("HingeLoss")
 class HingeLoss(Loss):
-    """Sum of max(0, 1 - t * score) (L1) or of its squares (L2), divided by the batch.
+    """Sum of max(0, 1 - t * score) (L1) or of its squares (L2), divided by the batch size.
 
-    t is 1 for the true class and -1 for the others; the classes are everything after the batch axis.
+    t is 1 for the true class and -1 for the others. All axes after the batch axis are flattened to classes.
 
     Source: BVLC/caffe src/caffe/layers/hinge_loss_layer.cpp
     """
 
     parameter_field = "hinge_loss_param"
-    restrictions = ("A label outside the classes is an error (undefined in Caffe).",)
+    restrictions = ("A label out of range raises an error (undefined in Caffe).",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the norm and check that there is a label for every item."""
+        """Read the norm and check that there is one label per item."""
         super().setup(parameter)
         labels = self.bottom_shapes[1]
         self.squared: bool = self.layer_param(parameter).norm == HingeLossParameter.L2
         if count(labels) != labels[0]:
-            self.fail_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+            self.fail_shape(f"bottom 1 must have one label per item, found {format_shape(labels)}")
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """The loss."""
+        """Return the loss."""
         rows = upcast(scores.flatten(1)) if scores.dim() > 1 else upcast(scores)[:, None]
         index = checked_index(self, labels.reshape(-1), rows.shape[1], "label")
         sign = torch.ones_like(rows).scatter(1, index[:, None], -1.0)

@@ -1,4 +1,4 @@
-"""The windows of a convolution, written out."""
+"""Im2col layer: sliding windows as columns."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @register("Im2col")
 class Im2col(Layer):
-    """Write the values under every position of a kernel into the channels: C * kernel size of them.
+    """Copy the values of every kernel window into the channel axis, whose size becomes C * kernel size.
 
     Source: BVLC/caffe src/caffe/layers/im2col_layer.cpp
     """
 
     parameter_field = "convolution_param"
-    restrictions = ("Reads only the windows and `axis` of `convolution_param`.",)
+    restrictions = ("Uses only the kernel geometry and `axis` of `convolution_param`.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the geometry."""
+        """Read the kernel geometry."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.channel_axis = self.canonical_axis(options.axis, len(shape))

@@ -1,4 +1,4 @@
-"""The logarithmic loss with a price for every confusion."""
+"""InfogainLoss layer: log loss weighted by a confusion matrix."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class InfogainLoss(ClassLoss):
     """Mean of -sum over the classes c of H[label, c] * log softmax(scores)[c].
 
-    H is the third bottom, or the blob in the file ``source`` (binaryproto): K * K values for K classes, in any shape.
-    A probability counts as 1e-20 at least; the gradient is the one without that floor.
-    A second top gives the probabilities; no gradient flows back through it, nor to H.
+    H is the third bottom, or a blob in the file ``source`` (binaryproto): K * K values of any shape for K classes.
+    Probabilities are clamped to at least 1e-20 in the loss, but not in the gradient.
+    A second top contains the probabilities. The second top and H receive no gradient.
 
     Source: BVLC/caffe src/caffe/layers/infogain_loss_layer.cpp
     """
@@ -38,18 +38,18 @@ class InfogainLoss(ClassLoss):
     more_fields = ("loss_param",)
     restrictions = (
         "`source` is read relative to the working directory, as in Caffe.",
-        "`normalize` is refused, as in Caffe; use `normalization`.",
+        "`normalize` raises an error, as in Caffe; use `normalization`.",
     )
 
     matrix: Tensor
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the axis, H and how to normalise."""
+        """Read the axis, H and the normalization."""
         super().setup(parameter)
         options = self.layer_param(parameter)
         self.read_axis(options.axis)
         if parameter.loss_param.HasField("normalize"):
-            self.fail("normalize is too old for this layer; use normalization")
+            self.fail("normalize is not supported; use normalization")
         self.read_normalization(parameter)
         if len(self.bottom_shapes) == 3:
             self._check_size(self.bottom_shapes[2])
@@ -60,7 +60,7 @@ class InfogainLoss(ClassLoss):
 
     def _read(self, options: Any) -> Tensor:
         if not options.HasField("source"):
-            self.fail("it needs the matrix H: a third bottom, or infogain_loss_param { source }")
+            self.fail("the matrix H is missing; add a third bottom, or set infogain_loss_param { source }")
         if self.context.shape_only:
             return torch.empty(self.classes, self.classes)
         try:
@@ -75,7 +75,7 @@ class InfogainLoss(ClassLoss):
             self.fail_shape(f"H must have {self.classes} x {self.classes} values, found {format_shape(shape)}")
 
     def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """The loss, and the probabilities where the net has a top for them."""
+        """Return the loss, and the probabilities if there is a second top."""
         classes = scores.shape[self.label_axis]
         given = (self.matrix if matrix is None else matrix).detach().reshape(classes, classes)
         flat_labels = checked_index(self, labels.reshape(-1), classes, "label", but=self.ignore_label)

@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""InnerProduct layer: fully connected layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("InnerProduct")
 class InnerProduct(Layer):
-    """Multiply the axes from ``axis`` on, flattened to one of length K, with a matrix.
+    """Flatten the axes from ``axis`` to K features and multiply them by a matrix.
 
     Blobs: weights (num_output, K), or (K, num_output) with ``transpose``; bias (num_output) unless
     ``bias_term: false``.
@@ -29,7 +29,7 @@ class InnerProduct(Layer):
     bias: Tensor | None
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Create the matrix and the bias."""
+        """Create the weights and the bias."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.start_axis = self.canonical_axis(options.axis, len(shape))

@@ -1,4 +1,4 @@
-"""The logarithm."""
+"""Log layer: logarithm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @register("Log")
 class Log(Neuron):
-    """log(shift + scale * x) to the given base; base -1 stands for e.
+    """log(shift + scale * x) to the given base; base -1 means e.
 
     Source: BVLC/caffe src/caffe/layers/log_layer.cpp
     """
@@ -31,11 +31,11 @@ class Log(Neuron):
         options = self.layer_param(parameter)
         log_base = natural_log_of_base(self, options.base)
         if log_base == 0:
-            self.fail("base 1 has no logarithm")
+            self.fail("invalid base: found 1, expected another positive number, or -1 for e")
         self.base_scale = 1 / log_base
         self.scale: float = options.scale
         self.shift: float = options.shift
 
     def forward(self, x: Tensor) -> Tensor:
-        """Take the logarithm of every value."""
+        """Compute the logarithm."""
         return torch.log(self.scale * upcast(x) + self.shift) * self.base_scale

@@ -1,4 +1,4 @@
-"""What the loss layers share: a scalar top of weight 1, labels, and what the sum is divided by."""
+"""Base classes of loss layers: scalar top, labels and normalization."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from prototxt_like.schema import caffe_schema_pb2
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
 
-#: -log of the smallest normal float32: no probability costs more.
+#: -log of the smallest normal float32, the maximum log loss.
 LARGEST_LOG_LOSS = 87.33654475
-#: What InfogainLoss and MultinomialLogisticLoss take instead of a smaller probability.
+#: Lower limit of probabilities in InfogainLoss and MultinomialLogisticLoss.
 LEAST_PROBABILITY = 1e-20
 _MODES = caffe_schema_pb2.LossParameter.NormalizationMode
 
 
 class Loss(Layer):
-    """A layer whose first top is a scalar of the objective."""
+    """Layer whose first top is a scalar loss with weight 1."""
 
     min_bottoms = 2
     max_bottoms = 2
     default_loss_weight = 1.0
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Check the batch axes and give the loss its scalar shape."""
+        """Check the batch axes and set the scalar top shape."""
         first, second = self.bottom_shapes[0], self.bottom_shapes[1]
         if not first or not second or first[0] != second[0]:
             self.fail_shape(
@@ -40,10 +40,10 @@ class Loss(Layer):
 
 
 class NormalizedLoss(Loss):
-    """A loss that ``loss_param`` normalises and that can ignore a label."""
+    """Loss with normalization and an ignored label from ``loss_param``."""
 
     def read_normalization(self, parameter: LayerParameter, default: str = "VALID") -> None:
-        """Read ``loss_param``: what is ignored and what the sum is divided by."""
+        """Read the ignored label and the normalization from ``loss_param``."""
         options = parameter.loss_param
         self.ignore_label: int | None = options.ignore_label if options.HasField("ignore_label") else None
         if options.HasField("normalization"):
@@ -54,13 +54,13 @@ class NormalizedLoss(Loss):
             self.normalization = default
 
     def normalize(self, total: Tensor, outer: int, inner: int, valid: Tensor | None) -> Tensor:
-        """Divide a summed loss, never by less than 1.
+        """Divide a summed loss by the normalizer, at least 1.
 
         Args:
-            total: Scalar.
-            outer: Positions before the class axis (the batch).
-            inner: Positions after it.
-            valid: (outer * inner,) bool, False where the label is ignored; None where none can be.
+            total: Scalar sum.
+            outer: Number of positions before the class axis (the batch).
+            inner: Number of positions after the class axis.
+            valid: (outer * inner,) bool, False for ignored labels; None if there is no ignored label.
         """
         if self.normalization == "NONE":
             return total
@@ -70,29 +70,29 @@ class NormalizedLoss(Loss):
 
 
 class ClassLoss(NormalizedLoss):
-    """A loss over scores along an axis and one label for every other position."""
+    """Loss over scores along a class axis, with one label per position."""
 
     label_axis: int
     classes: int
 
     def read_axis(self, axis: int, *, soft: bool = False) -> None:
-        """Find the axis of the classes and check that there is one label (or distribution) for every position."""
+        """Set the class axis and check that there is one label (or distribution) per position."""
         scores, labels = self.bottom_shapes[0], self.bottom_shapes[1]
         self.label_axis = self.canonical_axis(axis, len(scores))
         self.classes = scores[self.label_axis]
         if soft:
-            self.same_shapes(why="with soft_label the labels have the shape of the scores")
+            self.same_shapes(why="soft_label requires labels with the shape of the scores")
         else:
             check_label_count(self, scores, labels, self.label_axis)
 
 
 def at_least_one(size: int) -> int:
-    """What a sum is divided by, so that an empty batch costs 0 and not 0 / 0."""
+    """Return max(size, 1), so that the loss of an empty batch is 0."""
     return torch.sym_max(size, 1)  # in a compiled graph the size may be a symbol
 
 
 def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:
-    """Refuse labels that are not one for every position of the scores."""
+    """Check that there is one label per position of the scores."""
     positions = count(scores, 0, axis) * count(scores, axis + 1)
     if count(labels) != positions:
         layer.fail_shape(

@@ -1,4 +1,4 @@
-"""Local response normalisation."""
+"""LRN layer: local response normalization."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @register("LRN")
 class LRN(Layer):
-    """Divide every value by (k + alpha / n * sum of the squares near it) ** beta.
+    """Divide every value by (k + alpha / n * sum of squares in its neighborhood) ** beta.
 
-    ACROSS_CHANNELS: near are the ``local_size`` channels around it, n = local_size.
-    WITHIN_CHANNEL: near is the square of ``local_size`` pixels around it, n = local_size ** 2, and k is always 1.
+    ACROSS_CHANNELS: the neighborhood is ``local_size`` adjacent channels, n = local_size.
+    WITHIN_CHANNEL: the neighborhood is a square of ``local_size`` pixels, n = local_size ** 2, and k is always 1.
 
     Source: BVLC/caffe src/caffe/layers/lrn_layer.cpp
     """
 
     parameter_field = "lrn_param"
     restrictions = (
-        "As in Caffe, WITHIN_CHANNEL ignores `k` and takes 1.",
-        "`engine` changes nothing.",
+        "As in Caffe, WITHIN_CHANNEL ignores `k` and uses 1.",
+        "`engine` has no effect.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -42,7 +42,7 @@ class LRN(Layer):
             self.fail_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.size: int = options.local_size
         if self.size % 2 == 0:
-            self.fail(f"local_size is {self.size}; it must be odd")
+            self.fail(f"invalid local_size: found {self.size}, expected an odd number")
         self.across_channels: bool = options.norm_region == LRNParameter.ACROSS_CHANNELS
         self.alpha: float = options.alpha
         self.beta: float = options.beta
@@ -50,7 +50,7 @@ class LRN(Layer):
         self.top_shapes = [shape]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
+        """Normalize."""
         values = upcast(x)
         squares, near = values * values, self.size // 2
         if self.across_channels:

@@ -1,4 +1,4 @@
-"""One step of an LSTM."""
+"""LSTMUnit layer: one LSTM step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @register("LSTMUnit")
 class LSTMUnit(Layer):
-    """From the last cell state, the summed inputs of the gates and ``cont``, the next cell and hidden state.
+    """Compute the next cell and hidden state from the cell state, the gate inputs and ``cont``.
 
     Bottoms: cell (1, N, D), gates (1, N, 4 * D) in the order input, forget, output, candidate, cont (1, N).
     Tops: cell (1, N, D), hidden (1, N, D).
@@ -29,7 +29,7 @@ class LSTMUnit(Layer):
     max_bottoms = 3
     min_tops = 2
     max_tops = 2
-    restrictions = ("The gradient is exact for any `cont`; Caffe's is for 0 and 1 only.",)
+    restrictions = ("The gradient is exact for any `cont`; Caffe's gradient only for 0 and 1.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Check the bottoms."""
@@ -44,22 +44,22 @@ class LSTMUnit(Layer):
         self.top_shapes = [cell, cell]
 
     def forward(self, cell: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
-        """One step."""
+        """Compute one step."""
         return lstm_step(cell, gates, cont.detach())
 
 
 def lstm_step(cell: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
-    """The next cell and hidden state.
+    """Return the next cell and hidden state.
 
     Args:
-        cell: (..., N, D).
-        gates: (..., N, 4 * D) sums before their squashing: input, forget, output, candidate.
-        cont: (..., N), 0 where a new sequence begins.
+        cell: (..., N, D) cell state.
+        gates: (..., N, 4 * D) gate inputs before the activation: input, forget, output, candidate.
+        cont: (..., N), 0 at the start of a sequence.
 
     Returns:
         Cell and hidden state, (..., N, D) each.
     """
-    enter, forget, leave, candidate = gates.chunk(4, -1)
-    kept = torch.sigmoid(forget) * cell * cont.unsqueeze(-1)
-    following = kept + torch.sigmoid(enter) * torch.tanh(candidate)
-    return following, torch.sigmoid(leave) * torch.tanh(following)
+    input_gate, forget_gate, output_gate, candidate = gates.chunk(4, -1)
+    retained = torch.sigmoid(forget_gate) * cell * cont.unsqueeze(-1)
+    next_cell = retained + torch.sigmoid(input_gate) * torch.tanh(candidate)
+    return next_cell, torch.sigmoid(output_gate) * torch.tanh(next_cell)

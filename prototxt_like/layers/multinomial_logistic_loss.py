@@ -1,4 +1,4 @@
-"""The logarithmic loss of probabilities."""
+"""MultinomialLogisticLoss layer: log loss of probabilities."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 @register("MultinomialLogisticLoss")
 class MultinomialLogisticLoss(Loss):
-    """Mean of -log of the probability of the true class; bottom 0 holds probabilities, not scores.
+    """Mean of -log of the probability of the true class. Bottom 0 contains probabilities, not scores.
 
-    A probability counts as 1e-20 at least, in the loss and in the gradient -1 / p.
+    Probabilities are clamped to at least 1e-20, in the loss and in the gradient -1 / p.
 
     Source: BVLC/caffe src/caffe/layers/multinomial_logistic_loss_layer.cpp
     """
 
     restrictions = (
-        "As in Caffe, a true class of probability 0 gets a gradient of -1e20 / batch: put a SoftmaxWithLoss there.",
-        "A label outside the classes is an error (undefined in Caffe).",
+        "As in Caffe, a true class of probability 0 has a gradient of -1e20 / batch; prefer SoftmaxWithLoss.",
+        "A label out of range raises an error (undefined in Caffe).",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Check that there is a label for every item."""
+        """Check that there is one label per item."""
         super().setup(parameter)
         labels = self.bottom_shapes[1]
         if count(labels, 1) != 1:
-            self.fail_shape(f"bottom 1 must hold one label for every item, found {format_shape(labels)}")
+            self.fail_shape(f"bottom 1 must have one label per item, found {format_shape(labels)}")
 
     def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
-        """The loss."""
+        """Return the loss."""
         classes = count(probabilities.shape, 1)
         index = checked_index(self, labels.reshape(-1), classes, "label")
         rows = upcast(probabilities).reshape(-1, classes)

@@ -1,4 +1,4 @@
-"""Mean and variance of every picture normalised."""
+"""MVN layer: mean-variance normalization."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @register("MVN")
 class MVN(Layer):
-    """Subtract the mean of every channel of every item, and divide by its standard deviation + ``eps``.
+    """Subtract the mean of every channel of every item, and divide by the standard deviation + ``eps``.
 
-    ``across_channels`` takes an item as a whole; ``normalize_variance: false`` only subtracts.
-    The gradient is Caffe's: as if ``eps`` were part of the deviation itself, so it is finite on a flat picture.
+    ``across_channels`` uses one mean per item; ``normalize_variance: false`` only subtracts the mean.
+    The gradient is Caffe's: it treats ``eps`` as part of the deviation, so it is finite for a constant image.
 
     Source: BVLC/caffe src/caffe/layers/mvn_layer.cpp
     """
@@ -27,15 +27,15 @@ class MVN(Layer):
     parameter_field = "mvn_param"
     restrictions = (
         "At most 4 axes; the top always has 4.",
-        "As in Caffe, the gradient ignores a large `eps`; it is exact for one near 0.",
+        "As in Caffe, the gradient is exact only for a small `eps`.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read what to normalise."""
+        """Read the axes and options."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) > 4:
-            self.fail_shape(f"the bottom may have 4 axes (N, C, height, width) at most, found {format_shape(shape)}")
+            self.fail_shape(f"the bottom must have at most 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.axes = (1, 2, 3) if options.across_channels else (2, 3)
         self.normalize_variance: bool = options.normalize_variance
         self.eps: float = options.eps
@@ -43,13 +43,13 @@ class MVN(Layer):
         self.top_shapes = [shape + (1,) * self.missing_axes]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise; fewer than 4 axes get axes of size 1."""
+        """Normalize. Missing axes are added with size 1."""
         image = upcast(x.reshape(*x.shape, *(1,) * self.missing_axes))
         centered = image - image.mean(self.axes, keepdim=True)
         if not self.normalize_variance:
             return centered.to(x.dtype)
         variance = (centered * centered).mean(self.axes, keepdim=True)
         divisor = variance.detach().sqrt() + self.eps
-        # Worth 0; its gradient is what the divisor's would be if its square were the variance.
+        # Value 0. Its gradient is that of the divisor if its square were the variance.
         slope = (variance - variance.detach()) / (2 * divisor * divisor)
         return (centered / divisor * (1 - slope)).to(x.dtype)

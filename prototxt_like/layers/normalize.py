@@ -1,4 +1,4 @@
-"""Vectors of length 1, rescaled."""
+"""Normalize layer of SSD: L2 normalization with a learnable scale."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @register("Normalize")
 class Normalize(Layer):
-    """Divide every item by its Euclidean length, then multiply with a learned scale.
+    """Divide by the Euclidean norm and multiply by a learnable scale.
 
-    ``across_spatial`` takes the length over everything; otherwise over the channels, at every position.
+    With ``across_spatial``, the norm is per item; without it, over the channels at every position.
 
-    Blobs: scale (C), or one scalar with ``channel_shared``; 1 where no filler is given.
+    Blobs: scale (C), or a scalar with ``channel_shared``; 1 without a filler.
 
     Source: weiliu89/caffe (ssd) src/caffe/layers/normalize_layer.cpp
     """
@@ -45,7 +45,7 @@ class Normalize(Layer):
         self.top_shapes = [shape]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise and rescale."""
+        """Normalize and scale."""
         values = upcast(x)
         axes = list(range(1, x.dim())) if self.across_spatial else [1]
         length = ((values * values).sum(axes, keepdim=True) + self.eps).sqrt()

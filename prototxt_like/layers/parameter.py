@@ -1,4 +1,4 @@
-"""A blob that is learned."""
+"""Parameter layer: a learnable blob as top."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("Parameter")
 class ParameterLayer(Layer):
-    """The top is the layer's own blob; it starts at 0 and is learned.
+    """Learnable blob as top, initialized to 0.
 
     Blobs: the top itself.
 
@@ -35,5 +35,5 @@ class ParameterLayer(Layer):
         self.top_shapes = [shape]
 
     def forward(self) -> Tensor:
-        """The blob."""
+        """Return the blob."""
         return self.value

@@ -1,4 +1,4 @@
-"""Axes in another order."""
+"""Permute layer of SSD."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Permute")
 class Permute(Layer):
-    """Give the axes the order ``order``; axes that it leaves out follow in their own order.
+    """Permute the axes to ``order``. Axes that are not listed follow in their original order.
 
     Source: weiliu89/caffe (ssd) src/caffe/layers/permute_layer.cpp
     """
@@ -28,7 +28,7 @@ class Permute(Layer):
         shape = self.bottom_shapes[0]
         order = list(self.layer_param(parameter).order)
         if len(set(order)) != len(order) or any(axis >= len(shape) for axis in order):
-            self.fail(f"order {order} must name axes 0 to {len(shape) - 1}, each once at most")
+            self.fail(f"invalid order: found {order}, expected axes 0 to {len(shape) - 1}, each at most once")
         self.order = order + [axis for axis in range(len(shape)) if axis not in order]
         self.top_shapes = [tuple(shape[axis] for axis in self.order)]
 

@@ -1,4 +1,4 @@
-"""Pooling over height and width."""
+"""Pooling layer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _OPTIONS = caffe_schema_pb2.PoolingParameter
 
 @register("Pooling")
 class Pooling(Layer):
-    """Replace every window by its maximum, its mean or a value drawn from it.
+    """Maximum, mean or random value of every window over height and width.
 
-    MAX with a second top writes there where each maximum lay: row * width + column, as float.
-    AVE divides by the window clipped at height + pad, so padding counts.
-    STOCHASTIC draws a value with a probability proportional to it (TRAIN) or weighs by it (TEST).
+    MAX: a second top contains the index of each maximum, row * width + column, as float.
+    AVE: the divisor is the size of the window clipped at height + pad, so padding is included.
+    STOCHASTIC: samples a value with a probability proportional to it (TRAIN), or computes the weighted mean (TEST).
 
     Source: BVLC/caffe src/caffe/layers/pooling_layer.cpp
     """
@@ -34,15 +34,15 @@ class Pooling(Layer):
     max_tops = 2
     parameter_field = "pooling_param"
     restrictions = (
-        "A window that lies outside the picture (possible without `pad` where `stride` is greater than the kernel) "
-        "is -3.4e38 in MAX, as in Caffe, and 0 in AVE, where Caffe divides 0 by 0.",
-        "A value that is not a number passes through MAX; Caffe skips it.",
-        "STOCHASTIC works on any processor (in Caffe on the GPU alone); its bottom should not be negative.",
-        "`engine` changes nothing.",
+        "A window outside the image (possible without `pad` if `stride` is greater than the kernel) is -3.4e38 in MAX, "
+        "as in Caffe, and 0 in AVE, for which Caffe divides 0 by 0.",
+        "MAX propagates NaN; Caffe skips it.",
+        "STOCHASTIC runs on any device (in Caffe only on a GPU). Its bottom must not be negative.",
+        "`engine` has no effect.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the window and infer the top."""
+        """Read the window and infer the top shape."""
         options = self.layer_param(parameter)
         if len(self.bottom_shapes[0]) != 4:
             self.fail_shape(
@@ -53,7 +53,7 @@ class Pooling(Layer):
         self.global_pooling = options.global_pooling
         self._read_window(options)
         if self.top_count == 2 and self.method != "MAX":
-            self.fail(f"a second top (the mask) goes with MAX pooling only, not with {self.method}")
+            self.fail(f"{self.method} pooling does not support a second top (the mask); use MAX or remove it")
         self.top_shapes = [self._top_shape(self.bottom_shapes[0])] * self.top_count
 
     def _read_window(self, options: Any) -> None:
@@ -61,12 +61,12 @@ class Pooling(Layer):
         self.stride = self._pair(options, "stride")
         self.pad = self._pair(options, "pad")
         if self.global_pooling and (self.pad, self.stride) != ((0, 0), (1, 1)):
-            self.fail("global_pooling goes with pad 0 and stride 1 only")
+            self.fail("global_pooling requires pad 0 and stride 1")
         if min(self.stride) <= 0:
             self.fail("stride must be positive")
         if self.pad != (0, 0):
             if self.method == "STOCHASTIC":
-                self.fail("pad goes with MAX and AVE pooling only")
+                self.fail("STOCHASTIC pooling does not support pad; use MAX or AVE")
             if self.pad[0] >= self.kernel[0] or self.pad[1] >= self.kernel[1]:
                 self.fail(f"pad {format_shape(self.pad)} must be smaller than the kernel {format_shape(self.kernel)}")
 
@@ -75,10 +75,12 @@ class Pooling(Layer):
         height, width = options.HasField("kernel_h"), options.HasField("kernel_w")
         if self.global_pooling:
             if square or height or width:
-                self.fail("global_pooling takes the size of the bottom; remove kernel_size, kernel_h and kernel_w")
+                self.fail(
+                    "global_pooling uses the size of the bottom as kernel; remove kernel_size, kernel_h and kernel_w"
+                )
             return self.bottom_shapes[0][2], self.bottom_shapes[0][3]
         if square == (height and width) or height != width:
-            self.fail("give either kernel_size, or both kernel_h and kernel_w")
+            self.fail("set either kernel_size, or both kernel_h and kernel_w")
         kernel = (options.kernel_size,) * 2 if square else (options.kernel_h, options.kernel_w)
         if min(kernel) <= 0:
             self.fail("the kernel must be at least 1 x 1")
@@ -87,7 +89,7 @@ class Pooling(Layer):
     def _pair(self, options: Any, field: str) -> tuple[int, int]:
         height, width = options.HasField(f"{field}_h"), options.HasField(f"{field}_w")
         if height != width or (height and options.HasField(field)):
-            self.fail(f"give either {field}, or both {field}_h and {field}_w")
+            self.fail(f"set either {field}, or both {field}_h and {field}_w")
         if height:
             return getattr(options, f"{field}_h"), getattr(options, f"{field}_w")
         return getattr(options, field), getattr(options, field)
@@ -99,10 +101,8 @@ class Pooling(Layer):
     def _top_shape(self, shape: Shape) -> Shape:
         pooled = self._window(shape).pooled
         if min(pooled) <= 0:
-            self.fail_shape(
-                f"its kernel {format_shape(self.kernel)} does not fit into the bottom {format_shape(shape)}"
-            )
-        # An odd window may begin behind the picture, which is then padded up to it.
+            self.fail_shape(f"the kernel {format_shape(self.kernel)} exceeds the bottom {format_shape(shape)}")
+        # A window may start outside the image, which is then padded up to it.
         reach = ((p - 1) * s + k for p, s, k in zip(pooled, self.stride, self.kernel, strict=True))
         self.context.check_shape((*shape[:2], *reach), self.display_name)
         return (shape[0], shape[1], *pooled)
@@ -117,6 +117,6 @@ class Pooling(Layer):
         if self.method == "STOCHASTIC":
             return _pooling.draw(x, window) if self.training else _pooling.weigh(x, window)
         if self.top_count == 2:
-            top, where = _pooling.maximum_and_index(x, window)
-            return top, where.to(torch.promote_types(x.dtype, torch.float32))
+            top, index = _pooling.maximum_and_index(x, window)
+            return top, index.to(torch.promote_types(x.dtype, torch.float32))
         return _pooling.maximum(x, window)

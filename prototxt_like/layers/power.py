@@ -1,4 +1,4 @@
-"""A power."""
+"""Power layer."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 @register("Power")
 class Power(Neuron):
-    """(shift + scale * x) ** power; a constant without gradient where power or scale is 0.
+    """(shift + scale * x) ** power; a constant without gradient if power or scale is 0.
 
     Source: BVLC/caffe src/caffe/layers/power_layer.cpp
     """
 
     parameter_field = "power_param"
-    restrictions = (
-        "In place with power 1 the gradient is right; Caffe's is not (it multiplies the factor by itself).",
-    )
+    restrictions = ("In place with power 1, the gradient is correct; Caffe squares the factor.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read power, scale and shift."""
@@ -42,10 +40,12 @@ class Power(Neuron):
         if self.scale != 0:
             return None
         if self.shift == 0 and self.power < 0:
-            self.fail("scale and shift are 0 and power is negative; that is a division by 0")
+            self.fail("scale and shift are 0 and power is negative, which divides by 0; change one of them")
         if self.shift < 0 and math.isfinite(self.power) and not self.power.is_integer():
-            self.fail(f"scale is 0 and shift {self.shift:g} has no power {self.power:g}")
-        # torch's power is C's: what is too large for a float32 is infinite
+            self.fail(
+                f"scale is 0, and shift {self.shift:g} to the power {self.power:g} is undefined; change one of them"
+            )
+        # torch's power, as in C, returns infinity on overflow
         return (torch.tensor(self.shift, dtype=torch.float64) ** self.power).float().item()
 
     def forward(self, x: Tensor) -> Tensor:

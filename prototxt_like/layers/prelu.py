@@ -1,4 +1,4 @@
-"""ReLU with learned slopes."""
+"""PReLU layer: ReLU with learnable slopes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @register("PReLU")
 class PReLU(Neuron):
-    """x where x > 0, slope * x elsewhere, with one learned slope a channel or one for all.
+    """x if x > 0, else slope * x, with one learnable slope per channel or one for all channels.
 
-    Blobs: slopes (C), or one scalar with ``channel_shared``; 0.25 where no filler is given.
+    Blobs: slopes (C), or a scalar with ``channel_shared``; 0.25 without a filler.
 
     Source: BVLC/caffe src/caffe/layers/prelu_layer.cpp
     """
@@ -39,5 +39,5 @@ class PReLU(Neuron):
         self.add_blob("slope", () if options.channel_shared else (shape[1],), filler)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Bend the negative half of every channel by its own slope."""
+        """Return the PReLU."""
         return F.prelu(x, self.slope.reshape(-1).to(x.dtype))

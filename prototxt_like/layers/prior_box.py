@@ -1,4 +1,4 @@
-"""The boxes that a detector starts from."""
+"""PriorBox layer of SSD: prior boxes (anchors)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @register("PriorBox")
 class PriorBox(Layer):
-    """For every cell of bottom 0, boxes of all sizes and aspect ratios around its centre, and their variances.
+    """Prior boxes of all sizes and aspect ratios around the center of every cell of bottom 0, with variances.
 
-    Bottom 1 is the picture, which gives its size where ``img_size`` (or ``img_h`` and ``img_w``) does not.
-    Top (1, 2, cells * boxes * 4): corners x1, y1, x2, y2 as fractions of the picture, then the variances.
-    For each ``min_size``: the square of that size, the square of size sqrt(min_size * max_size) where there is a
-    ``max_size``, then one box for each aspect ratio (and its inverse with ``flip``).
+    Bottom 1 is the image. Its size is used if ``img_size`` (or ``img_h`` and ``img_w``) is not set.
+    Top (1, 2, cells * boxes * 4): corners x1, y1, x2, y2 as fractions of the image size, then the variances.
+    For each ``min_size``: a square of that size, a square of size sqrt(min_size * max_size) if ``max_size`` is set,
+    then one box per aspect ratio (and per inverse ratio with ``flip``).
 
     Source: weiliu89/caffe (ssd) src/caffe/layers/prior_box_layer.cpp
     """
@@ -32,7 +32,7 @@ class PriorBox(Layer):
     min_bottoms = 2
     max_bottoms = 2
     parameter_field = "prior_box_param"
-    restrictions = ("As in SSD, sizes are cut to whole pixels.",)
+    restrictions = ("As in SSD, sizes are truncated to integer pixels.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read sizes, ratios and variances."""
@@ -50,12 +50,12 @@ class PriorBox(Layer):
         self.top_shapes = [(1, 2, height * width * len(self.box_sizes) * 4)]
 
     def _box_sizes(self, options: Any) -> list[tuple[float, float]]:
-        """Width and height of every box of a cell, in pixels."""
+        """Return width and height of every box of a cell, in pixels."""
         smallest, largest = list(options.min_size), list(options.max_size)
         if not smallest or not all(_is_size(size) for size in smallest):
-            self.fail(f"min_size must be given, positive and finite, found {smallest}")
+            self.fail(f"min_size must be set, positive and finite, found {smallest}")
         if largest and len(largest) != len(smallest):
-            self.fail(f"{len(largest)} max_size for {len(smallest)} min_size; give as many, or none")
+            self.fail(f"{len(largest)} max_size for {len(smallest)} min_size; set none, or one per min_size")
         if any(not (_is_size(high) and high > low) for low, high in zip(smallest, largest, strict=False)):
             self.fail(f"every max_size must be greater than its min_size and finite, found {largest}")
         ratios = self._ratios(list(options.aspect_ratio), options.flip)
@@ -70,11 +70,11 @@ class PriorBox(Layer):
         return sizes
 
     def _ratios(self, given: list[float], flip: bool) -> list[float]:
-        """Aspect ratios other than 1, without repetition."""
+        """Return the aspect ratios other than 1, without duplicates."""
         ratios = [1.0]
         for ratio in given:
             if not _is_size(ratio):
-                self.fail(f"aspect_ratio is {ratio:g}; it must be positive and finite")
+                self.fail(f"invalid aspect_ratio: found {ratio:g}, expected a positive finite number")
             if all(abs(ratio - other) >= 1e-6 for other in ratios):
                 ratios += [ratio, 1 / ratio] if flip else [ratio]
         return ratios[1:]
@@ -85,22 +85,22 @@ class PriorBox(Layer):
         return given if len(given) == 4 else (given or [0.1]) * 4
 
     def _pair(self, options: Any, stem: str, single: str) -> tuple[float, float] | None:
-        """Height and width of the picture or of a step, or None where the bottoms tell."""
+        """Return height and width of the image or the step, or None if they follow from the bottoms."""
         names = [f"{stem}_h", f"{stem}_w"]
         both = [options.HasField(name) for name in names]
         if any(both) and options.HasField(single):
-            self.fail(f"{single} and {names[0]}/{names[1]} are both given; use one of them")
+            self.fail(f"{single} and {names[0]}/{names[1]} are both set; use one of them")
         if not any(both) and not options.HasField(single):
             return None
         if any(both) and not all(both):
-            self.fail(f"{names[0]} and {names[1]} are needed together")
+            self.fail(f"{names[0]} and {names[1]} must be set together")
         values = [getattr(options, name) for name in (names if any(both) else [single] * 2)]
         if not all(_is_size(value) for value in values):
             self.fail(f"the values of {single} or {names[0]}/{names[1]} must be positive")
         return values[0], values[1]
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        """The boxes; only the sizes of the bottoms matter."""
+        """Return boxes and variances. Only the sizes of the bottoms are used."""
         height, width = features.shape[2], features.shape[3]
         image_height, image_width = self.image_size or (image.shape[2], image.shape[3])
         step_y, step_x = self.step or (image_height / height, image_width / width)
@@ -118,4 +118,4 @@ class PriorBox(Layer):
 
 
 def _is_size(value: float) -> bool:
-    return 0 < value < math.inf  # what is no number is neither
+    return 0 < value < math.inf  # False for NaN

@@ -1,4 +1,4 @@
-"""The Python layer, which is refused."""
+"""Python layer, which is not supported."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 @register("Python")
 class PythonLayer(Layer):
-    """Runs Python code that the net names, which a net file is not trusted to do; building it is refused."""
+    """Caffe's layer that runs Python code. Building it raises an error: net files must not run code."""
 
     min_bottoms = 0
     max_bottoms = None
     min_tops = 0
     max_tops = None
     parameter_field = "python_param"
-    restrictions = ("Not supported: use Caffe's own types, or register a class under a type name of its own.",)
+    restrictions = ("Not supported. Use another layer type, or register a layer class.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Refuse."""
+        """Raise an error."""
         options = self.layer_param(parameter)
         self.fail(
-            f'it would run "{options.layer}" of the Python module "{options.module}", and a net file may not name '
-            "code; use a built-in type, or register a layer class of your own"
+            f'net files must not run code: found "{options.layer}" of the Python module "{options.module}"; '
+            "use a built-in type, or register a layer class"
         )

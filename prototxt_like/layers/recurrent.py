@@ -1,4 +1,4 @@
-"""What LSTM and RNN share: bottoms in the order of time, the state between two batches, the unrolling."""
+"""Base class of LSTM and RNN."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class Recurrent(Layer):
-    """A layer that walks through time, the first axis of its first bottom.
+    """Layer that is unrolled over time, the first axis of its first bottom.
 
-    Bottoms: x (T, N, ...); cont (T, N), 0 where a new sequence begins; a static input (N, ...) if there is one more;
-    the states before the first step with ``expose_hidden``, (1, N, num_output) each.
-    Tops: the outputs (T, N, num_output); the states after the last step with ``expose_hidden``.
+    Bottoms: x (T, N, ...); cont (T, N), 0 at the start of a sequence; optionally a static input (N, ...); with
+    ``expose_hidden`` the initial states, (1, N, num_output) each.
+    Tops: outputs (T, N, num_output); with ``expose_hidden`` the final states.
 
-    Without ``expose_hidden`` a batch goes on where the last one of the same size ended, unless ``cont`` says
-    otherwise; ``reset`` forgets. As in Caffe no gradient flows from one batch into another, so none through
-    the states that are bottoms or tops either.
+    Without ``expose_hidden``, a batch continues from the states of the last batch of the same size, unless ``cont`` is
+    0; ``reset`` clears the states. As in Caffe, no gradient flows between batches, and thus none through states that
+    are bottoms or tops.
     """
 
     min_bottoms = 2
@@ -31,13 +31,13 @@ class Recurrent(Layer):
     max_tops = None
     parameter_field = "recurrent_param"
     restrictions = (
-        "`debug_info` changes nothing.",
-        "A batch of another size than the last one starts from zero states; torch.export needs a fixed size.",
+        "`debug_info` has no effect.",
+        "A batch of another size than the last one starts from zero states. torch.export needs a fixed batch size.",
     )
     states: ClassVar[tuple[str, ...]] = ()
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Check bottoms and tops, create the blobs."""
+        """Check bottoms and tops and create the blobs."""
         options = self.layer_param(parameter)
         self.num_output: int = options.num_output
         self.expose_hidden: bool = options.expose_hidden
@@ -80,46 +80,46 @@ class Recurrent(Layer):
         raise NotImplementedError
 
     def features(self, bottom: int, axis: int) -> int:
-        """Number of features of a bottom from an axis on."""
+        """Return the number of features of a bottom from an axis."""
         return count(self.bottom_shapes[bottom], axis)
 
     def reset(self) -> None:
-        """Forget the states: the next batch starts from zeros."""
+        """Set the states to zero."""
         for name in self.states:
             getattr(self, name).zero_()
 
     def forward(self, x: Tensor, cont: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Walk through time."""
+        """Unroll the layer over time."""
         static = others[0] if self.has_static else None
-        states = others[self.has_static :] if self.expose_hidden else self._remembered(x)
+        states = others[self.has_static :] if self.expose_hidden else self._stored_states(x)
         # (T, N, ...) -> (T, N, features)
         outputs, last = self.unroll(x.flatten(2), cont.detach(), static, [state[0].detach() for state in states])
         if self.expose_hidden:
             return torch.stack(outputs), *(state.detach().unsqueeze(0) for state in last)
-        self._remember(last)
+        self._store_states(last)
         return torch.stack(outputs)
 
     def unroll(
         self, x: Tensor, cont: Tensor, static: Tensor | None, states: list[Tensor]
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Every output and the last states.
+        """Return all outputs and the last states.
 
         Args:
-            x: (T, N, features).
-            cont: (T, N).
-            static: (N, ...) or None.
-            states: (N, num_output) each.
+            x: (T, N, features) input.
+            cont: (T, N), 0 at the start of a sequence.
+            static: (N, ...) static input, or None.
+            states: Initial states, (N, num_output) each.
         """
         raise NotImplementedError
 
-    def _remembered(self, x: Tensor) -> list[Tensor]:
+    def _stored_states(self, x: Tensor) -> list[Tensor]:
         states = [getattr(self, name) for name in self.states]
         if states[0].shape[1] == x.shape[1]:
             return [state.clone() for state in states]
         return [x.new_zeros(1, x.shape[1], self.num_output) for _ in states]
 
     @torch.no_grad()
-    def _remember(self, last: tuple[Tensor, ...]) -> None:
+    def _store_states(self, last: tuple[Tensor, ...]) -> None:
         for name, state in zip(self.states, last, strict=True):
             buffer = getattr(self, name)
             if buffer.shape[1] == state.shape[0]:

@@ -1,4 +1,4 @@
-"""One number out of many."""
+"""Reduction layer: sum or mean over axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register("Reduction")
 class Reduction(Layer):
-    """Sum, sum of absolute values or of squares, or mean, over all axes from ``axis`` on, times ``coeff``.
+    """Sum, sum of absolute values, sum of squares or mean over all axes from ``axis``, times ``coeff``.
 
     Source: BVLC/caffe src/caffe/layers/reduction_layer.cpp
     """

@@ -1,4 +1,4 @@
-"""Which class builds which layer type."""
+"""Registry of layer classes by Caffe type name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CLASSES: dict[str, type[Layer]] = {}
 
 
 def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
-    """Class decorator: the class builds layers of this Caffe type.
+    """Register a class for a Caffe layer type (class decorator).
 
     Args:
-        type_name: As written in ``type: "..."``.
+        type_name: Type name as in ``type: "..."``.
 
-    Raises:
-        ValueError: two classes claim the same type.
+        Raises:
+            ValueError: If the type is already registered.
     """
 
     def add(cls: LayerClass) -> LayerClass:
@@ -34,15 +34,15 @@ def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
 
 
 def layer_types() -> list[str]:
-    """Every registered type, sorted."""
+    """Return all registered types, sorted."""
     return sorted(_CLASSES)
 
 
 def get_layer_class(type_name: str) -> type[Layer]:
-    """The class that builds a type.
+    """Return the class of a layer type.
 
     Raises:
-        UnknownLayerType: no such type; the message names the nearest.
+        UnknownLayerType: If there is no such type. The message contains the most similar name.
     """
     if type_name in _CLASSES:
         return _CLASSES[type_name]

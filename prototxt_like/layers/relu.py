@@ -22,7 +22,7 @@ class ReLU(Neuron):
     """
 
     parameter_field = "relu_param"
-    restrictions = ("`engine` changes nothing.",)
+    restrictions = ("`engine` has no effect.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the slope."""
@@ -30,5 +30,5 @@ class ReLU(Neuron):
         self.negative_slope: float = self.layer_param(parameter).negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rectify, never in place: another layer or the caller may hold the bottom, and it saves no time here."""
+        """Return the ReLU. Not in place, because the caller may use the bottom, and it would not be faster."""
         return F.relu(x) if self.negative_slope == 0 else F.leaky_relu(x, self.negative_slope)

@@ -1,4 +1,4 @@
-"""Another shape for the same values."""
+"""Reshape layer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @register("Reshape")
 class Reshape(Layer):
-    """Replace ``num_axes`` axes from ``axis`` on by ``shape``: 0 copies the bottom's size, one -1 takes the rest.
+    """Replace ``num_axes`` axes from ``axis`` by ``shape``. 0 copies the bottom's size, and one -1 is inferred.
 
-    A negative ``axis`` counts from the end so that -1 stands behind the last axis.
+    A negative ``axis`` counts from the end; -1 is the position after the last axis.
 
     Source: BVLC/caffe src/caffe/layers/reshape_layer.cpp
     """
@@ -28,7 +28,7 @@ class Reshape(Layer):
     parameter_field = "reshape_param"
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the shape and try it on the bottom."""
+        """Read the shape and apply it to the bottom."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.sizes = list(options.shape.dim)
@@ -36,10 +36,10 @@ class Reshape(Layer):
         self.end = len(shape) if options.num_axes == -1 else self.start + options.num_axes
         if options.num_axes < -1 or not 0 <= self.start <= self.end <= len(shape):
             self.fail_shape(
-                f"axis {options.axis}, num_axes {options.num_axes} do not lie inside the bottom {format_shape(shape)}"
+                f"axis {options.axis}, num_axes {options.num_axes} exceed the axes of the bottom {format_shape(shape)}"
             )
         if self.sizes.count(-1) > 1 or min(self.sizes, default=0) < -1:
-            self.fail(f"shape {self.sizes} may hold one -1, and nothing below it")
+            self.fail(f"invalid shape: found {self.sizes}, expected at most one -1, and no lower values")
         self.top_shapes = [self._infer(shape)]
 
     def _infer(self, shape: Shape) -> Shape:
@@ -48,7 +48,9 @@ class Reshape(Layer):
         total = count(shape)
         fits = known and total % known == 0 if -1 in sizes else known == total
         if not fits:
-            self.fail_shape(f"the bottom {format_shape(shape)} has {total} values, which do not fit the shape {sizes}")
+            self.fail_shape(
+                f"the bottom {format_shape(shape)} has {total} values, which do not match the shape {sizes}"
+            )
         return tuple(total // known if size == -1 else size for size in sizes)
 
     def _sizes(self, shape: Shape) -> list[int]:
@@ -56,7 +58,9 @@ class Reshape(Layer):
         for index, size in enumerate(new):
             if size == 0:
                 if self.start + index >= len(shape):
-                    self.fail_shape(f"shape {self.sizes} copies axis {self.start + index}, which the bottom lacks")
+                    self.fail_shape(
+                        f"shape {self.sizes} copies axis {self.start + index}, but the bottom has {len(shape)} axes"
+                    )
                 new[index] = shape[self.start + index]
         return [*shape[: self.start], *new, *shape[self.end :]]
 

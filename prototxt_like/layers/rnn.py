@@ -1,4 +1,4 @@
-"""The simple recurrent layer."""
+"""RNN layer: simple recurrent layer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from prototxt_like.layers.registry import register
 class RNN(Recurrent):
     """h = tanh(W_hh h + W_xh x + b_h), o = tanh(W_ho h + b_o), unrolled over the first axis.
 
-    Bottoms: x (T, N, ...), cont (T, N), perhaps a static input (N, ...); with ``expose_hidden`` also the hidden
+    Bottoms: x (T, N, ...), cont (T, N), optionally a static input (N, ...); with ``expose_hidden`` also the hidden
     state (1, N, num_output). Tops: outputs o (T, N, num_output); with ``expose_hidden`` also the last hidden state.
-    A batch goes on where the last one of the same size ended, unless cont is 0; ``reset()`` forgets.
+    A batch continues from the states of the last batch of the same size, unless cont is 0. ``reset()`` clears them.
 
-    Blobs: W_xh (num_output, features), b_h (num_output), W_xh_static where there is a static input,
+    Blobs: W_xh (num_output, features), b_h (num_output), W_xh_static if there is a static input,
     W_hh and W_ho (num_output, num_output), b_o (num_output).
 
     Source: BVLC/caffe src/caffe/layers/rnn_layer.cpp, recurrent_layer.cpp
@@ -35,7 +35,7 @@ class RNN(Recurrent):
     bias_output: nn.Parameter
 
     def add_blobs(self, options: Any) -> None:
-        """Create the matrices."""
+        """Create the weights and biases."""
         size = self.num_output
         self.add_matrix("weight_input", size, self.features(0, 2), options)
         self.add_blob("bias_hidden", (size,), options.bias_filler)
@@ -48,13 +48,13 @@ class RNN(Recurrent):
     def unroll(
         self, x: Tensor, cont: Tensor, static: Tensor | None, states: list[Tensor]
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        """Every output and the last hidden state."""
+        """Return all outputs and the last hidden state."""
         inputs = F.linear(x, self.weight_input, self.bias_hidden)
         if static is not None:
             inputs = inputs + F.linear(static.flatten(1), self.weight_static)
         (hidden,) = states
         outputs = []
-        for step, going_on in zip(inputs.unbind(0), cont.unbind(0), strict=True):
-            hidden = torch.tanh(step + F.linear(hidden * going_on[:, None], self.weight_hidden))
+        for step, continues in zip(inputs.unbind(0), cont.unbind(0), strict=True):
+            hidden = torch.tanh(step + F.linear(hidden * continues[:, None], self.weight_hidden))
             outputs.append(torch.tanh(F.linear(hidden, self.weight_output, self.bias_output)))
         return outputs, (hidden,)

@@ -1,4 +1,4 @@
-"""A learned or given factor, and perhaps a summand."""
+"""Scale layer: multiplication by a learnable blob or a second bottom, with optional bias."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @register("Scale")
 class Scale(Affine):
-    """Multiply the bottom with a blob, from ``axis`` on: its own, or a second bottom; ``bias_term`` adds another.
+    """Multiply the bottom by a parameter or a second bottom, broadcast from ``axis``. ``bias_term`` adds a bias.
 
-    Blobs: the factor, unless a second bottom gives it (1 where no filler is given); the bias with ``bias_term``.
+    Blobs: the factor, if there is no second bottom (1 without a filler); the bias with ``bias_term``.
 
     Source: BVLC/caffe src/caffe/layers/scale_layer.cpp
     """

@@ -1,4 +1,4 @@
-"""The logistic function."""
+"""Sigmoid layer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Sigmoid(Neuron):
     """
 
     parameter_field = "sigmoid_param"
-    restrictions = ("`engine` changes nothing.",)
+    restrictions = ("`engine` has no effect.",)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Squash to 0..1."""
+        """Return the sigmoid."""
         return torch.sigmoid(x)

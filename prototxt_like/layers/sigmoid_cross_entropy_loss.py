@@ -1,4 +1,4 @@
-"""The logistic loss of independent targets."""
+"""SigmoidCrossEntropyLoss layer."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 @register("SigmoidCrossEntropyLoss")
 class SigmoidCrossEntropyLoss(NormalizedLoss):
-    """Sum of -t * log(p) - (1 - t) * log(1 - p), p = sigmoid(score), by default divided by the batch.
+    """Sum of -t * log(p) - (1 - t) * log(1 - p), p = sigmoid(score), by default divided by the batch size.
 
-    Targets may lie between 0 and 1. No gradient flows to them.
+    Targets may be between 0 and 1, and receive no gradient.
 
     Source: BVLC/caffe src/caffe/layers/sigmoid_cross_entropy_loss_layer.cpp
     """
 
     more_fields = ("loss_param",)
-    restrictions = ("As in Caffe, a target is cut to a whole number before it is compared with `ignore_label`.",)
+    restrictions = ("As in Caffe, targets are truncated to integers before they are compared with `ignore_label`.",)
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Check the bottoms and read how to normalise."""
+        """Check the bottoms and read the normalization."""
         super().setup(parameter)
         scores, targets = self.bottom_shapes
         if count(scores) != count(targets):
             self.fail_shape(
-                f"both bottoms need as many values; found {format_shape(scores)} and {format_shape(targets)}"
+                f"both bottoms need the same number of values, found {format_shape(scores)} and {format_shape(targets)}"
             )
         self.read_normalization(parameter, default="BATCH_SIZE")
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The loss."""
+        """Return the loss."""
         rows = upcast(scores.reshape(-1))
         wanted = targets.detach().reshape(-1).to(rows.dtype)
         each = F.binary_cross_entropy_with_logits(rows, wanted, reduction="none")

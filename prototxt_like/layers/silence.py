@@ -1,4 +1,4 @@
-"""The end of blobs that nobody wants."""
+"""Silence layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Silence")
 class Silence(Layer):
-    """Take blobs so that they are no outputs of the net; nothing flows back.
+    """Consume blobs so that they are not outputs of the net. They receive no gradient.
 
     Source: BVLC/caffe src/caffe/layers/silence_layer.cpp
     """
@@ -25,8 +25,8 @@ class Silence(Layer):
     max_tops = 0
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Nothing to read."""
+        """Do nothing."""
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        """Nothing."""
+        """Return no tops."""
         return ()

@@ -1,4 +1,4 @@
-"""Softmax."""
+"""Softmax layer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @register("Softmax")
 class Softmax(Neuron):
-    """exp(x) divided by its sum along ``axis``; computed in float32 even under bfloat16 autocast.
+    """exp(x) divided by its sum along ``axis``, in float32 even under bfloat16 autocast.
 
     Source: BVLC/caffe src/caffe/layers/softmax_layer.cpp
     """
 
     parameter_field = "softmax_param"
-    restrictions = ("`engine` changes nothing.",)
+    restrictions = ("`engine` has no effect.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis."""
@@ -31,5 +31,5 @@ class Softmax(Neuron):
         self.softmax_axis = self.canonical_axis(self.layer_param(parameter).axis, len(self.bottom_shapes[0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Probabilities along the axis."""
+        """Return the probabilities."""
         return F.softmax(upcast(x), self.softmax_axis)

@@ -1,4 +1,4 @@
-"""Softmax and the logarithmic loss of the true class, in one stable step."""
+"""SoftmaxWithLoss layer: cross-entropy loss."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOTHING_IGNORED = -(2**31) - 1  # below every int32 that ignore_label can hold
 
 @register("SoftmaxWithLoss")
 class SoftmaxWithLoss(ClassLoss):
-    """Mean of -log softmax(scores)[label]; one position costs at most 87.3365.
+    """Mean of -log softmax(scores)[label], clamped to 87.3365 per position.
 
-    A second top gives the probabilities; no gradient flows back through it.
-    The gradient stays probability - 1 where the loss is cut off.
+    A second top contains the probabilities and receives no gradient.
+    Clamping does not change the gradient.
 
     Source: BVLC/caffe src/caffe/layers/softmax_loss_layer.cpp
     """
@@ -32,25 +32,25 @@ class SoftmaxWithLoss(ClassLoss):
     more_fields = ("loss_param",)
     max_tops = 2
     restrictions = (
-        "A label outside the classes is an error (undefined in Caffe).",
-        "With two tops the second weighs 0 where `loss_weight` is not given (Caffe wants both written).",
-        "Extension: with `soft_label` bottom 1 holds a distribution over the classes for every position, in the shape "
-        "of the scores; nothing is cut off then, and `ignore_label` is refused.",
+        "A label out of range raises an error (undefined in Caffe).",
+        "The default `loss_weight` of a second top is 0 (Caffe requires both weights).",
+        "Extension: with `soft_label`, bottom 1 contains a distribution over the classes per position, in the shape of "
+        "the scores. The loss is not clamped, and `ignore_label` is not supported.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the axis, what to ignore and how to normalise."""
+        """Read the axis, the ignored label and the normalization."""
         super().setup(parameter)
         self.soft: bool = parameter.loss_param.soft_label
         self.read_axis(self.layer_param(parameter).axis, soft=self.soft)
         self.read_normalization(parameter)
         if self.soft and self.ignore_label is not None:
-            self.fail("soft_label and ignore_label are both given; a distribution has no label to ignore")
+            self.fail("soft_label does not support ignore_label; remove one of them")
         if self.top_count == 2:
             self.top_shapes.append(self.bottom_shapes[0])
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """The loss, and the probabilities where the net has a top for them."""
+        """Return the loss, and the probabilities if there is a second top."""
         scores = upcast(scores)
         outer, inner = count(scores.shape, 0, self.label_axis), count(scores.shape, self.label_axis + 1)
         total, valid = self._soft_loss(scores, labels) if self.soft else self._hard_loss(scores, labels)

@@ -1,4 +1,4 @@
-"""One blob for several readers."""
+"""Split layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Split")
 class Split(Layer):
-    """Every top is the bottom; gradients add up. Only written out by hand: here any blob may have several readers.
+    """Copies of the bottom. Not needed in prototxt_like, because any blob may have several readers.
 
     Source: BVLC/caffe src/caffe/layers/split_layer.cpp
     """
@@ -24,9 +24,9 @@ class Split(Layer):
     allows_in_place = False
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Give every top the shape of the bottom."""
+        """Set all top shapes to the bottom shape."""
         self.top_shapes = [self.bottom_shapes[0]] * self.top_count
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Hand the bottom out."""
+        """Return the bottom once per top."""
         return x if self.top_count == 1 else (x,) * self.top_count

@@ -1,4 +1,4 @@
-"""Spatial pyramid pooling."""
+"""SPP layer: spatial pyramid pooling."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 
 @register("SPP")
 class SPP(Layer):
-    """Pool the picture into 1, 4, 16, ... windows, ``pyramid_height`` times, and join the results into one row.
+    """Pool into 1, 4, 16, ... windows (``pyramid_height`` levels) and concatenate the results to one row.
 
-    With ``pyramid_height: 1`` the top keeps its 4 axes, as in Caffe.
+    With ``pyramid_height: 1``, the top has 4 axes, as in Caffe.
 
     Source: BVLC/caffe src/caffe/layers/spp_layer.cpp
     """
 
     parameter_field = "spp_param"
     restrictions = (
-        "A picture too small for its finest windows (padding as wide as a window) is refused, as in Caffe.",
-        "STOCHASTIC needs sizes that the windows divide, because it takes no padding.",
-        "`engine` changes nothing.",
+        "An image too small for the finest windows (padding as wide as a window) raises an error, as in Caffe.",
+        "STOCHASTIC requires sizes divisible by the number of windows, because it does not support padding.",
+        "`engine` has no effect.",
     )
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read the pyramid."""
+        """Read the pyramid levels."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         if len(shape) != 4:
             self.fail_shape(f"the bottom must have 4 axes (N, C, height, width), found {format_shape(shape)}")
         self.height: int = options.pyramid_height
         if not 1 <= self.height <= 16:
-            self.fail(f"pyramid_height is {self.height}; use 1 to 16")
+            self.fail(f"invalid pyramid_height: found {self.height}, expected 1 to 16")
         self.method = SPPParameter.PoolMethod.Name(options.pool)
         windows = [self._window(level, shape) for level in range(self.height)]
         for level, window in enumerate(windows):
@@ -61,13 +61,13 @@ class SPP(Layer):
     def _check(self, level: int, window: _pooling.PoolingWindow) -> None:
         if any(pad >= size for pad, size in zip(window.pad, window.kernel, strict=True)):
             self.fail_shape(
-                f"the picture {format_shape(window.size)} is too small for {2**level} x {2**level} windows; "
+                f"the image {format_shape(window.size)} is too small for {2**level} x {2**level} windows; "
                 "use a lower pyramid_height"
             )
         if self.method == "STOCHASTIC" and any(window.pad):
             self.fail_shape(
-                f"the picture {format_shape(window.size)} is no multiple of {2**level} windows, "
-                "and STOCHASTIC takes no padding"
+                f"the image {format_shape(window.size)} is not divisible into {2**level} windows, "
+                "and STOCHASTIC does not support padding; use MAX or AVE"
             )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Swish."""
+"""Swish layer."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class Swish(Neuron):
         self.beta: float = self.layer_param(parameter).beta
 
     def forward(self, x: Tensor) -> Tensor:
-        """Gate every value by itself."""
+        """Return the Swish."""
         return F.silu(x) if self.beta == 1 else x * torch.sigmoid(self.beta * x)

@@ -1,4 +1,4 @@
-"""The hyperbolic tangent."""
+"""TanH layer: hyperbolic tangent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class TanH(Neuron):
     """
 
     parameter_field = "tanh_param"
-    restrictions = ("`engine` changes nothing.",)
+    restrictions = ("`engine` has no effect.",)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Squash to -1..1."""
+        """Return the hyperbolic tangent."""
         return torch.tanh(x)

@@ -1,4 +1,4 @@
-"""A step."""
+"""Threshold layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @register("Threshold")
 class Threshold(Neuron):
-    """1 where x is above ``threshold``, 0 elsewhere; no gradient.
+    """1 if x is above ``threshold``, else 0; no gradient.
 
     Source: BVLC/caffe src/caffe/layers/threshold_layer.cpp
     """
@@ -28,5 +28,5 @@ class Threshold(Neuron):
         self.threshold: float = self.layer_param(parameter).threshold
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compare."""
+        """Compare with the threshold."""
         return (x > self.threshold).to(x.dtype)

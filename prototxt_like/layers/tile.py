@@ -1,4 +1,4 @@
-"""Repetition along an axis."""
+"""Tile layer: repetition along an axis."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Tile(Layer):
     parameter_field = "tile_param"
 
     def setup(self, parameter: LayerParameter) -> None:
-        """Read axis and count."""
+        """Read the axis and the number of tiles."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
         self.tile_axis = self.canonical_axis(options.axis, len(shape))
         self.tiles: int = options.tiles
         if self.tiles <= 0:
-            self.fail(f"tiles is {self.tiles}; it must be given and positive")
+            self.fail(f"invalid tiles: found {self.tiles}, expected 1 or more")
         size = shape[self.tile_axis] * self.tiles
         self.top_shapes = [(*shape[: self.tile_axis], size, *shape[self.tile_axis + 1 :])]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Repeat."""
+        """Repeat the bottom."""
         return torch.cat([x] * self.tiles, self.tile_axis)

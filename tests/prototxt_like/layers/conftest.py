@@ -1,4 +1,4 @@
-"""What the layer tests share: layers from a line of prototxt, and golden cases of real Caffe.
+"""Fixtures of the layer tests: layers from prototxt text, and golden cases of Caffe.
 
 A test that takes ``golden_case`` runs once for every case of the layer type that its module names in ``LAYER``.
 """
@@ -24,7 +24,7 @@ GRADIENT_NOISE = 1e-6  # gradients that should be exactly zero hold rounding noi
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
-    """The tensors here are tiny: handing them to several threads takes longer than computing them."""
+    """Use one thread, because the tensors are too small for several."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -72,7 +72,7 @@ def rejects(make_layer: Callable[..., Layer]) -> Callable[..., None]:
 
 @pytest.fixture
 def check_golden() -> Callable[..., None]:
-    """Run a golden case and compare every blob, gradient and statistic with Caffe's, but for those named."""
+    """Run a golden case and compare all blobs, gradients and statistics with Caffe's, except those listed."""
     return run_and_compare
 
 
@@ -103,7 +103,7 @@ def run_and_compare(path: Path, *, but: tuple[str, ...] = ()) -> None:
 
 
 def section(case: dict[str, np.ndarray], name: str) -> dict[tuple[str, ...], Tensor]:
-    """The arrays under ``name/``: a layer's blobs by (layer, index), other blobs by (name,)."""
+    """Return the arrays under ``name/``: layer blobs by (layer, index), other blobs by (name,)."""
     found = {}
     for key, value in case.items():
         if key.startswith(f"{name}/"):

@@ -15,7 +15,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 
 
 def test_in_place_is_rejected_as_in_caffe(rejects: Callable[..., None]) -> None:
-    rejects('cannot work in place; give its top another name than "top0"', 'type: "AbsVal" bottom: "top0"', (2, 3))
+    rejects('cannot work in place; rename its top "top0"', 'type: "AbsVal" bottom: "top0"', (2, 3))
 
 
 def test_gradient_at_zero(make_layer: Callable[..., Layer]) -> None:

@@ -23,7 +23,7 @@ TEXT = 'type: "Accuracy" bottom: "x" bottom: "label" '
 def accuracy_by_hand(
     scores: np.ndarray, labels: np.ndarray, top_k: int, ignore: int | None
 ) -> tuple[float, list[float]]:
-    """Scores (N, C, H), labels (N, H) -> share, share for every class; a tie with the true class counts against it."""
+    """Return accuracy and accuracy per class of scores (N, C, H) and labels (N, H); a tie counts as wrong."""
     classes = scores.shape[1]
     right, seen = np.zeros(classes), np.zeros(classes)
     for n, h in np.ndindex(*labels.shape):
@@ -63,12 +63,12 @@ def test_axis(make_layer: Callable[..., Layer]) -> None:
     assert layer(scores, scores.argmax(-1)).item() == 1
 
 
-def test_scores_that_are_no_numbers_are_an_error(make_layer: Callable[..., Layer]) -> None:
-    with pytest.raises(NetError, match="not numbers"):
+def test_nan_scores_are_an_error(make_layer: Callable[..., Layer]) -> None:
+    with pytest.raises(NetError, match="invalid scores: found NaN"):
         make_layer(TEXT, (4, 3), (4,))(torch.full((4, 3), float("nan")), torch.zeros(4))
 
 
-def test_a_row_of_nan_is_wrong_where_it_is_not_looked_for(make_layer: Callable[..., Layer]) -> None:
+def test_a_row_of_nan_is_wrong_without_the_check(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT, (2, 3), (2,))
     compiled = torch.compile(layer, backend="eager", fullgraph=True)
     scores = torch.tensor([[float("nan")] * 3, [1.0, 0, 0]])
@@ -76,6 +76,6 @@ def test_a_row_of_nan_is_wrong_where_it_is_not_looked_for(make_layer: Callable[.
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("top_k is 4; there are 3 classes", f"{TEXT} accuracy_param {{ top_k: 4 }}", (2, 3), (2,))
-    rejects("top_k is 0", f"{TEXT} accuracy_param {{ top_k: 0 }}", (2, 3), (2,))
+    rejects("invalid top_k: found 4, expected 1 to 3", f"{TEXT} accuracy_param {{ top_k: 4 }}", (2, 3), (2,))
+    rejects("invalid top_k: found 0", f"{TEXT} accuracy_param {{ top_k: 0 }}", (2, 3), (2,))
     rejects("need 10 labels, found 2", TEXT, (2, 3, 5), (2,))

@@ -36,14 +36,14 @@ def test_shapes(fields: str, shape: tuple[int, ...], top: tuple[int, ...], make_
     assert tuple(layer(torch.randn(shape)).shape) == top
 
 
-def test_the_later_of_equals_comes_first(make_layer: Callable[..., Layer]) -> None:
+def test_the_last_of_equal_values_comes_first(make_layer: Callable[..., Layer]) -> None:
     x = torch.tensor([[1.0, 3, 3, 0, 3]])
     top = make_layer(TEXT % "top_k: 4 out_max_val: true", (1, 5))(x)
     assert top.tolist() == [[[4, 2, 1, 0], [3, 3, 3, 1]]]
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("top_k is 0", TEXT % "top_k: 0", (4, 3))
-    rejects("top_k is 16, but there are 15 values", TEXT % "top_k: 16", (4, 3, 5))
-    rejects("top_k is 4, but there are 3 values", TEXT % "axis: 1 top_k: 4", (4, 3, 5))
+    rejects("invalid top_k: found 0", TEXT % "top_k: 0", (4, 3))
+    rejects("invalid top_k: found 16, expected 1 to 15", TEXT % "top_k: 16", (4, 3, 5))
+    rejects("invalid top_k: found 4, expected 1 to 3", TEXT % "axis: 1 top_k: 4", (4, 3, 5))
     rejects("axis is 3", TEXT % "axis: 3", (4, 3, 5))

@@ -48,7 +48,7 @@ def test_train_and_eval_change_the_phase(make_layer: Callable[..., Layer]) -> No
     assert layer.blobs[2].item() == 1
 
 
-def test_use_global_stats_false_updates_in_test_too(make_layer: Callable[..., Layer]) -> None:
+def test_use_global_stats_false_updates_in_test(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "BatchNorm" bottom: "x" batch_norm_param { use_global_stats: false }', X)
     x = torch.randn(X) * 3 + 2
     torch.testing.assert_close(layer(x).mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
@@ -63,7 +63,7 @@ def test_any_number_of_axes(shape: tuple[int, ...], make_layer: Callable[..., La
     torch.testing.assert_close(top.var(axes, correction=0), torch.ones(3), rtol=1e-3, atol=0)
 
 
-def test_one_value_a_channel(make_layer: Callable[..., Layer]) -> None:
+def test_one_value_per_channel(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "BatchNorm" bottom: "x"', (1, 3), phase="TRAIN")
     x = torch.tensor([[1.0, 2, 3]], requires_grad=True)
     top = layer(x)
@@ -91,12 +91,12 @@ def test_statistics_are_saved_and_not_learned(make_layer: Callable[..., Layer]) 
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("every param needs lr_mult: 0", 'type: "BatchNorm" bottom: "x" param { lr_mult: 1 }', X)
+    rejects("set lr_mult: 0 in every param", 'type: "BatchNorm" bottom: "x" param { lr_mult: 1 }', X)
     rejects("at least 2 axes", 'type: "BatchNorm" bottom: "x"', (5,))
 
 
 @pytest.mark.parametrize("write", [lambda blob: blob.data.fill_(5), lambda blob: blob.numpy().fill(5)])
-def test_statistics_written_as_in_pycaffe_count_at_once(
+def test_statistics_written_as_in_pycaffe_take_effect(
     write: Callable[[torch.Tensor], object], make_layer: Callable[..., Layer]
 ) -> None:
     layer = make_layer('type: "BatchNorm" bottom: "x"', X)

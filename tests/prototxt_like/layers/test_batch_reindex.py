@@ -19,7 +19,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 TEXT = 'type: "BatchReindex" bottom: "x" bottom: "index"'
 
 
-def test_repeated_items_add_their_gradients(make_layer: Callable[..., Layer]) -> None:
+def test_gradients_of_repeated_items_are_summed(make_layer: Callable[..., Layer]) -> None:
     x = torch.randn(4, 3, requires_grad=True)
     top = make_layer(TEXT, (4, 3), (5,))(x, torch.tensor([2.0, 0, 2, 2, 3]))
     top.sum().backward()
@@ -29,7 +29,7 @@ def test_repeated_items_add_their_gradients(make_layer: Callable[..., Layer]) ->
 
 
 @pytest.mark.parametrize("wrong", [4.0, -1.0])
-def test_an_index_outside_is_named(wrong: float, make_layer: Callable[..., Layer]) -> None:
+def test_an_index_out_of_range_is_reported(wrong: float, make_layer: Callable[..., Layer]) -> None:
     with pytest.raises(NetError, match=rf'layer "it" .*item {wrong:g} is outside 0 to 3'):
         make_layer(TEXT, (4, 3), (2,))(torch.randn(4, 3), torch.tensor([0, wrong]))
 

@@ -40,4 +40,9 @@ def test_a_second_bottom(make_layer: Callable[..., Layer]) -> None:
 def test_errors(rejects: Callable[..., None]) -> None:
     rejects("num_axes is 2 from axis 3 .*use 0 to 1, or -1", TEXT % "axis: 3 num_axes: 2", (2, 3, 7, 5))
     rejects("num_axes is -2", TEXT % "num_axes: -2", (2, 3, 7, 5))
-    rejects("bottom 1 is 7 x 5, which is not what bottom 0", 'type: "Bias" bottom: "x" bottom: "y"', (2, 3, 7), (7, 5))
+    rejects(
+        "wrong shape of bottom 1: found 7 x 5, expected the sizes of bottom 0",
+        'type: "Bias" bottom: "x" bottom: "y"',
+        (2, 3, 7),
+        (7, 5),
+    )

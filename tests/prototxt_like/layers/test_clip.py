@@ -33,7 +33,7 @@ def test_errors(rejects: Callable[..., None]) -> None:
 
 
 @pytest.mark.parametrize("fields", ["min: 1", "max: 1", ""])
-def test_both_bounds_are_needed(fields: str, make_layer: Callable[..., Layer]) -> None:
-    """The text parser rejects it first: both fields are required in the message."""
+def test_both_bounds_are_required(fields: str, make_layer: Callable[..., Layer]) -> None:
+    """The text parser rejects it, because both fields are required."""
     with pytest.raises(PrototxtLikeError, match=r"clip_param|min|max"):
         make_layer(TEXT % fields, (5,))

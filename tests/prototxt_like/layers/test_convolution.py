@@ -18,7 +18,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 
 
 def correlate(x: np.ndarray, weight: np.ndarray, stride: int, pad: int, dilation: int) -> np.ndarray:
-    """(C, H, W) and (O, C, K, L) -> (O, H', W'), one multiplication at a time."""
+    """Return the convolution of (C, H, W) and (O, C, K, L) as (O, H', W'), in loops."""
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
     outputs, channels, rows, columns = weight.shape
     height = (x.shape[1] - dilation * (rows - 1) - 1) // stride + 1
@@ -41,7 +41,7 @@ def test_against_loops(make_layer: Callable[..., Layer]) -> None:
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_groups_do_not_see_each_other(make_layer: Callable[..., Layer]) -> None:
+def test_groups_are_independent(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(
         'type: "Convolution" bottom: "x" convolution_param { num_output: 6 kernel_size: 1 group: 2 '
         'weight_filler { type: "xavier" } }',
@@ -98,17 +98,17 @@ def test_several_bottoms_share_the_filters(make_layer: Callable[..., Layer]) -> 
     ("message", "fields"),
     [
         ("num_output must be positive", "kernel_size: 3"),
-        ("kernel_size is given 0 times for 2 spatial axes", "num_output: 4"),
-        ("kernel_size is given 3 times", "num_output: 4 kernel_size: 1 kernel_size: 1 kernel_size: 1"),
-        ("kernel_size and kernel_h/kernel_w are both given", "num_output: 4 kernel_size: 3 kernel_h: 3"),
-        ("stride and stride_h/stride_w are both given", "num_output: 4 kernel_size: 3 stride: 1 stride_h: 3"),
-        ("pad and pad_h/pad_w are both given", "num_output: 4 kernel_size: 3 pad: 1 pad_w: 3"),
+        ("kernel_size has 0 values for 2 spatial axes", "num_output: 4"),
+        ("kernel_size has 3 values", "num_output: 4 kernel_size: 1 kernel_size: 1 kernel_size: 1"),
+        ("kernel_size and kernel_h/kernel_w are both set", "num_output: 4 kernel_size: 3 kernel_h: 3"),
+        ("stride and stride_h/stride_w are both set", "num_output: 4 kernel_size: 3 stride: 1 stride_h: 3"),
+        ("pad and pad_h/pad_w are both set", "num_output: 4 kernel_size: 3 pad: 1 pad_w: 3"),
         ("kernel_size is 3 x 0; every value must be positive", "num_output: 4 kernel_h: 3"),
         ("stride is 0 x 0; every value must be positive", "num_output: 4 kernel_size: 3 stride: 0"),
         ("dilation is 0 x 0; every value must be positive", "num_output: 4 kernel_size: 3 dilation: 0"),
         ("group 2 must divide both the 3 channels and num_output 4", "num_output: 4 kernel_size: 3 group: 2"),
         ("group 0 must divide", "num_output: 4 kernel_size: 3 group: 0"),
-        ("kernel 9 x 9 does not fit into 7 x 5 with pad 1 x 1", "num_output: 4 kernel_size: 9 pad: 1"),
+        ("kernel 9 x 9 exceeds the bottom 7 x 5 with pad 1 x 1", "num_output: 4 kernel_size: 9 pad: 1"),
         ("axis is 4, but the bottom has 4 axes; use -4 to 3", "num_output: 4 kernel_size: 3 axis: 4"),
         (
             'unknown filler "xavir"; did you mean "xavier"',
@@ -120,14 +120,14 @@ def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None
     rejects(message, f'type: "Convolution" bottom: "x" convolution_param {{ {fields} }}', (2, 3, 7, 5))
 
 
-def test_height_and_width_need_two_spatial_axes(rejects: Callable[..., None]) -> None:
+def test_height_and_width_require_two_spatial_axes(rejects: Callable[..., None]) -> None:
     text = 'type: "Convolution" bottom: "x" convolution_param { num_output: 4 kernel_h: 3 kernel_w: 3 }'
     rejects("kernel_h and kernel_w need 2 spatial axes, the bottom has 1", text, (2, 3, 7))
     text = 'type: "Convolution" bottom: "x" convolution_param { num_output: 4 kernel_size: 1 }'
-    rejects("has 4 spatial axes; 3 is the most", text, (1, 2, 3, 4, 5, 6))
+    rejects("too many spatial axes: found 4, expected at most 3", text, (1, 2, 3, 4, 5, 6))
 
 
-def test_tops_and_bottoms_come_in_pairs(rejects: Callable[..., None]) -> None:
+def test_one_top_per_bottom(rejects: Callable[..., None]) -> None:
     text = 'type: "Convolution" bottom: "x" bottom: "y" convolution_param { num_output: 4 kernel_size: 1 }'
-    rejects("2 bottoms and 1 tops; it needs one top for every bottom", text, (2, 3, 7, 5), (2, 3, 7, 5))
+    rejects("wrong number of tops: found 1, expected 2, one per bottom", text, (2, 3, 7, 5), (2, 3, 7, 5))
     rejects("bottoms must have the same shape", text, (2, 3, 7, 5), (2, 3, 7, 6), tops=2)

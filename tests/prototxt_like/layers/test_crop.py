@@ -28,7 +28,7 @@ def test_offsets(fields: str, offsets: tuple[int, int], make_layer: Callable[...
     assert torch.equal(top, x[:, :, y : y + 4, z : z + 3])
 
 
-def test_from_the_first_axis_on(make_layer: Callable[..., Layer]) -> None:
+def test_from_the_first_axis(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % "axis: 0 offset: 1 offset: 0", (4, 3), (2, 2))
     x = torch.randn(4, 3)
     assert torch.equal(layer(x, torch.empty(2, 2)), x[1:3, :2])
@@ -36,7 +36,7 @@ def test_from_the_first_axis_on(make_layer: Callable[..., Layer]) -> None:
 
 def test_errors(rejects: Callable[..., None]) -> None:
     shapes = ((2, 3, 7, 6), (2, 3, 4, 3))
-    rejects("axis 3 of bottom 0 has 6 values; 3 from offset 4 on do not fit", TEXT % "offset: 0 offset: 4", *shapes)
-    rejects("offset is given 3 times for 2 axes", TEXT % "offset: 0 offset: 0 offset: 0", *shapes)
+    rejects("axis 3 of bottom 0 has 6 values; 3 from offset 4 exceed it", TEXT % "offset: 0 offset: 4", *shapes)
+    rejects("offset has 3 values for 2 axes", TEXT % "offset: 0 offset: 0 offset: 0", *shapes)
     rejects("has fewer axes", TEXT % "axis: 1", (2, 3, 7), (2, 3))
-    rejects("do not fit", TEXT % "", (2, 3, 4, 4), (2, 3, 5, 4))
+    rejects("exceed it", TEXT % "", (2, 3, 4, 4), (2, 3, 5, 4))

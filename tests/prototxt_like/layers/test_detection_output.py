@@ -25,7 +25,7 @@ def detect(
     return layer(offsets, by_class.T.reshape(1, -1), priors)[0, 0]
 
 
-def test_the_weaker_of_two_that_overlap_goes(make_layer: Callable[..., Layer]) -> None:
+def test_the_weaker_of_two_overlapping_boxes_is_suppressed(make_layer: Callable[..., Layer]) -> None:
     rows = detect(make_layer, "nms_param { nms_threshold: 0.45 }", [[0.6, 0.9, 0.3, 0.2]])
     assert rows[:, 2].tolist() == pytest.approx([0.9, 0.2 + 0.1])
     torch.testing.assert_close(rows[:, 3:], PRIORS[[1, 2]])
@@ -39,7 +39,7 @@ def test_threshold_of_the_overlap(threshold: float, kept: int, make_layer: Calla
     assert len(rows) == kept
 
 
-def test_eta_lowers_the_threshold_as_boxes_stay(make_layer: Callable[..., Layer]) -> None:
+def test_eta_lowers_the_threshold(make_layer: Callable[..., Layer]) -> None:
     """0.9, then 0.9 * 0.8 = 0.72 < 7/9, then 0.576, then 0.46 < 1/2."""
     rows = detect(make_layer, "nms_param { nms_threshold: 0.9 eta: 0.8 }", [[0.8, 0.9, 0.3, 0.2]])
     assert rows[:, 2].tolist() == pytest.approx([0.9, 0.3, 0.2])
@@ -66,7 +66,7 @@ def test_no_background(make_layer: Callable[..., Layer]) -> None:
     assert sorted(set(rows[:, 1].tolist())) == [0, 1]
 
 
-def test_boxes_of_their_own_for_every_class(make_layer: Callable[..., Layer]) -> None:
+def test_separate_boxes_per_class(make_layer: Callable[..., Layer]) -> None:
     offsets = torch.zeros(4, 2, 4)
     offsets[:, 1] = 1.0
     rows = detect(
@@ -95,14 +95,14 @@ def test_codes(code: str, expected: list[float], in_target: bool, make_layer: Ca
     assert rows[0, 3:].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_nothing_found(make_layer: Callable[..., Layer]) -> None:
+def test_no_detections(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % "num_classes: 2 confidence_threshold: 2", (3, 16), (3, 8), (1, 2, 16))
     priors = torch.stack([PRIORS.flatten(), torch.full((16,), 0.1)])[None]
     top = layer(torch.zeros(3, 16), torch.rand(3, 8), priors)
     assert top.tolist() == [[[[image] + [-1] * 6 for image in range(3)]]]
 
 
-def test_a_fourth_bottom_changes_nothing(make_layer: Callable[..., Layer]) -> None:
+def test_a_fourth_bottom_has_no_effect(make_layer: Callable[..., Layer]) -> None:
     shapes = ((1, 16), (1, 8), (1, 2, 16), (1, 3, 9, 9))
     layer = make_layer(TEXT % "num_classes: 2", *shapes)
     bottoms = [torch.rand(shape) for shape in shapes]
@@ -111,9 +111,9 @@ def test_a_fourth_bottom_changes_nothing(make_layer: Callable[..., Layer]) -> No
 
 def test_errors(rejects: Callable[..., None]) -> None:
     shapes = ((1, 16), (1, 8), (1, 2, 16))
-    rejects("num_classes must be given", TEXT % "", *shapes)
-    rejects("nms_threshold is -1", TEXT % "num_classes: 2 nms_param { nms_threshold: -1 }", *shapes)
-    rejects("eta is 0", TEXT % "num_classes: 2 nms_param { eta: 0 }", *shapes)
+    rejects("num_classes must be set", TEXT % "", *shapes)
+    rejects("invalid nms_threshold: found -1", TEXT % "num_classes: 2 nms_param { nms_threshold: -1 }", *shapes)
+    rejects("invalid eta: found 0", TEXT % "num_classes: 2 nms_param { eta: 0 }", *shapes)
     rejects(r"bottom 2 \(priors\) must be 1 x 2 x 4", TEXT % "num_classes: 2", (1, 16), (1, 8), (1, 16))
     rejects("bottom 0 must be 1 x 16", TEXT % "num_classes: 2", (1, 12), (1, 8), (1, 2, 16))
     rejects("bottom 1 must be 1 x 12", TEXT % "num_classes: 3", *shapes)

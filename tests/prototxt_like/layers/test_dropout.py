@@ -24,7 +24,7 @@ def test_train_keeps_the_mean(make_layer: Callable[..., Layer]) -> None:
     assert not torch.equal(layer(torch.ones(100, 1000)), top)
 
 
-def test_test_passes(make_layer: Callable[..., Layer]) -> None:
+def test_test_phase_is_the_identity(make_layer: Callable[..., Layer]) -> None:
     x = torch.randn(2, 3)
     assert torch.equal(make_layer('type: "Dropout" bottom: "x"', (2, 3))(x), x)
 
@@ -32,4 +32,4 @@ def test_test_passes(make_layer: Callable[..., Layer]) -> None:
 @pytest.mark.parametrize("ratio", [1.0, -0.1, float("nan")])
 def test_errors(ratio: float, rejects: Callable[..., None]) -> None:
     text = f'type: "Dropout" bottom: "x" dropout_param {{ dropout_ratio: {ratio} }}'
-    rejects("it must be at least 0 and less than 1", text, (2, 3))
+    rejects("expected at least 0 and less than 1", text, (2, 3))

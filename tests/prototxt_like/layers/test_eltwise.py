@@ -29,7 +29,7 @@ def test_three_bottoms(operation: str, make_layer: Callable[..., Layer]) -> None
     torch.testing.assert_close(top, expected)
 
 
-def test_equal_values_give_the_gradient_to_one(make_layer: Callable[..., Layer]) -> None:
+def test_equal_values_send_the_gradient_to_one(make_layer: Callable[..., Layer]) -> None:
     bottoms = [torch.ones(2, 2, requires_grad=True) for _ in range(3)]
     make_layer(text(3, "operation: MAX"), *[(2, 2)] * 3)(*bottoms).sum().backward()
     assert [float(b.grad.sum()) for b in bottoms if b.grad is not None] == [0, 4, 0]
@@ -50,6 +50,6 @@ def test_the_same_blob_twice(make_layer: Callable[..., Layer]) -> None:
 
 def test_errors(rejects: Callable[..., None]) -> None:
     rejects("1 coeff for 2 bottoms", text(2, "coeff: 1"), (2, 3), (2, 3))
-    rejects("coeff goes with SUM, not with PROD", text(2, "operation: PROD coeff: 1 coeff: 1"), (2, 3), (2, 3))
+    rejects("PROD does not support coeff", text(2, "operation: PROD coeff: 1 coeff: 1"), (2, 3), (2, 3))
     rejects("bottom 0 is 2 x 3, bottom 1 is 3 x 2", text(2, ""), (2, 3), (3, 2))
-    rejects("it has 1 bottom, expected at least 2", text(1, ""), (2, 3))
+    rejects("wrong number of bottoms: found 1, expected at least 2", text(1, ""), (2, 3))

@@ -19,7 +19,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 TEXT = 'type: "Embed" bottom: "x" embed_param { %s }'
 
 
-def test_an_index_outside_is_named(make_layer: Callable[..., Layer]) -> None:
+def test_an_index_out_of_range_is_reported(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % "num_output: 4 input_dim: 6", (2, 3))
     for wrong in (6.0, -1.0):
         with pytest.raises(NetError, match=rf"index {wrong:g} is outside 0 to 5"):

@@ -30,5 +30,5 @@ def test_by_hand_and_gradients_to_both(make_layer: Callable[..., Layer]) -> None
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("as many values for an item; bottom 0 is 4 x 3, bottom 1 is 4 x 2", TEXT, (4, 3), (4, 2))
+    rejects("the same number of values per item; bottom 0 is 4 x 3, bottom 1 is 4 x 2", TEXT, (4, 3), (4, 2))
     rejects("same first axis", TEXT, (4, 3), (3, 4))

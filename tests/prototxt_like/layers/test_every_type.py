@@ -1,4 +1,4 @@
-"""What every layer type must do, tried on one small example each."""
+"""Tests of all layer types, with one small example each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Example:
-    """A layer and its bottoms; ``whole`` bottoms hold indices or labels below the given bound."""
+    """Layer and its bottoms; ``whole`` bottoms contain indices or labels below the given bound."""
 
     text: str
     shapes: tuple[Shape, ...]
@@ -156,12 +156,12 @@ def as_tuple(tops: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tops if isinstance(tops, tuple) else (tops,)
 
 
-def test_there_is_an_example_of_every_type() -> None:
+def test_every_type_has_an_example() -> None:
     assert set(EXAMPLES) | REFUSED == set(layer_types())
 
 
 @every_type
-def test_top_shapes_are_those_of_the_tops(name: str, build: Callable[[str], Layer]) -> None:
+def test_top_shapes_match_the_tops(name: str, build: Callable[[str], Layer]) -> None:
     layer = build(name)
     shapes = [tuple(top.shape) for top in as_tuple(layer(*EXAMPLES[name].bottoms()))]
     if name in ("Filter", "DetectionOutput"):  # what passes depends on the data
@@ -183,7 +183,7 @@ def test_another_batch_size(name: str, build: Callable[[str], Layer]) -> None:
 
 
 @every_type
-def test_a_list_of_blobs_is_named(name: str, build: Callable[[str], Layer]) -> None:
+def test_blobs_have_names(name: str, build: Callable[[str], Layer]) -> None:
     layer = build(name)
     assert [blob.shape for blob in layer.blobs] == [getattr(layer, blob).shape for blob in layer.blob_names]
     assert {id(parameter) for parameter in layer.parameters()} <= {id(blob) for blob in layer.blobs}
@@ -213,7 +213,7 @@ def test_gradient(name: str, build: Callable[[str], Layer]) -> None:
 
 
 @every_type
-def test_bfloat16_autocast_stays_near(name: str, build: Callable[[str], Layer]) -> None:
+def test_bfloat16_autocast_is_close(name: str, build: Callable[[str], Layer]) -> None:
     example = EXAMPLES[name]
     exact, rough = build(name), build(name)
     torch.manual_seed(0)
@@ -231,7 +231,7 @@ def test_bfloat16_autocast_stays_near(name: str, build: Callable[[str], Layer]) 
 
 
 @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if (2, 3, 7, 5) in example.shapes])
-def test_channels_last_changes_nothing(name: str, build: Callable[[str], Layer]) -> None:
+def test_channels_last_has_no_effect(name: str, build: Callable[[str], Layer]) -> None:
     example = EXAMPLES[name]
     expected = as_tuple(build(name)(*example.bottoms()))
     bottoms = [b.contiguous(memory_format=torch.channels_last) if b.dim() == 4 else b for b in example.bottoms()]
@@ -242,7 +242,7 @@ def test_channels_last_changes_nothing(name: str, build: Callable[[str], Layer])
 
 @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if example.compiles])
 def test_is_one_graph(name: str, build: Callable[[str], Layer]) -> None:
-    """torch.compile and torch.export need the whole forward as one graph, without a look at any value."""
+    """torch.compile and torch.export need the forward pass as one graph, without reads of values."""
     example = EXAMPLES[name]
     torch.manual_seed(0)
     expected = as_tuple(build(name)(*example.bottoms()))
@@ -274,7 +274,7 @@ def test_exports_with_any_batch_size(name: str, build: Callable[[str], Layer]) -
 
 
 def dynamic(example: Example, layer: Layer) -> tuple[object, ...]:
-    """The batch axis of every bottom that has it, named for torch.export."""
+    """Return the batch axes of the bottoms as dynamic shapes for torch.export."""
     batch = torch.export.Dim("batch", min=2, max=64)
     axis = example.batch_axis
     assert axis is not None
@@ -299,22 +299,24 @@ def test_too_many_bottoms_and_tops_are_rejected(name: str, make_layer: Callable[
     text = f'type: "{name}" {example.text}'
     if cls.max_bottoms is not None:
         shapes = [*example.shapes, *[IMAGE] * (cls.max_bottoms + 1 - len(example.shapes))]
-        with pytest.raises(NetError, match=rf'layer "it" \({name}\): it has {len(shapes)} bottoms?, expected'):
+        with pytest.raises(
+            NetError, match=rf'layer "it" \({name}\): wrong number of bottoms: found {len(shapes)}, expected'
+        ):
             make_layer(text, *shapes, tops=example.tops)
     if cls.max_tops is not None:
-        with pytest.raises(NetError, match=rf'layer "it" \({name}\): it has {cls.max_tops + 1} tops?, expected'):
+        with pytest.raises(
+            NetError, match=rf'layer "it" \({name}\): wrong number of tops: found {cls.max_tops + 1}, expected'
+        ):
             make_layer(text, *example.shapes, tops=cls.max_tops + 1)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
-def test_types_that_would_run_or_write_what_the_net_names_are_rejected(
-    name: str, make_layer: Callable[..., Layer]
-) -> None:
-    with pytest.raises(NetError, match=f'layer "it" \\({name}\\): .*may not name'):
+def test_types_that_run_code_or_write_files_are_rejected(name: str, make_layer: Callable[..., Layer]) -> None:
+    with pytest.raises(NetError, match=f'layer "it" \\({name}\\): .*net files must not'):
         make_layer(f'type: "{name}"', IMAGE)
 
 
-def test_an_unknown_type_names_the_nearest() -> None:
+def test_an_unknown_type_suggests_the_most_similar() -> None:
     with pytest.raises(UnknownLayerType, match='unknown layer type "Convolutoin"; did you mean "Convolution"'):
         get_layer_class("Convolutoin")
     with pytest.raises(UnknownLayerType, match='"RELU"; did you mean "ReLU"'):

@@ -26,4 +26,4 @@ def test_base_scale_and_shift(fields: str, base: float, make_layer: Callable[...
 
 @pytest.mark.parametrize("base", ["0", "-2", "inf", "nan"])
 def test_errors(base: str, rejects: Callable[..., None]) -> None:
-    rejects("it must be positive, or -1 for e", f'type: "Exp" bottom: "x" exp_param {{ base: {base} }}', (3,))
+    rejects("expected a positive number, or -1 for e", f'type: "Exp" bottom: "x" exp_param {{ base: {base} }}', (3,))

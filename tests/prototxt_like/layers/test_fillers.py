@@ -1,4 +1,4 @@
-"""Caffe's fillers: bounds, spread, errors."""
+"""Tests of Caffe's fillers: bounds, distribution, errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def filled(shape: tuple[int, ...] = SHAPE, **fields: object) -> torch.Tensor:
     return tensor
 
 
-def test_the_seven() -> None:
+def test_all_fillers_are_registered() -> None:
     assert filler_types() == ["bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier"]
 
 
@@ -44,7 +44,7 @@ def test_gaussian() -> None:
     assert float(values.std()) == pytest.approx(0.5, rel=0.02)
 
 
-def test_sparse_gaussian_keeps_a_share_by_the_number_of_outputs() -> None:
+def test_sparse_gaussian_keeps_a_fraction_by_the_number_of_outputs() -> None:
     values = filled(type="gaussian", std=1, sparse=3)
     assert float((values != 0).float().mean()) == pytest.approx(3 / 30, abs=0.01)
 
@@ -84,20 +84,20 @@ def test_bilinear(side: int) -> None:
     ("shape", "fields", "message"),
     [
         (SHAPE, {"type": "xavir"}, 'unknown filler "xavir"; did you mean "xavier"'),
-        ((0, 3), {"type": "constant"}, r"shape \(0, 3\) has nothing to fill"),
+        ((0, 3), {"type": "constant"}, r"shape \(0, 3\) is empty and cannot be filled"),
         (SHAPE, {"type": "uniform", "min": 2, "max": 1}, "min 2 is above its max 1"),
-        (SHAPE, {"type": "uniform", "min": math.nan}, "goes from nan to 1; give two numbers"),
-        (SHAPE, {"type": "uniform", "max": math.inf}, "goes from 0 to inf"),
-        (SHAPE, {"type": "uniform", "min": -3e38, "max": 3e38}, "at most 3.4e.38 apart"),
-        ((), {"type": "xavier"}, '"xavier" counts outputs along the first axis'),
-        ((), {"type": "msra"}, '"msra" counts outputs along the first axis'),
-        ((), {"type": "positive_unitball"}, "a blob of one value has no axis"),
-        ((), {"type": "gaussian", "sparse": 1}, '"gaussian" counts outputs along the first axis'),
-        (SHAPE, {"type": "gaussian", "std": -1}, "std is -1; it must not be negative"),
-        (SHAPE, {"type": "gaussian", "sparse": -5}, "sparse is -5"),
-        (SHAPE, {"type": "msra", "sparse": 2}, '"msra" knows no "sparse"'),
-        ((2, 3, 4, 5), {"type": "bilinear"}, "needs a square 4-axis blob"),
-        ((4, 4), {"type": "bilinear"}, "needs a square 4-axis blob"),
+        (SHAPE, {"type": "uniform", "min": math.nan}, "found nan to 1, expected"),
+        (SHAPE, {"type": "uniform", "max": math.inf}, "found 0 to inf"),
+        (SHAPE, {"type": "uniform", "min": -3e38, "max": 3e38}, "a difference of at most 3.4e.38"),
+        ((), {"type": "xavier"}, '"xavier" does not support scalar blobs'),
+        ((), {"type": "msra"}, '"msra" does not support scalar blobs'),
+        ((), {"type": "positive_unitball"}, "does not support scalar blobs"),
+        ((), {"type": "gaussian", "sparse": 1}, '"gaussian" does not support scalar blobs'),
+        (SHAPE, {"type": "gaussian", "std": -1}, "invalid std of the gaussian filler: found -1"),
+        (SHAPE, {"type": "gaussian", "sparse": -5}, "invalid sparse of the gaussian filler: found -5"),
+        (SHAPE, {"type": "msra", "sparse": 2}, '"msra" does not support "sparse"'),
+        ((2, 3, 4, 5), {"type": "bilinear"}, "wrong shape for the bilinear filler"),
+        ((4, 4), {"type": "bilinear"}, "wrong shape for the bilinear filler"),
     ],
 )
 def test_errors(shape: tuple[int, ...], fields: dict[str, object], message: str) -> None:

@@ -28,13 +28,13 @@ def test_several_blobs(make_layer: Callable[..., Layer]) -> None:
     assert x.grad[:, 0].tolist() == [0, 1, 0, 1]
 
 
-def test_nothing_may_pass(make_layer: Callable[..., Layer]) -> None:
+def test_no_item_selected(make_layer: Callable[..., Layer]) -> None:
     first, second = make_layer(TEXT, (4, 3), (4, 2), (4,), tops=2)(torch.randn(4, 3), torch.randn(4, 2), torch.zeros(4))
     assert first.shape == (0, 3)
     assert second.shape == (0, 2)
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("one top for every bottom but the selector: 2, found 1", TEXT, (4, 3), (4, 2), (4,))
+    rejects("found 1, expected 2, one per data bottom", TEXT, (4, 3), (4, 2), (4,))
     rejects(r"the selector \(last bottom\) must be N x 1", TEXT, (4, 3), (4, 2), (4, 2), tops=2)
     rejects("bottom 1 is 5 x 2, the selector 4", TEXT, (4, 3), (5, 2), (4,), tops=2)

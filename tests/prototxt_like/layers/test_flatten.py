@@ -39,6 +39,6 @@ def test_axes(fields: str, top: tuple[int, ...], make_layer: Callable[..., Layer
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("end_axis 0 lies before axis 2", TEXT % "axis: 2 end_axis: 0", (2, 3, 7))
+    rejects("end_axis 0 is before axis 2", TEXT % "axis: 2 end_axis: 0", (2, 3, 7))
     rejects("end_axis is 3", TEXT % "end_axis: 3", (2, 3, 7))
     rejects("cannot work in place", 'type: "Flatten" bottom: "top0"', (2, 3, 7))

@@ -17,10 +17,10 @@ def test_train_adds_noise(make_layer: Callable[..., Layer]) -> None:
     assert noise.std().item() == pytest.approx(0.5, rel=0.01)
 
 
-def test_test_passes(make_layer: Callable[..., Layer]) -> None:
+def test_test_phase_is_the_identity(make_layer: Callable[..., Layer]) -> None:
     x = torch.randn(2, 3)
     assert torch.equal(make_layer(TEXT % 0.5, (2, 3))(x), x)
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("must not be negative", TEXT % -1, (2, 3))
+    rejects("invalid std: found", TEXT % -1, (2, 3))

@@ -32,6 +32,6 @@ def test_by_hand(norm: str, make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
-    rejects("one label for every item, found 4 x 2", TEXT % "L1", (4, 3), (4, 2))
+    rejects("one label per item, found 4 x 2", TEXT % "L1", (4, 3), (4, 2))
     with pytest.raises(NetError, match="label 3 is outside 0 to 2"):
         make_layer(TEXT % "L1", (2, 3), (2,))(torch.randn(2, 3), torch.tensor([0, 3]))

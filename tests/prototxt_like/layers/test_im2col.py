@@ -29,7 +29,7 @@ def test_two_axes_as_unfold(fields: str, make_layer: Callable[..., Layer]) -> No
     assert tuple(layer(x).shape) == layer.top_shapes[0]
 
 
-def test_a_product_with_it_is_a_convolution_in_three_axes(make_layer: Callable[..., Layer]) -> None:
+def test_im2col_times_weights_is_a_3d_convolution(make_layer: Callable[..., Layer]) -> None:
     x, weight = torch.randn(2, 3, 5, 6, 4), torch.randn(7, 3, 2, 3, 2)
     columns = make_layer(TEXT % "kernel_size: 2 kernel_size: 3 kernel_size: 2 pad: 1", x.shape)(x)
     product = torch.einsum("ok,nkxyz->noxyz", weight.flatten(1), columns)
@@ -46,4 +46,4 @@ def test_another_channel_axis(make_layer: Callable[..., Layer]) -> None:
 
 def test_errors(rejects: Callable[..., None]) -> None:
     rejects("has no axis after the channels", TEXT % "kernel_size: 1", (2, 3))
-    rejects("does not fit", TEXT % "kernel_size: 6", (2, 3, 5, 5))
+    rejects("exceeds the bottom", TEXT % "kernel_size: 6", (2, 3, 5, 5))

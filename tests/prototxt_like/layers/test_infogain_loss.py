@@ -25,7 +25,7 @@ CLASSES = 3
 
 @pytest.fixture
 def matrix(tmp_path: Path) -> tuple[str, np.ndarray]:
-    """H in a file of the old layout, and its values."""
+    """Return a file with H in the old layout, and its values."""
     values = np.random.default_rng(1).random((1, CLASSES, CLASSES)).astype(np.float32)
     write_mean(values, tmp_path / "h.binaryproto")
     return str(tmp_path / "h.binaryproto"), values[0]
@@ -49,7 +49,7 @@ def test_a_file_with_any_shape(shape: tuple[int, ...], tmp_path: Path, make_laye
     assert layer.matrix.tolist() == values.reshape(3, 3).tolist()
 
 
-def test_the_unit_matrix_is_softmax_with_loss(make_layer: Callable[..., Layer]) -> None:
+def test_the_identity_matrix_gives_softmax_with_loss(make_layer: Callable[..., Layer]) -> None:
     shapes = ((4, 3), (4,), (3, 3))
     infogain = make_layer(TEXT % 'bottom: "H" loss_param { ignore_label: 1 }', *shapes, tops=2)
     softmax = make_layer(
@@ -73,9 +73,9 @@ def test_floor_of_the_probabilities(make_layer: Callable[..., Layer]) -> None:
 
 def test_errors(matrix: tuple[str, np.ndarray], rejects: Callable[..., None], tmp_path: Path) -> None:
     source = f'infogain_loss_param {{ source: "{matrix[0]}" }}'
-    rejects("needs the matrix H", TEXT % "", (4, 3), (4,))
+    rejects("the matrix H is missing", TEXT % "", (4, 3), (4,))
     rejects("H must have 4 x 4 values, found 1 x 1 x 3 x 3", TEXT % source, (2, 4), (2,))
     rejects("H must have 3 x 3 values, found 3 x 2", TEXT % 'bottom: "H"', (2, 3), (2,), (3, 2))
-    rejects("normalize is too old", TEXT % f"{source} loss_param {{ normalize: true }}", (2, 3), (2,))
+    rejects("normalize is not supported", TEXT % f"{source} loss_param {{ normalize: true }}", (2, 3), (2,))
     missing = tmp_path / "missing.binaryproto"
     rejects("missing.binaryproto", TEXT % f'infogain_loss_param {{ source: "{missing}" }}', (2, 3), (2,))

@@ -25,5 +25,5 @@ def test_base_scale_and_shift(fields: str, base: float, make_layer: Callable[...
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("base 1 has no logarithm", 'type: "Log" bottom: "x" log_param { base: 1 }', (3,))
-    rejects("must be positive, or -1 for e", 'type: "Log" bottom: "x" log_param { base: -3 }', (3,))
+    rejects("invalid base: found 1", 'type: "Log" bottom: "x" log_param { base: 1 }', (3,))
+    rejects("expected a positive number, or -1 for e", 'type: "Log" bottom: "x" log_param { base: -3 }', (3,))

@@ -40,5 +40,5 @@ def test_within_channel_by_hand(make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("local_size is 4; it must be odd", TEXT % "local_size: 4", (2, 3, 5, 6))
+    rejects("invalid local_size: found 4, expected an odd number", TEXT % "local_size: 4", (2, 3, 5, 6))
     rejects("must have 4 axes", TEXT % "", (2, 3, 5))

@@ -31,7 +31,7 @@ def test_equals_torch(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(layer(x, torch.ones(6, 2)), oracle(x)[0])
 
 
-def test_goes_on_where_the_last_batch_ended(make_layer: Callable[..., Layer]) -> None:
+def test_continues_from_the_last_batch(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % ("", ""), (6, 2, 3), (6, 2))
     x = torch.randn(12, 2, 3)
     whole = make_layer(TEXT % ("", ""), (12, 2, 3), (12, 2))
@@ -45,7 +45,7 @@ def test_goes_on_where_the_last_batch_ended(make_layer: Callable[..., Layer]) ->
     torch.testing.assert_close(layer(x[:6], torch.ones(6, 2)), expected[:6])
 
 
-def test_cont_begins_a_new_sequence(make_layer: Callable[..., Layer]) -> None:
+def test_cont_0_starts_a_new_sequence(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % ("", ""), (6, 2, 3), (6, 2))
     x = torch.randn(3, 2, 3).repeat(2, 1, 1)
     cont = torch.ones(6, 2)
@@ -63,7 +63,7 @@ def test_another_batch_size_starts_from_zero(make_layer: Callable[..., Layer]) -
     torch.testing.assert_close(layer(x, torch.ones(6, 5)), first)
 
 
-def test_states_are_not_saved_and_carry_no_gradient(make_layer: Callable[..., Layer]) -> None:
+def test_states_are_not_saved_and_have_no_gradient(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % ("", ""), (6, 2, 3), (6, 2), phase="TRAIN")
     assert len(layer.state_dict()) == len(layer.blobs) == 3
     for _ in range(2):  # a graph that reached into the last batch would be freed by now
@@ -89,8 +89,14 @@ def test_errors(rejects: Callable[..., None]) -> None:
     rejects("bottom 1 T x N, found 6 x 2 x 3 and 6 x 3", TEXT % ("", ""), (6, 2, 3), (6, 3))
     rejects("needs features", TEXT % ("", ""), (6, 2), (6, 2))
     rejects("static input must be 2 x features", TEXT % ('bottom: "s"', ""), (6, 2, 3), (6, 2), (3, 5))
-    rejects("it has 2 bottoms, expected 4 to 5", TEXT % ("", "expose_hidden: true"), (6, 2, 3), (6, 2), tops=3)
+    rejects(
+        "wrong number of bottoms: found 2, expected 4 to 5",
+        TEXT % ("", "expose_hidden: true"),
+        (6, 2, 3),
+        (6, 2),
+        tops=3,
+    )
     states = ((1, 2, 4), (1, 2, 5))
     text = TEXT % ('bottom: "h" bottom: "c"', "expose_hidden: true")
     rejects("the states must be 1 x 2 x 4, found 1 x 2 x 5", text, (6, 2, 3), (6, 2), *states, tops=3)
-    rejects("it has 1 top, expected exactly 3", text, (6, 2, 3), (6, 2), *states)
+    rejects("wrong number of tops: found 1, expected exactly 3", text, (6, 2, 3), (6, 2), *states)

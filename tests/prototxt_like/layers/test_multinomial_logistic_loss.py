@@ -20,7 +20,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 TEXT = 'type: "MultinomialLogisticLoss" bottom: "x" bottom: "label"'
 
 
-def test_a_probability_of_zero_counts_as_1e_20(make_layer: Callable[..., Layer]) -> None:
+def test_a_probability_of_zero_is_clamped_to_1e_20(make_layer: Callable[..., Layer]) -> None:
     probabilities = torch.tensor([[1.0, 0], [0.5, 0.5]], requires_grad=True)
     loss = make_layer(TEXT, (2, 2), (2,))(probabilities, torch.tensor([1.0, 0]))
     loss.backward()
@@ -30,6 +30,6 @@ def test_a_probability_of_zero_counts_as_1e_20(make_layer: Callable[..., Layer])
 
 
 def test_errors(rejects: Callable[..., None], make_layer: Callable[..., Layer]) -> None:
-    rejects("one label for every item, found 4 x 2", TEXT, (4, 3), (4, 2))
+    rejects("one label per item, found 4 x 2", TEXT, (4, 3), (4, 2))
     with pytest.raises(NetError, match="label -1 is outside 0 to 2"):
         make_layer(TEXT, (2, 3), (2,))(torch.rand(2, 3), torch.tensor([0, -1]))

@@ -32,7 +32,7 @@ def test_mean_only(make_layer: Callable[..., Layer]) -> None:
     torch.testing.assert_close(top, x - x.mean((2, 3), keepdim=True))
 
 
-def test_a_flat_image_has_a_finite_gradient(make_layer: Callable[..., Layer]) -> None:
+def test_a_constant_image_has_a_finite_gradient(make_layer: Callable[..., Layer]) -> None:
     x = torch.full((1, 2, 3, 4), 5.0, requires_grad=True)
     top = make_layer(TEXT % "", x.shape)(x)
     top.sum().backward()
@@ -48,4 +48,4 @@ def test_the_top_always_has_four_axes(make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("4 axes .* at most", TEXT % "", (1, 2, 3, 4, 5))
+    rejects("at most 4 axes", TEXT % "", (1, 2, 3, 4, 5))

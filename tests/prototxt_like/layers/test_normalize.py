@@ -12,7 +12,7 @@ TEXT = 'type: "Normalize" bottom: "x" norm_param { %s }'
 
 @pytest.mark.parametrize("across", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
-def test_lengths(across: bool, shared: bool, make_layer: Callable[..., Layer]) -> None:
+def test_norms(across: bool, shared: bool, make_layer: Callable[..., Layer]) -> None:
     fields = f"across_spatial: {str(across).lower()} channel_shared: {str(shared).lower()}"
     layer = make_layer(TEXT % (fields + ' scale_filler { type: "uniform" min: 1 max: 2 }'), (2, 3, 7, 5))
     x = torch.randn(2, 3, 7, 5)

@@ -19,5 +19,7 @@ def test_orders(order: tuple[int, ...], full: tuple[int, ...], make_layer: Calla
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects(r"order \[1, 1\] must name axes 0 to 2, each once at most", TEXT % "order: 1 order: 1", (2, 3, 5))
-    rejects("must name axes 0 to 2", TEXT % "order: 3", (2, 3, 5))
+    rejects(
+        r"invalid order: found \[1, 1\], expected axes 0 to 2, each at most once", TEXT % "order: 1 order: 1", (2, 3, 5)
+    )
+    rejects("expected axes 0 to 2", TEXT % "order: 3", (2, 3, 5))

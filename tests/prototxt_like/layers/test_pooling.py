@@ -20,7 +20,7 @@ MAX, AVE = "MAX", "AVE"
 
 
 def pool_by_hand(plane: np.ndarray, method: str, kernel: int, stride: int, pad: int, ceil: bool) -> np.ndarray:
-    """Caffe's rule for one plane, window by window."""
+    """Apply Caffe's rule to one plane, window by window."""
     sizes = []
     for size in plane.shape:
         steps = (size + 2 * pad - kernel) / stride
@@ -50,7 +50,7 @@ def pool_by_hand(plane: np.ndarray, method: str, kernel: int, stride: int, pad: 
 def test_every_window(
     method: str, mode: str, kernel: int, stride: int, pad: int, make_layer: Callable[..., Layer]
 ) -> None:
-    """All sizes from 5 to 9, among them windows that start outside and padding wider than half the kernel."""
+    """Sizes from 5 to 9, including windows that start outside and padding wider than half the kernel."""
     for height in range(5, 10):
         shape = (1, 2, height, 14 - height)
         layer = make_layer(
@@ -67,7 +67,7 @@ def test_every_window(
 
 
 @pytest.mark.parametrize(("kernel", "stride", "pad"), [(3, 2, 1), (2, 3, 0), (3, 1, 2)])
-def test_mask_tells_where_the_maximum_lies(
+def test_mask_contains_the_index_of_the_maximum(
     kernel: int, stride: int, pad: int, make_layer: Callable[..., Layer]
 ) -> None:
     shape = (2, 3, 6, 9)
@@ -86,7 +86,7 @@ def test_mask_tells_where_the_maximum_lies(
     assert empty.any() == (kernel < stride)
 
 
-def test_max_takes_the_first_of_equals(make_layer: Callable[..., Layer]) -> None:
+def test_max_selects_the_first_of_equal_values(make_layer: Callable[..., Layer]) -> None:
     text = 'type: "Pooling" bottom: "x" pooling_param { kernel_size: 3 stride: 3 }'
     for memory_format in (torch.contiguous_format, torch.channels_last):
         x = torch.ones(1, 2, 3, 6).contiguous(memory_format=memory_format).requires_grad_()
@@ -96,7 +96,7 @@ def test_max_takes_the_first_of_equals(make_layer: Callable[..., Layer]) -> None
 
 
 @pytest.mark.parametrize("method", [MAX, AVE])
-def test_global_pooling_follows_the_size_that_comes(method: str, make_layer: Callable[..., Layer]) -> None:
+def test_global_pooling_follows_the_input_size(method: str, make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(
         f'type: "Pooling" bottom: "x" pooling_param {{ pool: {method} global_pooling: true }}', (2, 3, 4, 5)
     )
@@ -106,7 +106,7 @@ def test_global_pooling_follows_the_size_that_comes(method: str, make_layer: Cal
     torch.testing.assert_close(layer(x), expected)
 
 
-def test_stochastic_draws_in_proportion_and_weighs_in_test(make_layer: Callable[..., Layer]) -> None:
+def test_stochastic_samples_proportionally_and_averages_in_test(make_layer: Callable[..., Layer]) -> None:
     text = 'type: "Pooling" bottom: "x" pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }'
     window = torch.tensor([[0.0, 1.0], [3.0, 6.0]])
     x = window.repeat(4, 5, 100, 100)
@@ -119,7 +119,7 @@ def test_stochastic_draws_in_proportion_and_weighs_in_test(make_layer: Callable[
     torch.testing.assert_close(weighed, torch.full_like(weighed, (1 + 9 + 36) / 10))
 
 
-def test_stochastic_sends_the_gradient_to_what_was_drawn(make_layer: Callable[..., Layer]) -> None:
+def test_stochastic_sends_the_gradient_to_the_sampled_value(make_layer: Callable[..., Layer]) -> None:
     text = 'type: "Pooling" bottom: "x" pooling_param { pool: STOCHASTIC kernel_size: 3 stride: 2 }'
     x = (torch.rand(2, 3, 6, 7) + 0.1).requires_grad_()
     top = make_layer(text, x.shape, phase="TRAIN")(x)
@@ -134,31 +134,31 @@ def test_stochastic_sends_the_gradient_to_what_was_drawn(make_layer: Callable[..
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
-        ("give either kernel_size, or both kernel_h and kernel_w", "pool: MAX"),
-        ("give either kernel_size, or both kernel_h and kernel_w", "kernel_h: 2"),
-        ("give either kernel_size, or both kernel_h and kernel_w", "kernel_size: 2 kernel_h: 2 kernel_w: 2"),
-        ("give either stride, or both stride_h and stride_w", "kernel_size: 2 stride: 2 stride_h: 2 stride_w: 2"),
-        ("give either pad, or both pad_h and pad_w", "kernel_size: 2 pad_h: 1"),
+        ("set either kernel_size, or both kernel_h and kernel_w", "pool: MAX"),
+        ("set either kernel_size, or both kernel_h and kernel_w", "kernel_h: 2"),
+        ("set either kernel_size, or both kernel_h and kernel_w", "kernel_size: 2 kernel_h: 2 kernel_w: 2"),
+        ("set either stride, or both stride_h and stride_w", "kernel_size: 2 stride: 2 stride_h: 2 stride_w: 2"),
+        ("set either pad, or both pad_h and pad_w", "kernel_size: 2 pad_h: 1"),
         ("the kernel must be at least 1 x 1", "kernel_size: 0"),
         ("stride must be positive", "kernel_size: 2 stride: 0"),
         ("pad 3 x 3 must be smaller than the kernel 3 x 3", "kernel_size: 3 pad: 3"),
-        ("pad goes with MAX and AVE pooling only", "pool: STOCHASTIC kernel_size: 3 pad: 1"),
-        ("global_pooling takes the size of the bottom", "global_pooling: true kernel_size: 2"),
-        ("global_pooling goes with pad 0 and stride 1 only", "global_pooling: true stride: 2"),
-        ("kernel 12 x 12 does not fit into the bottom 2 x 3 x 7 x 5", "kernel_size: 12"),
+        ("STOCHASTIC pooling does not support pad", "pool: STOCHASTIC kernel_size: 3 pad: 1"),
+        ("global_pooling uses the size of the bottom", "global_pooling: true kernel_size: 2"),
+        ("global_pooling requires pad 0 and stride 1", "global_pooling: true stride: 2"),
+        ("kernel 12 x 12 exceeds the bottom 2 x 3 x 7 x 5", "kernel_size: 12"),
     ],
 )
 def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:
     rejects(message, f'type: "Pooling" bottom: "x" pooling_param {{ {fields} }}', (2, 3, 7, 5))
 
 
-def test_refusals_of_shapes(rejects: Callable[..., None]) -> None:
+def test_shape_errors(rejects: Callable[..., None]) -> None:
     rejects("must have 4 axes", 'type: "Pooling" bottom: "x" pooling_param { kernel_size: 2 }', (2, 3, 7))
     text = 'type: "Pooling" bottom: "x" pooling_param { pool: AVE kernel_size: 2 }'
-    rejects("a second top .the mask. goes with MAX pooling only", text, (2, 3, 7, 5), tops=2)
+    rejects("AVE pooling does not support a second top", text, (2, 3, 7, 5), tops=2)
 
 
-def test_a_kernel_larger_than_the_image_is_cut_where_caffe_cuts_it(make_layer: Callable[..., Layer]) -> None:
+def test_a_kernel_larger_than_the_image_is_clipped_as_in_caffe(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "Pooling" bottom: "x" pooling_param { kernel_size: 3 stride: 2 }', (1, 2, 2, 2))
     x = torch.randn(1, 2, 2, 2)
     torch.testing.assert_close(layer(x), x.amax((2, 3), keepdim=True))

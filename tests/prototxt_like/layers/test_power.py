@@ -19,7 +19,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
     check_golden(golden_case, but=wrong_in_caffe)
 
 
-def test_in_place_gradient_is_right(make_layer: Callable[..., Layer]) -> None:
+def test_in_place_gradient_is_correct(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "Power" bottom: "top0" power_param { scale: 1.5 shift: 0.25 }', (3,))
     x = torch.tensor([1.0, -2, 3], requires_grad=True)
     top = layer(x)
@@ -45,10 +45,10 @@ def test_constants(fields: str, value: float, make_layer: Callable[..., Layer]) 
         ("shift: 0.5 power: 1e30", 0),
     ],
 )
-def test_constants_beyond_float32_are_those_of_c(fields: str, value: float, make_layer: Callable[..., Layer]) -> None:
+def test_constants_beyond_float32_are_infinite(fields: str, value: float, make_layer: Callable[..., Layer]) -> None:
     assert torch.equal(make_layer(TEXT % f"scale: 0 {fields}", (3,))(torch.zeros(3)), torch.full((3,), value))
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("that is a division by 0", TEXT % "scale: 0 power: -1", (3,))
-    rejects("shift -2 has no power 0.5", TEXT % "scale: 0 shift: -2 power: 0.5", (3,))
+    rejects("which divides by 0", TEXT % "scale: 0 power: -1", (3,))
+    rejects("shift -2 to the power 0.5 is undefined", TEXT % "scale: 0 shift: -2 power: 0.5", (3,))

@@ -16,7 +16,7 @@ def boxes(make_layer: Callable[..., Layer], fields: str) -> torch.Tensor:
     return top.reshape(2, -1, 4)
 
 
-def test_one_square_a_cell(make_layer: Callable[..., Layer]) -> None:
+def test_one_square_per_cell(make_layer: Callable[..., Layer]) -> None:
     corners, variances = boxes(make_layer, "min_size: 10")
     assert corners.shape == (6, 4)
     # cells are 20 x 20 pixels, the first center lies at (10, 10)
@@ -48,20 +48,20 @@ def test_own_image_step_offset_clip_and_variances(make_layer: Callable[..., Laye
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
-        ("min_size must be given, positive and finite, found \\[\\]", ""),
+        ("min_size must be set, positive and finite, found \\[\\]", ""),
         ("min_size must be .* found \\[nan\\]", "min_size: nan"),
         ("min_size must be .* found \\[4.0, inf\\]", "min_size: 4 min_size: inf"),
         ("every max_size must be .* finite, found \\[inf\\]", "min_size: 4 max_size: inf"),
-        ("aspect_ratio is nan", "min_size: 4 aspect_ratio: nan"),
+        ("invalid aspect_ratio: found nan", "min_size: 4 aspect_ratio: nan"),
         ("must be one positive number, or four", "min_size: 4 variance: nan"),
         ("must be positive", "min_size: 4 step: nan"),
         ("1 max_size for 2 min_size", "min_size: 1 min_size: 2 max_size: 4"),
         ("every max_size must be greater", "min_size: 4 max_size: 4"),
         ("must be one positive number, or four", "min_size: 4 variance: 0.1 variance: 0.2"),
-        ("img_size and img_h/img_w are both given", "min_size: 4 img_size: 9 img_h: 9"),
-        ("step_h and step_w are needed together", "min_size: 4 step_h: 9"),
+        ("img_size and img_h/img_w are both set", "min_size: 4 img_size: 9 img_h: 9"),
+        ("step_h and step_w must be set together", "min_size: 4 step_h: 9"),
         ("must be positive", "min_size: 4 step: 0"),
-        ("aspect_ratio is -1", "min_size: 4 aspect_ratio: -1"),
+        ("invalid aspect_ratio: found -1", "min_size: 4 aspect_ratio: -1"),
     ],
 )
 def test_errors(message: str, fields: str, rejects: Callable[..., None]) -> None:

@@ -25,8 +25,8 @@ def test_values_and_gradient(slope: float, make_layer: Callable[..., Layer]) -> 
     torch.testing.assert_close(x.grad, torch.where(x > 0, 1.0, slope))
 
 
-def test_in_place_leaves_the_bottom_alone(make_layer: Callable[..., Layer]) -> None:
-    """In place is a matter of names: what the caller passed stays what it was."""
+def test_in_place_does_not_modify_the_input(make_layer: Callable[..., Layer]) -> None:
+    """In place only affects blob names; the caller's tensor is not modified."""
     layer = make_layer('type: "ReLU" bottom: "top0"', (2, 3))
     x = torch.full((2, 3), -1.0)
     assert (layer(x) == 0).all()

@@ -51,14 +51,14 @@ def test_a_copied_batch_axis_follows_the_batch(make_layer: Callable[..., Layer])
 @pytest.mark.parametrize(
     ("message", "fields"),
     [
-        ("has 80 values, which do not fit", shape(3, -1)),
-        ("has 80 values, which do not fit", shape(2, 5)),
-        ("may hold one -1", shape(-1, -1)),
-        ("nothing below it", shape(-2, 4)),
-        ("copies axis 3, which the bottom lacks", shape(0, 0, 5, 0)),
-        ("axis 4, num_axes -1 do not lie inside", shape(1) + " axis: 4"),
+        ("has 80 values, which do not match", shape(3, -1)),
+        ("has 80 values, which do not match", shape(2, 5)),
+        ("at most one -1", shape(-1, -1)),
+        ("no lower values", shape(-2, 4)),
+        ("copies axis 3, but the bottom has 3 axes", shape(0, 0, 5, 0)),
+        ("axis 4, num_axes -1 exceed", shape(1) + " axis: 4"),
         ("axis -5", shape(1) + " axis: -5"),
-        ("num_axes 3 do not lie inside", shape(1) + " axis: 1 num_axes: 3"),
+        ("num_axes 3 exceed", shape(1) + " axis: 1 num_axes: 3"),
         ("num_axes -2", shape(1) + " num_axes: -2"),
     ],
 )

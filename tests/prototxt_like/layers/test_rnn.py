@@ -43,4 +43,4 @@ def test_exposed_state(make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("it has 4 bottoms, expected 2 to 3", TEXT % ("", ""), (6, 2, 3), (6, 2), (2, 5), (2, 5))
+    rejects("wrong number of bottoms: found 4, expected 2 to 3", TEXT % ("", ""), (6, 2, 3), (6, 2), (2, 5), (2, 5))

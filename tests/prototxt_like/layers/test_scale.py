@@ -37,7 +37,7 @@ def test_starts_at_one_and_zero(make_layer: Callable[..., Layer]) -> None:
     assert make_layer(TEXT % "filler { }", (2, 3, 5)).blobs[0].tolist() == [0, 0, 0]  # Caffe's constant filler is 0
 
 
-def test_a_second_bottom_and_a_bias_of_its_own(make_layer: Callable[..., Layer]) -> None:
+def test_a_second_bottom_and_a_learnable_bias(make_layer: Callable[..., Layer]) -> None:
     text = 'type: "Scale" bottom: "x" bottom: "y" scale_param { axis: 1 bias_term: true bias_filler { value: 2 } }'
     layer = make_layer(text, (2, 3, 5), (3,))
     x, y = torch.randn(2, 3, 5), torch.randn(3)
@@ -53,4 +53,4 @@ def test_a_scalar_bottom(make_layer: Callable[..., Layer]) -> None:
 def test_errors(rejects: Callable[..., None]) -> None:
     rejects("num_axes is 3 from axis 1", TEXT % "num_axes: 3", (2, 3, 7))
     rejects("axis is 3", TEXT % "axis: 3", (2, 3, 7))
-    rejects("bottom 1 is 2, which", 'type: "Scale" bottom: "x" bottom: "y"', (2, 3, 7), (2,))
+    rejects("wrong shape of bottom 1: found 2, expected", 'type: "Scale" bottom: "x" bottom: "y"', (2, 3, 7), (2,))

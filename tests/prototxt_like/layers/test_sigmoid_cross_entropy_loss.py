@@ -53,4 +53,4 @@ def test_no_gradient_to_the_targets(make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("as many values; found 4 x 3 and 4 x 2", TEXT % "", (4, 3), (4, 2))
+    rejects("the same number of values, found 4 x 3 and 4 x 2", TEXT % "", (4, 3), (4, 2))

@@ -14,7 +14,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
     check_golden(golden_case)
 
 
-def test_takes_any_number_of_blobs(make_layer: Callable[..., Layer]) -> None:
+def test_any_number_of_blobs(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer('type: "Silence" bottom: "x" bottom: "y"', (2, 3), (5,), tops=0)
     assert layer(torch.randn(2, 3), torch.randn(5)) == ()
     assert layer.top_shapes == []

@@ -32,20 +32,20 @@ def test_equal_parts_of_the_batch_follow_the_batch(make_layer: Callable[..., Lay
     assert [tuple(top.shape) for top in layer(torch.randn(6, 3))] == [(3, 3), (3, 3)]
 
 
-def test_one_top_passes(make_layer: Callable[..., Layer]) -> None:
+def test_one_top(make_layer: Callable[..., Layer]) -> None:
     x = torch.randn(2, 3)
     assert torch.equal(make_layer(TEXT % "", (2, 3))(x), x)
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("axis 1 of size 5 cannot be cut into 2 equal tops", TEXT % "", (2, 5), tops=2)
-    rejects("3 tops need 2 slice points, found 1", TEXT % "slice_point: 2", (2, 5), tops=3)
-    rejects("must rise and lie inside", TEXT % "slice_point: 3 slice_point: 2", (2, 5), tops=3)
-    rejects("must rise and lie inside", TEXT % "slice_point: 5", (2, 5), tops=2)
-    rejects("must rise and lie inside", TEXT % "slice_point: 0", (2, 5), tops=2)
-    rejects("axis and slice_dim are both given", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
+    rejects("axis 1 of size 5 cannot be split into 2 equal tops", TEXT % "", (2, 5), tops=2)
+    rejects("wrong number of slice points: found 1, expected 2", TEXT % "slice_point: 2", (2, 5), tops=3)
+    rejects("must be ascending and inside", TEXT % "slice_point: 3 slice_point: 2", (2, 5), tops=3)
+    rejects("must be ascending and inside", TEXT % "slice_point: 5", (2, 5), tops=2)
+    rejects("must be ascending and inside", TEXT % "slice_point: 0", (2, 5), tops=2)
+    rejects("axis and slice_dim are both set", TEXT % "axis: 1 slice_dim: 1", (2, 6), tops=2)
 
 
-def test_the_last_part_takes_the_rest(make_layer: Callable[..., Layer]) -> None:
+def test_the_last_top_has_the_rest(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % "axis: 0 slice_point: 2", (4, 3), tops=2)
     assert [len(top) for top in layer(torch.randn(7, 3))] == [2, 5]

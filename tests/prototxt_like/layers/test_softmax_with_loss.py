@@ -56,7 +56,7 @@ def test_the_older_field(fields: str, mode: str, make_layer: Callable[..., Layer
     assert both(scores, labels) == none(scores, labels)
 
 
-def test_nothing_but_ignored_labels_cost_nothing(make_layer: Callable[..., Layer]) -> None:
+def test_loss_of_only_ignored_labels_is_0(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(f"{TEXT} loss_param {{ ignore_label: 1 }}", (4, 3), (4,))
     scores = torch.randn(4, 3, requires_grad=True)
     loss = layer(scores, torch.ones(4))
@@ -66,7 +66,7 @@ def test_nothing_but_ignored_labels_cost_nothing(make_layer: Callable[..., Layer
     assert (scores.grad == 0).all()
 
 
-def test_cut_off_loss_keeps_its_gradient(make_layer: Callable[..., Layer]) -> None:
+def test_clamping_keeps_the_gradient(make_layer: Callable[..., Layer]) -> None:
     scores = torch.tensor([[0.0, 1000.0]], requires_grad=True)
     loss = make_layer(TEXT, (1, 2), (1,))(scores, torch.zeros(1))
     loss.backward()
@@ -118,7 +118,7 @@ def test_loss_is_float32_under_autocast(make_layer: Callable[..., Layer]) -> Non
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores.float(), labels))
 
 
-def test_a_label_outside_is_named(make_layer: Callable[..., Layer]) -> None:
+def test_a_label_out_of_range_is_reported(make_layer: Callable[..., Layer]) -> None:
     for wrong in (3, -1):
         with pytest.raises(NetError, match=rf'layer "it" .*label {wrong} is outside 0 to 2'):
             make_layer(TEXT, (4, 3), (4,))(torch.randn(4, 3), torch.tensor([0, 1, wrong, 2]))
@@ -128,5 +128,15 @@ def test_errors(rejects: Callable[..., None]) -> None:
     rejects("classes on axis 1 need 14 labels, found 6 in 2 x 3 x 1", TEXT, (2, 3, 7), (2, 3, 1))
     rejects("same first axis", TEXT, (2, 3), (3,))
     rejects("axis is 5", f"{TEXT} softmax_param {{ axis: 5 }}", (2, 3), (2,))
-    rejects("soft_label and ignore_label", f"{TEXT} loss_param {{ soft_label: true ignore_label: 1 }}", (2, 3), (2, 3))
-    rejects("the labels have the shape of the scores", f"{TEXT} loss_param {{ soft_label: true }}", (2, 3), (2, 4))
+    rejects(
+        "soft_label does not support ignore_label",
+        f"{TEXT} loss_param {{ soft_label: true ignore_label: 1 }}",
+        (2, 3),
+        (2, 3),
+    )
+    rejects(
+        "soft_label requires labels with the shape of the scores",
+        f"{TEXT} loss_param {{ soft_label: true }}",
+        (2, 3),
+        (2, 4),
+    )

@@ -17,7 +17,7 @@ def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> N
 TEXT = 'type: "SPP" bottom: "x" spp_param { %s }'
 
 
-def test_sizes_that_the_windows_divide(make_layer: Callable[..., Layer]) -> None:
+def test_sizes_divisible_by_the_windows(make_layer: Callable[..., Layer]) -> None:
     x = torch.rand(2, 3, 8, 12)
     layer = make_layer(TEXT % "pyramid_height: 3", x.shape)
     fine = x.unfold(2, 2, 2).unfold(3, 3, 3).amax((4, 5))
@@ -43,8 +43,8 @@ def test_stochastic(make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("pyramid_height is 0", TEXT % "pyramid_height: 0", (2, 3, 8, 8))
-    rejects("pyramid_height is 99", TEXT % "pyramid_height: 99", (2, 3, 8, 8))
+    rejects("invalid pyramid_height: found 0", TEXT % "pyramid_height: 0", (2, 3, 8, 8))
+    rejects("invalid pyramid_height: found 99", TEXT % "pyramid_height: 99", (2, 3, 8, 8))
     rejects("5 x 5 is too small for 4 x 4 windows", TEXT % "pyramid_height: 3", (2, 3, 5, 5))
-    rejects("takes no padding", TEXT % "pyramid_height: 2 pool: STOCHASTIC", (2, 3, 7, 8))
+    rejects("does not support padding", TEXT % "pyramid_height: 2 pool: STOCHASTIC", (2, 3, 7, 8))
     rejects("must have 4 axes", TEXT % "pyramid_height: 2", (2, 3, 8))

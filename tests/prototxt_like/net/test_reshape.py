@@ -177,5 +177,5 @@ class TestEmptyBatch:
 
     def test_no_size_can_be_inferred(self) -> None:
         it = net(X, layer("a", "Reshape", "x", "reshape_param { shape { dim: 0 dim: -1 } }"))
-        with pytest.raises(pl.ShapeMismatch, match="0 values, which do not fit"):
+        with pytest.raises(pl.ShapeMismatch, match="0 values, which do not match"):
             it(torch.zeros(0, 3))
