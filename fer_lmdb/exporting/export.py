@@ -9,7 +9,7 @@ from typing import Any
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
-from fer_lmdb.models.registry import load_model, resolve_model
+from fer_lmdb.models.registry import ModelSource, load_model, resolve_model
 from fer_lmdb.models.run_folder import RunFolder
 
 FORMATS = ("caffe", "onnx", "safetensors")
@@ -36,7 +36,7 @@ class ExportResult:
 
 
 def export(
-    model: str | Path | RunFolder | Model,
+    model: ModelSource | Model,
     out: str | Path,
     format: str | None = None,  # noqa: A002 - the name of the command's option
     int8_data: str | Path | None = None,
@@ -44,7 +44,7 @@ def export(
     """Export a model.
 
     Args:
-        model: Pretrained model, model file, run folder or loaded model.
+        model: Pretrained name, model file, run folder, name of a run in runs/, or loaded model.
         out: File to write; a folder for Caffe.
         format: "caffe": deploy.prototxt, caffemodel and mean.binaryproto. "onnx": one file that maps uint8 faces to
             probabilities, compared with the model after it is written. "safetensors": one file with large blobs in
@@ -106,20 +106,16 @@ def _export_onnx(model: Model, out: Path, int8_data: str | Path | None) -> Expor
     return ExportResult("onnx", [out, int8_out], {**checks, "int8": write_int8(out, int8_out, faces)})
 
 
-def _load_with_evaluations(model: str | Path | RunFolder | Model) -> Model:
-    """Load a model; the evaluations recorded in its run become part of its metadata."""
+def _load_with_evaluations(model: ModelSource | Model) -> Model:
+    """Load a model; if it is given as a run, the evaluations logged in the run become part of its metadata."""
     if isinstance(model, Model):
         return model
-    run = model if isinstance(model, RunFolder) else RunFolder(Path(model))
-    loaded = load_model(run.path if isinstance(model, RunFolder) else model)
-    if not run.config.is_file():
+    loaded, run = load_model(model), RunFolder(resolve_model(model).parent)
+    if Path(model).is_file() or not run.config.is_file():
         return loaded
     return replace(loaded, metadata=loaded.metadata.with_evaluations(read_evaluations(run)))
 
 
-def _check_target(model: str | Path | RunFolder | Model, out: Path) -> None:
-    if isinstance(model, Model) or not out.exists():
-        return
-    path = resolve_model(model.path if isinstance(model, RunFolder) else model)
-    if out.samefile(path):
+def _check_target(model: ModelSource | Model, out: Path) -> None:
+    if not isinstance(model, Model) and out.exists() and out.samefile(resolve_model(model)):
         raise ModelError(f"{out}: the export would overwrite the model itself; choose another --out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from dataclasses import dataclass
 from html import escape
@@ -78,7 +79,7 @@ class Report:
 
 
 def report(
-    path: str | Path | RunFolder | DataSet,
+    path: str | os.PathLike[str] | DataSet,
     out: str | Path | None = None,
     *,
     data: str | Path | None = None,
@@ -117,7 +118,7 @@ def report(
     return result
 
 
-def resolve_report(path: str | Path | RunFolder | DataSet) -> tuple[str, Path]:
+def resolve_report(path: str | os.PathLike[str] | DataSet) -> tuple[str, Path]:
     """Return the kind, "run" or "data set", and the folder of a report.
 
     Raises:
@@ -125,9 +126,8 @@ def resolve_report(path: str | Path | RunFolder | DataSet) -> tuple[str, Path]:
     """
     if isinstance(path, DataSet):
         return "data set", path.folder
-    if isinstance(path, RunFolder):
-        return "run", path.path
-    for folder in (Path(path), resolve_run(path).path):
+    path = Path(path)
+    for folder in (path, resolve_run(path).path):
         try:
             kind = artifact_kind(folder)
         except SourceError:
