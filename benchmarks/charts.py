@@ -1,24 +1,24 @@
-"""The bar charts of docs/benchmarks.md."""
+"""Bar charts for docs/benchmarks.md."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-OURS, THEIRS = "#1f77b4", "#b0b6bd"
+FER_LMDB_COLOR, OTHER_COLOR = "#1f77b4", "#b0b6bd"
 
 
 def bars(target: Path, title: str, values: Mapping[str, float], number: str = "{:,.0f}") -> str:
-    """Draw one bar for each name; those of this project stand out.
+    """Draw one bar per name, with those of fer-lmdb highlighted.
 
     Args:
-        target: PNG file below the page's folder.
-        title: what is measured, and its unit.
-        values: by name; our own begin with "fer-lmdb".
-        number: how a value is written.
+        target: PNG file in a folder next to the page.
+        title: Quantity and unit.
+        values: Value by name; names of this project start with "fer-lmdb".
+        number: Format of the values.
 
     Returns:
-        the Markdown that shows the chart on a page one folder up.
+        Markdown of the image for a page one folder up.
     """
     import matplotlib
 
@@ -26,7 +26,7 @@ def bars(target: Path, title: str, values: Mapping[str, float], number: str = "{
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.5, 0.7 + 0.34 * len(values)), layout="constrained")
-    colors = [OURS if name.startswith("fer-lmdb") else THEIRS for name in values]
+    colors = [FER_LMDB_COLOR if name.startswith("fer-lmdb") else OTHER_COLOR for name in values]
     drawn = axes.barh(list(values), list(values.values()), color=colors)
     axes.bar_label(drawn, labels=[number.format(value) for value in values.values()], padding=4)
     axes.set_title(title, loc="left", fontsize=11)

@@ -1,9 +1,10 @@
-"""Our face detectors beside `mtcnn` on TensorFlow and `facenet-pytorch`: same pictures, same run, same machine.
+"""Face detectors of fer-lmdb compared with `mtcnn` on TensorFlow and `facenet-pytorch`.
 
     python benchmarks/detectors.py --csv data/fer2013.csv --write docs/benchmarks.md
 
-Makes an environment of its own for each of the two others (about 5 GB, once), then runs every detector in a process
-of its own, in turns, and keeps the best of the rounds. Without a csv the small faces are crops of one photograph.
+Creates an environment for each of the other two (about 5 GB, once). Then runs each detector in its own process, in
+turns, on the same images, and reports the best of the rounds. Without a csv the small faces are
+crops of one photograph.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Top level imports nothing but the standard library and numpy: the workers run in environments that hold little else.
+# Only the standard library and numpy at the top level: the workers run in minimal environments.
 import numpy as np
 from charts import bars
 from page import machine, write_section
@@ -45,15 +46,12 @@ ORIGINAL = "mtcnn-tensorflow"
 FRAME_REPEATS = 7
 
 Found = list[list[float]]
-"""Faces of one picture: x, y, width, height, score and, where there are any, five x, y."""
+"""Faces of one image: x, y, width, height, score, and five x, y if there are landmarks."""
 DetectMany = Callable[[list[np.ndarray]], list[Found]]
 
 
-# ---------------------------------------------------------------- in the environment of a detector
-
-
-def ours(name: str, min_face: int) -> dict[str, DetectMany]:
-    """Detect with this project."""
+def fer_lmdb_detector(name: str, min_face: int) -> dict[str, DetectMany]:
+    """Detect with fer-lmdb."""
     sys.path.insert(0, str(REPOSITORY))
     from fer_lmdb.faces import get_detector
 
@@ -76,7 +74,7 @@ def ours(name: str, min_face: int) -> dict[str, DetectMany]:
 
 
 def mtcnn_tensorflow(min_face: int) -> dict[str, DetectMany]:
-    """Detect with the package `mtcnn`, picture by picture and in lists of 32."""
+    """Detect with the package `mtcnn`, image by image and in lists of 32."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from mtcnn import MTCNN
 
@@ -104,7 +102,7 @@ def mtcnn_tensorflow(min_face: int) -> dict[str, DetectMany]:
 
 
 def facenet_pytorch(min_face: int) -> dict[str, DetectMany]:
-    """Detect with the package `facenet-pytorch`, picture by picture and in stacks of 32."""
+    """Detect with the package `facenet-pytorch`, image by image and in stacks of 32."""
     from facenet_pytorch import MTCNN
 
     detector = MTCNN(keep_all=True, min_face_size=min_face, select_largest=False)
@@ -130,31 +128,31 @@ def facenet_pytorch(min_face: int) -> dict[str, DetectMany]:
     return {"one by one": alone, "stacks of 32": stacks}
 
 
-def ways(name: str, min_face: int) -> dict[str, DetectMany]:
-    """The ways of using a detector."""
+def calling_modes(name: str, min_face: int) -> dict[str, DetectMany]:
+    """Return the calling modes of a detector by name."""
     if name == "mtcnn-tensorflow":
         return mtcnn_tensorflow(min_face)
     if name == "facenet-pytorch":
         return facenet_pytorch(min_face)
-    return ours(name, min_face)
+    return fer_lmdb_detector(name, min_face)
 
 
 def work(name: str, images: Path, result: Path) -> None:
-    """Measure one detector and write what it found and how long it took."""
+    """Measure one detector and write its detections and times."""
     with np.load(images) as file:
         faces = [np.repeat(face[:, :, None], 3, axis=2) for face in file["faces"]]
         frame = file["frame"]
     report: dict[str, Any] = {"faces_per_second": 0.0, "frame_ms": {}, "frame_faces": {}}
-    for way, detect in ways(name, 20).items():
+    for mode, detect in calling_modes(name, 20).items():
         detect(faces[:40])
         began = time.perf_counter()
         found = detect(faces)
         speed = len(faces) / (time.perf_counter() - began)
         if speed > report["faces_per_second"]:
-            report.update(faces_per_second=speed, way=way)
+            report.update(faces_per_second=speed, way=mode)
         report.setdefault("found", found)
     for min_face in (60, 20):
-        detect = next(iter(ways(name, min_face).values()))
+        detect = next(iter(calling_modes(name, min_face).values()))
         report["frame_faces"][min_face] = len(detect([frame])[0])
         times = [timed(detect, frame) for _ in range(FRAME_REPEATS)]
         report["frame_ms"][min_face] = statistics.median(times) * 1000
@@ -163,20 +161,17 @@ def work(name: str, images: Path, result: Path) -> None:
 
 
 def timed(detect: DetectMany, frame: np.ndarray) -> float:
-    """Seconds for one frame."""
+    """Return the seconds for one frame."""
     began = time.perf_counter()
     detect([frame])
     return time.perf_counter() - began
 
 
-# ---------------------------------------------------------------- the run
-
-
 def environment(name: str, folder: Path) -> Path:
-    """The Python of an environment that holds one of the other packages; made when it is not there."""
+    """Return the Python of the environment of another package; create it if it is missing."""
     python = folder / name / "bin" / "python"
     if not (folder / name / "ready").exists():
-        print(f"Making the environment of {name} ...", file=sys.stderr)
+        print(f"Creating the environment of {name} ...", file=sys.stderr)
         venv.create(folder / name, clear=True, with_pip=True)
         subprocess.run([python, "-m", "pip", "install", "-qq", *REQUIREMENTS[name]], check=True)
         (folder / name / "ready").touch()
@@ -184,7 +179,7 @@ def environment(name: str, folder: Path) -> Path:
 
 
 def small_faces(path: Path | None, count: int) -> np.ndarray:
-    """(N, 48, 48) uint8: validation faces of fer2013.csv, or crops of the astronaut where there is none."""
+    """Return (N, 48, 48) uint8: validation faces of fer2013.csv, or crops of the astronaut without a csv."""
     if path is not None:
         return read_csv(path, count)
     import cv2
@@ -202,7 +197,7 @@ def small_faces(path: Path | None, count: int) -> np.ndarray:
 
 
 def read_csv(path: Path, count: int) -> np.ndarray:
-    """The first validation faces of fer2013.csv."""
+    """Return the first validation faces of fer2013.csv."""
     faces = []
     with path.open(newline="") as file:
         for row in csv.DictReader(file, skipinitialspace=True):
@@ -214,7 +209,7 @@ def read_csv(path: Path, count: int) -> np.ndarray:
 
 
 def video_frame() -> np.ndarray:
-    """A 1280 x 720 frame with five faces of two sizes."""
+    """Return a 1280 x 720 frame with five faces of two sizes."""
     import cv2
     import skimage.data
 
@@ -229,13 +224,13 @@ def video_frame() -> np.ndarray:
 
 
 def run_round(pythons: dict[str, Path], images: Path, folder: Path) -> dict[str, dict[str, Any]]:
-    """Run every detector once, each in a process of its own."""
+    """Run each detector once, in its own process."""
     reports = {}
     for name, python in pythons.items():
         result = folder / f"{name}.json"
         command = [python, __file__, "--work", name, str(images), str(result)]
         settings = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
-        if name in REQUIREMENTS:  # what this project finds through PYTHONPATH is not for the others
+        if name in REQUIREMENTS:  # PYTHONPATH is for this project only
             settings.pop("PYTHONPATH", None)
         done = subprocess.run(command, env=settings, capture_output=True, text=True)
         if done.returncode == 0:
@@ -246,7 +241,7 @@ def run_round(pythons: dict[str, Path], images: Path, folder: Path) -> dict[str,
 
 
 def best_of(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Every detector's best round: highest speed, shortest frame, smallest peak."""
+    """Return the best of the rounds by detector: highest speed, shortest frame time, smallest peak memory."""
     best: dict[str, dict[str, Any]] = {}
     for name in rounds[0]:
         reports = [one[name] for one in rounds if name in one]
@@ -258,12 +253,12 @@ def best_of(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]
 
 
 def agreement(found: list[Found], original: list[Found]) -> float:
-    """Part of the pictures with the same faces: boxes and landmarks within 2 px, scores within 0.01."""
+    """Return the fraction of images with the same faces: boxes and landmarks within 2 px, scores within 0.01."""
     return float(np.mean([same(one, other) for one, other in zip(found, original, strict=True)]))
 
 
 def same(one: Found, other: Found) -> bool:
-    """Whether two lists hold the same faces."""
+    """Return whether two lists have the same faces."""
     if len(one) != len(other):
         return False
     pairs = [(np.array(a), np.array(b)) for a, b in zip(one, other, strict=True)]
@@ -273,7 +268,7 @@ def same(one: Found, other: Found) -> bool:
 
 
 def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     lines = [
         f"{faces} faces of 48 x 48 from {source}, minimum face size 20; one 1280 x 720 frame with five faces. "
         f"Best of {rounds} round{'s' * (rounds > 1)}, alternating; {machine()}. "
@@ -289,7 +284,7 @@ def table(best: dict[str, dict[str, Any]], faces: int, rounds: int, source: str)
 
 
 def row(title: str, report: dict[str, Any], original: dict[str, Any] | None, name: str) -> str:
-    """One line of the table."""
+    """Return one row of the table."""
     found = np.mean([bool(faces) for faces in report["found"]])
     equal = "-"
     if original is not None and name in ("mtcnn", "facenet-pytorch", ORIGINAL):
@@ -307,7 +302,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--environments", type=Path, default=REPOSITORY / ".benchmark-environments")
     parser.add_argument("--write", type=Path, help="Markdown file to write the table into")
-    parser.add_argument("--work", nargs=3, metavar=("NAME", "PICTURES", "RESULT"), help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=3, metavar=("NAME", "IMAGES", "RESULT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work(options.work[0], Path(options.work[1]), Path(options.work[2]))
@@ -315,7 +310,7 @@ def main() -> None:
     pythons = {name: environment(name, options.environments) for name in REQUIREMENTS}
     pythons = {name: pythons.get(name, Path(sys.executable)) for name in TITLES}
     with tempfile.TemporaryDirectory() as name:
-        images = Path(name) / "pictures.npz"
+        images = Path(name) / "images.npz"
         np.savez(images, faces=small_faces(options.csv, options.faces), frame=video_frame())
         rounds = [run_round(pythons, images, Path(name)) for _ in range(options.rounds)]
     source = "FER2013's validation split" if options.csv else "one photograph"

@@ -1,9 +1,9 @@
-"""How much slower a Net is than the same net written by hand: FaceEmotionNet, side by side in one run.
+"""Overhead of `pl.Net` compared with the same net written in PyTorch: FaceEmotionNet, in one run.
 
     python benchmarks/net_overhead.py [--threads 2] [--rounds 40] [--device cpu] [--write docs/benchmarks.md]
 
-The two take turns, so that whatever else the machine does slows both; the figure is the median of the ratios of
-neighbouring turns. The aim is 3 % or less.
+The two alternate, so that other load affects both. The result is the median of the ratios of adjacent turns. The target
+is 3 % or less.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 import prototxt_like as pl
 
-AIM = 1.03
+TARGET = 1.03
 
 
 def by_hand() -> nn.Sequential:
-    """FaceEmotionNet as somebody would write it in torch."""
+    """Return FaceEmotionNet written in PyTorch."""
 
     def block(inputs: int, outputs: int, kernel: int, pad: int) -> list[nn.Module]:
         convolution = nn.Conv2d(inputs, outputs, kernel, padding=pad)
@@ -51,7 +51,7 @@ def by_hand() -> nn.Sequential:
 
 
 def inference(batch: int, device: str) -> tuple[Callable[[], object], Callable[[], object]]:
-    """One forward pass without gradients, by the Net and by hand."""
+    """Return one forward pass without gradients, of `pl.Net` and of plain PyTorch."""
     net = pl.Net(pl.zoo.path("face_emotion_net") / "deploy.prototxt").to(device).eval()
     hand = nn.Sequential(by_hand(), nn.Softmax(1)).to(device).eval()
     data = torch.randn(batch, 1, 42, 42, device=device)
@@ -59,7 +59,7 @@ def inference(batch: int, device: str) -> tuple[Callable[[], object], Callable[[
 
 
 def training(batch: int, device: str) -> tuple[Callable[[], object], Callable[[], object]]:
-    """One forward and backward pass with the loss, by the Net and by hand."""
+    """Return one forward and backward pass with the loss, of `pl.Net` and of plain PyTorch."""
     shapes = {"data": (batch, 1, 42, 42), "label": (batch,)}
     file = pl.zoo.path("face_emotion_net") / "train_val.prototxt"
     net = pl.Net(file, phase="TRAIN", input_shapes=shapes).to(device)
@@ -82,7 +82,7 @@ def training(batch: int, device: str) -> tuple[Callable[[], object], Callable[[]
 
 
 def seconds(run: Callable[[], object], times: int, device: str) -> float:
-    """Time of several runs: the processor's own, which other programs do not lengthen; by the clock on a GPU."""
+    """Return the time of several runs: CPU time, which other programs do not affect, or wall-clock time on a GPU."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     start = clock()
     for _ in range(times):
@@ -93,7 +93,7 @@ def seconds(run: Callable[[], object], times: int, device: str) -> float:
 
 
 def compare(pair: tuple[Callable[[], object], Callable[[], object]], options: argparse.Namespace) -> list[float]:
-    """Return the milliseconds of the Net and of the one by hand, and the median of their ratios."""
+    """Return the milliseconds of `pl.Net` and of plain PyTorch, and the median of their ratios."""
     net, hand = pair
     seconds(net, 5, options.device)
     once = seconds(hand, 5, options.device) / 5
@@ -103,13 +103,13 @@ def compare(pair: tuple[Callable[[], object], Callable[[], object]], options: ar
         first, second = (net, hand) if index % 2 else (hand, net)
         pair_of_times = [seconds(run, times, options.device) / times for run in (first, second)]
         turns.append(tuple(reversed(pair_of_times)) if index % 2 == 0 else tuple(pair_of_times))
-    ratio = statistics.median(ours / theirs for ours, theirs in turns)
-    ours, theirs = (statistics.median(turn[side] for turn in turns) for side in (0, 1))
-    return [ours * 1e3, theirs * 1e3, ratio]
+    ratio = statistics.median(one / other for one, other in turns)
+    net_time, hand_time = (statistics.median(turn[side] for turn in turns) for side in (0, 1))
+    return [net_time * 1e3, hand_time * 1e3, ratio]
 
 
 def table(options: argparse.Namespace) -> str:
-    """Measure; the results in Markdown."""
+    """Measure; return the results in Markdown."""
     rows = {
         "inference, 1 face": compare(inference(1, options.device), options),
         "inference, 64 faces": compare(inference(64, options.device), options),
@@ -119,13 +119,13 @@ def table(options: argparse.Namespace) -> str:
         f"FaceEmotionNet in float32 on {options.device}: the net that `prototxt_like` builds from the prototxt, and "
         f"the same net written by hand in PyTorch; {machine(options.threads)}. Processor time, median of "
         f"{options.rounds} alternating turns; the last column is the median of their ratios. The target is "
-        f"{AIM - 1:+.0%} or less.",
+        f"{TARGET - 1:+.0%} or less.",
         "",
         "| task | `pl.Net` | by hand | overhead |",
         "|---|--:|--:|--:|",
     ]
-    for name, (ours, theirs, ratio) in rows.items():
-        lines.append(f"| {name} | {ours:.3f} ms | {theirs:.3f} ms | {ratio - 1:+.1%} |")
+    for name, (net_ms, hand_ms, ratio) in rows.items():
+        lines.append(f"| {name} | {net_ms:.3f} ms | {hand_ms:.3f} ms | {ratio - 1:+.1%} |")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
-"""The page docs/benchmarks.md: every benchmark writes its own section and leaves the others alone.
+"""Sections of docs/benchmarks.md, one per benchmark.
 
-Standard library only: benchmarks also run in environments that hold little else.
+Standard library only, because some benchmarks run in minimal environments.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ PACKAGES = ("torch", "numpy", "lmdb", "opencv-python", "opencv-python-headless")
 
 
 def write_section(page: Path, name: str, title: str, text: str) -> None:
-    """Put a text between its marks in a Markdown file; append title and marks where they are missing.
+    """Write a text between its markers in a Markdown file; append title and markers if they are missing.
 
     Args:
-        page: the file.
-        name: the benchmark's file in this folder without its suffix.
-        title: heading, used only when the section is new.
+        page: Markdown file.
+        name: Name of the benchmark's file without its suffix.
+        title: Heading of a new section.
         text: Markdown.
     """
     start, end = f"<!-- {name}: written by benchmarks/{name}.py -->", f"<!-- end of {name} -->"
@@ -31,12 +31,12 @@ def write_section(page: Path, name: str, title: str, text: str) -> None:
 
 
 def machine(threads: int | None = None) -> str:
-    """Say on what a figure was measured: processor, cores, load by everything that runs, versions."""
-    said = [f"{processor()}, {os.cpu_count()} cores"]
+    """Describe the machine: processor, cores, load, package versions."""
+    parts = [f"{processor()}, {os.cpu_count()} cores"]
     if threads is not None:
-        said.append(f"{threads} thread{'s' * (threads != 1)}")
-    said += [f"load {os.getloadavg()[1]:.1f}", f"Python {platform.python_version()}", *packages()]
-    return ", ".join(said)
+        parts.append(f"{threads} thread{'s' * (threads != 1)}")
+    parts += [f"load {os.getloadavg()[1]:.1f}", f"Python {platform.python_version()}", *packages()]
+    return ", ".join(parts)
 
 
 def processor() -> str:
@@ -49,7 +49,7 @@ def processor() -> str:
 
 
 def packages() -> list[str]:
-    """Return the installed ones of the packages that figures depend on, with their versions."""
+    """Return the installed packages that affect results, with their versions."""
     found = []
     for name in PACKAGES:
         try:

@@ -1,11 +1,11 @@
-"""Load a service with good and bad clients at once, and look whether it stays right, small and alive.
+"""Load test of the service with valid and hostile clients: correct responses, bounded memory, recovery.
 
     python benchmarks/service_load.py --clients 200 --seconds 60 --seed 0
 
-Each client does one thing after the other, drawn from the list below: it sends a good picture, garbage, a
-decompression bomb, a file that is too large, stops in the middle of an upload, sends a head or a body a byte at a
-time, or opens the page's event address with nonsense. The service runs in a process of its own with its usual
-limits; its memory is that of all its processes. At the end it is asked once more, and then ended with SIGTERM.
+Each client repeats actions drawn from the list below: it sends a valid image, garbage, a decompression bomb or a file
+that is too large, aborts an upload, sends headers or a body one byte at a time, or sends garbage to the event address
+of the web UI. The service runs in its own process with its default limits; memory is the sum of all its processes. At
+the end it gets one more request, then SIGTERM.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ KINDS = {
     "slow body": 5,
     "page": 4,
 }
-"""What a client does, and how often in a hundred."""
+"""Actions of a client, in percent."""
 EXPECTED = {
     "good": {200, 503},
     "garbage": {415, 503},
@@ -53,7 +53,7 @@ EXPECTED = {
     "aborted": {0},
     "page": {422, 503},
 }
-"""Answers that are right; 0 is a connection that one of the two sides has closed."""
+"""Correct status codes; 0 is a connection closed by either side."""
 SLOW_SECONDS = 40.0
 HEAD_ONLY = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
@@ -74,14 +74,14 @@ def service(folder: Path) -> Iterator[tuple[str, int, psutil.Process]]:
 
 
 def good_image() -> bytes:
-    """A photograph of 40 kB with one face (NASA, public domain)."""
+    """Return a photograph of 40 kB with one face (NASA, public domain)."""
     stream = BytesIO()
     Image.fromarray(data.astronaut()).save(stream, "JPEG", quality=85)
     return stream.getvalue()
 
 
 def bomb() -> bytes:
-    """A PNG of 1 kB that claims 40,000 x 40,000 pixels."""
+    """Return a PNG of 1 kB with 40,000 x 40,000 pixels in its header."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -93,7 +93,7 @@ def bomb() -> bytes:
 
 
 async def post(host: str, port: int, body: bytes, path: str = "/v1/predict") -> tuple[int, dict[str, str], bytes]:
-    """Send a request of its own connection; return status, headers and body."""
+    """Send a request on a new connection; return status, headers and body."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -108,7 +108,7 @@ async def post(host: str, port: int, body: bytes, path: str = "/v1/predict") -> 
 
 
 def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Split an answer; status 0 where there is none."""
+    """Parse a response; status 0 if there is none."""
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     if not lines[0].startswith("HTTP/"):
@@ -118,7 +118,7 @@ def parsed(answer: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 async def trickle(host: str, port: int, start: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send a beginning and then a byte a second, until the service has had enough; status -1 where it never has."""
+    """Send a start, then one byte per second until the service closes the connection; status -1 if it does not."""
     reader, writer = await asyncio.open_connection(host, port)
     answer = asyncio.ensure_future(reader.read())
     ends = time.monotonic() + SLOW_SECONDS
@@ -141,7 +141,7 @@ async def trickle(host: str, port: int, start: bytes) -> tuple[int, dict[str, st
 
 
 async def abort(host: str, port: int, image: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Announce a picture, send half of it and hang up."""
+    """Start the upload of an image and abort it after one half."""
     _, writer = await asyncio.open_connection(host, port)
     writer.write(HEAD_ONLY + f"Content-Length: {len(image)}\r\n\r\n".encode() + image[: len(image) // 2])
     with suppress(ConnectionError):
@@ -152,18 +152,18 @@ async def abort(host: str, port: int, image: bytes) -> tuple[int, dict[str, str]
 
 
 class Load:
-    """Clients, and what they have seen.
+    """Clients and their observations.
 
     Args:
-        host: of the service.
-        port: of the service.
-        seed: decides who does what.
-        slow: whether there are slow clients, which take their time to the service's limits.
+        host: Host of the service.
+        port: Port of the service.
+        seed: Seed of the actions.
+        slow: Whether to include slow clients, which run into the time limits of the service.
     """
 
     def __init__(self, host: str, port: int, seed: int, slow: bool = True) -> None:
         self._at = (host, port)
-        self._kinds = {kind: share for kind, share in KINDS.items() if slow or not kind.startswith("slow")}
+        self._kinds = {kind: percent for kind, percent in KINDS.items() if slow or not kind.startswith("slow")}
         self._random = random.Random(seed)
         self._image, self._bomb = good_image(), bomb()
         self._garbage = self._random.randbytes(50_000)
@@ -173,12 +173,12 @@ class Load:
         self.seconds: list[float] = []
 
     async def run(self, clients: int, seconds: float) -> None:
-        """Let all clients work for a while."""
+        """Run all clients for some time."""
         ends = time.monotonic() + seconds
         await asyncio.gather(*(self._client(ends) for _ in range(clients)))
 
     async def ask_once(self) -> tuple[int, float]:
-        """Send a good picture; return the status and the seconds that it took."""
+        """Send a valid image; return the status and the seconds."""
         started = time.monotonic()
         status, _, body = await post(*self._at, self._image)
         if status == 200:
@@ -222,7 +222,7 @@ class Load:
 
 
 def memory(process: psutil.Process) -> float:
-    """Return the megabytes that all processes of the service hold."""
+    """Return the memory of all processes of the service in megabytes."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
@@ -231,14 +231,14 @@ def memory(process: psutil.Process) -> float:
 
 
 async def watch(process: psutil.Process, readings: list[float]) -> None:
-    """Read the memory every half second."""
+    """Measure the memory every half second."""
     while True:
         readings.append(memory(process))
         await asyncio.sleep(0.5)
 
 
 async def measure(host: str, port: int, process: psutil.Process, options: argparse.Namespace) -> dict[str, Any]:
-    """Load the service and return all figures."""
+    """Run the load test and return the results."""
     load = Load(host, port, options.seed, not options.no_slow)
     first, _ = await load.ask_once()
     readings = [memory(process)]
@@ -271,21 +271,21 @@ async def measure(host: str, port: int, process: psutil.Process, options: argpar
 
 
 def main() -> None:
-    """Run and print the figures; the exit code says whether all was right."""
+    """Run and print the results; the exit code is 0 if all responses were correct."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-slow", action="store_true", help="leave the slow clients out")
+    parser.add_argument("--no-slow", action="store_true", help="exclude slow clients")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         with service(Path(folder)) as (host, port, process):
-            figures = asyncio.run(measure(host, port, process, options))
+            results = asyncio.run(measure(host, port, process, options))
             process.terminate()
-            figures["exit_code"] = process.wait(60)
-        figures["files_left"] = [path.name for path in Path(folder).rglob("*")]
-    print(json.dumps(figures, indent=2))
-    sys.exit(bool(figures["wrong"] or figures["exit_code"] or figures["files_left"]))
+            results["exit_code"] = process.wait(60)
+        results["files_left"] = [path.name for path in Path(folder).rglob("*")]
+    print(json.dumps(results, indent=2))
+    sys.exit(bool(results["wrong"] or results["exit_code"] or results["files_left"]))
 
 
 if __name__ == "__main__":

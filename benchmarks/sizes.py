@@ -1,9 +1,9 @@
-"""What the pipeline costs in time, disk and memory, and how that grows with the data set.
+"""Time, disk and memory of the pipeline as functions of the data set size.
 
     python benchmarks/sizes.py --csv data/fer2013.csv [--write docs/benchmarks.md]
 
-FER2013 is repeated 1, 4 and 16 times. Every command runs in a process of its own; time is by the clock, memory the
-peak of that process. A line through the points (least squares) gives the cost of one more face.
+FER2013 is repeated 1, 4 and 16 times. Every command runs in its own process; time is wall-clock time, memory is
+the peak of that process. A least-squares line through the points gives the cost per additional face.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Cost:
     """One measurement.
 
     Attributes:
-        stage: which command.
-        faces: how many faces it went through.
-        seconds: by the clock.
-        megabytes: peak memory of the process.
-        disk: bytes of the data set on the disk; 0 where nothing is written.
+        stage: Command and settings.
+        faces: Number of faces processed.
+        seconds: Wall-clock time.
+        megabytes: Peak memory of the process.
+        disk: Size of the data set in bytes; 0 if none is written.
     """
 
     stage: str
@@ -47,7 +47,7 @@ class Cost:
 
 
 def repeated(csv: Path, times: int, target: Path) -> Path:
-    """Write a csv that holds the rows of another several times."""
+    """Write a csv with the rows of another one repeated."""
     with csv.open("rb") as source, target.open("wb") as out:
         out.write(source.readline())
         start = source.tell()
@@ -58,16 +58,16 @@ def repeated(csv: Path, times: int, target: Path) -> Path:
 
 
 def measure(stage: str, faces: int, arguments: list[object], disk: Path | None = None) -> Cost:
-    """Run one command of ours to its end."""
+    """Run one fer-lmdb command."""
     command = [sys.executable, "-m", "fer_lmdb", *map(str, arguments)]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
-        said = process.stderr.read()
+        output = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{said.decode()}")
+        raise SystemExit(f"{' '.join(command)}\n{output.decode()}")
     size = sum(file.stat().st_blocks * 512 for file in disk.rglob("*") if file.is_file()) if disk else 0
     cost = Cost(stage, faces, time.perf_counter() - started, usage.ru_maxrss / 1024, size)
     print(f"{stage:<28} {faces:>9,} faces {cost.seconds:8.1f} s {cost.megabytes:7.0f} MB", file=sys.stderr)
@@ -86,7 +86,7 @@ def short_recipe(folder: Path) -> Path:
 
 
 def costs_of(csv: Path, times: int, folder: Path, long: bool) -> Iterator[Cost]:
-    """Measure the stages on a csv repeated so many times."""
+    """Measure the stages on a csv repeated `times` times."""
     source = repeated(csv, times, folder / "faces.csv")
     data, aligned = folder / "data", folder / "aligned"
     build = ["build", source, "--json", "--out"]
@@ -112,7 +112,7 @@ def rows(csv: Path) -> int:
 
 
 def line(costs: list[Cost]) -> tuple[float, float]:
-    """Return start-up in seconds and seconds a face: the line nearest to the points, relative errors weighing alike."""
+    """Return start-up time in seconds and seconds per face, fitted by least squares of the relative errors."""
     faces = np.array([cost.faces for cost in costs], float)
     seconds = np.array([cost.seconds for cost in costs])
     if len(costs) < 2:
@@ -122,7 +122,7 @@ def line(costs: list[Cost]) -> tuple[float, float]:
 
 
 def table(costs: list[Cost], csv_name: str) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     lines = [
         f"{csv_name} repeated; {machine()}. Every row is one process from start to end. Memory is its peak, including "
         "the pages of mapped files, which the kernel can reclaim. Disk is the size of the data set. Training loads all "
@@ -148,7 +148,7 @@ def table(costs: list[Cost], csv_name: str) -> str:
 
 
 def plot(costs: list[Cost], target: Path) -> None:
-    """Draw time and memory against faces, both axes logarithmic, with the lines through the points."""
+    """Plot time and memory against faces on logarithmic axes, with the fitted lines."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -158,12 +158,12 @@ def plot(costs: list[Cost], target: Path) -> None:
     for number, stage in enumerate(dict.fromkeys(cost.stage for cost in costs)):
         own = [cost for cost in costs if cost.stage == stage]
         faces = np.array([cost.faces for cost in own], float)
-        look = {"color": f"C{number}", "marker": "osD^v"[number % 5]}
+        style = {"color": f"C{number}", "marker": "osD^v"[number % 5]}
         start, slope = line(own)
         along = np.geomspace(faces.min(), faces.max(), 50)
-        time_axes.plot(along, start + slope * along, color=look["color"], linewidth=1)
-        time_axes.plot(faces, [cost.seconds for cost in own], linestyle="none", label=stage, **look)
-        memory_axes.plot(faces, [cost.megabytes for cost in own], linewidth=1, label=stage, **look)
+        time_axes.plot(along, start + slope * along, color=style["color"], linewidth=1)
+        time_axes.plot(faces, [cost.seconds for cost in own], linestyle="none", label=stage, **style)
+        memory_axes.plot(faces, [cost.megabytes for cost in own], linewidth=1, label=stage, **style)
     for axes, title, unit in ((time_axes, "Time", "seconds"), (memory_axes, "Peak memory", "MB")):
         axes.set(xscale="log", yscale="log", xlabel="faces", ylabel=unit, title=title)
         axes.grid(alpha=0.3)
@@ -176,7 +176,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--csv", type=Path, default=Path("data/fer2013.csv"))
-    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="how often the csv is repeated")
+    parser.add_argument("--times", type=int, nargs="+", default=[1, 4, 16], help="repetitions of the csv")
     parser.add_argument("--long-up-to", type=int, default=4, help="largest repetition for MTCNN and ten views")
     parser.add_argument("--write", type=Path, help="Markdown file to write the tables into")
     options = parser.parse_args()

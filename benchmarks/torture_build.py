@@ -1,9 +1,9 @@
-"""Kill builds at random moments and look at what is left: the old data set whole, or the new one, never a mixture.
+"""Kill builds at random times and verify that the old or the new data set is intact, never a mixture.
 
     python benchmarks/torture_build.py --kills 1000
 
-Every build replaces the data set of the one before. It is killed with SIGKILL at a moment drawn evenly over the time
-that a build takes, and a little longer; then every digest of the data set that stands there is computed again.
+Every build replaces the data set of the previous one. It is killed with SIGKILL at a time drawn uniformly from up to
+1.2 times the duration of a build. Then all digests of the data set are computed again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PLAIN = Preprocessing(detector="none")
 
 
 def build_seed(csv: Path, target: Path, seed: int) -> None:
-    """Build a data set that can be told by its seed."""
+    """Build a data set that its seed identifies."""
     build(open_source(csv), target, options=BuildOptions(PLAIN, seed=seed), force=True)
 
 
 def build_in_child(csv: Path, target: Path, seed: int) -> int:
-    """Start a build in another process and return its number."""
+    """Start a build in a child process and return its process ID."""
     process = os.fork()
     if process == 0:
         try:
@@ -44,8 +44,8 @@ def build_in_child(csv: Path, target: Path, seed: int) -> int:
     return process
 
 
-def seed_of_whole(target: Path) -> int:
-    """Check every file of the data set and return its seed; any damage is an error."""
+def verified_seed(target: Path) -> int:
+    """Verify all files of the data set and return its seed."""
     manifest = read_manifest(target)
     verify_sha256(target / MEAN_NAME, manifest["mean"]["sha256"])
     for split, facts in manifest["splits"].items():
@@ -56,7 +56,7 @@ def seed_of_whole(target: Path) -> int:
 
 
 def torture(folder: Path, kills: int, seed: int, faces: int) -> dict[str, object]:
-    """Kill builds and count what stood there afterwards."""
+    """Kill builds and count the outcomes."""
     csv, target = folder / "drawn.csv", folder / "data"
     write_synthetic_csv(csv, train=faces, val=faces // 8, test=faces // 8)
     started = time.perf_counter()
@@ -69,9 +69,9 @@ def torture(folder: Path, kills: int, seed: int, faces: int) -> dict[str, object
         time.sleep(moments.uniform(0, 1.2 * seconds))
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        after = seed_of_whole(target)
+        after = verified_seed(target)
         if after not in (before, number):
-            raise SystemExit(f"after kill {number} stands the data set of build {after}; expected {before} or {number}")
+            raise SystemExit(f"after kill {number}: found the data set of build {after}, expected {before} or {number}")
         outcome = "new" if after == number else "old"
         outcomes[f"{outcome}, {'killed' if os.WIFSIGNALED(status) else 'ended before'}"] += 1
         before = after
