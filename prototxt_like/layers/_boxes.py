@@ -59,14 +59,14 @@ def suppress(boxes: Tensor, scores: Tensor, least_score: float, overlap: float, 
     eligible = (scores > least_score).nonzero().squeeze(1)
     order = eligible[scores[eligible].sort(descending=True, stable=True).indices]
     order = order if top_k < 0 else order[:top_k]
-    kept: list[Tensor] = []
+    selected: list[Tensor] = []
     worst = scores.new_zeros(len(order))  # largest overlap of each with a remaining box
     while len(order):
         best, order = order[0], order[1:]
-        kept.append(best)
+        selected.append(best)
         worst = torch.maximum(worst[1:], overlaps(boxes[best], boxes[order]))
         if eta < 1 and overlap > 0.5:
             overlap *= eta
         stays = worst <= overlap
         order, worst = order[stays], worst[stays]
-    return torch.stack(kept) if kept else eligible
+    return torch.stack(selected) if selected else eligible

@@ -111,6 +111,6 @@ class DetectionOutput(Layer):
     def _detect_class(self, label: int, boxes: Tensor, scores: Tensor) -> Tensor:
         """Return class, score and box of the detections of one class: (detections, 6)."""
         candidates = boxes[0 if self.share_location else label]
-        kept = suppress(candidates, scores[label], self.least_score, self.overlap, self.eta, self.top_k)
-        labels = boxes.new_full((len(kept), 1), label)
-        return torch.cat([labels, scores[label][kept, None], candidates[kept]], 1)
+        selected = suppress(candidates, scores[label], self.least_score, self.overlap, self.eta, self.top_k)
+        labels = boxes.new_full((len(selected), 1), label)
+        return torch.cat([labels, scores[label][selected, None], candidates[selected]], 1)

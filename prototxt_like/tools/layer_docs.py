@@ -1,14 +1,9 @@
-"""Documentation of the layer types in Markdown, generated from the registry.
-
-``python -m prototxt_like.tools.layer_docs docs/prototxt.md`` writes it.
-"""
+"""Documentation of the layer types in Markdown, generated from the registry."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -20,7 +15,7 @@ from prototxt_like.schema import caffe_schema_pb2
 _INTRODUCTION = """\
 # Layer types
 
-Written by `python -m prototxt_like.tools.layer_docs docs/prototxt.md`; do not edit by hand.
+Generated from the registry of `prototxt_like` by `make docs`; do not edit.
 
 Layers compute the same values and gradients as Caffe 1.0, in float32 up to rounding. Deviations are listed as
 restrictions. For all layers:
@@ -124,10 +119,3 @@ def _default(field: Any) -> str:
     if isinstance(field.default_value, float):
         return f"{field.default_value:.7g}"
     return str(field.default_value) or '""'
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")
-    else:
-        sys.stdout.write(markdown())

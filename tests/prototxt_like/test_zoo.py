@@ -15,7 +15,7 @@ from prototxt_like.net.filter import filter_net, make_net_state
 from tests.archives import unpack
 
 NAMES = pl.zoo.names()
-# Systems that the zoo rebuilds, and six nets of our own.
+# Published nets that the zoo reproduces, and six nets of this project.
 EXPECTED = {
     "emonet",
     "emonet_extend",
@@ -34,7 +34,7 @@ EXPECTED = {
     "vgg16_noise",
     "wide_cnn",
 }
-# Nets whose train_val uses fields or layers that real Caffe does not know.
+# Nets whose train_val uses extensions.
 EXTENDED = {
     "emonet",
     "emonet_extend",
@@ -46,11 +46,11 @@ EXTENDED = {
     "fer_resnet",
     "vgg16_noise",
 }
-# Nets so small that they can be seen to learn within a second or two.
+# Nets small enough to learn visibly within seconds.
 QUICK = {"face_emotion_net", "fer_mini", "fer_mini_narrow", "shallow_cnn", "wide_cnn"}
-# Nets with branches behind a Scale of 0, whose weights hardly change in the first steps.
-BEGINS_AS_NOTHING = {"fer_conv12", "fer_conv12_wide"}
-IN_TRAINING_ALONE = {"GaussianNoise"}
+# Nets with branches before a Scale of 0, whose weights hardly change in the first steps.
+INITIALLY_IDENTITY = {"fer_conv12", "fer_conv12_wide"}
+TRAIN_ONLY_TYPES = {"GaussianNoise"}
 
 
 def transform_of(net: pl.NetParameter, phase: str) -> pl.TransformationParameter:
@@ -73,7 +73,7 @@ def training_net(name: str, batch: int, classes: int = 7) -> pl.Net:
 
 def body(net: pl.NetParameter) -> list[bytes]:
     """Return the layers between data and scores in TEST."""
-    ends = {"Data", "Input", "Softmax", "SoftmaxWithLoss", "Accuracy"} | IN_TRAINING_ALONE
+    ends = {"Data", "Input", "Softmax", "SoftmaxWithLoss", "Accuracy"} | TRAIN_ONLY_TYPES
     layers = filter_net(net, make_net_state(net, "TEST")).layer
     return [layer.SerializeToString(deterministic=True) for layer in layers if layer.type not in ends]
 
@@ -184,7 +184,7 @@ def test_training_on_real_faces(faces: tuple[torch.Tensor, torch.Tensor], name: 
     transform = pl.Transform(transform_of(pl.zoo.load(name), "TRAIN"), "TRAIN")
     before = [entry.parameter.detach().clone() for entry in net.learnable_params]
     losses = []
-    for seed in range(24 if name in BEGINS_AS_NOTHING else 12 if name in QUICK else 1):
+    for seed in range(24 if name in INITIALLY_IDENTITY else 12 if name in QUICK else 1):
         data = transform(images, generator=torch.Generator().manual_seed(seed))
         loss = net.total_loss(net(data=data, label=labels))
         losses.append(loss.item())

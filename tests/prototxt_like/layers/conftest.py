@@ -19,7 +19,7 @@ from prototxt_like.layers import Layer, get_layer_class
 from prototxt_like.net.net import Net
 
 TOLERANCE = 1e-5  # relative to the largest value of a blob, as the README of the golden cases states
-GRADIENT_NOISE = 1e-6  # gradients that should be exactly zero hold rounding noise of up to this
+GRADIENT_NOISE = 1e-6  # maximum rounding noise of gradients that are exactly zero in theory
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -32,11 +32,11 @@ def test_the_weaker_of_two_overlapping_boxes_is_suppressed(make_layer: Callable[
     assert rows[:, :2].tolist() == [[0, 1], [0, 1]]
 
 
-@pytest.mark.parametrize(("threshold", "kept"), [(0.4, 2), (0.6, 3), (0.9, 4)])
-def test_threshold_of_the_overlap(threshold: float, kept: int, make_layer: Callable[..., Layer]) -> None:
+@pytest.mark.parametrize(("threshold", "count"), [(0.4, 2), (0.6, 3), (0.9, 4)])
+def test_threshold_of_the_overlap(threshold: float, count: int, make_layer: Callable[..., Layer]) -> None:
     """The first two overlap by 7/9, the last two by 1/2."""
     rows = detect(make_layer, f"nms_param {{ nms_threshold: {threshold} }}", [[0.6, 0.9, 0.3, 0.2]])
-    assert len(rows) == kept
+    assert len(rows) == count
 
 
 def test_eta_lowers_the_threshold(make_layer: Callable[..., Layer]) -> None:

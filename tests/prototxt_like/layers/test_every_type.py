@@ -26,7 +26,7 @@ class Example:
     tops: int = 1
     phase: str = "TRAIN"
     whole: tuple[tuple[int, int], ...] = ()
-    batch_axis: int | None = 0  # None: the number of items is part of the layer
+    batch_axis: int | None = 0  # None: fixed batch size
     exact_gradient: bool = True
     compiles: bool = True
 
@@ -164,7 +164,7 @@ def test_every_type_has_an_example() -> None:
 def test_top_shapes_match_the_tops(name: str, build: Callable[[str], Layer]) -> None:
     layer = build(name)
     shapes = [tuple(top.shape) for top in as_tuple(layer(*EXAMPLES[name].bottoms()))]
-    if name in ("Filter", "DetectionOutput"):  # what passes depends on the data
+    if name in ("Filter", "DetectionOutput"):  # the output size depends on the data
         assert [len(shape) for shape in shapes] == [len(shape) for shape in layer.top_shapes]
     else:
         assert shapes == layer.top_shapes
@@ -174,7 +174,7 @@ def test_top_shapes_match_the_tops(name: str, build: Callable[[str], Layer]) -> 
 def test_another_batch_size(name: str, build: Callable[[str], Layer]) -> None:
     example = EXAMPLES[name]
     if example.batch_axis is None:
-        pytest.skip("its number of items is part of the layer")
+        pytest.skip("the layer has a fixed batch size")
     layer = build(name)
     tops = as_tuple(layer(*example.bottoms(batch=example.items + 3)))
     for top, shape in zip(tops, layer.top_shapes, strict=True):
@@ -223,7 +223,7 @@ def test_bfloat16_autocast_is_close(name: str, build: Callable[[str], Layer]) ->
         whole = dict(example.whole)
         bottoms = [b if index in whole else b.bfloat16() for index, b in enumerate(example.bottoms())]
         actual = as_tuple(rough(*bottoms))
-    if name in ("Accuracy", "ArgMax", "DetectionOutput", "DummyData", "Threshold"):  # a rounded value may lie elsewhere
+    if name in ("Accuracy", "ArgMax", "DetectionOutput", "DummyData", "Threshold"):  # rounding may change the result
         return
     for a, e in zip(actual, expected, strict=True):
         torch.testing.assert_close(a.float(), e.float(), rtol=0.05, atol=0.05)
@@ -257,7 +257,7 @@ def test_is_one_graph(name: str, build: Callable[[str], Layer]) -> None:
 def test_exports_with_any_batch_size(name: str, build: Callable[[str], Layer]) -> None:
     example = EXAMPLES[name]
     layer = build(name)
-    fixed = example.batch_axis is None or name in ("LSTM", "RNN")  # these two remember states of one batch size
+    fixed = example.batch_axis is None or name in ("LSTM", "RNN")  # states have a fixed batch size
     if fixed:
         exported = torch.export.export(layer, tuple(example.bottoms()))
         bottoms = example.bottoms()
@@ -267,7 +267,7 @@ def test_exports_with_any_batch_size(name: str, build: Callable[[str], Layer]) -
     torch.manual_seed(0)
     actual = as_tuple(exported.module()(*bottoms))
     torch.manual_seed(0)
-    if hasattr(layer, "reset"):  # the exported module went on with the same states
+    if hasattr(layer, "reset"):  # the exported module uses the same states
         layer.reset()
     for a, e in zip(actual, as_tuple(layer(*bottoms)), strict=True):
         torch.testing.assert_close(a, e)

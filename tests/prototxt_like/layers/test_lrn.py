@@ -35,7 +35,7 @@ def test_within_channel_by_hand(make_layer: Callable[..., Layer]) -> None:
     squares = x.numpy() ** 2
     for y, z in np.ndindex(5, 6):
         near = squares[:, :, max(0, y - 1) : y + 2, max(0, z - 1) : z + 2].sum((2, 3))
-        expected = x.numpy()[:, :, y, z] / (1 + 0.7 / 9 * near) ** 0.6  # k counts for nothing here
+        expected = x.numpy()[:, :, y, z] / (1 + 0.7 / 9 * near) ** 0.6  # k is ignored
         np.testing.assert_allclose(top.numpy()[:, :, y, z], expected, rtol=1e-5)
 
 

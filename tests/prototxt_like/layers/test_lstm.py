@@ -66,7 +66,7 @@ def test_another_batch_size_starts_from_zero(make_layer: Callable[..., Layer]) -
 def test_states_are_not_saved_and_have_no_gradient(make_layer: Callable[..., Layer]) -> None:
     layer = make_layer(TEXT % ("", ""), (6, 2, 3), (6, 2), phase="TRAIN")
     assert len(layer.state_dict()) == len(layer.blobs) == 3
-    for _ in range(2):  # a graph that reached into the last batch would be freed by now
+    for _ in range(2):  # a graph that included the last batch would be freed
         layer(torch.randn(6, 2, 3), torch.ones(6, 2)).sum().backward()
 
 
@@ -81,7 +81,7 @@ def test_exposed_states(make_layer: Callable[..., Layer]) -> None:
     assert layer.top_shapes == [(6, 2, 4), state, state]
     assert [blob.shape for blob in layer.blobs] == [(16, 3), (16,), (16, 5), (16, 4)]
     assert torch.equal(hidden[0], top[-1])
-    assert torch.equal(layer(x, cont, static, zero, zero)[0], top)  # nothing is remembered
+    assert torch.equal(layer(x, cont, static, zero, zero)[0], top)  # states are not stored
 
 
 def test_errors(rejects: Callable[..., None]) -> None:

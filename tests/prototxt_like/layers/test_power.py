@@ -14,7 +14,7 @@ TEXT = 'type: "Power" bottom: "x" power_param { %s }'
 
 
 def test_equals_caffe(golden_case: Path, check_golden: Callable[..., None]) -> None:
-    # Caffe's gradient of an in-place Power with power 1 forgets what comes from above; ours is in the next test.
+    # Caffe's gradient of an in-place Power with power 1 is wrong; the next test checks the correct one.
     wrong_in_caffe = ("gradient of x",) if golden_case.stem == "Power__edge_inplace_bug" else ()
     check_golden(golden_case, but=wrong_in_caffe)
 

@@ -19,7 +19,7 @@ def boxes(make_layer: Callable[..., Layer], fields: str) -> torch.Tensor:
 def test_one_square_per_cell(make_layer: Callable[..., Layer]) -> None:
     corners, variances = boxes(make_layer, "min_size: 10")
     assert corners.shape == (6, 4)
-    # cells are 20 x 20 pixels, the first center lies at (10, 10)
+    # cells are 20 x 20 pixels, the first center is at (10, 10)
     torch.testing.assert_close(corners[0], torch.tensor([5 / 60, 5 / 40, 15 / 60, 15 / 40]))
     torch.testing.assert_close(corners[1], torch.tensor([25 / 60, 5 / 40, 35 / 60, 15 / 40]))
     torch.testing.assert_close(corners[3], torch.tensor([5 / 60, 25 / 40, 15 / 60, 35 / 40]))

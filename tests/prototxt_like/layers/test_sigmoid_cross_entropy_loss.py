@@ -23,7 +23,7 @@ TEXT = 'type: "SigmoidCrossEntropyLoss" bottom: "x" bottom: "target" loss_param 
 def test_every_normalization(mode: str, ignore: int | None, make_layer: Callable[..., Layer]) -> None:
     scores, targets = torch.randn(4, 3, 5), torch.rand(4, 3, 5)
     if ignore is not None:
-        targets[0, :2] = -1.5  # cut to -1
+        targets[0, :2] = -1.5  # truncated to -1
     fields = f"normalization: {mode} " if mode else ""
     layer = make_layer(
         TEXT % (fields + ("" if ignore is None else f"ignore_label: {ignore}")), scores.shape, scores.shape

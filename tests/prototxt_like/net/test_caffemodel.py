@@ -108,7 +108,7 @@ def test_a_caffemodel_contains_the_net(tmp_path: Path) -> None:
     x = torch.randn(2, 3, 5, 7)
     for name, value in it(x=x).items():
         assert torch.equal(again(x=x)[name], value)
-    assert not any(layer.blobs for layer in again.proto.layer), "numbers are kept once"
+    assert not any(layer.blobs for layer in again.proto.layer), "weights are stored once"
 
 
 def test_half_precision_is_saved_as_float32() -> None:

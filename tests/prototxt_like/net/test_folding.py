@@ -82,7 +82,7 @@ TRANSPOSED = INNER_PRODUCT.replace("num_output: 6", "num_output: 6 transpose: tr
 @pytest.mark.parametrize(
     "layers",
     [
-        pytest.param([CONVOLUTION, NORM, READER.replace("{}", "conv")], id="somebody reads the convolution"),
+        pytest.param([CONVOLUTION, NORM, READER.replace("{}", "conv")], id="the convolution has another reader"),
         pytest.param([SHARED, NORM], id="shared filters"),
         pytest.param([CONVOLUTION, BY_BATCH], id="statistics of the batch"),
         pytest.param([CONVOLUTION, IN_TRAIN], id="phase TRAIN"),

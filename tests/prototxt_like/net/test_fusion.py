@@ -68,7 +68,7 @@ def test_values_gradients_and_statistics_equal_those_of_two_steps(
 @pytest.mark.parametrize(
     "layers",
     [
-        pytest.param((NORM, SCALE, READER), id="somebody reads the value between"),
+        pytest.param((NORM, SCALE, READER), id="the value between has another reader"),
         pytest.param((NORM, BY_IMAGE), id="a factor for each image"),
         pytest.param((NORM, GIVEN), id="the factor is an input"),
         pytest.param((NORM, CUT), id="no gradient goes through"),

@@ -24,7 +24,7 @@ def test_opencv_computes_the_same_values(tmp_path: Path) -> None:
     pl.write_text(pl.strip_extensions(net.proto), tmp_path / "deploy.prototxt")
     pl.save_weights(net, tmp_path / "net.caffemodel")
     faces = torch.randn(4, 1, 42, 42)
-    theirs = cv2.dnn.readNetFromCaffe(str(tmp_path / "deploy.prototxt"), str(tmp_path / "net.caffemodel"))
-    theirs.setInput(faces.numpy())
+    opencv_net = cv2.dnn.readNetFromCaffe(str(tmp_path / "deploy.prototxt"), str(tmp_path / "net.caffemodel"))
+    opencv_net.setInput(faces.numpy())
     with torch.no_grad():
-        np.testing.assert_allclose(theirs.forward(), net(data=faces)["prob"].numpy(), atol=1e-5)
+        np.testing.assert_allclose(opencv_net.forward(), net(data=faces)["prob"].numpy(), atol=1e-5)

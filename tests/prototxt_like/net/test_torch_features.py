@@ -54,8 +54,8 @@ def test_compile_in_one_graph() -> None:
     expected = it.total_loss(it(data=images(), label=LABELS))
     found = it.total_loss(compiled(data=images(), label=LABELS))
     torch.testing.assert_close(found, expected)
-    for mine, theirs in zip(gradients(it, found), gradients(it, expected), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    for compiled, eager in zip(gradients(it, found), gradients(it, expected), strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-6)
 
 
 def test_export_with_a_free_batch() -> None:

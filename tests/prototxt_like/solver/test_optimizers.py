@@ -165,10 +165,10 @@ def test_history_of_sgd_is_caffes_velocity() -> None:
 
 def test_a_group_with_lr_mult_0_is_frozen() -> None:
     params = tensors()
-    kept = params[1].detach().clone()
+    original = params[1].detach().clone()
     optimizer = SGD([{"params": params[:1]}, {"params": params[1:], "lr_mult": 0.0}], 0.1, weight_decay=0.5)
     run(optimizer, params, range(3))
-    assert torch.equal(params[1], kept)
+    assert torch.equal(params[1], original)
     assert not torch.equal(params[0], tensors()[0])
 
 

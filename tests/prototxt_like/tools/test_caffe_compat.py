@@ -59,8 +59,8 @@ def test_a_built_net() -> None:
 
 
 def test_extension_types_match_the_registry() -> None:
-    ours = {name for name in layer_types() if "extension" in get_layer_class(name).origin}
-    assert ours == EXTENSION_TYPES
+    extension_types = {name for name in layer_types() if "extension" in get_layer_class(name).origin}
+    assert extension_types == EXTENSION_TYPES
 
 
 def test_extension_layers_are_removed() -> None:

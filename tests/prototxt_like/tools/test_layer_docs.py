@@ -16,9 +16,7 @@ NOT_LAYERS = {"Solver", "lr_policies"}
 
 
 def test_docs_are_current() -> None:
-    assert DOCS.read_text(encoding="utf-8") == layer_docs.markdown(), (
-        "run python -m prototxt_like.tools.layer_docs docs/prototxt.md"
-    )
+    assert DOCS.read_text(encoding="utf-8") == layer_docs.markdown(), "run make docs"
 
 
 @pytest.mark.parametrize("name", layer_types())
@@ -35,7 +33,7 @@ def test_docs_describe_the_type(name: str) -> None:
 @pytest.mark.parametrize("name", layer_types())
 def test_every_type_has_a_test_file(name: str) -> None:
     module = get_layer_class(name).__module__.rsplit(".", 1)[1]
-    if name in ("HDF5Output", "Python"):  # rejected; tried in test_every_type.py
+    if name in ("HDF5Output", "Python"):  # not supported; tested in test_every_type.py
         return
     assert (FOLDER / f"test_{module}.py").is_file()
 

@@ -35,10 +35,10 @@ def rows() -> dict[str, pl.LayerSummary]:
     ("name", "shapes", "parameters", "statistics", "multiply_adds", "memory"),
     [
         ("in", [(2, 6, 10, 8)], 0, 0, 0, 4 * 6 * 10 * 8),
-        # 4 outputs x 3 inputs of the group x 9, at each of 8 x 6 places
+        # 4 outputs x 3 inputs of the group x 9, at each of 8 x 6 positions
         ("conv", [(2, 4, 8, 6)], 4 * 3 * 9 + 4, 0, 4 * 3 * 9 * 8 * 6, 4 * 4 * 8 * 6),
         ("bn", [(2, 4, 8, 6)], 0, 9, 0, 0),
-        # every input place meets 5 outputs x 4
+        # every input position is multiplied by 5 outputs x 4
         ("up", [(2, 5, 16, 12)], 4 * 5 * 4, 0, 4 * 8 * 6 * 5 * 4, 4 * 5 * 16 * 12),
         ("ip", [(2, 7)], 7 * 192 + 7, 0, 7 * 192, 28),
         # one matrix for each of the 5 rows of axis 1

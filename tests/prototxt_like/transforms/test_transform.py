@@ -81,7 +81,7 @@ def test_center_crop_equals_caffes_deploy_input(shared: Path) -> None:
     with np.load(shared / "golden/caffe/deploy_sgd200_42.npz") as golden:
         data = golden["data"] if "data" in golden.files else golden["blob/data"]
     mean = pl.read_mean(shared / "golden/caffe/test_mean.binaryproto")
-    whole = data[:, :, :, :] + mean[:, 3:45, 3:45]  # the pixels that Caffe had before it subtracted the mean
+    whole = data[:, :, :, :] + mean[:, 3:45, 3:45]  # Caffe's pixels before mean subtraction
     images = torch.zeros(len(data), 1, 48, 48, dtype=torch.uint8)
     images[..., 3:45, 3:45] = torch.from_numpy(whole).round().to(torch.uint8)
     found = pl.Transform(parameter("crop_size: 42"), "TEST", mean=torch.from_numpy(mean))(images)
@@ -96,7 +96,7 @@ def test_affine_rotates_clockwise_and_scales_about_the_center_of_the_crop() -> N
     assert torch.allclose(transform.affine(images), straight, atol=1e-4)
     assert torch.allclose(transform.affine(images, degrees=90), straight.rot90(-1, (2, 3)), atol=1e-3)
     assert torch.allclose(transform.affine(images, degrees=-180), straight.rot90(2, (2, 3)), atol=1e-3)
-    # Three times as near: every third pixel is one of the original, the middle ones of the crop.
+    # Scale 3: every third pixel is an original pixel from the center of the crop.
     near = pl.Transform(pl.parse_transform("crop_size: 6 scale: 0.5"), "TEST", mean=mean).affine(images, zoom=3)
     assert torch.allclose(near[..., 1::3, 1::3], straight[..., 3:5, 3:5], atol=1e-3)
     with pytest.raises(pl.ShapeMismatch, match="exceeds images"):
@@ -118,11 +118,11 @@ def test_mean_file_mean_values_and_scale(tmp_path: Path) -> None:
 
 def test_an_empty_transform_copies_the_images() -> None:
     for images in (random_images(), random_images().float()):
-        kept = images.clone()
+        original = images.clone()
         for phase in ("TRAIN", "TEST"):
             found = pl.Transform(parameter("scale: 2"), phase)(images, generator=seeded())
-            assert torch.equal(found, kept.float() * 2)
-            assert torch.equal(images, kept)
+            assert torch.equal(found, original.float() * 2)
+            assert torch.equal(images, original)
 
 
 def test_equal_generators_give_equal_batches() -> None:
