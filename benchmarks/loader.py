@@ -26,8 +26,9 @@ from page import machine, write_section
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.loaders import LoaderOptions
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.training import recipe
-from fer_lmdb.training.recipe import TrainOptions
+from fer_lmdb.training.builder import build_trainer
+from fer_lmdb.training.options import TrainOptions
+from fer_lmdb.training.recipe import build_recipe
 from fer_lmdb.training.trainer import Trainer
 
 WAYS = {
@@ -52,17 +53,17 @@ def open_session(data: str, folder: Path, way: str, batch: int) -> Trainer:
     """Make a training ready."""
     opened = DataSet.open(data)
     options = TrainOptions(data=data, batch_size=batch, precision="auto", device="cpu")
-    plan = recipe.build_recipe(options, opened.count("train"), len(opened.scheme))
-    return Trainer(plan, opened, RunFolder(folder), loader_options=WAYS[way])
+    recipe = build_recipe(options, opened.count("train"), len(opened.scheme))
+    return build_trainer(recipe, opened, RunFolder(folder), WAYS[way])
 
 
 def drain(session: Trainer, batches: int) -> float:
     """Take batches as fast as they come; return faces a second, the start of the workers left out."""
-    session.batches.at(0)
+    session.loader.at(0)
     began = time.perf_counter()
     for number in range(1, batches + 1):
-        session.batches.at(number)
-    return batches * session.plan.batch_size / (time.perf_counter() - began)
+        session.loader.at(number)
+    return batches * session.recipe.batch_size / (time.perf_counter() - began)
 
 
 def alone(data: str, batch: int, batches: int, way: str) -> dict[str, float]:
@@ -72,7 +73,7 @@ def alone(data: str, batch: int, batches: int, way: str) -> dict[str, float]:
         session = open_session(data, Path(folder), way, batch)
         speed = drain(session, batches)
         megabytes = own_megabytes() - before
-        session.batches.close()
+        session.loader.close()
     return {"faces_per_second": speed, "megabytes": megabytes}
 
 
@@ -87,7 +88,7 @@ def alone_in_a_process(arguments: argparse.Namespace, way: str) -> dict[str, flo
 
 def step_and_wait(session: Trainer, steps: int) -> tuple[float, float]:
     """Train; return the seconds of a step, and how many of them it waited for its batch."""
-    waited, at = 0.0, session.batches.at
+    waited, at = 0.0, session.loader.at
 
     def timed(number: int) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal waited
@@ -97,12 +98,12 @@ def step_and_wait(session: Trainer, steps: int) -> tuple[float, float]:
         return batch
 
     session.step()  # lets the workers begin where this turn begins
-    session.batches.at = timed  # type: ignore[method-assign]
+    session.loader.at = timed  # type: ignore[method-assign]
     began = time.perf_counter()
     for _ in range(steps):
         session.step()
     seconds = time.perf_counter() - began
-    session.batches.at = at  # type: ignore[method-assign]
+    session.loader.at = at  # type: ignore[method-assign]
     return seconds / steps, waited / steps
 
 
@@ -119,7 +120,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
             result["step_ms"] = 1000 * statistics.median(seconds for seconds, _ in turns[way])
             result["wait_ms"] = 1000 * statistics.median(wait for _, wait in turns[way])
             result["share"] = statistics.median(wait / seconds for seconds, wait in turns[way])
-            sessions[way].batches.close()
+            sessions[way].loader.close()
     return results
 
 

@@ -40,12 +40,14 @@ from fer_lmdb.data.loaders import LoaderOptions
 from fer_lmdb.data.sources.synthetic import SyntheticFaces
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.training import train
+from fer_lmdb.training.options import TrainOptions
+from fer_lmdb.training.snapshot import Snapshot
+from fer_lmdb.training.train import resume, train
 
 EPOCHS, BATCH, FACES, VALIDATION = 8, 24, 96, 24
 MEMORY = LoaderOptions("memory")
 LOADINGS = (MEMORY, LoaderOptions("stream", workers=0), LoaderOptions("stream", workers=1))
-Start = Callable[[train.TrainOptions, Path, LoaderOptions], int]
+Start = Callable[[TrainOptions, Path, LoaderOptions], int]
 CURVES = ("train/loss", "train/lr", "val/loss", "val/accuracy")
 
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {phase} }}
@@ -79,10 +81,10 @@ def write_net(folder: Path) -> Path:
     return folder
 
 
-def prepare(folder: Path) -> train.TrainOptions:
+def prepare(folder: Path) -> TrainOptions:
     """Build the data set and the net; return the options of the training."""
     build(SyntheticFaces(FACES, VALIDATION, 7), folder / "data", options=BuildOptions(Preprocessing(detector="none")))
-    return train.TrainOptions(
+    return TrainOptions(
         model=str(write_net(folder / "net")),
         data=str(folder / "data"),
         epochs=EPOCHS,
@@ -95,15 +97,15 @@ def prepare(folder: Path) -> train.TrainOptions:
 # ---------------------------------------------------------------- starting and killing
 
 
-def go(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> None:
+def go(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> None:
     """Start the training, or go on with it."""
     if (run / "run.json").exists():
-        train.resume(run, loader_options=loading)
+        resume(run, loaders=loading)
     else:
-        train.train(options, run, loader_options=loading)
+        train(options, run, loaders=loading)
 
 
-def start_fork(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
+def start_fork(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
     """Train in a fork of this process; return its number."""
     process = os.fork()
     if process == 0:
@@ -116,7 +118,7 @@ def start_fork(options: train.TrainOptions, run: Path, loading: LoaderOptions = 
     return process
 
 
-def start_program(options: train.TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
+def start_program(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
     """Train as a user does; return the number of the process."""
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(run)]
     command += ["--loader", loading.loader, "--workers", str(loading.workers)]
@@ -136,7 +138,7 @@ def start_program(options: train.TrainOptions, run: Path, loading: LoaderOptions
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment).pid
 
 
-def wall_of(start: Start, options: train.TrainOptions, run: Path) -> float:
+def wall_of(start: Start, options: TrainOptions, run: Path) -> float:
     """Return the seconds that a training takes when nobody kills it."""
     began = time.perf_counter()
     if os.waitstatus_to_exitcode(os.waitpid(start(options, run, MEMORY), 0)[1]) != 0:
@@ -149,7 +151,7 @@ def wall_of(start: Start, options: train.TrainOptions, run: Path) -> float:
 
 def iteration_of(run: Path) -> int | None:
     """Return where the snapshot stands; a damaged one is an error. None where there is none yet."""
-    snapshot = RunFolder(run).read_snapshot()
+    snapshot = Snapshot.read(RunFolder(run))
     return None if snapshot is None else int(snapshot.metadata["iteration"])
 
 

@@ -73,20 +73,21 @@ def ours(data: str, iterations: int, precision: str) -> float:
     from fer_lmdb.data.dataset import DataSet
     from fer_lmdb.models.run_folder import RunFolder
     from fer_lmdb.runtime.malloc import tune_malloc
-    from fer_lmdb.training import recipe
-    from fer_lmdb.training.trainer import Trainer
+    from fer_lmdb.training.builder import build_trainer
+    from fer_lmdb.training.options import TrainOptions
+    from fer_lmdb.training.recipe import build_recipe
 
     tune_malloc()
     opened = DataSet.open(data)
-    options = recipe.TrainOptions(data=data, precision=precision)
-    plan = recipe.build_recipe(options, opened.count("train"), len(opened.scheme))
+    options = TrainOptions(data=data, precision=precision)
+    recipe = build_recipe(options, opened.count("train"), len(opened.scheme))
     with tempfile.TemporaryDirectory() as folder:
-        session = Trainer(plan, opened, RunFolder(Path(folder)))
+        trainer = build_trainer(recipe, opened, RunFolder(Path(folder)))
         started = 0.0
         for done in range(WARM_UP + iterations):
             if done == WARM_UP:
                 started = time.perf_counter()
-            session.step()
+            trainer.step()
         return iterations * BATCH / (time.perf_counter() - started)
 
 

@@ -11,8 +11,9 @@ from fer_lmdb.cli.shared_options import json_option
 from fer_lmdb.cli.train_options import GroupedCommand, GroupedOption, training_options
 
 if TYPE_CHECKING:
+    from fer_lmdb.training.callbacks import TrainProgress
     from fer_lmdb.training.options import TrainOptions
-    from fer_lmdb.training.train import TrainProgress, TrainResult
+    from fer_lmdb.training.result import TrainResult
 
 RESUMABLE_OPTIONS = ("run", "resume", "loader", "workers")
 """Options allowed with --resume; all others are stored in the run."""
@@ -50,23 +51,27 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     folder stores the resulting files. docs/recipes.md describes each option.
     """
     from fer_lmdb.data.loaders import LoaderOptions
-    from fer_lmdb.training import train as stage
+    from fer_lmdb.training.callbacks import ProgressCallback
     from fer_lmdb.training.distributed import is_main_process
+    from fer_lmdb.training.train import resume as resume_training
+    from fer_lmdb.training.train import train
 
-    loader_options = LoaderOptions(options.pop("loader"), options.pop("workers"))
+    loaders = LoaderOptions(options.pop("loader"), options.pop("workers"))
     is_main = is_main_process()
     with _Display(is_main) as display:
+        callbacks = [ProgressCallback(display.show)]
         if resume:
             _reject_options(context)
-            result = stage.resume(run, display.show, loader_options)
+            result = resume_training(run, loaders=loaders, callbacks=callbacks)
         else:
-            for repeated in ("teachers", "teacher_data"):
-                options[repeated] = list(options[repeated]) or None
-            result = stage.train(_make_options(options), run, display.show, loader_options)
+            made = _make_options(options)
+            if is_main:
+                _print_ignored_fields(made)
+            result = train(made, run, loaders=loaders, callbacks=callbacks)
     if not is_main:
         context.exit(0 if result.finished else 130)
-    if result.initial:
-        note(result.initial.sentence())
+    if result.init_report:
+        note(result.init_report.sentence())
     _print_result(result, as_json)
     if not result.finished:
         next_command("train", "--resume", "--run", str(result.run.path))
@@ -80,12 +85,22 @@ def _make_options(options: dict[str, Any]) -> TrainOptions:
     from fer_lmdb.errors import RunError
     from fer_lmdb.training.options import TrainOptions, validate_options
 
+    for repeated in ("teachers", "teacher_data"):
+        options[repeated] = list(options[repeated]) or None
     made = TrainOptions(**options)
     try:
         validate_options(made)
     except RunError as error:
         raise click.UsageError(str(error)) from error
     return made
+
+
+def _print_ignored_fields(options: TrainOptions) -> None:
+    """Print fields of the user's own solver that have no effect."""
+    from fer_lmdb.training.ignored_fields import describe_ignored_fields
+
+    if line := describe_ignored_fields(options):
+        note(line)
 
 
 def _reject_options(context: click.Context) -> None:
@@ -104,15 +119,7 @@ def _reject_options(context: click.Context) -> None:
 
 def _print_result(result: TrainResult, as_json: bool) -> None:
     if as_json:
-        emit(
-            {
-                "run": str(result.run.path),
-                "finished": result.finished,
-                "iteration": result.iteration,
-                "epochs": len(result.log),
-                "best": result.best,
-            }
-        )
+        emit(result.to_dict())
         return
     state = "Trained" if result.finished else "Stopped and saved"
     click.echo(f"{state}: {result.run.path}, iteration {result.iteration}")

@@ -15,6 +15,7 @@ from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training.snapshot import Snapshot
 
 MAX_SUM_ERROR = 1e-3
 
@@ -88,7 +89,7 @@ def find_run_problems(folder: RunFolder) -> Iterator[str]:
         except FerLmdbError as error:
             yield str(error)
     try:
-        if folder.read_snapshot() is None:
+        if Snapshot.read(folder) is None:
             yield "no snapshot: the run was stopped before the end of its first epoch"
     except FerLmdbError as error:
         yield str(error)

@@ -27,13 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
 from fer_lmdb.errors import RunError
-from fer_lmdb.io.atomic import atomic_file, atomic_write_text
-from fer_lmdb.renames import FILES, modernize
+from fer_lmdb.io.atomic import atomic_write_text
+from fer_lmdb.renames import FILES
 from fer_lmdb.runtime.locks import FileLock
 
 RUNS = Path("runs")
@@ -47,18 +43,9 @@ TEACHER_FILE = "teacher_probabilities.safetensors"
 CHECKPOINTS = "checkpoints"
 FIRST_BATCH = "first_batch.safetensors"
 PROTOTXTS = ("solver.prototxt", "train_val.prototxt", "deploy.prototxt")
-SETUP_FILES = (CONFIG, *PROTOTXTS, TEACHER_FILE, "training.lock")
-OUTPUT_FILES = (*PROTOTXTS, TEACHER_FILE, SNAPSHOT, BEST, LAST, LOG, EVALUATIONS, *FILES)
+SETUP_FILES = (CONFIG, *PROTOTXTS, TEACHER_FILE, FIRST_BATCH, "training.lock")
+OUTPUT_FILES = (*PROTOTXTS, TEACHER_FILE, FIRST_BATCH, SNAPSHOT, BEST, LAST, LOG, EVALUATIONS, *FILES)
 """Files that a new run would overwrite; a folder with one of them is not used for it."""
-SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Training state: tensors by name, and plain values (iteration, best accuracy, log)."""
-
-    tensors: dict[str, torch.Tensor]
-    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -151,29 +138,6 @@ class RunFolder(os.PathLike[str]):
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the epoch log."""
         atomic_write_text(self.log, "".join(json.dumps(record) + "\n" for record in records))
-
-    def read_snapshot(self) -> Snapshot | None:
-        """Return the newest snapshot; None if the run was stopped before the first one.
-
-        Raises:
-            RunError: If the snapshot is damaged.
-        """
-        if not self.snapshot.exists():
-            return None
-        try:
-            with safe_open(self.snapshot, framework="pt") as file:
-                texts = modernize("model and snapshot file", file.metadata() or {})
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-                return Snapshot(tensors, json.loads(texts["metadata"]))
-        except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-            raise RunError(f"{self.snapshot}: damaged ({error}); delete it to restart the run from scratch") from error
-
-    def write_snapshot(self, snapshot: Snapshot) -> None:
-        """Write the newest snapshot atomically."""
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in snapshot.tensors.items()}
-        texts = {"format": SNAPSHOT_FORMAT, "metadata": json.dumps(snapshot.metadata)}
-        with atomic_file(self.snapshot) as partial:
-            save_file(tensors, partial, metadata=texts)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,10 +1,10 @@
-"""How much a face counts by its class, so that rare expressions are not forgotten.
+"""Class weights for unbalanced data.
 
-    inverse       1 / n of its class: every class weighs the same in an epoch
-    inverse_root  1 / sqrt(n): half of the way there
-    a list        as given, in label order
+    inverse       1 / n for a class with n faces: all classes contribute equally
+    inverse_root  1 / sqrt(n): a milder correction
+    a list        explicit weights in label order
 
-All are scaled so that the mean weight of a face is 1: the loss, and with it the rate, keeps its size.
+Weights are scaled to a mean of 1 over the faces, so that the learning rate keeps its meaning.
 """
 
 from __future__ import annotations
@@ -16,43 +16,50 @@ import prototxt_like as pl
 from fer_lmdb.errors import RunError
 
 CLASS_WEIGHTINGS = {"inverse": 1.0, "inverse_root": 0.5}
+"""Name -> exponent of the class frequency."""
+
+
+def validate_class_weights(solver: pl.SolverParameter, classes: int) -> None:
+    """Check class_weighting and class_weight.
+
+    Raises:
+        RunError: If the name is unknown, both fields are set, or the list does not fit the classes.
+    """
+    name, weights = solver.class_weighting, list(solver.class_weight)
+    if name and name not in CLASS_WEIGHTINGS:
+        raise RunError(f'class_weighting is "{name}"; expected one of {", ".join(CLASS_WEIGHTINGS)}')
+    if not weights:
+        return
+    if name:
+        raise RunError(f'the solver has both class_weighting "{name}" and class_weight; remove one of them')
+    if len(weights) != classes:
+        raise RunError(f"{len(weights)} class weights for {classes} classes; pass one per class, in label order")
+    if min(weights) < 0 or max(weights) <= 0 or not np.isfinite(weights).all():
+        raise RunError(f"class weights {weights}: all must be 0 or more, and at least one above 0")
 
 
 def class_weights(solver: pl.SolverParameter, counts: NDArray[np.floating]) -> NDArray[np.float32] | None:
-    """Return the weight of every class; None where all faces count alike.
+    """Return the weight of each class, or None without class weights.
 
     Args:
-        solver: reads class_weighting and class_weight.
-        counts: (C,) faces of every class in the training.
+        solver: Reads class_weighting and class_weight.
+        counts: (C,) faces per class in the training splits.
     Returns:
         (C,) float32; the mean over the faces is 1.
     Raises:
-        RunError: an unknown name, a list of another length, or weights that leave nothing to learn.
+        RunError: If the fields are invalid, or all classes with faces have a weight of 0.
     """
+    validate_class_weights(solver, len(counts))
     if solver.class_weight:
-        return _scaled(_given(list(solver.class_weight), solver.class_weighting, len(counts)), counts)
+        return _scale(np.array(solver.class_weight), counts)
     if not solver.class_weighting:
         return None
-    if solver.class_weighting not in CLASS_WEIGHTINGS:
-        raise RunError(
-            f'class_weighting is "{solver.class_weighting}"; it has to be one of: {", ".join(CLASS_WEIGHTINGS)}'
-        )
-    # A class without faces has no frequency; its weight is never asked for.
-    return _scaled(np.maximum(counts, 1.0) ** -CLASS_WEIGHTINGS[solver.class_weighting], counts)
+    # A class without faces has no frequency, and its weight is not used.
+    return _scale(np.maximum(counts, 1.0) ** -CLASS_WEIGHTINGS[solver.class_weighting], counts)
 
 
-def _given(weights: list[float], name: str, classes: int) -> NDArray[np.float64]:
-    if name:
-        raise RunError(f'the solver has class_weighting "{name}" and a list of class_weight; keep one of them')
-    if len(weights) != classes:
-        raise RunError(f"{len(weights)} class weights for {classes} classes; give one for each, in label order")
-    if min(weights) < 0 or max(weights) <= 0 or not np.isfinite(weights).all():
-        raise RunError(f"class weights {weights}: each has to be 0 or more, and one of them above 0")
-    return np.array(weights)
-
-
-def _scaled(weights: NDArray[np.floating], counts: NDArray[np.floating]) -> NDArray[np.float32]:
+def _scale(weights: NDArray[np.floating], counts: NDArray[np.floating]) -> NDArray[np.float32]:
     mean = (weights * counts).sum() / counts.sum()
     if not mean > 0:
-        raise RunError("the class weights are 0 for every class that has faces; there is nothing to learn")
+        raise RunError("class weights are 0 for all classes that have faces; set at least one of them above 0")
     return (weights / mean).astype(np.float32)

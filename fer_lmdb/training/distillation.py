@@ -1,15 +1,12 @@
-"""Distillation: a net learns from the probabilities of trained models beside the labels.
+"""Knowledge distillation: teacher probabilities, offline for each stored face or online for each batch.
 
-The loss becomes (1 - w) * cross-entropy with the labels + w * T * T * cross-entropy between the teachers'
-probabilities and the net's, both with their scores divided by the temperature T. T * T keeps the second part's
-gradients as large as the first's. Several teachers are averaged.
+Solver field teacher_sees:
+    faces    offline (default): every stored face once, in four TTA views, with each teacher's own transform. The result
+             is cached in the run folder. A teacher with different preprocessing reads the same faces from a data set of
+             `teacher_data`.
+    batches  online: the augmented and mixed batches of the net. Costs a forward pass of the teachers per batch;
+             teachers must have the net's input transform.
 
-What the teachers look at is `teacher_sees`:
-    faces     every face once, whole, in four views, each teacher through its own crop and normalisation; costs one
-              pass before the training, and the result is kept in the run folder. The default. A teacher that knows
-              another kind of face looks at the same faces in a data set of `teacher_data`.
-    batches   the augmented and mixed faces that the net sees, in every iteration; the truer lesson, at the price of
-              the teachers' forward pass; they have to take the very input that the net takes.
 Source: Hinton et al., Distilling the knowledge in a neural network (arXiv 1503.02531); Beyer et al., Knowledge
     distillation: a good teacher is patient and consistent (arXiv 2106.05237)
 """
@@ -17,61 +14,72 @@ Source: Hinton et al., Distilling the knowledge in a neural network (arXiv 1503.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import prototxt_like as pl
+from fer_lmdb.data.dataset import DataSet
+from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError
+from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.labels import require_same
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
-from fer_lmdb.training import recipe
-from fer_lmdb.training.targets import softmax_losses
+from fer_lmdb.models.run_folder import TEACHER_FILE, RunFolder
+from fer_lmdb.training.options import DISTILL_MODES
+from fer_lmdb.training.recipe import Recipe
 
-DISTILL_MODES = ("faces", "batches")
-VIEWS = 4  # better than ten crops, and cheaper: docs/experiments.md
-TOP = "teacher"
-FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
+TTA_VIEWS = 4
+"""TTA views of offline teachers; better than ten crops, and cheaper (docs/experiments.md)."""
+TEACHER_FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
 
 
 def validate_teachers(solver: pl.SolverParameter) -> None:
-    """Refuse numbers that make no sense, and what would have no effect.
+    """Check the distillation fields of a solver.
 
     Raises:
-        RunError: a field out of its range, or one that speaks of teachers where there are none.
+        RunError: If a field is out of range, or set without a teacher.
     """
-    idle = [field.name for field, _ in solver.ListFields() if field.name in FIELDS]
-    if idle and not solver.teacher:
-        raise RunError(f"{' and '.join(idle)} without a teacher; name one with --teacher, or leave it out")
+    unused = [field.name for field, _ in solver.ListFields() if field.name in TEACHER_FIELDS]
+    if unused and not solver.teacher:
+        raise RunError(f"{' and '.join(unused)} set without a teacher; add --teacher MODEL or remove the setting")
     if not 0 <= solver.teacher_weight <= 1:
-        raise RunError(f"teacher_weight is {solver.teacher_weight:g}; it has to be a part of the loss, from 0 to 1")
+        raise RunError(f"teacher_weight is {solver.teacher_weight:g}; it must be in [0, 1]")
     if not solver.temperature > 0:
-        raise RunError(f"temperature is {solver.temperature:g}; it has to be above 0")
-    if solver.teacher_sees not in DISTILL_MODES:
-        raise RunError(f'teacher_sees is "{solver.teacher_sees}"; it has to be one of: {", ".join(DISTILL_MODES)}')
+        raise RunError(f"temperature is {solver.temperature:g}; it must be above 0")
+    if solver.teacher_sees not in DISTILL_MODES.values():
+        raise RunError(f'teacher_sees is "{solver.teacher_sees}"; expected one of {", ".join(DISTILL_MODES.values())}')
     if solver.teacher_data and solver.teacher_sees == "batches":
-        raise RunError("teachers that see the net's own batches need no --teacher-data; leave one of the two out")
+        raise RunError("--teacher-data has no effect on online teachers; remove it or use --distill-mode offline")
 
 
-def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
-    """Load the teachers, and make sure that they speak of the same classes and faces as the data sets.
+def uses_offline_teachers(solver: pl.SolverParameter) -> bool:
+    """Return whether teacher probabilities are computed before training."""
+    return bool(solver.teacher) and solver.teacher_sees != "batches"
+
+
+def load_teachers(names: Sequence[str], variants: DataSetVariants) -> list[Model]:
+    """Load teachers and check that they fit the data set.
 
     Args:
-        names: of the models; one that is named twice is loaded once, and stands in the result twice.
-        sets: the training's data set, and others with the same faces prepared as a teacher knows them.
+        names: Models; a name may repeat to raise its weight and is loaded once.
+        variants: Data set of the training run, and variants of it with other preprocessing.
+    Returns:
+        One model per name.
     Raises:
-        ModelError: there is no such model, or it is damaged.
-        RunError: its classes or its faces are others.
+        ModelError: If a model is missing or damaged.
+        RunError: If its label scheme or its preprocessing differs from the data set's.
     """
-    found = {name: load_model(name) for name in names}
-    for name, model in found.items():
-        data = sets.matching(model.preprocessing)
+    loaded = {name: load_model(name) for name in names}
+    for name, model in loaded.items():
+        data = variants.matching(model.preprocessing)
         require_same(
             model.scheme,
             data.scheme,
@@ -80,13 +88,50 @@ def load_teachers(names: Sequence[str], sets: DataSetVariants) -> list[Model]:
             RunError,
         )
         if odd := model.preprocessing.diff(data.preprocessing):
-            told = ", ".join(f"{field} {own} and not {ours}" for field, (own, ours) in odd.items())
+            told = ", ".join(f"{field} {own}, not {ours}" for field, (own, ours) in odd.items())
             raise RunError(
-                f"--teacher {name} was trained on faces prepared otherwise than those of {data.folder} ({told}); "
-                "a teacher has to know this kind of face: build the same pictures its way and name them with "
-                "--teacher-data"
+                f"--teacher {name} was trained with different preprocessing than {data.folder} ({told}); "
+                "build the same images with the teacher's settings and pass that data set with --teacher-data"
             )
-    return [found[name] for name in names]
+    return [loaded[name] for name in names]
+
+
+def cached_teacher_probabilities(
+    recipe: Recipe,
+    data: DataSet,
+    run: RunFolder,
+    parts: Mapping[str, SplitArrays],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Compute teacher probabilities for the training faces.
+
+    They are cached in the run folder, so a resumed run does not load the teachers.
+
+    Args:
+        recipe: Recipe with the teachers.
+        data: Data set of the run.
+        run: Run folder.
+        parts: Faces of the training splits by name.
+        device: Device of the teachers.
+        dtype: Compute dtype of the teachers.
+    Returns:
+        (N, classes) float32 on the CPU.
+    Raises:
+        ModelError: If a teacher is missing or damaged.
+        RunError: If a teacher does not fit the data set.
+        DataSetError: If a data set of teacher_data is missing or holds other faces.
+    """
+    solver, cache = recipe.solver, run.stored(TEACHER_FILE)
+    if cache.exists():
+        return next(iter(load_file(cache).values()))
+    variants = DataSetVariants.of([data, *map(DataSet.open, solver.teacher_data)], known=parts)
+    teachers = load_teachers(solver.teacher, variants)
+    probabilities = teacher_probabilities(teachers, variants, list(parts), solver.temperature, device, dtype)
+    probabilities = probabilities.cpu().contiguous()
+    with atomic_file(cache) as partial:
+        save_file({"teacher_probabilities": probabilities}, partial)
+    return probabilities
 
 
 def teacher_probabilities(
@@ -95,130 +140,113 @@ def teacher_probabilities(
     splits: Sequence[str],
     temperature: float,
     device: torch.device,
-    precision: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Return what the teachers say of whole faces, in four views.
+    """Average the probabilities of offline teachers over four TTA views.
 
     Args:
-        teachers: each crops and normalises in its own way.
-        variants: Data sets of the training; each teacher gets the variant with its own preprocessing.
+        teachers: Models; each one applies its own transform.
+        variants: Data set of the run; each teacher gets the variant with its own preprocessing.
         splits: Training splits.
-        temperature: flattens the probabilities.
-        device: where the teachers run.
-        precision: what they compute in.
+        temperature: Distillation temperature.
+        device: Device of the teachers.
+        dtype: Compute dtype of the teachers.
     Returns:
-        (N, classes) float32 on that device; rows sum to 1.
+        (N, classes) float32 on the device; rows sum to 1.
     """
     total = sum(
-        count * _probabilities(model, variants, splits, device, precision).astype(np.float64)
-        for model, count in _counted(teachers)
+        count * _probabilities(model, variants, splits, device, dtype).astype(np.float64)
+        for model, count in _count_models(teachers)
     )
-    return apply_temperature(torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32)), temperature).to(
-        device
-    )
+    mean = torch.from_numpy(np.asarray(total / len(teachers), dtype=np.float32))
+    return apply_temperature(mean, temperature).to(device)
 
 
-def _counted(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
-    """Return every teacher with how often it counts: who counts twice is asked once."""
+def _count_models(teachers: Sequence[Model]) -> list[tuple[Model, int]]:
+    """Return each distinct teacher with its number of occurrences."""
     counts = Counter(map(id, teachers))
     return [(model, counts[key]) for key, model in {id(model): model for model in teachers}.items()]
 
 
 def _probabilities(
-    model: Model, variants: DataSetVariants, splits: Sequence[str], device: torch.device, precision: torch.dtype
+    model: Model, variants: DataSetVariants, splits: Sequence[str], device: torch.device, dtype: torch.dtype
 ) -> NDArray[np.float32]:
-    classifier = Classifier(model, device, precision)
+    classifier = Classifier(model, device, dtype)
     images = (variants.images_for(model.preprocessing, split) for split in splits)
-    return np.concatenate([classifier.probabilities(part, VIEWS) for part in images])
+    return np.concatenate([classifier.probabilities(part, TTA_VIEWS) for part in images])
 
 
 def apply_temperature(probabilities: Tensor, temperature: float) -> Tensor:
-    """Return the softmax of scores divided by the temperature, from the softmax of the scores.
+    """Return the softmax of logits / temperature, given the softmax of the logits.
 
     Args:
         probabilities: (N, classes).
-        temperature: above 0.
+        temperature: Above 0.
     """
     return torch.softmax(probabilities.clamp(min=1e-12).log() / temperature, dim=1)
 
 
 class OnlineTeachers:
-    """Teachers that look at the augmented faces of every batch."""
+    """Teachers that run on the augmented faces of every batch.
+
+    Args:
+        teachers: Models; a repeated model has a higher weight and runs once.
+        recipe: Recipe of the student.
+        mean: Mean image of the student's transform, or None.
+        device: Device of the teachers.
+        dtype: Compute dtype of the teachers.
+    Raises:
+        RunError: If the input transform of a teacher differs from the student's.
+    """
 
     def __init__(
         self,
         teachers: Sequence[Model],
-        plan: recipe.Recipe,
+        recipe: Recipe,
         mean: np.ndarray | None,
         device: torch.device,
-        precision: torch.dtype = torch.float32,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Make them ready.
+        for model in teachers:
+            _check_input(model, recipe, mean)
+        self.classifiers = [(Classifier(model, device, dtype), count) for model, count in _count_models(teachers)]
+        self.total = len(teachers)
+        self.temperature = recipe.solver.temperature
+
+    @classmethod
+    def load(
+        cls, recipe: Recipe, data: DataSet, mean: np.ndarray | None, device: torch.device, dtype: torch.dtype
+    ) -> OnlineTeachers | None:
+        """Load the teachers of a recipe; None if it has no online teachers.
 
         Raises:
-            RunError: one of them takes another input than the net of the plan.
+            ModelError: If a teacher is missing or damaged.
+            RunError: If a teacher does not fit the data set or the student's input.
         """
-        for model in teachers:
-            _check_input(model, plan, mean)
-        self.classifiers = [(Classifier(model, device, precision), count) for model, count in _counted(teachers)]
-        self.total = len(teachers)
-        self.temperature = plan.solver.temperature
+        solver = recipe.solver
+        if not solver.teacher or uses_offline_teachers(solver):
+            return None
+        return cls(load_teachers(solver.teacher, DataSetVariants.of([data])), recipe, mean, device, dtype)
 
     @torch.no_grad()
     def __call__(self, faces: Tensor) -> Tensor:
-        """Return (N, classes) probabilities for (N, C, H, W) transformed faces."""
+        """Return (N, classes) probabilities of (N, C, H, W) transformed faces."""
         probabilities = [count * classifier.forward(faces) for classifier, count in self.classifiers]
         return apply_temperature(torch.stack(probabilities).sum(dim=0) / self.total, self.temperature)
 
 
-def _check_input(model: Model, plan: recipe.Recipe, mean: np.ndarray | None) -> None:
+def _check_input(model: Model, recipe: Recipe, mean: np.ndarray | None) -> None:
     own = pl.parse_transform(model.transform_prototxt)
-    ours = pl.TransformationParameter()
-    ours.CopyFrom(pl.data_layer(plan.net, "TEST").transform_param)
-    ours.ClearField("mean_file")
+    ours = recipe.transform("TEST")
     same_mean = (model.mean is None and mean is None) or (
         model.mean is not None and mean is not None and np.array_equal(model.mean, mean)
     )
     if own != ours or not same_mean:
         raise RunError(
-            f'the teacher {model.name} takes another input ("{_line(own)}") than this net ("{_line(ours)}")'
-            f"{'' if same_mean else ', and another mean'}; use --distill-mode offline"
+            f'teacher {model.name}: its input transform is "{_one_line(own)}", the net\'s is "{_one_line(ours)}"'
+            f"{'' if same_mean else ', and the mean images differ'}; use --distill-mode offline"
         )
 
 
-def _line(message: pl.TransformationParameter) -> str:
+def _one_line(message: pl.TransformationParameter) -> str:
     return " ".join(pl.to_text(message).split())
-
-
-def add_distillation_loss(net: pl.NetParameter, solver: pl.SolverParameter) -> pl.NetParameter:
-    """Return a copy of a net whose losses compare with teachers as well.
-
-    Each SoftmaxWithLoss gives part of its weight to a second one, which reads the data layer's new top.
-
-    Args:
-        net: the train_val net.
-        solver: reads teacher_weight and temperature.
-    Raises:
-        RunError: the net has no SoftmaxWithLoss.
-    """
-    copy = pl.NetParameter()
-    copy.CopyFrom(net)
-    losses = softmax_losses(copy)  # before the copy grows
-    pl.data_layer(copy, "TRAIN").top.append(TOP)
-    for loss in losses:
-        whole = loss.loss_weight[0] if loss.loss_weight else 1.0
-        _add_second_loss(copy, loss, whole * solver.teacher_weight * solver.temperature**2, solver.temperature)
-        loss.loss_weight[:] = [whole * (1 - solver.teacher_weight)]
-    return copy
-
-
-def _add_second_loss(net: pl.NetParameter, loss: pl.LayerParameter, weight: float, temperature: float) -> None:
-    cooled = net.layer.add(name=f"{loss.name}/cooled", type="Power", bottom=[loss.bottom[0]])
-    cooled.top.append(cooled.name)
-    cooled.power_param.scale = 1 / temperature
-    second = net.layer.add(name=f"{loss.name}/{TOP}", type="SoftmaxWithLoss", bottom=[cooled.name, TOP])
-    second.top.append(second.name)
-    second.loss_weight.append(weight)
-    second.loss_param.soft_label = True
-    for layer in (cooled, second):
-        layer.include.add(phase="TRAIN")

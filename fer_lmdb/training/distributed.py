@@ -1,8 +1,8 @@
-"""Several processes that train one net together, as torchrun starts them; alone, a process is a team of one.
+"""Data-parallel training with torchrun; a single process has world size 1.
 
-Every process takes its own part of each batch and goes back from its own loss. Before an update the gradients are
-averaged over all processes, and the statistics of BatchNorm with them: so after each update all of them hold the same
-weights, to the bit, and any one of them can write a snapshot or the model.
+Each process computes its part of every batch and backpropagates its own loss. Before an update, gradients and BatchNorm
+statistics are averaged over all processes. After it, all processes hold bit-identical weights, so the main process can
+write snapshots and models.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of a training.
+    """Processes that train together.
 
     Attributes:
-        rank: which of them this is, from 0; the first one writes the run folder and shows the progress.
-        world_size: how many there are.
-        local_rank: which of those on this machine this is; it takes the GPU of that number.
+        rank: Number of this process, from 0. The main process, rank 0, writes the run folder and prints.
+        world_size: Number of processes.
+        local_rank: Number of this process on its machine, and of its GPU.
     """
 
     rank: int = 0
@@ -42,32 +42,33 @@ class ProcessGroup:
 
     @property
     def is_main_process(self) -> bool:
-        """Tell whether this process is the one that writes."""
+        """Whether this process writes and prints."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
-        """Return this process's own device where "auto" or "cuda" names any of several GPUs."""
-        wants_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-        return f"cuda:{self.local_rank}" if wants_gpu and self.world_size > 1 else name
+        """Return the device of this process: with several processes, "auto" and "cuda" select one GPU each."""
+        use_gpu = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+        return f"cuda:{self.local_rank}" if use_gpu and self.world_size > 1 else name
 
     def local_batch_size(self, batch_size: int) -> int:
-        """Return this process's faces of a batch.
+        """Return the faces per batch and process.
 
         Raises:
-            RunError: the batch cannot be cut into equal parts.
+            RunError: If the batch size is not divisible by the number of processes.
         """
         if batch_size % self.world_size:
             raise RunError(
-                f"a batch of {batch_size} faces cannot be cut into {self.world_size} equal parts; change --batch-size"
+                f"batch size {batch_size} is not divisible by the number of processes ({self.world_size}); "
+                "change --batch-size"
             )
         return batch_size // self.world_size
 
     def rank_seed(self, seed: int) -> int:
-        """Return a seed for this process's own draws; that of the first is the run's, as if it were alone."""
+        """Return the seed of this process; the main process uses the seed of the run."""
         return seed if self.is_main_process else derive_seed(seed, self.rank, "rank")
 
     def all_reduce_mean(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one type by their means over all processes, in one exchange."""
+        """Replace tensors of one dtype with their means over all processes, in one collective."""
         if self.world_size == 1 or not tensors:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
@@ -78,7 +79,7 @@ class ProcessGroup:
             tensor.copy_(part.view_as(tensor))
 
     def all_reduce_mean_fp64(self, tensors: Sequence[Tensor]) -> None:
-        """Do the same with sums in double precision: means of equal float32 values are those values."""
+        """Average in double precision, so that the mean of equal float32 values is exactly that value."""
         if self.world_size > 1 and tensors:
             wide = [tensor.double() for tensor in tensors]
             self.all_reduce_mean(wide)
@@ -86,20 +87,20 @@ class ProcessGroup:
                 tensor.copy_(value)
 
     def any_rank(self, flag: bool) -> bool:
-        """Tell whether any process says yes."""
+        """Return whether the flag is set in any process."""
         if self.world_size == 1:
             return flag
-        said = torch.tensor([float(flag)])
+        count = torch.tensor([float(flag)])
         with _collective_errors():
-            dist.all_reduce(said)
-        return bool(said.item())
+            dist.all_reduce(count)
+        return bool(count.item())
 
     def rank_slice(self, count: int) -> slice:
-        """Return this process's share of so many things; the shares overlap nowhere and leave nothing out."""
+        """Return the slice of this process among `count` items; the slices of all processes cover all items once."""
         return slice(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
 
     def all_gather(self, rows: np.ndarray) -> np.ndarray:
-        """Return the rows of all processes, one after the other."""
+        """Return the rows of all processes, concatenated in rank order."""
         if self.world_size == 1:
             return rows
         parts: list[np.ndarray | None] = [None] * self.world_size
@@ -108,10 +109,10 @@ class ProcessGroup:
         return np.concatenate([part for part in parts if part is not None])
 
     def broadcast_from_main(self, make: Callable[[], Value]) -> Value:
-        """Let the first process make something, and give it to all.
+        """Call a function in the main process and return its result in all processes.
 
         Raises:
-            FerLmdbError: the first process could not; the others then end without a word of their own.
+            FerLmdbError: If the function raised it in the main process; the other processes exit silently.
         """
         if self.world_size == 1:
             return make()
@@ -133,12 +134,27 @@ class ProcessGroup:
 
 
 class DistributedSolver(pl.Solver):
-    """A solver whose updates follow the gradients of all processes; with a team of one a plain `pl.Solver`."""
+    """Solver that averages gradients over all processes.
 
-    process_group = ProcessGroup()
+    Args:
+        solver: Solver parameter.
+        net: TRAIN net.
+        process_group: Processes that train together.
+        fused: Use PyTorch's fused kernels, see `pl.Solver`.
+    """
+
+    def __init__(
+        self, solver: pl.SolverParameter, net: pl.Net, process_group: ProcessGroup, *, fused: bool | None = None
+    ) -> None:
+        super().__init__(solver, net, fused=fused)
+        self.process_group = process_group
+
+    def set_lr_reductions(self, count: int) -> None:
+        """Set the number of reductions of the learning rate so far, under lr_policy plateau."""
+        self.plateaus = count
 
     def update(self) -> None:
-        """Average gradients and statistics over the team, then update."""
+        """Average gradients and BatchNorm statistics over all processes, then update."""
         if self.process_group.world_size > 1:
             for entry in self.net.learnable_params:
                 if entry.lr_mult != 0 and entry.parameter.grad is None:
@@ -151,18 +167,18 @@ class DistributedSolver(pl.Solver):
 
 
 def is_main_process() -> bool:
-    """Tell whether this process is the one that prints and writes, before any team has come together."""
+    """Return whether this is the main process, before the process group is initialized."""
     return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
 def init_process_group(device: str) -> Iterator[ProcessGroup]:
-    """Come together with the other processes that torchrun has started.
+    """Initialize the process group if torchrun started this process.
 
     Args:
-        device: as in the options; GPUs exchange through nccl, processors through gloo.
+        device: Device option; GPUs communicate with NCCL, CPUs with Gloo.
     Raises:
-        RunError: the others cannot be reached.
+        RunError: If the other processes cannot be reached.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -182,19 +198,19 @@ def init_process_group(device: str) -> Iterator[ProcessGroup]:
 
 @contextmanager
 def _collective_errors() -> Iterator[None]:
-    """Turn what breaks off an exchange into one line."""
+    """Convert errors of collectives to one line."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
         if isinstance(error, FerLmdbError):
             raise
         raise RunError(
-            f"another process of this training has ended or cannot be reached ({_first_sentence(error)}); what that one"
-            " said is the reason; the newest snapshot is whole, go on with: train --resume"
+            f"lost contact with another training process ({_first_sentence(error)}); "
+            "see its output for the cause, then resume with: fer-lmdb train --resume"
         ) from error
 
 
 def _first_sentence(error: Exception) -> str:
-    """Return what an error of gloo or nccl says, without the place in their source and without advice."""
-    said = re.sub(r"^\[\S+:\d+\]\s*", "", str(error).strip())
-    return re.split(r"\.\s|\n", said, maxsplit=1)[0].removesuffix(".") or type(error).__name__
+    """Return the first sentence of a Gloo or NCCL error, without source location."""
+    text = re.sub(r"^\[\S+:\d+\]\s*", "", str(error).strip())
+    return re.split(r"\.\s|\n", text, maxsplit=1)[0].removesuffix(".") or type(error).__name__

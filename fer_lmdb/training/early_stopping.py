@@ -1,6 +1,6 @@
-"""When a rate falls on a plateau and when a training stops early.
+"""Reduce-on-plateau and early stopping, derived from the epoch log.
 
-Both follow from the log alone, so a resumed run decides as an uninterrupted one does.
+Since both depend on the log only, a resumed run makes the same decisions as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -12,42 +12,43 @@ import prototxt_like as pl
 from fer_lmdb.errors import RunError
 
 MONITORED = {"loss": "val_loss", "accuracy": "val_accuracy"}
+"""Value of the solver field monitor -> key of the epoch log."""
 
 
 def validate_early_stopping(solver: pl.SolverParameter, *, has_validation: bool) -> None:
-    """Refuse a monitor that does not exist or cannot be seen.
+    """Check the fields of plateau and early stopping.
 
     Raises:
-        RunError: a negative patience, an unknown monitor, or plateau or early stopping without validation.
+        RunError: If the patience is negative, the monitor is unknown, or there is no validation split.
     """
     if solver.early_stop_patience < 0:
-        raise RunError(f"early_stop_patience is {solver.early_stop_patience}; give a number of tests, or 0 for never")
+        raise RunError(f"early_stop_patience is {solver.early_stop_patience}; it must be 0 (off) or more")
     if not (solver.lr_policy == "plateau" or solver.early_stop_patience):
         return
     if solver.monitor not in MONITORED:
-        raise RunError(f'monitor is "{solver.monitor}"; it has to be one of: {", ".join(MONITORED)}')
+        raise RunError(f'monitor is "{solver.monitor}"; expected one of {", ".join(MONITORED)}')
     if not has_validation:
         raise RunError(
-            "lr_policy plateau and early stopping look at validation, which this run has not: "
-            "train with --train-splits train, or on a data set with a val split"
+            "lr_policy plateau and early stopping require a validation split; "
+            "use --train-splits train and a data set with a val split"
         )
 
 
 def count_lr_reductions(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> int:
-    """Return how often the policy "plateau" has lowered the rate by now."""
-    falls, best, waited = 0, float("inf"), 0
+    """Return the number of reductions of the learning rate so far under lr_policy plateau."""
+    reductions, best, waited = 0, float("inf"), 0
     for value in _monitored_values(solver, log):
         if value < best - solver.min_delta:
             best, waited = value, 0
             continue
         waited += 1
         if waited >= solver.plateau_patience:
-            falls, waited = falls + 1, 0
-    return falls
+            reductions, waited = reductions + 1, 0
+    return reductions
 
 
 def should_stop(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> bool:
-    """Tell whether too many tests have passed without a better value."""
+    """Return whether early_stop_patience epochs have passed without improvement."""
     if not solver.early_stop_patience:
         return False
     best, waited = float("inf"), 0
@@ -57,6 +58,6 @@ def should_stop(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> bo
 
 
 def _monitored_values(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> list[float]:
-    """Return the monitored values, lower is better."""
+    """Return the monitored metric per epoch, negated if higher is better."""
     sign = -1 if solver.monitor == "accuracy" else 1
     return [sign * record[MONITORED[solver.monitor]] for record in log]

@@ -1,10 +1,9 @@
-"""A wider net begins as the narrower one that it grew out of.
+"""Initialize a net from a narrower one, so that it computes the same function at first.
 
-The narrower net's blobs take the first channels of the wider net's. What these channels read from the new ones begins
-at 0, so that at first they compute what they always did; the new channels keep their filling, and have an influence
-as soon as the training moves the zeros.
-Source: the idea of function-preserving growth is Chen et al., Net2Net (arXiv 1511.05641), which doubles channels
-    instead; zeros need no noise to tell twins apart.
+The blobs of the narrow net fill the first channels of the wide net. Their weights for the new input channels are 0; the
+new channels keep the values of their fillers and contribute as soon as training changes the zeros.
+Source: function-preserving growth follows Chen et al., Net2Net (arXiv 1511.05641), which duplicates channels and adds
+    noise to break the symmetry; zeros need no noise.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ NEURONS = {
 PER_CHANNEL = {"BatchNorm", "Bias", "Dropout", "Eltwise", "Pooling", "Scale", "Silence", "Split"}
 SCORES = {"Accuracy", "Softmax", "SoftmaxWithLoss"}
 KEEPS_CHANNELS = DATA | NEURONS | PER_CHANNEL | SCORES
-"""Layers that leave each channel in its place and to itself."""
+"""Layer types that neither permute nor mix channels."""
 
 
 def validate_widening(net: pl.Net) -> None:
-    """Refuse nets in which more channels would change what the first ones compute.
+    """Check that new channels do not change the output of the first ones.
 
     Raises:
-        RunError: a layer that moves or mixes channels, other than convolutions and inner products.
+        RunError: If a layer other than convolution or inner product permutes or mixes channels.
     """
     for layer in net.proto.layer:
         plain = {
@@ -52,38 +51,38 @@ def validate_widening(net: pl.Net) -> None:
         if not plain.get(layer.type, layer.type in KEEPS_CHANNELS):
             kind = layer.type + {"Convolution": " in groups", "InnerProduct": ", transposed"}.get(layer.type, "")
             raise RunError(
-                f"--widen: in layer {layer.name} ({kind}) more channels would change what the first ones compute; "
-                "leave --widen out, or take a net without such layers"
+                f"--widen: layer {layer.name} ({kind}) permutes or mixes channels; "
+                "remove --widen, or use a net without such layers"
             )
 
 
 def check_spatial_sizes(narrow: pl.Net, wide: pl.Net) -> None:
-    """Refuse inner products that would take one channel's places for another's: both nets have to have as many.
+    """Check that both nets have feature maps of the same size before each inner product.
 
     Raises:
-        RunError: an inner product over maps of different sizes.
+        RunError: If the sizes differ.
     """
-    known = _places(narrow)
-    for layer, own in _places(wide).items():
-        if known.get(layer, own) != own:
+    sizes = _input_sizes(narrow)
+    for layer, size in _input_sizes(wide).items():
+        if sizes.get(layer, size) != size:
             raise RunError(
-                f"--widen: layer {layer} reads maps of {_size(own)}, and of {_size(known[layer])} in the model; "
-                "take a net with the model's crop_size"
+                f"--widen: layer {layer} reads {_format(size)} feature maps, but {_format(sizes[layer])} in the model; "
+                "use a net with the model's crop_size"
             )
 
 
-def _places(net: pl.Net) -> dict[str, tuple[int, ...]]:
-    """Return height and width of what each inner product reads."""
+def _input_sizes(net: pl.Net) -> dict[str, tuple[int, ...]]:
+    """Return height and width of the input of each inner product."""
     inner = [layer for layer in net.proto.layer if layer.type == "InnerProduct"]
     return {layer.name: net.shapes[layer.bottom[0]][2:] for layer in inner}
 
 
-def _size(places: Sequence[int]) -> str:
-    return " x ".join(map(str, places)) or "1"
+def _format(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size)) or "1"
 
 
 def is_widened(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> bool:
-    """Whether a layer's blobs can be the first channels of another's: (out, in, height, width), (out, in) or (out,)."""
+    """Return whether blobs fit into the first channels of others: (out, in, height, width), (out, in) or (out,)."""
     return len(narrow) == len(wide) and all(
         small.ndim == large.ndim
         and small.shape[2:] == large.shape[2:]
@@ -94,7 +93,7 @@ def is_widened(narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> 
 
 @torch.no_grad()
 def widen(layer_type: str, narrow: Sequence[torch.Tensor], wide: Sequence[torch.Tensor]) -> None:
-    """Write a narrower layer's blobs into the first channels of a wider one, in place; `is_widened` has said yes."""
+    """Write the blobs of a narrow layer into the first channels of a wide one, in place; see `is_widened`."""
     for small, large in zip(narrow, wide, strict=True):
         outputs = small.shape[0]
         if small.ndim == 1:
@@ -103,6 +102,6 @@ def widen(layer_type: str, narrow: Sequence[torch.Tensor], wide: Sequence[torch.
             large[:outputs] = 0
             large[:outputs, : small.shape[1]] = small
     if layer_type == "BatchNorm":
-        # Caffe keeps sums and what to divide them by: a variance of 1 for channels that have none yet.
+        # Caffe stores sums and their divisor: this sets the variance of new channels to 1.
         _, variance, factor = wide
         variance[narrow[1].shape[0] :] = factor

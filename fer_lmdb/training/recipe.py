@@ -1,7 +1,6 @@
-"""The recipe of a run: the net, its deploy form and the solver, with the command line's wishes worked in.
+"""Recipe of a run: train_val net, deploy net and solver after the options were applied.
 
-The solver file is the recipe; options change it, and the run folder keeps what came out,
-so that a run can be read, repeated and gone on with from its folder alone.
+The run folder stores the recipe, so that a run can be read, repeated and resumed from its folder.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import prototxt_like as pl
+from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.models.run_folder import RunFolder
@@ -23,7 +23,15 @@ from fer_lmdb.training.overrides import apply_options, merge_solver_text, set_sc
 
 @dataclass(frozen=True)
 class Recipe:
-    """What runs: three Caffe messages and the options they came from."""
+    """Three Caffe messages and the options that they were made from.
+
+    Attributes:
+        options: Training options.
+        net: train_val net.
+        deploy: Deploy net.
+        solver: Solver.
+        epoch_size: Number of training faces.
+    """
 
     options: TrainOptions
     net: pl.NetParameter
@@ -33,7 +41,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Return the net's name."""
+        """Name of the net."""
         return Path(self.options.model).name
 
     @property
@@ -43,85 +51,100 @@ class Recipe:
 
     @property
     def batch_size(self) -> int:
-        """Return the faces of a batch, over all processes that train together."""
+        """Faces per batch over all processes."""
         return int(pl.data_layer(self.net, "TRAIN").data_param.batch_size)
 
     @property
     def samples_per_update(self) -> int:
-        """Return the faces of an iteration: iter_size batches, whose gradients make one update."""
+        """Faces per iteration: iter_size batches."""
         return self.batch_size * int(self.solver.iter_size)
 
     @property
     def iterations(self) -> int:
-        """Return how many iterations the whole training has."""
+        """Number of iterations of the complete run."""
         return int(self.solver.max_iter)
 
     @property
     def epochs(self) -> float:
-        """Return how many times each face is seen."""
+        """Number of epochs of the complete run."""
         return self.iterations * self.samples_per_update / self.epoch_size
 
+    @property
+    def lr_drops(self) -> frozenset[int]:
+        """Iterations before which a multistep learning rate drops."""
+        return frozenset(self.solver.stepvalue if self.solver.lr_policy == "multistep" else ())
+
     def epoch_end(self, epoch: int) -> int:
-        """Return the iteration after which that many epochs are done."""
+        """Return the last iteration of an epoch, counted from 1."""
         return min(self.iterations, math.ceil(epoch * self.epoch_size / self.samples_per_update))
 
     def epoch_ending_at(self, iteration: int) -> int | None:
-        """Return the number of the epoch that ends with this many iterations done, if one does."""
+        """Return the number of the epoch that ends with this iteration, or None."""
         epoch = iteration * self.samples_per_update // self.epoch_size
         if epoch and self.epoch_end(epoch) == iteration:
             return epoch
         return math.ceil(self.epochs) if iteration == self.iterations else None
 
-    def write(self, folder: RunFolder) -> None:
-        """Write the recipe's three files into the run folder."""
-        atomic_write_text(folder.path / "train_val.prototxt", pl.to_text(self.net))
-        atomic_write_text(folder.path / "deploy.prototxt", pl.to_text(self.deploy))
-        atomic_write_text(folder.path / "solver.prototxt", pl.to_text(self.solver))
+    def transform(self, phase: str) -> pl.TransformationParameter:
+        """Return the transform of a phase without the path of its mean file; models store the mean itself."""
+        copy = pl.TransformationParameter()
+        copy.CopyFrom(pl.data_layer(self.net, phase).transform_param)
+        copy.ClearField("mean_file")
+        return copy
+
+    def has_validation(self, data: DataSet) -> bool:
+        """Return whether the data set has a val split that is not trained on."""
+        return "val" not in self.options.splits and bool(data.count("val"))
+
+    def write(self, run: RunFolder) -> None:
+        """Write the three prototxt files to the run folder."""
+        atomic_write_text(run.path / "train_val.prototxt", pl.to_text(self.net))
+        atomic_write_text(run.path / "deploy.prototxt", pl.to_text(self.deploy))
+        atomic_write_text(run.path / "solver.prototxt", pl.to_text(self.solver))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the options and the epoch's size for run.json."""
+        """Return options and epoch size for run.json."""
         return {"options": asdict(self.options), "epoch_size": self.epoch_size}
 
 
-def load_recipe(folder: RunFolder, config: dict[str, Any]) -> Recipe:
-    """Read a run's recipe back from its folder.
+def load_recipe(run: RunFolder, config: dict[str, Any]) -> Recipe:
+    """Read the recipe of a run from its folder.
 
+    Args:
+        run: Run folder.
+        config: Contents of run.json.
     Raises:
-        RunError: another version of fer-lmdb has written the run.json, or none.
+        RunError: If run.json has options that this version does not have.
     """
     try:
-        options, epoch_size = (
-            TrainOptions(**modernize("run.json, options", config["options"])),
-            int(config["epoch_size"]),
-        )
+        stored = modernize("run.json, options", config["options"])
+        options, epoch_size = TrainOptions(**stored), int(config["epoch_size"])
     except (KeyError, TypeError, ValueError) as error:
         by = config.get("versions", {}).get("fer-lmdb", "unknown")
         raise RunError(
-            f"{folder.config}: not the options that this version knows ({error}; written by version {by}); "
-            "go on with that version, or start a new run with --init"
+            f"{run.config}: unknown or missing options ({error}), written by version {by} of fer-lmdb; "
+            "resume with that version, or start a new run with --init"
         ) from error
     return Recipe(
         options=options,
-        net=pl.read_net(folder.path / "train_val.prototxt"),
-        deploy=pl.read_net(folder.path / "deploy.prototxt"),
-        solver=pl.read_solver(folder.path / "solver.prototxt"),
+        net=pl.read_net(run.path / "train_val.prototxt"),
+        deploy=pl.read_net(run.path / "deploy.prototxt"),
+        solver=pl.read_solver(run.path / "solver.prototxt"),
         epoch_size=epoch_size,
     )
 
 
 def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe:
-    """Work the options into the net's own recipe.
+    """Apply options to the files of a net.
 
     Args:
-        options: the user's wishes.
-        epoch_size: faces to train on.
-        classes: outputs of the last layer.
+        options: Training options.
+        epoch_size: Number of training faces.
+        classes: Number of outputs of the last layer.
     Raises:
-        RunError: an option makes no sense.
+        RunError: If an option is invalid.
     """
     validate_options(options)
-    if epoch_size == 0:
-        raise RunError(f"{options.data}: the training split is empty; build the data set again")
     net, deploy, solver = _read_files(options.model)
     layer = pl.data_layer(net, "TRAIN")
     if options.batch_size is not None:
@@ -129,7 +152,7 @@ def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe
     if options.solver_text:
         merge_solver_text(solver, options.solver_text)
     per_update = layer.data_param.batch_size * max(1, solver.iter_size)
-    epoch_iterations = Fraction(epoch_size, per_update)  # exact: epochs end where they should
+    epoch_iterations = Fraction(epoch_size, per_update)  # exact, so that no epoch ends an iteration early or late
     apply_options(options, solver, layer.transform_param, epoch_iterations)
     set_schedule(solver, options, epoch_iterations)
     options = replace(options, seed=_seed_of(options, solver))
@@ -140,7 +163,7 @@ def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe
 
 
 def _seed_of(options: TrainOptions, solver: pl.SolverParameter) -> int:
-    """Return --seed, or the solver's random_seed, or 0; a negative random_seed is Caffe's "not set"."""
+    """Return --seed, or the solver's random_seed, or 0; a negative random_seed means "not set", as in Caffe."""
     return max(solver.random_seed, 0) if options.seed is None else options.seed
 
 

@@ -1,59 +1,127 @@
-"""Writing a training in progress into its run folder, and taking it up again from there."""
+"""Snapshots: everything that --resume needs, in one .safetensors file of the run folder.
+
+    tensors   net/<name>                     state of the net
+              solver/<parameter>/<name>      optimizer state by parameter number
+              average/<layer>/<i>            moving average of the weights, with ema_decay
+              loss_sum                       see `TrainState`
+    metadata  iteration, other fields of `TrainState`, and the solver's plain values (JSON)
+
+`Solver.state_dict` nests tensors below parameter numbers; a .safetensors file is flat. Parameter groups are not stored,
+since the recipe defines them.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from typing import Any
+
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
-from fer_lmdb.models.run_folder import Snapshot
-from fer_lmdb.training import solver_state
-from fer_lmdb.training.init_weights import InitReport
-from fer_lmdb.training.tensorboard import TensorBoardLogger
-from fer_lmdb.training.trainer import Trainer
+import prototxt_like as pl
+from fer_lmdb.errors import RunError
+from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.renames import modernize
+from fer_lmdb.training.ema import ModelEMA
+from fer_lmdb.training.state import TrainState
+
+SNAPSHOT_FORMAT = "fer-lmdb snapshot 1"
 
 
-def write_snapshot(trainer: Trainer, logger: TensorBoardLogger) -> None:
-    """Write everything that going on needs; the curves up to here are on the disk first.
+@dataclass(frozen=True)
+class Snapshot:
+    """Contents of a snapshot file.
 
-    Of several processes the first one writes: all hold the same.
+    Attributes:
+        tensors: Tensors by name.
+        metadata: Values that can be stored as JSON.
     """
-    if not trainer.process_group.is_main_process:
-        return
-    logger.flush()
-    trainer.model("newest").save(trainer.folder.last)
-    tensors = {f"net/{key}": value for key, value in trainer.net.state_dict().items()}
-    tensors |= {f"solver/{key}": value for key, value in solver_state.tensors_of(trainer.solver).items()}
-    if trainer.ema:
-        tensors |= {f"average/{key}": value for key, value in trainer.ema.blobs.items()}
-    tensors["loss_sum"] = trainer.loss_sum
-    metadata = {
-        "iteration": trainer.iteration,
-        "loss_count": trainer.loss_count,
-        "log": trainer.log,
-        "best": trainer.best,
-        "initial": trainer.initial.to_dict() if trainer.initial else None,
-        "solver": solver_state.metadata_of(trainer.solver),
-    }
-    trainer.folder.write_snapshot(Snapshot(tensors, metadata))
-    trainer.folder.write_log(trainer.log)
+
+    tensors: dict[str, torch.Tensor]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def read(cls, run: RunFolder) -> Snapshot | None:
+        """Return the newest snapshot of a run, or None if it was stopped before its first one.
+
+        Raises:
+            RunError: If the snapshot is damaged.
+        """
+        if not run.snapshot.exists():
+            return None
+        try:
+            with safe_open(run.snapshot, framework="pt") as file:
+                texts = modernize("model and snapshot file", file.metadata() or {})
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+                return cls(tensors, json.loads(texts["metadata"]))
+        except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+            raise RunError(f"{run.snapshot}: damaged ({error}); delete it to restart the run from scratch") from error
+
+    def write(self, run: RunFolder) -> None:
+        """Replace the snapshot of a run atomically."""
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.tensors.items()}
+        metadata = {"format": SNAPSHOT_FORMAT, "metadata": json.dumps(self.metadata)}
+        with atomic_file(run.snapshot) as partial:
+            save_file(tensors, partial, metadata=metadata)
 
 
-def restore_snapshot(trainer: Trainer) -> None:
-    """Take up the newest snapshot, if there is one."""
-    snapshot = trainer.folder.read_snapshot()
-    if snapshot is None:
-        return
+def take_snapshot(net: pl.Net, solver: pl.Solver, ema: ModelEMA | None, state: TrainState) -> Snapshot:
+    """Return the complete state of a training run."""
+    values = state.state_dict()
+    tensors = {f"net/{key}": value for key, value in net.state_dict().items()}
+    tensors |= {f"solver/{key}": value for key, value in _solver_tensors(solver).items()}
+    if ema:
+        tensors |= {f"average/{key}": value for key, value in ema.blobs.items()}
+    tensors["loss_sum"] = values.pop("loss_sum")
+    return Snapshot(tensors, {"iteration": solver.iteration, **values, "solver": _solver_values(solver)})
+
+
+def restore_snapshot(
+    snapshot: Snapshot, net: pl.Net, solver: pl.Solver, ema: ModelEMA | None, state: TrainState
+) -> None:
+    """Restore the complete state into objects that were built from the same recipe."""
     tensors, metadata = snapshot.tensors, snapshot.metadata
-    trainer.net.load_state_dict(_below("net/", tensors))
-    solver_state.restore(trainer.solver, _below("solver/", tensors), metadata["solver"])
-    if trainer.ema:
-        trainer.ema.load_state_dict(_below("average/", tensors))
-    trainer.initial = InitReport.from_dict(metadata["initial"]) if metadata.get("initial") else None
-    trainer.loss_sum.copy_(tensors["loss_sum"])
-    trainer.loss_count = metadata["loss_count"]
-    trainer.iteration, trainer.log, trainer.best = metadata["iteration"], metadata["log"], metadata["best"]
-    if trainer.process_group.is_main_process:
-        trainer.folder.write_log(trainer.log)  # a kill may have come between the snapshot and its log
+    net.load_state_dict(_below("net/", tensors))
+    _load_solver(solver, _below("solver/", tensors), metadata["solver"])
+    if ema:
+        ema.load_state_dict(_below("average/", tensors))
+    recent_losses = metadata["solver"]["losses"]  # for snapshots of version 0.1.0
+    state.load_state_dict({"recent_losses": recent_losses, **metadata, "loss_sum": tensors["loss_sum"]})
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _solver_tensors(solver: pl.Solver) -> dict[str, torch.Tensor]:
+    """Return the tensors of the optimizer by "<parameter number>/<name>"."""
+    return {
+        f"{number}/{name}": value
+        for number, state in solver.state_dict()["optimizer"]["state"].items()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def _solver_values(solver: pl.Solver) -> dict[str, Any]:
+    """Return the other values: counters, recent losses, and plain values of each parameter."""
+    state = solver.state_dict()
+    plain = {
+        str(number): {name: value for name, value in values.items() if not isinstance(value, torch.Tensor)}
+        for number, values in state["optimizer"]["state"].items()
+    }
+    return {**{key: value for key, value in state.items() if key != "optimizer"}, "plain": plain}
+
+
+def _load_solver(solver: pl.Solver, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
+    """Restore tensors and values into a solver."""
+    states: dict[int, dict[str, Any]] = {int(number): dict(state) for number, state in values["plain"].items()}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition("/")
+        states.setdefault(int(number), {})[name] = tensor
+    groups = solver.state_dict()["optimizer"]["param_groups"]
+    rest = {key: value for key, value in values.items() if key != "plain"}
+    solver.load_state_dict({**rest, "optimizer": {"state": states, "param_groups": groups}})

@@ -1,14 +1,12 @@
-"""What the loss compares with: labels, softened, weighted, mixed and joined by teachers as the solver says.
+"""Training targets: labels, soft labels, class weights and teacher probabilities per face.
 
-As soon as one of the solver's extensions asks for it, a label becomes a row of targets: a distribution over the
-classes, times the weight of its face. With teachers there is a second row, of their probabilities.
-Source: Zhang et al., mixup (arXiv 1710.09412); Yun et al., CutMix (arXiv 1905.04899)
+If the solver uses one of these extensions, a label becomes a target row: a distribution over the classes, scaled by
+the weight of the face. With teachers, a second row holds their probabilities.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,175 +14,159 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import prototxt_like as pl
-from fer_lmdb.data.ferplus import SOFT_LABEL_MODES
+from fer_lmdb.data import ferplus
+from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.runtime.seeding import derive_seed
+from fer_lmdb.training.class_weights import class_weights
+from fer_lmdb.training.mixup import Mixup
+
+SOFT_LABEL_MODES = ferplus.SOFT_LABEL_MODES
 
 
-class Targets:
-    """Softens labels and mixes faces; each draw follows from seed and iteration."""
+def uses_soft_targets(solver: pl.SolverParameter) -> bool:
+    """Return whether targets are distributions instead of labels."""
+    mixes = bool(solver.mixup or solver.cutmix)
+    weighs = bool(solver.soft_labels or solver.class_weighting or solver.class_weight)
+    return bool(solver.label_smoothing or mixes or weighs or solver.teacher)
 
-    def __init__(self, solver: pl.SolverParameter, classes: int, seed: int) -> None:
-        """Read the solver's fields.
 
+def validate_targets(solver: pl.SolverParameter) -> None:
+    """Check the ranges of the target fields.
+
+    Raises:
+        RunError: If a field is out of range.
+    """
+    if not 0 <= solver.label_smoothing < 1:
+        raise RunError(f"label_smoothing is {solver.label_smoothing:g}; it must be at least 0 and less than 1")
+    if solver.soft_labels and solver.soft_labels not in SOFT_LABEL_MODES:
+        raise RunError(f'soft_labels is "{solver.soft_labels}"; expected one of {", ".join(SOFT_LABEL_MODES)}')
+
+
+class TargetBuilder:
+    """Build the targets of the training faces once, before training.
+
+    Args:
+        solver: Reads label_smoothing, soft_labels, class_weighting, class_weight and teacher.
+        classes: Number of classes.
+    """
+
+    def __init__(self, solver: pl.SolverParameter, classes: int) -> None:
+        self.solver, self.classes = solver, classes
+        self.soft = uses_soft_targets(solver)
+
+    def load(
+        self, data: DataSet, splits: Sequence[str], labels: Tensor, teacher_probabilities: Tensor | None
+    ) -> Tensor:
+        """Return the targets of all training faces.
+
+        Args:
+            data: Data set; its FER+ votes are read if the solver has soft_labels.
+            splits: Training splits.
+            labels: (N,) int64 labels of these splits in order.
+            teacher_probabilities: (N, classes) of offline teachers, or None.
+        Returns:
+            (N,) labels, or (N, 1 or 2, classes) rows, on the device of the labels.
         Raises:
-            RunError: a field out of its range.
+            DataSetError: If soft labels are enabled and the data set has no votes.
+            RunError: If the class weights are invalid.
         """
-        self.smoothing, self.mixup, self.cutmix = solver.label_smoothing, solver.mixup, solver.cutmix
-        self.mix_probability = solver.mix_probability
-        batches = solver.max_iter * max(1, solver.iter_size)
-        self.mix_until_batch = round(solver.mix_until * batches) if solver.mix_until < 1 else math.inf
-        self.classes, self.seed = classes, seed
-        self.draws_votes = solver.soft_labels == "probability"
-        self.distills = bool(solver.teacher)
-        #: Gives the teachers' probabilities for the faces of a batch; None where they are known beforehand.
-        self.teach: Callable[[Tensor], Tensor] | None = None
-        self._mixes = bool(self.mixup or self.cutmix)
-        self._weighs = bool(solver.soft_labels or solver.class_weighting or solver.class_weight)
-        _check(solver)
+        distributions = None
+        if self.solver.soft_labels:
+            votes = np.concatenate([ferplus.read(data, split) for split in splits])
+            distributions = torch.from_numpy(ferplus.targets(votes, self.solver.soft_labels)).to(labels.device)
+        counts = torch.bincount(labels, minlength=self.classes) if distributions is None else distributions.sum(dim=0)
+        weights = class_weights(self.solver, counts.cpu().numpy().astype(np.float64))
+        tensor = None if weights is None else torch.from_numpy(weights).to(labels.device)
+        return self.rows(labels, distributions, tensor, teacher_probabilities)
 
-    @property
-    def soft(self) -> bool:
-        """Tell whether targets are distributions rather than labels."""
-        return bool(self.smoothing or self._mixes or self._weighs or self.distills)
-
-    def target_rows(
+    def rows(
         self,
         labels: Tensor,
-        fractions: Tensor | None,
-        weights: Tensor | None,
+        distributions: Tensor | None = None,
+        weights: Tensor | None = None,
         teacher_probabilities: Tensor | None = None,
     ) -> Tensor:
-        """Return what the faces of a split are compared with.
+        """Return the targets of faces.
 
         Args:
             labels: (N,) int64.
-            fractions: (N, classes) distributions that replace the labels, 0 for faces that do not count; or None.
-            weights: (classes,) weight of a face by its class, or None.
-            teacher_probabilities: (N, classes) the teachers' probabilities, or None.
+            distributions: (N, classes) soft labels that replace the labels, zero for ignored faces; or None.
+            weights: (classes,) class weights, or None.
+            teacher_probabilities: (N, classes), or None.
         Returns:
-            (N,) the labels as they are, or (N, 1, classes), with teachers (N, 2, classes) float32.
+            (N,) labels if no extension is used, else (N, 1, classes) float32, or (N, 2, classes) with teachers.
         """
         if not self.soft:
             return labels
-        hard = F.one_hot(labels, self.classes).float() if fractions is None else fractions
+        hard = F.one_hot(labels, self.classes).float() if distributions is None else distributions
         importance = hard.sum(dim=1) if weights is None else hard @ weights
         stacked = torch.stack([hard] if teacher_probabilities is None else [hard, teacher_probabilities], dim=1)
         return stacked * importance[:, None, None]
 
-    def __call__(self, faces: Tensor, labels: Tensor, iteration: int) -> tuple[Tensor, ...]:
-        """Return the inputs of the net in an iteration.
+
+class BatchTargets:
+    """Turn the targets of a batch into the net's inputs: sampled votes, label smoothing, mixing, online teachers.
+
+    The random parameters of a batch depend only on the seed and the batch number.
+
+    Args:
+        solver: Reads label_smoothing, soft_labels, and the fields of `Mixup`.
+        classes: Number of classes.
+        seed: Seed of this process.
+        online_teachers: Maps (N, C, H, W) transformed faces to (N, classes) probabilities; None without online
+            teachers.
+    """
+
+    def __init__(
+        self,
+        solver: pl.SolverParameter,
+        classes: int,
+        seed: int,
+        online_teachers: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.builder = TargetBuilder(solver, classes)
+        self.mix = Mixup(solver, seed)
+        self.smoothing = solver.label_smoothing
+        self.samples_votes = solver.soft_labels == "probability"
+        self.classes, self.seed = classes, seed
+        self.online_teachers = online_teachers
+
+    def __call__(self, faces: Tensor, targets: Tensor, number: int) -> tuple[Tensor, ...]:
+        """Return the inputs of the net for one batch.
 
         Args:
-            faces: (N, C, H, W) float, already transformed.
-            labels: (N,) int64 or rows of targets, as `target_rows` gives them.
-            iteration: number of the batch; decides the draw.
+            faces: (N, C, H, W) float, transformed.
+            targets: (N,) labels or target rows, see `TargetBuilder.rows`.
+            number: Number of the batch.
         Returns:
-            the faces, mixed or not; (N,) labels or (N, classes) distributions; with teachers another such tensor.
+            Faces, mixed if mixing is enabled; (N,) labels or (N, classes) distributions; with teachers, their
+            (N, classes) probabilities.
         """
-        if not self.soft:
-            return faces, labels
-        rows = self.target_rows(labels, None, None) if labels.ndim == 1 else labels
-        if self.draws_votes:
-            rows = self._drawn(rows, iteration)
-        faces, rows = self._mixed(faces, self._smoothed(rows), iteration)
-        targets = rows.unbind(dim=1)
-        if self.teach is None:
-            return faces, *targets
-        return faces, targets[0], self.teach(faces) * targets[0].sum(dim=1, keepdim=True)
+        if not self.builder.soft:
+            return faces, targets
+        rows = self.builder.rows(targets) if targets.ndim == 1 else targets
+        if self.samples_votes:
+            rows = self._sample(rows, number)
+        faces, rows = self.mix(faces, self._smooth(rows), number)
+        inputs = rows.unbind(dim=1)
+        if self.online_teachers is None:
+            return faces, *inputs
+        return faces, inputs[0], self.online_teachers(faces) * inputs[0].sum(dim=1, keepdim=True)
 
-    def _smoothed(self, rows: Tensor) -> Tensor:
-        """Spread a share of the labels' row evenly; the teachers' stays as it is."""
+    def _smooth(self, rows: Tensor) -> Tensor:
+        """Smooth the row of the labels; the row of the teachers is unchanged."""
         if not self.smoothing:
             return rows
         hard = rows[:, :1]
         smooth = hard * (1 - self.smoothing) + hard.sum(dim=2, keepdim=True) * self.smoothing / self.classes
         return torch.cat([smooth, rows[:, 1:]], dim=1)
 
-    def _drawn(self, rows: Tensor, iteration: int) -> Tensor:
-        """Draw one class from every distribution, with the weight of the whole."""
-        generator = np.random.default_rng(derive_seed(self.seed, iteration, "votes"))
+    def _sample(self, rows: Tensor, number: int) -> Tensor:
+        """Sample one class from each distribution; its target is the sum of the row."""
+        generator = np.random.default_rng(derive_seed(self.seed, number, "votes"))
         hard = rows[:, 0]
         weight = hard.sum(dim=1, keepdim=True)
         points = torch.from_numpy(generator.random((len(rows), 1), dtype=np.float32)).to(rows.device) * weight
         drawn = (hard.cumsum(dim=1) <= points).sum(dim=1).clamp(max=self.classes - 1)
         return torch.cat([(F.one_hot(drawn, self.classes) * weight)[:, None], rows[:, 1:]], dim=1)
-
-    def _mixed(self, faces: Tensor, rows: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
-        generator = np.random.default_rng(derive_seed(self.seed, iteration, "mix"))
-        if not self._mixes or iteration >= self.mix_until_batch or generator.random() >= self.mix_probability:
-            return faces, rows
-        partners = torch.from_numpy(generator.permutation(len(faces))).to(faces.device)
-        if self._takes_cutmix(generator):
-            faces, ratio = cutmix(faces, faces[partners], generator, generator.beta(self.cutmix, self.cutmix))
-        else:
-            ratio = generator.beta(self.mixup, self.mixup)
-            faces = faces * ratio + faces[partners] * (1 - ratio)
-        return faces, rows * ratio + rows[partners] * (1 - ratio)
-
-    def _takes_cutmix(self, generator: np.random.Generator) -> bool:
-        """Choose between the two by a coin where both are asked for."""
-        return bool(self.cutmix and (not self.mixup or generator.random() < 0.5))
-
-
-def _check(solver: pl.SolverParameter) -> None:
-    if not 0 <= solver.label_smoothing < 1:
-        raise RunError(f"label_smoothing is {solver.label_smoothing:g}; it has to be at least 0 and less than 1")
-    if solver.mixup < 0 or solver.cutmix < 0:
-        raise RunError(f"mixup is {solver.mixup:g}, cutmix {solver.cutmix:g}; neither may be below 0")
-    if not (0 <= solver.mix_probability <= 1 and 0 <= solver.mix_until <= 1):
-        raise RunError(
-            f"mix_probability is {solver.mix_probability:g}, mix_until {solver.mix_until:g}; "
-            "both are parts of a whole, from 0 to 1"
-        )
-    if solver.soft_labels and solver.soft_labels not in SOFT_LABEL_MODES:
-        raise RunError(f'soft_labels is "{solver.soft_labels}"; it has to be one of: {", ".join(SOFT_LABEL_MODES)}')
-
-
-def cutmix(faces: Tensor, others: Tensor, generator: np.random.Generator, ratio: float) -> tuple[Tensor, float]:
-    """Paste a rectangle of other faces over faces.
-
-    Args:
-        faces: (N, C, H, W).
-        others: the same shape.
-        generator: draws the rectangle's centre.
-        ratio: part of the area that shall stay.
-    Returns:
-        the new faces, and the part of the area that stayed after the rectangle was cut at the border.
-    """
-    height, width = faces.shape[-2:]
-    half = np.sqrt(1 - ratio) / 2
-    row, column = generator.random() * height, generator.random() * width
-    top, bottom = round(max(row - half * height, 0)), round(min(row + half * height, height))
-    left, right = round(max(column - half * width, 0)), round(min(column + half * width, width))
-    faces = faces.clone()
-    faces[..., top:bottom, left:right] = others[..., top:bottom, left:right]
-    return faces, 1 - (bottom - top) * (right - left) / (height * width)
-
-
-def use_soft_labels(net: pl.NetParameter) -> pl.NetParameter:
-    """Return a copy of a net whose SoftmaxWithLoss layers take distributions instead of labels.
-
-    Raises:
-        RunError: the net has no such loss.
-    """
-    copy = pl.NetParameter()
-    copy.CopyFrom(net)
-    for layer in softmax_losses(copy):
-        layer.loss_param.soft_label = True
-    return copy
-
-
-def softmax_losses(net: pl.NetParameter) -> list[pl.LayerParameter]:
-    """Return the layers whose labels can become distributions.
-
-    Raises:
-        RunError: the net has none.
-    """
-    losses = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
-    if not losses:
-        raise RunError(
-            f'net "{net.name}": label smoothing, mixing, soft labels, class weights and teachers need a '
-            "SoftmaxWithLoss layer"
-        )
-    return losses

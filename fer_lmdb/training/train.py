@@ -1,190 +1,180 @@
-"""The training loop, readable from top to bottom.
+"""Entry points of training, and the training loop.
 
     data set + recipe -> batches -> transform -> net -> loss -> solver
                                    every epoch: validation, best model, snapshot
 
-A step depends only on the weights, the solver's state and (seed, iteration). That is why
-a run that goes on from a snapshot ends with the weights of one that was never interrupted.
+A step depends on the weights, the solver's state and (seed, iteration) only. Therefore a resumed run ends with the
+same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.loaders import LoaderOptions
 from fer_lmdb.errors import ERRORS
-from fer_lmdb.models import run_folder
-from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.models.run_folder import RunFolder, create_run, latest_run, resolve_run
 from fer_lmdb.runtime.signals import stop_on_signal
-from fer_lmdb.training import distributed, recipe, snapshot
-from fer_lmdb.training.distributed import ProcessGroup
-from fer_lmdb.training.init_weights import InitReport
-from fer_lmdb.training.recipe import TrainOptions
+from fer_lmdb.training.builder import build_trainer
+from fer_lmdb.training.callbacks import Callback, CallbackList, TrainProgress
+from fer_lmdb.training.distributed import ProcessGroup, init_process_group
+from fer_lmdb.training.options import TrainOptions
+from fer_lmdb.training.recipe import Recipe, build_recipe, load_recipe
+from fer_lmdb.training.recipe_checks import validate_recipe
+from fer_lmdb.training.result import TrainResult
 from fer_lmdb.training.tensorboard import TensorBoardLogger
-from fer_lmdb.training.trainer import Trainer, versions
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where the training stands; handed to `on_progress`."""
-
-    iteration: int
-    iterations: int
-    epoch: float
-    loss: float
-    lr: float
-    faces_per_second: float
-    record: dict[str, Any] | None = None  # an epoch's figures, when one has just ended
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training leaves behind."""
-
-    run: RunFolder
-    finished: bool
-    iteration: int
-    log: list[dict[str, Any]]
-    best: dict[str, Any] | None
-    initial: InitReport | None = None
+from fer_lmdb.training.trained_model import versions
+from fer_lmdb.training.trainer import Trainer
 
 
 def train(
-    options: TrainOptions,
+    options: TrainOptions | None = None,
     run: str | Path | None = None,
-    on_progress: Callable[[TrainProgress], None] | None = None,
-    loader_options: LoaderOptions | None = None,
+    *,
+    loaders: LoaderOptions | None = None,
+    callbacks: Sequence[Callback] = (),
+    **overrides: Any,
 ) -> TrainResult:
-    """Train a net from a data set into a new run folder.
+    """Train a net on a data set, in a new run folder.
 
-    Where torchrun has started several processes, all of them call this and train together; the first one writes and
-    reports.
+    With torchrun, every process calls this function; the main process writes the run folder and calls the callbacks.
 
     Args:
-        options: net, data, length, seed and so on.
-        run: name below runs/, or a path; None takes the next free name.
-        on_progress: called at every display and epoch end.
-        loader_options: how faces come to the training; by default from memory, or streamed where they are many.
+        options: Training options; None uses the defaults.
+        run: Name below runs/, or a path; None uses the net's name and the next free number.
+        loaders: Options of data loading; by default data up to 2 GiB is read into memory.
+        callbacks: Callbacks.
+        overrides: Fields of `TrainOptions` that replace those of options, e.g. model="fer_mini", epochs=30.
     Raises:
-        DataSetError: the data set is missing or damaged.
-        RunError: the folder holds a run already, or an option makes no sense.
+        DataSetError: If the data set is missing or damaged.
+        RunError: If the run folder exists, an option is invalid, or the loss is NaN or infinite.
+        ModelError: If a model for --init or --teacher is missing or damaged.
+        TypeError: If an override is not a field of `TrainOptions`.
     """
-    with distributed.init_process_group(options.device) as process_group, ExitStack() as holding:
-        folder = process_group.broadcast_from_main(lambda: holding.enter_context(_create_run(options, run)))
+    options = replace(options or TrainOptions(), **overrides)
+    with init_process_group(options.device) as group, ExitStack() as stack:
+        folder, recipe, data = group.broadcast_from_main(
+            lambda: stack.enter_context(_start_run(options, run, loaders, group))
+        )
         try:
-            return _train(folder, on_progress, loader_options, process_group)
-        except ERRORS:  # a refusal; after a full disk, say, --resume can go on
-            if process_group.is_main_process:
+            return _fit(build_trainer(recipe, data, folder, loaders, group), callbacks)
+        except ERRORS:  # after other errors, e.g. a full disk, the run can be resumed
+            if group.is_main_process:
                 folder.remove_if_not_started()
             raise
 
 
 @contextmanager
-def _create_run(options: TrainOptions, run: str | Path | None) -> Iterator[RunFolder]:
-    """Write the folder of a new run, and hold it: of two that begin it at once, the second is refused."""
+def _start_run(
+    options: TrainOptions, run: str | Path | None, loaders: LoaderOptions | None, group: ProcessGroup
+) -> Iterator[tuple[RunFolder, Recipe, DataSet]]:
+    """Validate a run, write its folder and hold its lock."""
     data = DataSet.open(options.data)
-    plan = recipe.build_recipe(options, sum(data.count(split) for split in options.splits), len(data.scheme))
-    folder = run_folder.create_run(run, plan.name)
+    recipe = build_recipe(options, sum(data.count(split) for split in options.splits), len(data.scheme))
+    validate_recipe(recipe, data, loaders, group)
+    folder = create_run(run, recipe.name)
     with folder.lock():
-        folder.check_unused()  # now nobody else can begin it any more
-        plan.write(folder)
-        folder.write_config({**plan.to_dict(), "data": data.fingerprint(), "versions": versions()})
-        yield folder
+        folder.check_unused()  # again, since another process may have started the run before the lock was held
+        recipe.write(folder)
+        folder.write_config({**recipe.to_dict(), "data": data.fingerprint(), "versions": versions()})
+        yield folder, recipe, data
 
 
 def resume(
-    run: str | Path | None = None,
-    on_progress: Callable[[TrainProgress], None] | None = None,
-    loader_options: LoaderOptions | None = None,
+    run: str | Path | None = None, *, loaders: LoaderOptions | None = None, callbacks: Sequence[Callback] = ()
 ) -> TrainResult:
-    """Go on with a run from its newest snapshot; the newest run where none is named.
+    """Resume a run from its newest snapshot.
 
-    The number of processes may be another one than before.
+    The number of processes may differ from the previous one.
 
+    Args:
+        run: Name below runs/, or a path; None resumes the newest run.
+        loaders: Options of data loading.
+        callbacks: Callbacks.
     Raises:
-        RunError: there is no such run, or its snapshot is damaged.
-        DataSetError: the data set is not the one that the run began with.
+        RunError: If the run is missing, or its snapshot is damaged.
+        DataSetError: If the data set is not the one that the run was started with.
     """
-    folder = run_folder.latest_run() if run is None else run_folder.resolve_run(run)
-    device = recipe.load_recipe(folder, folder.read_config()).options.device
-    with (
-        distributed.init_process_group(device) as process_group,
-        folder.lock() if process_group.is_main_process else nullcontext(),
-    ):
-        return _train(folder, on_progress, loader_options, process_group)
-
-
-def _train(
-    folder: RunFolder,
-    on_progress: Callable[[TrainProgress], None] | None,
-    loader_options: LoaderOptions | None,
-    process_group: ProcessGroup,
-) -> TrainResult:
+    folder = latest_run() if run is None else resolve_run(run)
     config = folder.read_config()
-    plan = recipe.load_recipe(folder, config)
-    data = DataSet.open(plan.options.data)
-    check_same_data(data, config["data"], "start a new run")
-    trainer = Trainer(plan, data, folder, loader_options=loader_options or LoaderOptions(), process_group=process_group)
-    snapshot.restore_snapshot(trainer)
-    return _fit(trainer, on_progress if process_group.is_main_process else None)
+    recipe = load_recipe(folder, config)
+    with (
+        init_process_group(recipe.options.device) as group,
+        folder.lock() if group.is_main_process else nullcontext(),
+    ):
+        data = DataSet.open(recipe.options.data)
+        check_same_data(data, config["data"], "start a new run instead")
+        trainer = build_trainer(recipe, data, folder, loaders, group)
+        if group.is_main_process and folder.snapshot.exists():
+            folder.write_log(trainer.log)  # the process may have been killed between snapshot and log
+        return _fit(trainer, callbacks)
 
 
-def _fit(trainer: Trainer, on_progress: Callable[[TrainProgress], None] | None) -> TrainResult:
-    folder, process_group = trainer.folder, trainer.process_group
-    logger = TensorBoardLogger(folder.tensorboard if process_group.is_main_process else None, trainer.iteration)
+def _fit(trainer: Trainer, callbacks: Sequence[Callback]) -> TrainResult:
+    """Train to the end, or to a stop request."""
+    run, group = trainer.run, trainer.process_group
+    callback = CallbackList(callbacks if group.is_main_process else ())
+    logger = TensorBoardLogger(run.tensorboard if group.is_main_process else None, trainer.iteration)
     try:
-        with stop_on_signal(patient=process_group.world_size > 1) as stop:
-            for progress in _steps(trainer, logger, stop):
-                if on_progress:
-                    on_progress(progress)
+        with stop_on_signal(patient=group.world_size > 1) as stop:
+            callback.on_train_start(run)
+            for progress in _iterate(trainer, logger, stop):
+                callback.on_progress(progress)
     finally:
         logger.close()
-        trainer.batches.close()
-    return TrainResult(folder, trainer.done, trainer.iteration, trainer.log, trainer.best, trainer.initial)
+        trainer.loader.close()
+    state = trainer.state
+    result = TrainResult(run, trainer.done, trainer.iteration, state.log, state.best, state.init_report)
+    callback.on_train_end(result)
+    return result
 
 
-def _steps(trainer: Trainer, logger: TensorBoardLogger, stop: threading.Event) -> Iterator[TrainProgress]:
-    """Train to the end, or to the signal that asks to stop; yield at displays and epoch ends."""
-    display = trainer.plan.solver.display or 100
-    clock = _ThroughputMeter(trainer.plan.samples_per_update)
+def _iterate(trainer: Trainer, logger: TensorBoardLogger, stop: threading.Event) -> Iterator[TrainProgress]:
+    """Train; yield the progress every `display` iterations and at the end of every epoch."""
+    recipe = trainer.recipe
+    display = recipe.solver.display or 100
+    meter = _ThroughputMeter(recipe.samples_per_update)
     while not trainer.done:
-        rate = trainer.solver.lr(trainer.iteration)
-        faces, loss = trainer.step()
-        clock.tick()
-        if trainer.iteration % display == 0:
-            value = trainer.check_finite(loss)
-            logger.log_training(trainer.iteration, value, rate, clock.throughput())
-            yield _progress(trainer, value, rate, clock)
-        epoch = trainer.plan.epoch_ending_at(trainer.iteration)
+        lr = trainer.solver.lr()
+        faces, _ = trainer.step()
+        meter.tick()
+        iteration, epoch = trainer.iteration, recipe.epoch_ending_at(trainer.iteration)
+        is_display = iteration % display == 0
+        if is_display or epoch is not None or iteration - 1 in recipe.lr_drops:
+            loss = trainer.check_finite(trainer.state.smoothed_loss)
+            logger.log_training(iteration, loss, lr, meter.throughput())
+            if is_display:
+                yield _progress(trainer, loss, lr, meter)
         if epoch is not None:
             if epoch == 1:
-                logger.log_faces(trainer.iteration, faces)
-            record = trainer.end_epoch(epoch, rate, logger)
-            snapshot.write_snapshot(trainer, logger)
-            yield _progress(trainer, record["train_loss"], rate, clock, record)
-            clock.restart()
+                logger.log_faces(iteration, faces)
+            record = trainer.end_epoch(epoch, lr, logger)
+            trainer.save_snapshot(logger)
+            yield _progress(trainer, record["train_loss"], lr, meter, record)
+            meter.restart()
         if trainer.process_group.any_rank(stop.is_set()):
             trainer.check_weights()
-            snapshot.write_snapshot(trainer, logger)
+            trainer.save_snapshot(logger)
             return
 
 
 def _progress(
-    trainer: Trainer, loss: float, rate: float, clock: _ThroughputMeter, record: dict[str, Any] | None = None
+    trainer: Trainer, loss: float, lr: float, meter: _ThroughputMeter, record: dict[str, Any] | None = None
 ) -> TrainProgress:
-    epoch = trainer.iteration * trainer.plan.samples_per_update / trainer.plan.epoch_size
-    return TrainProgress(trainer.iteration, trainer.plan.iterations, epoch, loss, rate, clock.throughput(), record)
+    recipe = trainer.recipe
+    epoch = trainer.iteration * recipe.samples_per_update / recipe.epoch_size
+    return TrainProgress(trainer.iteration, recipe.iterations, epoch, loss, lr, meter.throughput(), record)
 
 
 class _ThroughputMeter:
-    """Measures faces a second since the last restart."""
+    """Faces per second since the last restart."""
 
     def __init__(self, samples_per_update: int) -> None:
         self.samples_per_update = samples_per_update

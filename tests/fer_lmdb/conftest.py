@@ -16,7 +16,7 @@ from fer_lmdb.data.build import build
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013, FERPLUS
-from fer_lmdb.training.recipe import TrainOptions
+from fer_lmdb.training.options import TrainOptions
 
 COUNTS = {"train": 150, "val": 40, "test": 30}
 

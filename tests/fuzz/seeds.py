@@ -16,7 +16,8 @@ from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013
 from fer_lmdb.models.model import Model
-from fer_lmdb.models.run_folder import RunFolder, Snapshot
+from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training.snapshot import Snapshot
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }
@@ -127,7 +128,7 @@ def _model(folder: Path) -> list[bytes]:
 
 def _snapshot(folder: Path) -> list[bytes]:
     run = RunFolder(folder)
-    run.write_snapshot(Snapshot({"net/c/0": torch.zeros(3, 5)}, {"iteration": 7, "log": [], "best": None}))
+    Snapshot({"net/c/0": torch.zeros(3, 5)}, {"iteration": 7, "log": [], "best": None}).write(run)
     return [run.snapshot.read_bytes()]
 
 

@@ -20,6 +20,7 @@ from fer_lmdb.io.images import decode_image
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
+from fer_lmdb.training.snapshot import Snapshot
 from prototxt_like.errors import PrototxtLikeError
 
 from .seeds import NET
@@ -93,7 +94,7 @@ def _model(data: bytes, folder: Path) -> None:
 def _snapshot(data: bytes, folder: Path) -> None:
     run = RunFolder(folder)
     run.snapshot.write_bytes(data)
-    run.read_snapshot()
+    Snapshot.read(run)
 
 
 def _manifest(data: bytes, folder: Path) -> None:

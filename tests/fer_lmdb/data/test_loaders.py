@@ -32,7 +32,7 @@ def assert_equal_weights(one: Path, other: Path) -> None:
 
 
 def test_streamed_training_gives_identical_weights(options, trained, tmp_path):
-    streamed = train.train(options, tmp_path / "run", loader_options=STREAM)
+    streamed = train.train(options, tmp_path / "run", loaders=STREAM)
     assert streamed.log == trained.log
     assert_equal_weights(streamed.run.path, trained.run.path)
 
@@ -49,13 +49,13 @@ def test_a_run_resumes_with_the_other_loader(options, trained, tmp_path, monkeyp
     monkeypatch.setattr(train.Trainer, "step", step_then_stop)
     train.train(options, tmp_path / "run")
     monkeypatch.setattr(train.Trainer, "step", step)
-    assert train.resume(tmp_path / "run", loader_options=STREAM).log == trained.log
+    assert train.resume(tmp_path / "run", loaders=STREAM).log == trained.log
     assert_equal_weights(tmp_path / "run", trained.run.path)
 
 
 def test_train_and_val_are_streamed_together(options, tmp_path):
     both = replace(options, train_splits="train+val", epochs=1)
-    streamed = train.train(both, tmp_path / "stream", loader_options=replace(STREAM, workers=0))
+    streamed = train.train(both, tmp_path / "stream", loaders=replace(STREAM, workers=0))
     in_memory = train.train(both, tmp_path / "memory")
     assert_equal_weights(streamed.run.path, in_memory.run.path)
 
@@ -87,7 +87,7 @@ def test_invalid_options_are_rejected(change, message):
 def test_offline_distillation_needs_the_data_in_memory(options, trained, tmp_path):
     distilled = replace(options, epochs=1, teachers=[str(trained.run.path)])
     with pytest.raises(RunError, match="--distill-mode online"):
-        train.train(distilled, tmp_path / "run", loader_options=STREAM)
+        train.train(distilled, tmp_path / "run", loaders=STREAM)
 
 
 def test_resume_accepts_another_loader_but_not_another_recipe(trained, tmp_path, capsys):

@@ -18,7 +18,7 @@ from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.models.run_folder import FIRST_BATCH, RunFolder
-from fer_lmdb.training.train import TrainResult
+from fer_lmdb.training.result import TrainResult
 
 
 @pytest.fixture(scope="session")

@@ -11,19 +11,19 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, EventAccumulator
 
 from fer_lmdb.training import train
-from fer_lmdb.training.targets import Targets
+from fer_lmdb.training.targets import BatchTargets
 from fer_lmdb.training.tensorboard import TensorBoardLogger
 
 
 def test_the_image_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, monkeypatch):
     shown, plain = [], []
-    call = Targets.__call__
+    call = BatchTargets.__call__
 
     def watched(self, faces, labels, number):
         plain.append(faces)
         return call(self, faces, labels, number)
 
-    monkeypatch.setattr(Targets, "__call__", watched)
+    monkeypatch.setattr(BatchTargets, "__call__", watched)
     monkeypatch.setattr(TensorBoardLogger, "log_faces", lambda self, iteration, faces: shown.append((iteration, faces)))
     train.train(replace(options, epochs=1, mixup=1.0), tmp_path / "run")
     ((iteration, faces),) = shown

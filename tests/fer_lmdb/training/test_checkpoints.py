@@ -35,12 +35,12 @@ def test_a_cycle_ends_where_the_rate_rises_again():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('lr_policy: "cosine" max_iter: 3 cosine_cycles: 4', "4 cycles in 3 iterations"),
-        ('lr_policy: "cosine" max_iter: 3 cosine_cycles: 0', "one at least"),
-        ('lr_policy: "fixed" max_iter: 9 cosine_cycles: 3', 'need lr_policy "cosine"'),
+        ('lr_policy: "cosine" max_iter: 3 cosine_cycles: 4', "cosine_cycles is 4"),
+        ('lr_policy: "cosine" max_iter: 3 cosine_cycles: 0', "must be at least 1 and at most 3"),
+        ('lr_policy: "fixed" max_iter: 9 cosine_cycles: 3', 'require lr_policy "cosine"'),
         ("max_iter: 9 keep_every: -1", "keep_every is -1"),
     ],
 )
 def test_cycles_that_cannot_be_are_refused(text, message):
     with pytest.raises(RunError, match=message):
-        checkpoints.validate_cycles(solver(text))
+        checkpoints.validate_checkpoints(solver(text))

@@ -53,7 +53,7 @@ def test_a_class_without_faces_is_no_division_by_zero():
         ("class_weight: [1, 2]", "2 class weights for 3 classes"),
         ("class_weight: [1, -2, 1]", "0 or more"),
         ("class_weight: [0, 0, 0]", "above 0"),
-        ('class_weight: [1, 1, 1] class_weighting: "inverse"', "keep one"),
+        ('class_weight: [1, 1, 1] class_weighting: "inverse"', "remove one"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text, message):
@@ -62,5 +62,5 @@ def test_what_makes_no_sense_is_refused(text, message):
 
 
 def test_weights_for_empty_classes_alone_are_refused():
-    with pytest.raises(RunError, match="nothing to learn"):
+    with pytest.raises(RunError, match="are 0 for all classes"):
         weights("class_weight: [0, 1, 0]", np.array([10.0, 0.0, 30.0]))

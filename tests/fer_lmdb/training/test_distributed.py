@@ -22,6 +22,7 @@ from fer_lmdb.data.loaders import LoaderOptions
 from fer_lmdb.errors import RunError
 from fer_lmdb.training import train
 from fer_lmdb.training.distributed import ProcessGroup
+from fer_lmdb.training.snapshot import Snapshot
 
 # Nothing random and no BatchNorm: what is left is the arithmetic of the batch.
 DATA = """layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: {0} }}
@@ -113,21 +114,25 @@ def test_two_batches_for_one_update_are_one_large_batch(plain, alone, tmp_path):
     assert_close(tmp_path / "run", alone.run.path)
 
 
+def train_with(options: train.TrainOptions, run: Path, loaders: LoaderOptions) -> None:
+    train.train(options, run, loaders=loaders)
+
+
 @pytest.mark.parametrize("loader", ["memory", "stream"])
 def test_two_processes_reach_what_one_reaches_with_the_same_batch(plain, alone, tmp_path, loader):
-    together(2, train.train, plain, tmp_path / "run", None, LoaderOptions(loader, workers=0))
+    together(2, train_with, plain, tmp_path / "run", LoaderOptions(loader, workers=0))
     assert_close(tmp_path / "run", alone.run.path)
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
 def train_and_tell(options: train.TrainOptions, run: Path, told: Path) -> None:
     """Train; write down what this process ends with."""
-    sessions = []
-    session = train.Trainer
-    train.Trainer = lambda *args, **kwargs: sessions.append(session(*args, **kwargs)) or sessions[-1]
+    trainers = []
+    build = train.build_trainer
+    train.build_trainer = lambda *args: trainers.append(build(*args)) or trainers[-1]
     train.train(options, run)
-    state = {key: value.double().sum().item() for key, value in sessions[0].net.state_dict().items()}
-    (told / os.environ["RANK"]).write_text(json.dumps({"state": state, "log": sessions[0].log}))
+    state = {key: value.double().sum().item() for key, value in trainers[0].net.state_dict().items()}
+    (told / os.environ["RANK"]).write_text(json.dumps({"state": state, "log": trainers[0].log}))
 
 
 def test_all_processes_end_with_the_same_weights_statistics_and_figures(plain, tmp_path):
@@ -156,7 +161,7 @@ def train_and_stop(options: train.TrainOptions, run: Path, at: int) -> None:
 def test_a_run_goes_on_with_another_number_of_processes(plain, alone, tmp_path):
     run = tmp_path / "run"
     together(2, train_and_stop, plain, run, 5)
-    assert int(train.RunFolder(run).read_snapshot().metadata["iteration"]) == 5
+    assert int(Snapshot.read(train.RunFolder(run)).metadata["iteration"]) == 5
     together(4, train.resume, run)
     assert_close(run, alone.run.path)
 
@@ -184,16 +189,16 @@ def test_a_process_that_dies_ends_the_run_with_a_clear_error_and_a_good_snapshot
         process.join(timeout=120)
     assert [process.exitcode for process in members] == [0, -signal.SIGKILL]
     message = (tmp_path / "told").read_text()
-    assert message.startswith("another process of this training has ended")
+    assert message.startswith("lost contact with another training process")
     assert "\n" not in message
     assert "/" not in message.split("(")[1]  # no path of gloo's sources
-    assert int(train.RunFolder(run).read_snapshot().metadata["iteration"]) == 8
+    assert int(Snapshot.read(train.RunFolder(run)).metadata["iteration"]) == 8
     assert train.resume(run).finished
     assert_close(run, alone.run.path)
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused():
-    with pytest.raises(RunError, match="cannot be cut into 3 equal parts"):
+    with pytest.raises(RunError, match=r"batch size 20 is not divisible by the number of processes \(3\)"):
         ProcessGroup(0, 3).local_batch_size(20)
 
 

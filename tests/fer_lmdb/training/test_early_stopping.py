@@ -52,5 +52,5 @@ def test_what_cannot_be_monitored_is_refused():
 
 
 def test_a_patience_below_0_is_refused():
-    with pytest.raises(RunError, match="early_stop_patience is -1; give a number of tests"):
+    with pytest.raises(RunError, match="early_stop_patience is -1; it must be 0"):
         early_stopping.validate_early_stopping(pl.parse_solver("early_stop_patience: -1"), has_validation=True)

@@ -43,5 +43,5 @@ def test_an_average_goes_on_where_its_snapshot_was_taken():
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
 def test_a_decay_that_is_no_part_of_a_whole_is_refused(decay):
-    with pytest.raises(RunError, match=r"for instance 0\.999"):
+    with pytest.raises(RunError, match=r"e\.g\. 0\.999"):
         ModelEMA({}, decay)

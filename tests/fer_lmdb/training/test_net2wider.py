@@ -122,14 +122,14 @@ LRN = 'layer { name: "odd" type: "LRN" bottom: "pool" top: "odd" }'
     ],
 )
 def test_nets_in_which_channels_meet_are_refused(narrow: pl.Net, tmp_path: Path, layer: str, kind: str) -> None:
-    with pytest.raises(RunError, match=rf"--widen: in layer odd \({kind}\)"):
+    with pytest.raises(RunError, match=rf"--widen: layer odd \({kind}\)"):
         init_from_model(net(10, layer), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
 def test_an_inner_product_over_other_places_is_refused(narrow: pl.Net, tmp_path: Path) -> None:
     """Six channels of four values each would be taken for the first values of nine each."""
     larger = pl.Net(pl.parse_net(text(6).replace("dim: 8 dim: 8", "dim: 12 dim: 12")), phase="TRAIN")
-    with pytest.raises(RunError, match=r"layer fc reads maps of 3 x 3, and of 2 x 2 in the model; take .* crop_size"):
+    with pytest.raises(RunError, match=r"layer fc reads 3 x 3 feature maps, but 2 x 2 in the model; use .* crop_size"):
         init_from_model(larger, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
@@ -147,7 +147,7 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
         (folder / file.name).write_text(text.replace("num_output: 32\n", "num_output: 40\n").replace("512", "640"))
     wide = replace(options, model=str(folder), epochs=1, base_lr=1e-6, init=str(trained.run.path), widen=True)
     result = train.train(wide, tmp_path / "run")
-    assert result.initial.reinitialized == []
+    assert result.init_report.reinitialized == []
     assert result.best["val_accuracy"] == pytest.approx(trained.best["val_accuracy"], abs=0.05)
     assert load_model(result.run.path).parameters > load_model(trained.run.path).parameters
 

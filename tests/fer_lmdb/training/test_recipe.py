@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fer_lmdb.errors import RunError
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training import recipe
-from fer_lmdb.training.recipe import TrainOptions
+from fer_lmdb.training.options import TrainOptions
 
 
 def test_the_references_own_schedule_comes_out_of_150_epochs_of_its_faces():
@@ -45,11 +44,6 @@ def test_a_recipe_is_read_back_from_its_folder_as_it_was(tmp_path):
 def test_an_unknown_net_names_the_nearest():
     with pytest.raises(Exception, match='did you mean "face_emotion_net"'):
         recipe.build_recipe(TrainOptions(model="face_emotion"), epoch_size=10, classes=7)
-
-
-def test_an_empty_split_is_refused():
-    with pytest.raises(RunError, match="empty"):
-        recipe.build_recipe(TrainOptions(), epoch_size=0, classes=7)
 
 
 def test_an_iteration_of_several_batches_makes_epochs_of_fewer_iterations():

@@ -6,11 +6,13 @@ import torch
 
 import prototxt_like as pl
 from fer_lmdb.errors import RunError
-from fer_lmdb.training.targets import Targets, cutmix, use_soft_labels
+from fer_lmdb.training.loss_layers import use_soft_labels
+from fer_lmdb.training.mixup import cutmix, validate_mixup
+from fer_lmdb.training.targets import BatchTargets, validate_targets
 
 
-def targets(text, classes=5):
-    return Targets(pl.parse_solver(f"base_lr: 1 {text}"), classes, seed=0)
+def targets(text, online_teachers=None):
+    return BatchTargets(pl.parse_solver(f"base_lr: 1 {text}"), 5, 0, online_teachers)
 
 
 FACES = torch.arange(6.0).reshape(6, 1, 1, 1).expand(6, 1, 8, 10).clone()
@@ -91,7 +93,7 @@ def test_after_the_mixing_targets_stay_distributions():
 
 def test_weights_multiply_the_rows_of_their_class():
     make = targets("class_weight: [1, 2, 3, 4, 5] label_smoothing: 0.1")
-    rows = make.target_rows(LABELS, None, torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
+    rows = make.builder.rows(LABELS, None, torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]))
     _, soft = make(FACES, rows, 0)
     assert soft.sum(1).tolist() == pytest.approx([1, 2, 3, 4, 5, 1])
     assert soft[3].tolist() == pytest.approx([0.08, 0.08, 0.08, 3.68, 0.08])
@@ -100,7 +102,7 @@ def test_weights_multiply_the_rows_of_their_class():
 def test_a_face_whose_votes_do_not_count_has_no_target_whatever_is_smoothed():
     make = targets('soft_labels: "cross-entropy" label_smoothing: 0.2')
     shares = torch.tensor([[0.5, 0.5, 0, 0, 0], [0.0, 0, 0, 0, 0]])
-    _, soft = make(FACES[:2], make.target_rows(LABELS[:2], shares, None), 0)
+    _, soft = make(FACES[:2], make.builder.rows(LABELS[:2], shares, None), 0)
     assert soft[0].tolist() == pytest.approx([0.44, 0.44, 0.04, 0.04, 0.04])
     assert soft[1].tolist() == [0, 0, 0, 0, 0]
 
@@ -108,7 +110,7 @@ def test_a_face_whose_votes_do_not_count_has_no_target_whatever_is_smoothed():
 def test_probability_draws_labels_as_often_as_they_were_voted_for():
     make = targets('soft_labels: "probability"')
     shares = torch.tensor([[0.7, 0, 0.3, 0, 0], [0.0, 0, 0, 0, 1], [0.0, 0, 0, 0, 0]])
-    rows = make.target_rows(LABELS[:3], shares, None)
+    rows = make.builder.rows(LABELS[:3], shares, None)
     drawn = torch.stack([make(FACES[:3], rows, i)[1] for i in range(400)])
     assert set(drawn.unique().tolist()) == {0.0, 1.0}
     assert drawn[:, 0].mean(0).tolist() == pytest.approx([0.7, 0, 0.3, 0, 0], abs=0.07)
@@ -120,7 +122,7 @@ def test_probability_draws_labels_as_often_as_they_were_voted_for():
 def test_teachers_rows_are_mixed_like_the_labels_but_never_smoothed():
     make = targets('teacher: "x" label_smoothing: 0.1 mixup: 1')
     taught = torch.softmax(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), dim=1)
-    faces, hard, second = make(FACES, make.target_rows(LABELS, None, None, taught), 0)
+    faces, hard, second = make(FACES, make.builder.rows(LABELS, None, None, taught), 0)
     alike = targets("mixup: 1")(FACES, taught.new_zeros(6, 1, 5) + taught[:, None], 0)
     assert torch.equal(faces, alike[0])
     assert torch.allclose(second, alike[1])
@@ -128,10 +130,9 @@ def test_teachers_rows_are_mixed_like_the_labels_but_never_smoothed():
 
 
 def test_watching_teachers_see_the_mixed_faces():
-    make = targets('teacher: "x" mixup: 1')
     seen = []
-    make.teach = lambda faces: (seen.append(faces), torch.full((len(faces), 5), 0.2))[1]
-    faces, _, taught = make(FACES, make.target_rows(LABELS, None, None), 0)
+    make = targets('teacher: "x" mixup: 1', lambda faces: (seen.append(faces), torch.full((len(faces), 5), 0.2))[1])
+    faces, _, taught = make(FACES, make.builder.rows(LABELS, None, None), 0)
     assert seen[0] is faces
     assert not torch.equal(faces, FACES)
     assert taught.shape == (6, 5)
@@ -150,8 +151,10 @@ def test_watching_teachers_see_the_mixed_faces():
     ],
 )
 def test_values_out_of_range_are_refused(text):
+    solver = pl.parse_solver(text)
     with pytest.raises(RunError):
-        targets(text)
+        validate_targets(solver)
+        validate_mixup(solver)
 
 
 def test_a_net_without_softmax_loss_cannot_take_distributions():

@@ -22,6 +22,7 @@ from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.training import distillation, train
 from fer_lmdb.training.init_weights import init_from_model
+from fer_lmdb.training.snapshot import Snapshot
 
 
 def curve(run, tag):
@@ -130,10 +131,10 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
     start = str(tmp_path / "small_net.caffemodel")
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4
-    assert tuned.initial.reinitialized == []
+    assert tuned.init_report.reinitialized == []
     assert load_model(tuned.run.path).metadata.init["source"] == start
     (tmp_path / "small_net.caffemodel").unlink()
-    assert train.resume(tuned.run.path).initial == tuned.initial
+    assert train.resume(tuned.run.path).init_report == tuned.init_report
 
 
 def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
@@ -234,7 +235,7 @@ def test_a_refused_run_leaves_nothing_of_its_own(options, trained, tmp_path):
     wishes = {"teachers": [str(trained.run.best)], "lr_policy": "multistep", "cosine_cycles": 2}
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path / "run", tmp_path):
-        with pytest.raises(RunError, match="2 cycles need"):
+        with pytest.raises(RunError, match="2 cosine cycles require"):
             train.train(replace(options, **wishes), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -312,7 +313,7 @@ def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
     ]
     assert [record["lr"] for record in result.log] == pytest.approx([result.log[0]["lr"]] * 3)
     facts = load_model(tmp_path / "run" / "checkpoints" / "00000020.safetensors").metadata
-    assert (facts.selected, facts.epoch) == ("kept after iteration 20", {"iteration": 20})
+    assert (facts.selected, facts.epoch) == ("checkpoint after iteration 20", {"iteration": 20})
     last = load_model(result.run.last).metadata
     assert (last.selected, last.epoch) == ("newest", result.log[-1])
     assert torch.equal(
@@ -367,7 +368,7 @@ def stop_after(iteration, monkeypatch):
 def test_the_model_holds_the_averaged_weights(options, tmp_path):
     options = with_solver(replace(options, epochs=1), tmp_path, "ema_decay: 0.5")
     result = train.train(options, tmp_path / "run")
-    snapshot = result.run.read_snapshot().tensors
+    snapshot = Snapshot.read(result.run).tensors
     model = weights_of(result.run)
     assert torch.equal(model["fc3/0"], snapshot["average/fc3/0"])
     own = next(value for key, value in snapshot.items() if key.startswith("net/") and value.shape == (7, 128))

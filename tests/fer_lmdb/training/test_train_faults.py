@@ -22,6 +22,8 @@ from fer_lmdb.data import manifest
 from fer_lmdb.errors import DataSetError, FerLmdbError, RunError
 from fer_lmdb.models import run_folder
 from fer_lmdb.training import train
+from fer_lmdb.training.distributed import ProcessGroup
+from fer_lmdb.training.snapshot import Snapshot
 from prototxt_like.errors import PrototxtLikeError
 
 
@@ -100,7 +102,7 @@ def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Pat
 
 def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(options, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with train._create_run(options, run):
+    with train._start_run(options, run, None, ProcessGroup()):
         other = subprocess.run(command(options, run), capture_output=True, text=True)
         assert other.returncode == 1
         assert "already contains a run" in other.stderr
@@ -133,7 +135,7 @@ def test_a_run_of_another_version_is_one_clear_line(trained, tmp_path: Path) -> 
     run = run_folder.RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
     config = run.read_config()
     run.write_config({**config, "options": {**config["options"], "hue": 0.1}})
-    with pytest.raises(RunError, match=r"not the options that this version knows .*hue"):
+    with pytest.raises(RunError, match=r"unknown or missing options .*hue"):
         train.resume(run.path)
     run.write_config({key: value for key, value in config.items() if key != "epoch_size"})
     with pytest.raises(RunError, match="epoch_size"):
@@ -154,10 +156,10 @@ def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: P
         return result
 
     monkeypatch.setattr(train.Trainer, "step", step_too_far)
-    with pytest.raises(RunError, match=r"conv1/0 became nan at iteration 20; try a lower rate"):
+    with pytest.raises(RunError, match=r"conv1/0 became nan at iteration 20; try a lower learning rate"):
         train.train(options, tmp_path / "run")
     run = run_folder.RunFolder(tmp_path / "run")
-    assert run.read_snapshot().metadata["iteration"] == 10
+    assert Snapshot.read(run).metadata["iteration"] == 10
     assert [record["epoch"] for record in run.read_log()] == [1]
     for model in (run.best, run.last):
         assert all(torch.isfinite(blob).all() for blob in load_file(model).values())
@@ -242,6 +244,6 @@ def test_sigterm_saves_and_leaves_nothing_half(options, tmp_path: Path) -> None:
     assert "Stopped and saved" in out
     assert "Traceback" not in err
     assert not list((tmp_path / "run").glob("*partial*"))
-    facts = run_folder.RunFolder(tmp_path / "run").read_snapshot().metadata
+    facts = Snapshot.read(run_folder.RunFolder(tmp_path / "run")).metadata
     assert facts["iteration"] == int(out.split("iteration ")[1].split()[0])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["options"]["epochs"] == 500

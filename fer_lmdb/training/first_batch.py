@@ -1,0 +1,30 @@
+"""The first transformed batch of a run, stored so that a report shows what the net saw."""
+
+from __future__ import annotations
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.models.run_folder import FIRST_BATCH, RunFolder
+
+MAX_FACES = 64
+
+
+def save_first_batch(run: RunFolder, faces: Tensor, targets: Tensor) -> None:
+    """Save up to 64 faces and their targets in the run folder; an existing file is not replaced.
+
+    Args:
+        run: Run folder.
+        faces: (N, C, H, W) float, transformed and mixed.
+        targets: (N,) int64 labels or (N, classes) distributions.
+    """
+    path = run.path / FIRST_BATCH
+    if path.exists():
+        return
+    tensors = {
+        "faces": faces[:MAX_FACES].detach().float().cpu().contiguous(),
+        "labels": targets[:MAX_FACES].detach().cpu().contiguous(),
+    }
+    with atomic_file(path) as partial:
+        save_file(tensors, partial)
