@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fer_lmdb.results import FramePrediction as FramePrediction
     from fer_lmdb.results import ImagePrediction as ImagePrediction
     from fer_lmdb.training.options import TrainOptions as TrainOptions
-    from fer_lmdb.training.train import TrainResult as TrainResult
+    from fer_lmdb.training.result import TrainResult as TrainResult
     from fer_lmdb.training.train import resume as resume
     from fer_lmdb.training.train import train as train
     from fer_lmdb.visualization.annotate import annotate as annotate
@@ -61,7 +61,7 @@ _HOMES = {
     "Preprocessing": "faces.preprocessing",
     "Recognizer": "inference.recognizer",
     "TrainOptions": "training.options",
-    "TrainResult": "training.train",
+    "TrainResult": "training.result",
     "annotate": "visualization.annotate",
     "build": "data.build.builder",
     "evaluate": "evaluation.evaluate",
