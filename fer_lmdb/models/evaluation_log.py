@@ -8,7 +8,8 @@ from typing import Any
 
 from fer_lmdb.io.atomic import atomic_append
 from fer_lmdb.models.model import read_metadata
-from fer_lmdb.models.run_folder import EVALUATIONS, RunFolder, read_records
+from fer_lmdb.models.records import read_records
+from fer_lmdb.models.run_folder import EVALUATIONS, RunFolder
 from fer_lmdb.renames import FILES, modernize
 
 

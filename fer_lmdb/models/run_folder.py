@@ -29,6 +29,7 @@ from typing import Any
 
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
+from fer_lmdb.models.records import check_objects, parse_object, read_records
 from fer_lmdb.renames import FILES
 from fer_lmdb.runtime.locks import FileLock
 
@@ -114,9 +115,9 @@ class RunFolder(os.PathLike[str]):
             RunError: If the folder is not a run, or the file is damaged.
         """
         try:
-            config = _parse_object(self.config.read_text(encoding="utf-8"))
-            _check_objects(config, "options", "data")
-            _check_objects(config.get("data", {}), "counts", "sha256")
+            config = parse_object(self.config.read_text(encoding="utf-8"))
+            check_objects(config, "options", "data")
+            check_objects(config.get("data", {}), "counts", "sha256")
         except FileNotFoundError:
             raise RunError(f"{self.path}: no run.json found; {self._suggestion()}") from None
         except (ValueError, RecursionError) as error:
@@ -230,19 +231,6 @@ def latest_run() -> RunFolder:
     return max(folders, key=RunFolder.trained_at)
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the JSON objects of a file with one per line; an empty list if there is no file.
-
-    Raises:
-        RunError: If a line is not a JSON object.
-    """
-    try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return [_parse_object(line) for line in text.splitlines()]
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged ({error}); delete it to continue without it") from error
-
-
 def _create_numbered_run(net_name: str) -> RunFolder:
     number = 1
     while True:
@@ -252,16 +240,3 @@ def _create_numbered_run(net_name: str) -> RunFolder:
             return folder
         except FileExistsError:  # an existing run, or another process that is creating one
             number += 1
-
-
-def _parse_object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"found {type(value).__name__}, expected an object")
-    return value
-
-
-def _check_objects(table: Mapping[str, Any], *names: str) -> None:
-    for name in names:
-        if not isinstance(value := table.get(name, {}), dict):
-            raise ValueError(f'"{name}" is {type(value).__name__}, expected an object')

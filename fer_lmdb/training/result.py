@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -13,7 +14,7 @@ from fer_lmdb.training.init_weights import InitReport
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(os.PathLike[str]):
     """Result of a training run.
 
     Attributes:
@@ -31,6 +32,10 @@ class TrainResult:
     log: list[dict[str, Any]]
     best: dict[str, Any] | None
     init_report: InitReport | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path of the run folder, so that functions that accept a run accept its result."""
+        return str(self.run.path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values that `fer-lmdb train --json` prints."""

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from fer_lmdb.data.loaders import VALIDATION_CHUNK, ValidationSet
+from fer_lmdb.evaluation.metrics import confusion_matrix, log_loss
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.training.distributed import ProcessGroup
 
@@ -47,10 +48,8 @@ class Validator:
         labels = self.faces.labels
         self.classifier.load_weights(weights)
         probabilities = self._predict()
-        chosen = probabilities[np.arange(len(labels)), labels]
-        loss = float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-        return ValidationMetrics(loss, accuracy, _confusion(probabilities, labels))
+        return ValidationMetrics(log_loss(probabilities, labels), accuracy, confusion_matrix(probabilities, labels))
 
     def _predict(self) -> np.ndarray:
         """Return (N, classes) probabilities; each process computes its slice of the faces."""
@@ -62,10 +61,3 @@ class Validator:
         rows = [self.classifier.probabilities(self.faces.chunk(chunk)) for chunk in chunks]
         classes = len(self.classifier.scheme)
         return self.process_group.all_gather(np.concatenate(rows or [np.zeros((0, classes), np.float32)]))
-
-
-def _confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Count predictions: (C, C), rows are true classes."""
-    classes = probabilities.shape[1]
-    flat = np.bincount(labels * classes + probabilities.argmax(axis=1), minlength=classes * classes)
-    return flat.reshape(classes, classes)

@@ -39,7 +39,7 @@ def test_metrics_equal_those_logged_in_training(trained, stripes_data):
 def test_models_may_be_names_paths_runs_or_objects_and_data_sets_paths_or_objects(trained, stripes_data):
     expected = evaluate([str(trained.run.path)], [str(stripes_data)])
     model, data = load_model(trained.run.path), DataSet.open(stripes_data)
-    for source in (trained.run, trained.run.path, model, [model]):
+    for source in (trained, trained.run, trained.run.path, model, [model]):
         found = evaluate(source, data)
         assert (found.confusion, found.iterations) == (expected.confusion, expected.iterations)
 
