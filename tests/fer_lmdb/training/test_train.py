@@ -155,7 +155,7 @@ def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small
         init_from_model(net, str(trained.run.path), mirrored)
     six = replace(load_model(trained.run.path), scheme=MERGED)
     six.save(tmp_path / "six.safetensors")
-    with pytest.raises(RunError, match="merged counts disgust as angry, without-disgust leaves disgust out"):
+    with pytest.raises(RunError, match="merged maps disgust to angry and without-disgust excludes disgust"):
         init_from_model(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
 
 
