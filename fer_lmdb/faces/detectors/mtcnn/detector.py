@@ -114,8 +114,8 @@ def _batches(images: list[Image]) -> Iterator[list[int]]:
 
 
 def _stack(images: list[Image]) -> Image:
-    if len(images) == 1:  # no copy: the image can be huge
-        return np.ascontiguousarray(images[0])[None]
+    if len(images) == 1:  # the image can be huge; it is copied only if PyTorch could not wrap it
+        return np.require(images[0], requirements=["C", "W"])[None]
     return np.stack(images)
 
 
