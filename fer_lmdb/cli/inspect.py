@@ -55,9 +55,9 @@ def command(
 
     document = inspect(path, verify=verify)
     if draw is not None:
-        from fer_lmdb.inspection.drawing import draw as draw_image
+        from fer_lmdb.inspection.drawing import save_drawing
 
-        draw_image(document["kind"], resolve_path(path), draw)
+        save_drawing(document["kind"], resolve_path(path), draw)
         note(f"Image: {draw}")
     if duplicates:
         from fer_lmdb.inspection.duplicates import audit

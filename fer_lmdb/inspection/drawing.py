@@ -21,7 +21,7 @@ from prototxt_like.errors import NetError
 FACES_SHOWN = 16
 
 
-def draw(kind: str, path: Path, out: Path) -> None:
+def save_drawing(kind: str, path: Path, out: Path) -> None:
     """Write an image of a file or folder.
 
     Args:

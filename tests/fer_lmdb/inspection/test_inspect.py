@@ -16,7 +16,7 @@ import torch
 
 import prototxt_like as pl
 from fer_lmdb.errors import SourceError
-from fer_lmdb.inspection.drawing import draw
+from fer_lmdb.inspection.drawing import save_drawing
 from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.models.registry import list_pretrained, load_model
 from prototxt_like import zoo
@@ -101,9 +101,9 @@ def test_damaged_model(trained, tmp_path: Path) -> None:
 
 
 def test_drawings(stripes_data: Path, tmp_path: Path) -> None:
-    draw("data set", stripes_data, tmp_path / "data.png")
-    draw("mean", stripes_data / "mean.binaryproto", tmp_path / "mean.png")
-    draw("database", stripes_data / "val_lmdb", tmp_path / "faces.png")
+    save_drawing("data set", stripes_data, tmp_path / "data.png")
+    save_drawing("mean", stripes_data / "mean.binaryproto", tmp_path / "mean.png")
+    save_drawing("database", stripes_data / "val_lmdb", tmp_path / "faces.png")
     assert cv2.imread(str(tmp_path / "mean.png")).shape == (384, 384, 3)
     assert cv2.imread(str(tmp_path / "faces.png")).shape == (232, 768, 3)
     mean = pl.read_mean(stripes_data / "mean.binaryproto")
@@ -113,7 +113,7 @@ def test_drawings(stripes_data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train_val.prototxt", "deploy.prototxt"])
 def test_drawing_of_a_net(tmp_path: Path, name: str) -> None:
-    draw("prototxt", NET / name, tmp_path / "net.svg")
+    save_drawing("prototxt", NET / name, tmp_path / "net.svg")
     words = "".join(ElementTree.parse(tmp_path / "net.svg").getroot().itertext())
     assert "conv1" in words and "fc3" in words
 
@@ -121,7 +121,7 @@ def test_drawing_of_a_net(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(("kind", "out"), [("mean", "a.svg"), ("prototxt", "a.png"), ("run", "a.png")])
 def test_unsupported_drawings(tmp_path: Path, kind: str, out: str) -> None:
     with pytest.raises(SourceError):
-        draw(kind, tmp_path, tmp_path / out)
+        save_drawing(kind, tmp_path, tmp_path / out)
 
 
 def test_unknown_files(tmp_path: Path) -> None:
