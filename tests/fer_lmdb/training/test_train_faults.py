@@ -92,7 +92,7 @@ def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Pat
     shutil.copytree(options.model, "mine")
     before = {path.name: path.read_bytes() for path in Path("mine").iterdir()}
     wishes = replace(options, model="mine", epochs=1)
-    with pytest.raises(RunError, match="would be replaced"):
+    with pytest.raises(RunError, match="would be overwritten"):
         train.train(wishes, Path("mine").resolve())
     with pytest.raises(FerLmdbError, match="no model"):
         train.train(replace(wishes, teachers=["nobody"]), "mine")
