@@ -23,6 +23,7 @@ from fer_lmdb.training.distributed import DistributedSolver, ProcessGroup
 from fer_lmdb.training.ema import ModelEMA
 from fer_lmdb.training.init_weights import InitReport, init_from_model
 from fer_lmdb.training.loss_layers import adapt_loss_layers
+from fer_lmdb.training.online_teachers import OnlineTeachers
 from fer_lmdb.training.recipe import Recipe
 from fer_lmdb.training.snapshot import Snapshot, restore_snapshot
 from fer_lmdb.training.state import TrainState
@@ -66,7 +67,7 @@ def build_trainer(
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # In float32 every rounding follows Caffe; in other dtypes the fused update saves half of the memory traffic.
     solver = DistributedSolver(recipe.solver, net, process_group, fused=dtype != torch.float32)
-    online_teachers = distillation.OnlineTeachers.load(recipe, data, mean, device, dtype)
+    online_teachers = OnlineTeachers.load(recipe, data, mean, device, dtype)
     loader = _build_loader(recipe, data, run, loaders, process_group, device, dtype)
     blobs = _deploy_blobs(net, recipe.deploy)
     validation = _read_validation(recipe, data, loaders)

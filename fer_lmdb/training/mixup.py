@@ -86,7 +86,7 @@ def cutmix(faces: Tensor, others: Tensor, generator: np.random.Generator, ratio:
         generator: Random generator for the center of the rectangle.
         ratio: Fraction of the area to keep, before the rectangle is clipped at the border.
     Returns:
-        New faces, and the fraction of the area that was kept.
+        New faces, and the remaining fraction of the area.
     """
     height, width = faces.shape[-2:]
     half = np.sqrt(1 - ratio) / 2

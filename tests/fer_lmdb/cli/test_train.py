@@ -41,7 +41,7 @@ def test_training_prints_its_result_on_stdout_and_the_next_command_on_stderr(opt
     assert "epoch   1" in err
 
 
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(options, tmp_path):
+def test_ctrl_c_saves_prints_the_resume_command_and_exits_with_130(options, tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -65,7 +65,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_with_130(options, tmp_path):
     assert not list((tmp_path / "r").glob("*.partial"))
 
 
-def test_resume_takes_no_option_that_shapes_a_run(tmp_path, capsys):
+def test_resume_rejects_stored_options(tmp_path, capsys):
     code, _, err = run(["train", "--resume", "--run", str(tmp_path), "--epochs", "3", "--batch-size", "2"], capsys)
     assert code == 2
     assert "remove --epochs, --batch-size" in err
@@ -77,14 +77,14 @@ def test_a_run_that_exists_is_not_started_again(trained, options, capsys):
     assert "--resume" in err
 
 
-def test_resuming_nothing_is_one_clear_line(tmp_path, monkeypatch, capsys):
+def test_resume_without_a_run_is_one_error_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, _, err = run(["train", "--resume"], capsys)
     assert (code, err.count("\n")) == (1, 1)
     assert "fer-lmdb train" in err
 
 
-def test_a_number_that_makes_no_sense_is_wrong_usage(options, tmp_path, capsys):
+def test_an_invalid_number_is_a_usage_error(options, tmp_path, capsys):
     code, _, err = run(["train", *flags(options), "--epochs", "0", "--run", str(tmp_path / "r")], capsys)
     assert code == 2
     assert "--epochs 0: must be above 0" in err

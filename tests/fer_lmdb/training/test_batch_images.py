@@ -1,4 +1,4 @@
-"""TensorBoard's picture of a batch: the faces as the net saw them, augmented and mixed."""
+"""TensorBoard image of a batch: network inputs, augmented and mixed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_lmdb.training.targets import BatchTargets
 from fer_lmdb.training.tensorboard import TensorBoardLogger
 
 
-def test_the_image_shows_a_mixed_batch_where_mixing_is_on(options, tmp_path, monkeypatch):
+def test_the_image_shows_the_mixed_batch(options, tmp_path, monkeypatch):
     shown, plain = [], []
     call = BatchTargets.__call__
 

@@ -20,12 +20,12 @@ def solver(text):
         ("max_iter: 11 keep_every: 4", [4, 8]),
     ],
 )
-def test_the_moments_at_which_a_model_is_kept(text, kept):
+def test_checkpoint_iterations(text, kept):
     parameter = solver(text)
     assert [i for i in range(1, parameter.max_iter + 1) if checkpoints.is_checkpoint_due(parameter, i)] == kept
 
 
-def test_a_cycle_ends_where_the_rate_rises_again():
+def test_a_cycle_ends_when_the_learning_rate_restarts():
     parameter = solver('lr_policy: "cosine" max_iter: 17 cosine_cycles: 4')
     rates = [pl.learning_rate(parameter, i) for i in range(17)]
     rises = [i for i in range(1, 17) if rates[i] > rates[i - 1]]
@@ -41,6 +41,6 @@ def test_a_cycle_ends_where_the_rate_rises_again():
         ("max_iter: 9 keep_every: -1", "keep_every is -1"),
     ],
 )
-def test_cycles_that_cannot_be_are_refused(text, message):
+def test_invalid_cycles_are_rejected(text, message):
     with pytest.raises(RunError, match=message):
         checkpoints.validate_checkpoints(solver(text))

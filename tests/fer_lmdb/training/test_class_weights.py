@@ -14,11 +14,11 @@ def weights(text, counts=COUNTS):
     return class_weights(pl.parse_solver(f"base_lr: 1 {text}"), counts)
 
 
-def test_without_a_wish_all_faces_count_alike():
+def test_no_class_weights_by_default():
     assert weights("") is None
 
 
-def test_inverse_gives_every_class_the_same_share():
+def test_inverse_weights_give_all_classes_the_same_total():
     found = weights('class_weighting: "inverse"')
     assert found * COUNTS == pytest.approx([175, 175, 175])
 
@@ -56,11 +56,11 @@ def test_a_class_without_faces_is_no_division_by_zero():
         ('class_weight: [1, 1, 1] class_weighting: "inverse"', "remove one"),
     ],
 )
-def test_what_makes_no_sense_is_refused(text, message):
+def test_invalid_class_weights_are_rejected(text, message):
     with pytest.raises(RunError, match=message):
         weights(text)
 
 
-def test_weights_for_empty_classes_alone_are_refused():
+def test_weights_for_empty_classes_only_are_rejected():
     with pytest.raises(RunError, match="are 0 for all classes"):
         weights("class_weight: [0, 1, 0]", np.array([10.0, 0.0, 30.0]))

@@ -1,4 +1,4 @@
-"""Teachers: what they say, which of them fit, and what the student's loss makes of it."""
+"""Teacher probabilities, checks of teachers, and the distillation loss."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training import distillation, loss_layers, recipe
+from fer_lmdb.training.online_teachers import OnlineTeachers
 from fer_lmdb.training.options import TrainOptions
 
 SCORES = torch.randn(5, 4, generator=torch.Generator().manual_seed(3))
 
 
-def test_a_temperature_divides_the_scores_behind_the_probabilities():
+def test_temperature_divides_the_logits():
     found = distillation.apply_temperature(torch.softmax(SCORES, dim=1), 2.5)
     assert torch.allclose(found, torch.softmax(SCORES / 2.5, dim=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(("weight", "temperature"), [(0.3, 1.0), (0.7, 4.0)])
-def test_the_loss_is_hintons(weight, temperature):
+def test_distillation_loss_matches_hinton_et_al(weight, temperature):
     """(1 - w) CE(labels) + w T T CE(teacher at T, student at T), with the gradient that follows from it."""
     text = """layer { name: "data" type: "Data" top: "data" top: "label" transform_param { crop_size: 1 } }
         layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }
@@ -52,7 +53,7 @@ def test_the_loss_is_hintons(weight, temperature):
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, stripes_data):
+def test_offline_teachers_are_averaged_over_four_views(trained, stripes_data):
     members = [load_model(trained.run.best), load_model(trained.run.last)]
     images = torch.from_numpy(DataSet.open(stripes_data).read("val").images)
     variants = DataSetVariants.open([stripes_data])
@@ -62,7 +63,7 @@ def test_teachers_look_at_whole_faces_in_four_views_and_are_averaged(trained, st
     assert found.numpy() == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, stripes_data, monkeypatch):
+def test_a_repeated_teacher_has_twice_the_weight_and_runs_once(trained, stripes_data, monkeypatch):
     best, last = (str(path) for path in (trained.run.best, trained.run.last))
     sets = DataSetVariants.open([stripes_data])
     once = [
@@ -80,7 +81,7 @@ def test_a_teacher_that_is_named_twice_counts_twice_and_is_asked_once(trained, s
     assert found.numpy() == pytest.approx(((2 * once[0] + once[1]) / 3).numpy(), abs=1e-5)
 
 
-def test_teachers_of_other_classes_or_faces_are_refused(trained, stripes_data, tmp_path):
+def test_teachers_with_other_classes_or_preprocessing_are_rejected(trained, stripes_data, tmp_path):
     data = DataSetVariants.open([stripes_data])
     model = load_model(trained.run.path)
     replace(model, scheme=FERPLUS).save(tmp_path / "other.safetensors")
@@ -99,41 +100,41 @@ def plan_of(options, **solver_fields):
     return replace(plan, solver=solver)
 
 
-def test_watching_teachers_take_the_very_batch_or_are_refused(options, trained, stripes_data):
+def test_online_teachers_need_the_input_of_the_student(options, trained, stripes_data):
     model = load_model(trained.run.path)
     plan = plan_of(options, temperature=1)
     mean = DataSet.open(stripes_data).mean()
     faces = torch.randn(3, 1, 42, 42, generator=torch.Generator().manual_seed(1))
-    watching = distillation.OnlineTeachers([model], plan, mean, torch.device("cpu"))
+    watching = OnlineTeachers([model], plan, mean, torch.device("cpu"))
     assert torch.allclose(watching(faces), Classifier(model).forward(faces), atol=1e-6)
-    assert len(distillation.OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
+    assert len(OnlineTeachers([model, model], plan, mean, torch.device("cpu")).classifiers) == 1
     last = load_model(trained.run.last)
-    watching = distillation.OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
+    watching = OnlineTeachers([model, last, model], plan, mean, torch.device("cpu"))
     expected = (2 * Classifier(model).forward(faces) + Classifier(last).forward(faces)) / 3
     assert torch.allclose(watching(faces), expected, atol=1e-6)
     other = recipe.build_recipe(TrainOptions(model="fer_mini"), 150, 7)
     with pytest.raises(RunError, match=r"crop_size: 40.*--distill-mode offline"):
-        distillation.OnlineTeachers([model], other, None, torch.device("cpu"))
+        OnlineTeachers([model], other, None, torch.device("cpu"))
     with pytest.raises(RunError, match="mean images differ"):
-        distillation.OnlineTeachers([model], plan, mean + 1, torch.device("cpu"))
+        OnlineTeachers([model], plan, mean + 1, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
     "text",
     ["teacher_weight: 1.1", "temperature: 0", 'teacher_sees: "all"', 'teacher_sees: "batches" teacher_data: "b"'],
 )
-def test_numbers_that_make_no_sense_are_refused(text):
+def test_invalid_distillation_fields_are_rejected(text):
     with pytest.raises(RunError, match=r"must be|expected one of|has no effect"):
         distillation.validate_teachers(pl.parse_solver(f'teacher: "a" {text}'))
 
 
-def test_what_is_said_of_teachers_needs_one():
+def test_distillation_fields_require_a_teacher():
     with pytest.raises(RunError, match="teacher_weight and temperature set without a teacher; add --teacher"):
         distillation.validate_teachers(pl.parse_solver("temperature: 4 teacher_weight: 0.7"))
     distillation.validate_teachers(pl.parse_solver("base_lr: 0.1"))
 
 
-def test_what_teachers_said_outlives_them(options, trained, stripes_data, tmp_path):
+def test_teacher_probabilities_are_cached(options, trained, stripes_data, tmp_path):
     teacher = tmp_path / "teacher.safetensors"
     shutil.copy(trained.run.best, teacher)
     plan = plan_of(options, teacher=[str(teacher)])
@@ -151,8 +152,8 @@ def ask(plan, data, folder):
     )
 
 
-def test_a_teacher_of_another_kind_of_face_looks_at_its_own(options, trained, stripes_data, negative_data, tmp_path):
-    """The negatives lie in another order; what is said of each has to come back in the order of the training."""
+def test_a_teacher_reads_the_variant_with_its_preprocessing(options, trained, stripes_data, negative_data, tmp_path):
+    """The variant has another order; probabilities are returned in the order of the training data."""
     model = load_model(trained.run.path)
     replace(model, preprocessing=Preprocessing(detector="mtcnn")).save(tmp_path / "teacher.safetensors")
     plan = plan_of(options, teacher=[str(tmp_path / "teacher.safetensors")], temperature=1)

@@ -1,4 +1,4 @@
-"""Several processes that train together, and several batches that make one update: both are one large batch."""
+"""Several processes, or several batches per update, are equivalent to one large batch."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def member(rank: int, size: int, port: int, work, arguments) -> None:
 
 
 def start(size: int, work, *arguments) -> list:
-    """Start processes that find each other, as torchrun does."""
+    """Start processes with the environment that torchrun sets."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -96,7 +96,7 @@ def curve(run: Path, tag: str) -> list[tuple[int, float]]:
 
 
 def assert_close(one: Path, other: Path) -> None:
-    """Weights and losses are the same but for the order in which numbers are added."""
+    """Weights and losses are equal up to the order of summation."""
     weights, others = load_file(one / "last.safetensors"), load_file(other / "last.safetensors")
     for key, value in weights.items():
         torch.testing.assert_close(value, others[key], rtol=1e-4, atol=1e-5)
@@ -107,7 +107,7 @@ def assert_close(one: Path, other: Path) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_two_batches_for_one_update_are_one_large_batch(plain, alone, tmp_path):
+def test_iter_size_2_equals_a_batch_of_twice_the_size(plain, alone, tmp_path):
     net = write_net(tmp_path / "net", solver="iter_size: 2 clip_gradients: 10")  # Caffe clips the sum of both
     result = train.train(replace(plain, model=net, batch_size=10), tmp_path / "run")
     assert [record["iteration"] for record in result.log] == [8, 15, 23]
@@ -119,14 +119,14 @@ def train_with(options: train.TrainOptions, run: Path, loaders: LoaderOptions) -
 
 
 @pytest.mark.parametrize("loader", ["memory", "stream"])
-def test_two_processes_reach_what_one_reaches_with_the_same_batch(plain, alone, tmp_path, loader):
+def test_two_processes_match_one_process(plain, alone, tmp_path, loader):
     together(2, train_with, plain, tmp_path / "run", LoaderOptions(loader, workers=0))
     assert_close(tmp_path / "run", alone.run.path)
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
 def train_and_tell(options: train.TrainOptions, run: Path, told: Path) -> None:
-    """Train; write down what this process ends with."""
+    """Train; write the final state of this process."""
     trainers = []
     build = train.build_trainer
     train.build_trainer = lambda *args: trainers.append(build(*args)) or trainers[-1]
@@ -135,7 +135,7 @@ def train_and_tell(options: train.TrainOptions, run: Path, told: Path) -> None:
     (told / os.environ["RANK"]).write_text(json.dumps({"state": state, "log": trainers[0].log}))
 
 
-def test_all_processes_end_with_the_same_weights_statistics_and_figures(plain, tmp_path):
+def test_all_processes_end_with_identical_state_and_log(plain, tmp_path):
     net = write_net(tmp_path / "net", norm=NORM, solver="ema_decay: 0.9 mixup: 0.4")
     (tmp_path / "told").mkdir()
     together(3, train_and_tell, replace(plain, model=net, batch_size=21), tmp_path / "run", tmp_path / "told")
@@ -145,12 +145,12 @@ def test_all_processes_end_with_the_same_weights_statistics_and_figures(plain, t
 
 
 def train_and_stop(options: train.TrainOptions, run: Path, at: int) -> None:
-    """Train; the second process is asked to stop after so many iterations."""
+    """Train; the second process gets SIGTERM after this many iterations."""
     step = train.Trainer.step
 
-    def step_then_stop(session):
-        result = step(session)
-        if session.iteration == at and session.process_group.rank == 1:
+    def step_then_stop(trainer):
+        result = step(trainer)
+        if trainer.iteration == at and trainer.process_group.rank == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
@@ -158,7 +158,7 @@ def train_and_stop(options: train.TrainOptions, run: Path, at: int) -> None:
     assert train.train(options, run).iteration == at
 
 
-def test_a_run_goes_on_with_another_number_of_processes(plain, alone, tmp_path):
+def test_resume_with_another_number_of_processes(plain, alone, tmp_path):
     run = tmp_path / "run"
     together(2, train_and_stop, plain, run, 5)
     assert int(Snapshot.read(train.RunFolder(run)).metadata["iteration"]) == 5
@@ -167,13 +167,13 @@ def test_a_run_goes_on_with_another_number_of_processes(plain, alone, tmp_path):
 
 
 def train_and_die(options: train.TrainOptions, run: Path, told: Path, at: int) -> None:
-    """Train; the second process dies after so many iterations, the first writes down what it says."""
+    """Train; the second process is killed after this many iterations, the first writes its error."""
     step = train.Trainer.step
 
-    def step_then_die(session):
-        if session.iteration == at and session.process_group.rank == 1:
+    def step_then_die(trainer):
+        if trainer.iteration == at and trainer.process_group.rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        return step(session)
+        return step(trainer)
 
     train.Trainer.step = step_then_die
     try:
@@ -182,7 +182,7 @@ def train_and_die(options: train.TrainOptions, run: Path, told: Path, at: int) -
         told.write_text(str(error))
 
 
-def test_a_process_that_dies_ends_the_run_with_a_clear_error_and_a_good_snapshot(plain, alone, tmp_path):
+def test_a_killed_process_ends_the_run_with_one_error_and_a_valid_snapshot(plain, alone, tmp_path):
     run = tmp_path / "run"
     members = start(2, train_and_die, plain, run, tmp_path / "told", 11)
     for process in members:
@@ -197,13 +197,13 @@ def test_a_process_that_dies_ends_the_run_with_a_clear_error_and_a_good_snapshot
     assert_close(run, alone.run.path)
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused():
+def test_an_indivisible_batch_size_is_rejected():
     with pytest.raises(RunError, match=r"batch size 20 is not divisible by the number of processes \(3\)"):
         ProcessGroup(0, 3).local_batch_size(20)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_shares_overlap_nowhere_and_leave_nothing_out(size):
+def test_rank_slices_cover_all_items_once(size):
     places = list(range(20))
     assert [place for rank in range(size) for place in places[ProcessGroup(rank, size).rank_slice(20)]] == places
 
@@ -215,7 +215,7 @@ def torchrun(run: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
 
-def test_torchrun_trains_one_run_and_one_process_speaks(plain, alone, tmp_path):
+def test_torchrun_trains_one_run_and_one_process_prints(plain, alone, tmp_path):
     flags = ["--model", plain.model, "--data", plain.data, "--epochs", "3", "--batch-size", "20", "--device", "cpu"]
     done = torchrun(tmp_path / "run", *flags, "--precision", "float32", "--json")
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ def test_a_value_must_be_better_by_more_than_min_delta():
     assert early_stopping.should_stop(solver, log(1, 0.95, 0.93))
 
 
-def test_what_cannot_be_monitored_is_refused():
+def test_an_invalid_monitor_is_rejected():
     with pytest.raises(RunError, match="validation"):
         early_stopping.validate_early_stopping(EARLY, has_validation=False)
     with pytest.raises(RunError, match="loss, accuracy"):
@@ -51,6 +51,6 @@ def test_what_cannot_be_monitored_is_refused():
     early_stopping.validate_early_stopping(pl.parse_solver("base_lr: 1"), has_validation=False)
 
 
-def test_a_patience_below_0_is_refused():
+def test_a_negative_patience_is_rejected():
     with pytest.raises(RunError, match="early_stop_patience is -1; it must be 0"):
         early_stopping.validate_early_stopping(pl.parse_solver("early_stop_patience: -1"), has_validation=True)

@@ -1,4 +1,4 @@
-"""Nets that grow: what the narrower net says has to come out of the wider one, as exactly as sums allow."""
+"""Widened nets compute the function of the narrow net, up to rounding."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ LRN = 'layer { name: "odd" type: "LRN" bottom: "pool" top: "odd" }'
         (LRN, "LRN"),
     ],
 )
-def test_nets_in_which_channels_meet_are_refused(narrow: pl.Net, tmp_path: Path, layer: str, kind: str) -> None:
+def test_nets_that_mix_channels_are_rejected(narrow: pl.Net, tmp_path: Path, layer: str, kind: str) -> None:
     with pytest.raises(RunError, match=rf"--widen: layer odd \({kind}\)"):
         init_from_model(net(10, layer), str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
 
 
-def test_an_inner_product_over_other_places_is_refused(narrow: pl.Net, tmp_path: Path) -> None:
-    """Six channels of four values each would be taken for the first values of nine each."""
+def test_an_inner_product_of_another_spatial_size_is_rejected(narrow: pl.Net, tmp_path: Path) -> None:
+    """Six channels of four values would be assigned to the first of nine values each."""
     larger = pl.Net(pl.parse_net(text(6).replace("dim: 8 dim: 8", "dim: 12 dim: 12")), phase="TRAIN")
     with pytest.raises(RunError, match=r"layer fc reads 3 x 3 feature maps, but 2 x 2 in the model; use .* crop_size"):
         init_from_model(larger, str(tmp_path / "narrow.safetensors"), FER2013, widen=True)
@@ -139,7 +139,7 @@ def test_a_caffemodel_is_not_widened(tmp_path: Path) -> None:
 
 
 def test_train_widens(options, trained, tmp_path: Path) -> None:
-    """The run begins with what the narrower run knew, and says so in its folder."""
+    """The run starts with the function of the narrow net."""
     folder = tmp_path / "wider"
     folder.mkdir()
     for file in Path(options.model).glob("*.prototxt"):
@@ -153,6 +153,6 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wish", ["widen", "reset_classifier"])
-def test_ways_to_begin_need_a_model_to_begin_with(options, tmp_path: Path, wish: str) -> None:
+def test_options_of_init_require_init(options, tmp_path: Path, wish: str) -> None:
     with pytest.raises(RunError, match=rf"--{wish.replace('_', '-')} .* add --init MODEL"):
         train.train(replace(options, **{wish: True}), tmp_path / "run")

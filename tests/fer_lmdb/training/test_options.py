@@ -1,4 +1,4 @@
-"""Every wish reaches its field, in the size that the field has."""
+"""Options set the matching fields, in the unit of the field."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ def plan(**wanted):
         ({"lr_policy": "poly"}, {"lr_policy": "poly", "power": 1.0}),
     ],
 )  # fmt: skip
-def test_a_wish_becomes_a_field_of_the_solver(wanted, fields):
+def test_options_set_solver_fields(wanted, fields):
     solver = plan(**wanted).solver
     found = {name: getattr(solver, name) for name in fields}
     assert {name: list(value) if isinstance(fields[name], list) else value for name, value in found.items()} == fields
 
 
 @pytest.mark.parametrize("name", overrides.TRANSFORM_FIELDS)
-def test_a_wish_becomes_a_field_of_the_training_transform_alone(name):
+def test_augmentation_options_set_the_train_transform_only(name):
     value = False if name == "mirror" else 0.25
     net = plan(**{name: value}).net
     assert getattr(pl.data_layer(net, "TRAIN").transform_param, overrides.TRANSFORM_FIELDS[name]) == value
     assert not getattr(pl.data_layer(net, "TEST").transform_param, overrides.TRANSFORM_FIELDS[name])
 
 
-def test_what_nobody_asks_for_stays_as_the_files_say():
+def test_default_options_keep_the_solver_file():
     as_written = pl.read_solver(pl.zoo.path("fer_mini") / "solver.prototxt")
     found = recipe.build_recipe(TrainOptions(model="fer_mini"), 28709, 7).solver
     found.ClearField("random_seed")
     assert found == as_written
 
 
-def test_steps_of_the_file_stay_until_the_length_is_the_users():
+def test_stepvalues_of_the_file_are_used_without_epochs():
     assert list(recipe.build_recipe(TrainOptions(), 32298, 7).solver.stepvalue) == [45600, 64600]
     assert list(recipe.build_recipe(TrainOptions(lr_policy="multistep"), 32298, 7).solver.stepvalue) == [45600, 64600]
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta"])
-def test_every_optimizer_can_be_made(name):
+def test_every_optimizer_can_be_built(name):
     net = pl.Net(
         pl.parse_net(
             """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
@@ -96,12 +96,12 @@ def test_every_optimizer_can_be_made(name):
         ({"train_splits": "test"}, '--train-splits "test"'),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(wanted, message):
+def test_invalid_options_are_rejected(wanted, message):
     with pytest.raises(RunError, match=message):
         plan(**wanted)
 
 
-def test_every_wish_has_an_option_of_the_command_and_the_other_way_round():
+def test_fields_and_command_line_options_match():
     from fer_lmdb.cli.train import command
 
     names = {parameter.name for parameter in command.params if hasattr(parameter, "group")}

@@ -41,7 +41,7 @@ def assert_equal_weights(one, other):
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
+def test_training_writes_a_complete_run_folder(trained, options):
     assert trained.finished
     assert trained.iteration == 30
     assert trained.best["val_accuracy"] > 0.4  # chance: 0.14
@@ -52,18 +52,18 @@ def test_a_net_learns_and_the_run_folder_says_everything(trained, options):
     assert load_model(trained.run.path).metadata.epoch == trained.best
 
 
-def test_the_rate_falls_at_60_and_85_percent(trained):
+def test_multistep_drops_at_60_and_85_percent(trained):
     assert "stepvalue: 18" in (trained.run.path / "solver.prototxt").read_text()
     assert "stepvalue: 26" in (trained.run.path / "solver.prototxt").read_text()
     assert [record["lr"] for record in trained.log] == pytest.approx([0.01, 0.001, 0.0001])
 
 
-def test_curves_have_a_point_per_epoch_at_its_iteration(trained):
+def test_validation_curves_have_one_point_per_epoch(trained):
     assert [step for step, _ in curve(trained.run, "val/accuracy")] == [10, 20, 30]
     assert curve(trained.run, "val/loss")[-1][1] == pytest.approx(trained.log[-1]["val_loss"], rel=1e-5)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(options, trained, tmp_path):
+def test_the_seed_determines_the_weights(options, trained, tmp_path):
     again = train.train(options, tmp_path / "again")
     assert_equal_weights(again.run, trained.run)
     other = train.train(replace(options, seed=1, epochs=1), tmp_path / "other")
@@ -71,14 +71,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(options, t
 
 
 @pytest.mark.parametrize(("stop_at", "precision"), [(4, "float32"), (10, "float32"), (23, "bfloat16")])
-def test_a_stopped_run_goes_on_to_the_very_same_weights(options, tmp_path, monkeypatch, stop_at, precision):
+def test_a_stopped_run_resumes_bit_identically(options, tmp_path, monkeypatch, stop_at, precision):
     options = replace(options, precision=precision)
     whole = train.train(options, tmp_path / "whole")
     step = train.Trainer.step
 
-    def step_then_ctrl_c(session):
-        result = step(session)
-        if session.iteration == stop_at:
+    def step_then_ctrl_c(trainer):
+        result = step(trainer)
+        if trainer.iteration == stop_at:
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
@@ -93,7 +93,7 @@ def test_a_stopped_run_goes_on_to_the_very_same_weights(options, tmp_path, monke
     assert [step for step, _ in curve(resumed.run, "val/accuracy")] == [10, 20, 30]
 
 
-def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path):
+def test_a_killed_run_resumes_from_its_last_snapshot(options, trained, tmp_path):
     flags = [
         "--model",
         options.model,
@@ -121,12 +121,12 @@ def test_a_killed_run_goes_on_from_its_last_snapshot(options, trained, tmp_path)
     assert_equal_weights(resumed.run, trained.run)
 
 
-def test_fine_tuning_starts_from_another_models_weights(options, trained, tmp_path):
+def test_init_from_a_model(options, trained, tmp_path):
     tuned = train.train(replace(options, epochs=1, init=str(trained.run.path), base_lr=1e-6), tmp_path / "tuned")
     assert tuned.best["val_accuracy"] > 0.4  # chance: 0.14
 
 
-def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
+def test_init_from_a_caffemodel(options, trained, tmp_path):
     export(trained.run.path, tmp_path, "caffe")
     start = str(tmp_path / "small_net.caffemodel")
     tuned = train.train(replace(options, epochs=1, init=start, base_lr=1e-6), tmp_path / "tuned")
@@ -137,7 +137,7 @@ def test_fine_tuning_starts_from_a_caffemodel_too(options, trained, tmp_path):
     assert train.resume(tuned.run.path).init_report == tuned.init_report
 
 
-def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
+def test_layers_missing_in_the_model_are_reported(trained, small_net):
     net = pl.Net(pl.zoo.set_num_classes(pl.read_net(small_net / "deploy.prototxt"), 5))
     filled = [blob.clone() for blob in net.params["fc3"]]
     initial = init_from_model(net, str(trained.run.path), LabelScheme("five", tuple("abcde")), reset_classifier=True)
@@ -148,7 +148,7 @@ def test_what_a_model_does_not_have_is_filled_and_named(trained, small_net):
         init_from_model(pl.Net(pl.zoo.path("emonet") / "deploy.prototxt"), str(trained.run.path), FER2013)
 
 
-def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small_net, tmp_path):
+def test_init_from_another_label_scheme_is_rejected(trained, small_net, tmp_path):
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     mirrored = LabelScheme("mirrored", FER2013.classes[::-1])
     with pytest.raises(RunError, match=r"different order of classes.*--reset-classifier"):
@@ -159,7 +159,7 @@ def test_fine_tuning_from_other_labels_is_refused_with_the_reason(trained, small
         init_from_model(net, str(tmp_path / "six.safetensors"), WITHOUT_DISGUST)
 
 
-def test_a_caffemodels_classifier_can_be_left_out_too(trained, small_net, tmp_path):
+def test_reset_classifier_with_a_caffemodel(trained, small_net, tmp_path):
     export(trained.run.path, tmp_path, "caffe")
     net = pl.Net(pl.read_net(small_net / "deploy.prototxt"))
     filled = net.params["fc3"][0].clone()
@@ -210,7 +210,7 @@ def test_a_net_of_three_channels_without_mean_image_and_with_a_second_classifier
     assert sorted({key.split("/")[0] for key in model.weights}) == ["conv", "fc"]
 
 
-def test_bfloat16_learns_too(options, tmp_path):
+def test_bfloat16(options, tmp_path):
     result = train.train(replace(options, precision="bfloat16"), tmp_path / "half")
     assert result.best["val_accuracy"] > 0.4
     assert weights_of(result.run)["fc1/0"].dtype == torch.float32
@@ -225,13 +225,13 @@ def test_bfloat16_learns_too(options, tmp_path):
         ({"base_lr": 1e30}, "--base-lr"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_in_one_line(options, tmp_path, change, message):
+def test_invalid_options_are_rejected_in_one_line(options, tmp_path, change, message):
     with pytest.raises((RunError, DeviceError), match=message):
         train.train(replace(options, **change), tmp_path / "run")
 
 
-def test_a_refused_run_leaves_nothing_of_its_own(options, trained, tmp_path):
-    """What teachers have said goes as well: the next run of this name may have others."""
+def test_a_rejected_run_leaves_no_files(options, trained, tmp_path):
+    """Cached teacher probabilities are removed, since the next run of this name may have other teachers."""
     wishes = {"teachers": [str(trained.run.best)], "lr_policy": "multistep", "cosine_cycles": 2}
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path / "run", tmp_path):
@@ -240,8 +240,8 @@ def test_a_refused_run_leaves_nothing_of_its_own(options, trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_a_run_that_fails_before_its_first_step_can_go_on(options, trained, tmp_path, monkeypatch):
-    """What the teachers said may have taken minutes: it is kept, and they are not asked again."""
+def test_a_run_that_fails_before_its_first_step_can_be_resumed(options, trained, tmp_path, monkeypatch):
+    """Cached teacher probabilities are reused, since computing them may take minutes."""
     asked = replace(options, teachers=[str(trained.run.best)])
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setattr(train, "TensorBoardLogger", Mock(side_effect=OSError(28, "No space left on device")))
@@ -263,7 +263,7 @@ def test_a_run_is_not_resumed_on_another_data_set(options, trained, tmp_path):
 
 
 def with_solver(options, tmp_path, text):
-    """The same net with more lines in its solver."""
+    """Return options of a copy of the net with more solver fields."""
     folder = tmp_path / "net"
     shutil.copytree(options.model, folder)
     with (folder / "solver.prototxt").open("a") as file:
@@ -271,15 +271,15 @@ def with_solver(options, tmp_path, text):
     return replace(options, model=str(folder))
 
 
-def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monkeypatch):
+def test_a_run_with_extensions_resumes_bit_identically(options, tmp_path, monkeypatch):
     text = "label_smoothing: 0.1 mixup: 0.4 cutmix: 1 mix_probability: 0.8 ema_decay: 0.9 warmup_iter: 5"
     options = with_solver(options, tmp_path, text)
     whole = train.train(options, tmp_path / "whole")
     step = train.Trainer.step
 
-    def step_then_ctrl_c(session):
-        result = step(session)
-        if session.iteration == 13:
+    def step_then_ctrl_c(trainer):
+        result = step(trainer)
+        if trainer.iteration == 13:
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
@@ -289,7 +289,7 @@ def test_a_run_with_every_extension_resumes_bit_for_bit(options, tmp_path, monke
     assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
 
 
-def test_a_diverged_model_is_not_kept(options, tmp_path, monkeypatch):
+def test_a_diverged_checkpoint_is_not_saved(options, tmp_path, monkeypatch):
     update = pl.Solver.step
 
     def step_too_far(solver, loss):
@@ -303,7 +303,7 @@ def test_a_diverged_model_is_not_kept(options, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("run/checkpoints/*"))
 
 
-def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
+def test_a_checkpoint_is_saved_at_the_end_of_every_cycle(options, tmp_path):
     options = replace(options, lr_policy="cosine", cosine_cycles=3, min_lr=0.0)
     result = train.train(options, tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == [
@@ -322,7 +322,7 @@ def test_the_last_model_of_every_cycle_is_kept(options, tmp_path):
     )
 
 
-def test_a_student_learns_from_votes_weights_and_teachers_and_resumes_bit_for_bit(
+def test_a_run_with_votes_class_weights_and_teachers_resumes_bit_identically(
     options, voted_data, tmp_path, monkeypatch
 ):
     teacher = train.train(replace(options, data=str(voted_data), epochs=1), tmp_path / "teacher").run.best
@@ -346,19 +346,19 @@ def test_a_student_learns_from_votes_weights_and_teachers_and_resumes_bit_for_bi
     assert_equal_weights(train.resume(tmp_path / "run").run, whole.run)
 
 
-def test_teachers_that_watch_the_batches_teach_too(options, trained, tmp_path):
+def test_online_distillation(options, trained, tmp_path):
     options = replace(options, epochs=1, teachers=[str(trained.run.best)], distill_mode="online", distill_weight=1.0)
     assert train.train(options, tmp_path / "run").best["val_accuracy"] > 0.2  # chance: 0.14
     assert not (tmp_path / "run" / "teacher_probabilities.safetensors").exists()
 
 
 def stop_after(iteration, monkeypatch):
-    """Let a training get Ctrl-C after an iteration."""
+    """Send SIGINT to the training process after an iteration."""
     step = train.Trainer.step
 
-    def step_then_ctrl_c(session):
-        result = step(session)
-        if session.iteration == iteration:
+    def step_then_ctrl_c(trainer):
+        result = step(trainer)
+        if trainer.iteration == iteration:
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
@@ -375,7 +375,7 @@ def test_the_model_holds_the_averaged_weights(options, tmp_path):
     assert not torch.equal(model["fc3/0"], own)
 
 
-def test_a_training_that_does_not_get_better_stops_early(options, tmp_path):
+def test_early_stopping(options, tmp_path):
     options = with_solver(replace(options, epochs=20, base_lr=1e-9), tmp_path, "early_stop_patience: 2 min_delta: 10")
     result = train.train(options, tmp_path / "run")
     assert result.finished
@@ -383,7 +383,7 @@ def test_a_training_that_does_not_get_better_stops_early(options, tmp_path):
     assert train.resume(tmp_path / "run").iteration == result.iteration
 
 
-def test_the_rate_falls_on_a_plateau(options, tmp_path):
+def test_reduce_on_plateau(options, tmp_path):
     text = "plateau_patience: 1 plateau_factor: 0.5 min_delta: 10"
     options = with_solver(replace(options, epochs=4), tmp_path, text)
     solver = tmp_path / "net" / "solver.prototxt"

@@ -1,4 +1,4 @@
-"""What a training and its data survive, and what they refuse: disks, clocks, signals, files of another size."""
+"""Fault tolerance of training: damaged files, full disks, wrong clocks, signals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from prototxt_like.errors import PrototxtLikeError
 
 @pytest.fixture
 def data(stripes_data: Path, tmp_path: Path) -> Path:
-    """A data set that may be harmed."""
+    """A copy of the data set."""
     return Path(shutil.copytree(stripes_data, tmp_path / "data"))
 
 
@@ -38,10 +38,7 @@ def rewrite(folder: Path, **changes: object) -> None:
     manifest.write_manifest(folder, document)
 
 
-# ------------------------------------------------------------------ the data set
-
-
-def test_a_mean_of_another_size_under_the_right_digest(options, data: Path, tmp_path: Path) -> None:
+def test_a_mean_of_another_size(options, data: Path, tmp_path: Path) -> None:
     pl.write_mean(np.full((1, 40, 40), 128, np.float32), data / "mean.binaryproto")
     rewrite(data, mean={"file": "mean.binaryproto", "sha256": manifest.file_sha256(data / "mean.binaryproto")})
     with pytest.raises((FerLmdbError, PrototxtLikeError), match=r"40 x 40.*48 x 48|48 x 48.*40 x 40"):
@@ -50,7 +47,7 @@ def test_a_mean_of_another_size_under_the_right_digest(options, data: Path, tmp_
 
 @pytest.mark.parametrize("name", ["mean.binaryproto", "manifest.json", "train_lmdb/data.mdb", "val_lmdb/data.mdb"])
 @pytest.mark.parametrize("harm", ["missing", "empty", "half", "folder"])
-def test_a_part_that_is_missing_or_cut_off(options, data: Path, tmp_path: Path, name: str, harm: str) -> None:
+def test_a_missing_or_truncated_file_of_the_data_set(options, data: Path, tmp_path: Path, name: str, harm: str) -> None:
     path = data / name
     content = path.read_bytes()
     path.unlink()
@@ -64,11 +61,8 @@ def test_a_part_that_is_missing_or_cut_off(options, data: Path, tmp_path: Path, 
     assert Path(name).parts[0] in str(failure.value) or str(data) in str(failure.value)
 
 
-# ------------------------------------------------------------------ snapshots
-
-
 @pytest.mark.parametrize("part", [0.0001, 0.01, 0.3, 0.9, 0.9999])
-def test_a_snapshot_written_in_part_is_refused(trained, tmp_path: Path, part: float) -> None:
+def test_a_truncated_snapshot_is_rejected(trained, tmp_path: Path, part: float) -> None:
     run = Path(shutil.copytree(trained.run.path, tmp_path / "run"))
     content = (run / "snapshot.safetensors").read_bytes()
     (run / "snapshot.safetensors").write_bytes(content[: int(len(content) * part)])
@@ -77,17 +71,14 @@ def test_a_snapshot_written_in_part_is_refused(trained, tmp_path: Path, part: fl
     assert "\n" not in str(failure.value)
 
 
-def test_what_a_killed_writer_left_does_not_matter(options, trained, tmp_path: Path) -> None:
+def test_partial_files_are_ignored(options, trained, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained.run.path, tmp_path / "run"))
     (run / "snapshot.safetensors.99.partial").write_bytes(b"half")
     (run / "best.safetensors.partial").write_bytes(b"half")
     assert train.resume(run).finished
 
 
-# ------------------------------------------------------------------ other folders, other processes
-
-
-def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Path, monkeypatch) -> None:
+def test_the_folder_of_a_net_is_not_overwritten_by_a_run(options, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(options.model, "mine")
     before = {path.name: path.read_bytes() for path in Path("mine").iterdir()}
@@ -100,7 +91,7 @@ def test_a_net_of_the_same_name_as_the_run_stays_as_it_is(options, tmp_path: Pat
     assert {path.name: path.read_bytes() for path in Path("mine").iterdir()} == before
 
 
-def test_who_begins_the_same_run_a_moment_later_is_refused_and_deletes_nothing(options, tmp_path: Path) -> None:
+def test_a_concurrent_start_of_the_same_run_is_rejected(options, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with train._start_run(options, run, None, ProcessGroup()):
         other = subprocess.run(command(options, run), capture_output=True, text=True)
@@ -131,7 +122,7 @@ def command(options, run: Path) -> list[str]:
     return [sys.executable, "-m", "fer_lmdb", "train", *flags, "--run", str(run)]
 
 
-def test_a_run_of_another_version_is_one_clear_line(trained, tmp_path: Path) -> None:
+def test_a_run_with_unknown_options_is_one_error_line(trained, tmp_path: Path) -> None:
     run = run_folder.RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
     config = run.read_config()
     run.write_config({**config, "options": {**config["options"], "hue": 0.1}})
@@ -142,17 +133,14 @@ def test_a_run_of_another_version_is_one_clear_line(trained, tmp_path: Path) -> 
         train.resume(run.path)
 
 
-# ------------------------------------------------------------------ a net that diverges
-
-
 def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: Path, monkeypatch) -> None:
-    """The loss of an iteration is that before its update: the update itself may be the one too many."""
+    """The loss of an iteration is computed before its update, so weights are checked as well."""
     step = train.Trainer.step
 
-    def step_too_far(session):
-        result = step(session)
-        if session.iteration == 20:
-            session.net.params["conv1"][0].data.fill_(float("nan"))
+    def step_too_far(trainer):
+        result = step(trainer)
+        if trainer.iteration == 20:
+            trainer.net.params["conv1"][0].data.fill_(float("nan"))
         return result
 
     monkeypatch.setattr(train.Trainer, "step", step_too_far)
@@ -165,10 +153,7 @@ def test_a_diverged_net_replaces_neither_model_nor_snapshot(options, tmp_path: P
         assert all(torch.isfinite(blob).all() for blob in load_file(model).values())
 
 
-# ------------------------------------------------------------------ the disk
-
-
-def test_a_full_disk_ends_the_training_and_keeps_the_last_snapshot(options, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_last_snapshot_intact(options, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], capture_output=True).returncode:
@@ -189,7 +174,7 @@ def test_a_full_disk_ends_the_training_and_keeps_the_last_snapshot(options, tmp_
 
 
 def fill(disk: Path) -> None:
-    """Leave no more than a few blocks."""
+    """Fill the disk."""
     with (disk / "filler").open("wb", buffering=0) as file:
         try:
             while True:
@@ -198,17 +183,14 @@ def fill(disk: Path) -> None:
             return
 
 
-# ------------------------------------------------------------------ the clock
-
-
-def test_a_clock_that_goes_backwards(options, trained, tmp_path: Path, monkeypatch) -> None:
-    """Killed in the last epoch, taken up when the clock is a day behind: same log, curves without gap or double."""
+def test_a_clock_that_was_set_back(options, trained, tmp_path: Path, monkeypatch) -> None:
+    """Killed in the last epoch, resumed with the clock a day behind: same log, no gaps or duplicates in curves."""
     step, snapshot = train.Trainer.step, tmp_path / "run" / "snapshot.safetensors"
 
-    def step_and_keep(session):
-        if session.iteration == 25:
+    def step_and_keep(trainer):
+        if trainer.iteration == 25:
             shutil.copy(snapshot, tmp_path / "kept")
-        return step(session)
+        return step(trainer)
 
     monkeypatch.setattr(train.Trainer, "step", step_and_keep)
     train.train(options, tmp_path / "run")
@@ -222,17 +204,14 @@ def test_a_clock_that_goes_backwards(options, trained, tmp_path: Path, monkeypat
     assert [point.step for point in events.Scalars("val/accuracy")] == [10, 20, 30]
 
 
-def test_the_newest_run_is_found_whatever_the_clock_says(tmp_path: Path, monkeypatch) -> None:
+def test_the_latest_run_is_found_with_a_wrong_clock(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = run_folder.create_run("late", "net")
     folder.write_config({})
     assert run_folder.latest_run().name == "late"
 
 
-# ------------------------------------------------------------------ signals
-
-
-def test_sigterm_saves_and_leaves_nothing_half(options, tmp_path: Path) -> None:
+def test_sigterm_saves_a_snapshot(options, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(options, tmp_path / "run"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""A training that is killed goes on and ends as if nothing had happened."""
+"""A killed run resumes and ends like an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_killed_at_random_moments() -> None:
     assert sum(json.loads(done.stdout)["outcomes"].values()) == 20
 
 
-def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
+def test_the_run_lock_excludes_other_processes(tmp_path: Path) -> None:
     holder = (
         "import sys; from fer_lmdb.models.run_folder import *\n"
         "with RunFolder(Path(sys.argv[1])).lock(): print(1); input()"
@@ -40,7 +40,7 @@ def test_two_processes_do_not_train_one_run(tmp_path: Path) -> None:
         pass
 
 
-def test_what_a_killed_training_left_half_written_is_cleared_away(trained, options, tmp_path) -> None:
+def test_partial_files_of_a_killed_run_are_deleted(trained, options, tmp_path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     for name in ("snapshot.safetensors.4711.partial", "best.safetensors.partial"):
@@ -50,7 +50,7 @@ def test_what_a_killed_training_left_half_written_is_cleared_away(trained, optio
     assert not list(run.glob("*.partial"))
 
 
-def test_a_file_that_cannot_be_locked_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_systems_without_locks_are_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some network file systems have no locks."""
     import fcntl
 
@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_locked_is_no_hindrance(tmp_path: Path, monkeypatc
         pass
 
 
-def test_a_kill_between_the_last_snapshot_and_its_log_loses_nothing(options, trained, tmp_path) -> None:
+def test_a_kill_between_snapshot_and_log_is_repaired(options, trained, tmp_path) -> None:
     run = train.train(options, tmp_path / "run").run
     lines = run.log.read_text().splitlines(keepends=True)
     run.log.write_text("".join(lines[:-1]))
