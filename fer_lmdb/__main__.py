@@ -1,4 +1,4 @@
-"""``python -m fer_lmdb`` is the same as ``fer-lmdb``; torchrun starts a training so."""
+"""Entry point of ``python -m fer_lmdb``, as used with torchrun."""
 
 import os
 import sys
@@ -7,14 +7,14 @@ from contextlib import suppress
 from fer_lmdb.cli import main
 
 
-def _end(status: object) -> None:
-    """End this process without taking the interpreter down piece by piece.
+def _exit(status: object) -> None:
+    """Exit without finalizing the interpreter.
 
-    gloo's threads may still hold tensors then, and one that lets go of a tensor meanwhile aborts the process: a
-    training that is finished and saved would count as failed. Source: pytorch/pytorch#179291
+    Threads of gloo may still hold tensors, and releasing one during finalization aborts the process: a finished and
+    saved run would count as failed. Source: pytorch/pytorch#179291
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # closed, or gone
+        with suppress(OSError, ValueError, AttributeError):  # closed
             stream.flush()
     os._exit(status if isinstance(status, int) else int(status is not None))
 
@@ -24,5 +24,5 @@ if __name__ == "__main__":
         main()
     except SystemExit as ending:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            _end(ending.code)
+            _exit(ending.code)
         raise

@@ -1,4 +1,4 @@
-"""Fixtures that every test may use."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-# As the command line does: idle threads that spin make every test many times slower beside other programs.
+# As in the command line: spinning idle threads make tests many times slower while other programs run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def shared_folder() -> Path | None:
-    """Where the real data and golden outputs lie, or None."""
+    """Return the folder of real data and golden outputs, or None."""
     named = os.environ.get("FER_LMDB_SHARED")
     folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
     return folder if (folder / "golden").is_dir() else None
@@ -20,7 +20,7 @@ def shared_folder() -> Path | None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real data and golden outputs; skips the test where there is none."""
+    """Folder of real data and golden outputs; the test is skipped if it does not exist."""
     folder = shared_folder()
     if folder is None:
         pytest.skip("needs the real data: set FER_LMDB_SHARED to its folder")

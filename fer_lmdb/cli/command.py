@@ -1,4 +1,4 @@
-"""What every command can do: examples in its help, -v and -q, variables for its options, suggestions."""
+"""Base class of the commands: examples in the help, -v and -q, environment variables, suggestions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fer_lmdb.cli.suggest import Choice
 
 
 class Command(click.Command):
-    """A command of fer-lmdb; use it with ``@click.command("name", cls=Command, examples=EXAMPLES)``.
+    """Command of fer-lmdb, for ``@click.command("name", cls=Command, examples=EXAMPLES)``.
 
     Args:
-        examples: lines for a shell, with a comment above each; shown in the help.
+        examples: Shell lines for the help, each with a comment above it.
     """
 
     def __init__(self, name: str | None, *, examples: str = "", **settings: Any) -> None:
@@ -48,12 +48,12 @@ class Command(click.Command):
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; with -v say what is in force and what it cost."""
+        """Run the command; with -v, print its options, time and memory."""
         with verbosity.log_invocation(ctx):
             return super().invoke(ctx)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write usage, description, examples, options and variables."""
+        """Write usage, description, examples, options and environment variables."""
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
         self._format_examples(formatter)
@@ -68,17 +68,17 @@ class Command(click.Command):
             formatter.write("".join(f"  {line}\n" for line in self.examples))
 
     def _format_environment(self, formatter: click.HelpFormatter) -> None:
-        """Say how the variables are called."""
+        """Write how variables are named."""
         example = next(option for option in self.params if isinstance(option, click.Option))
         with formatter.section("Environment"):
             formatter.write_text(
-                f"Every option can be set by a variable, too: {example.envvar} stands for {longest_flag(example)}, "
-                "and so on. What is typed wins."
+                f"Each option can also be set by an environment variable, e.g. {example.envvar} for "
+                f"{longest_flag(example)}. The command line takes precedence."
             )
 
 
 def options_given(context: click.Context) -> list[str]:
-    """Return the options that were typed, as words to be typed again; -v and -q aside."""
+    """Return the typed options as words for another command line, without -v and -q."""
     words: list[str] = []
     for option in context.command.params:
         name = option.name or ""

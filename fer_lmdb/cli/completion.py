@@ -16,9 +16,9 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 EXAMPLES = """
-# bash: complete in this terminal; the line in ~/.bashrc does it in every new one
+# bash: this terminal; add the line to ~/.bashrc for all terminals
 eval "$(fer-lmdb completion bash)"
-# zsh: the same line in ~/.zshrc, after compinit
+# zsh: this terminal; add the line to ~/.zshrc, after compinit
 eval "$(fer-lmdb completion zsh)"
 # fish: once
 fer-lmdb completion fish > ~/.config/fish/completions/fer-lmdb.fish
@@ -29,10 +29,10 @@ fer-lmdb completion fish > ~/.config/fish/completions/fer-lmdb.fish
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 @json_option
 def command(shell: str | None, as_json: bool) -> None:
-    """Print the script that makes the tab key complete fer-lmdb.
+    """Print the script for tab completion of fer-lmdb.
 
-    Commands, options, choices, models, nets, runs, data sets, detectors and files
-    are completed. SHELL is the one you use, unless you name it.
+    It completes commands, options, choices, models, nets, runs, data sets, detectors
+    and files. The default SHELL is the one in the environment variable SHELL.
     """
     shell = shell or _own_shell()
     script = completion_script(shell)
@@ -43,18 +43,18 @@ def command(shell: str | None, as_json: bool) -> None:
 
 
 def completion_script(shell: str) -> str:
-    """Return the script that a shell evaluates; it calls ``fer-lmdb`` whenever the tab key is pressed."""
+    """Return the completion script of a shell."""
     from fer_lmdb.cli import cli
 
-    made_by = get_completion_class(shell)
-    assert made_by is not None, shell
-    maker = made_by(cli, {}, "fer-lmdb", "_FER_LMDB_COMPLETE")
-    return maker.source_template % maker.source_vars()
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None, shell
+    completion = completion_class(cli, {}, "fer-lmdb", "_FER_LMDB_COMPLETE")
+    return completion.source_template % completion.source_vars()
 
 
 def _own_shell() -> str:
     shell = Path(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:
-        found = f"yours is {shell}" if shell else "SHELL is not set"
-        raise click.UsageError(f"Which shell? {found}; name one of {', '.join(SHELLS)}")
+        found = f'SHELL is "{shell}"' if shell else "SHELL is not set"
+        raise click.UsageError(f"unknown shell: {found}; pass one of {', '.join(SHELLS)}")
     return shell

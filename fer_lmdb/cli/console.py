@@ -1,4 +1,4 @@
-"""What all commands share when they print: results to stdout, everything else to stderr."""
+"""Output of all commands: results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def err_console() -> Console:
-    """Return a console on stderr, dumb with --quiet; rich itself heeds NO_COLOR and whether stderr is a terminal."""
+    """Return a console on stderr, silent with --quiet. rich checks NO_COLOR and whether stderr is a terminal."""
     return Console(stderr=True, quiet=is_quiet())
 
 
@@ -28,10 +28,10 @@ def out_console() -> Console:
     return Console()
 
 
-def print_whole(table: Table, console: Console | None = None) -> None:
-    """Print a table, on stdout unless told otherwise, as wide as its words even in a narrower terminal.
+def print_full_table(table: Table, console: Console | None = None) -> None:
+    """Print a table on stdout (default) without truncation, even if the terminal is narrower than its words.
 
-    rich would leave out columns and ends of words.
+    rich would drop columns and truncate words.
     """
     console = console or out_console()
     width, least = console.width, console.measure(table, options=console.options.update(width=1000)).minimum
@@ -41,7 +41,7 @@ def print_whole(table: Table, console: Console | None = None) -> None:
 
 
 def emit(document: Any, indent: int | None = 2) -> None:
-    """Print a document as JSON on stdout; figures that JSON cannot hold (NaN, infinity) become null."""
+    """Print a document as JSON on stdout; numbers that JSON does not have (NaN, infinity) become null."""
     click.echo(json.dumps(_plain(document), indent=indent, ensure_ascii=False))
 
 
@@ -56,29 +56,29 @@ def _plain(value: Any) -> Any:
 
 
 def print_next_step(text: str) -> None:
-    """Say on stderr what to type next, unless --quiet was given."""
+    """Print the next step on stderr, unless --quiet was given."""
     note(f"Next: {text}")
 
 
 def next_command(*words: str) -> None:
-    """Say on stderr which command of ours to type next, quoted as a shell wants it."""
+    """Print the next fer-lmdb command on stderr, quoted for the shell."""
     print_next_step(shlex.join(["fer-lmdb", *words]))
 
 
 def note(text: str) -> None:
-    """Say something on stderr that is no warning: --quiet leaves it out."""
+    """Print a note on stderr, unless --quiet was given."""
     if not is_quiet():
         click.echo(text, err=True)
 
 
 def print_ensemble_note(members: Sequence[str], named: int) -> None:
-    """Say which models answer where a folder stands for several."""
+    """Print the members of an ensemble if a folder was expanded."""
     if len(members) > max(1, named):
-        note(f"{len(members)} models answer together: {', '.join(members)}")
+        note(f"ensemble of {len(members)} models: {', '.join(members)}")
 
 
 def progress_bar(unit: str) -> Progress:
-    """Return a progress bar on stderr with rate and time left; silent where stderr is no terminal."""
+    """Return a progress bar on stderr with throughput and remaining time; silent if stderr is not a terminal."""
     console = err_console()
     return Progress(
         TextColumn("{task.description}"),

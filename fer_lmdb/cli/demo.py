@@ -19,7 +19,7 @@ from fer_lmdb.cli.console import emit, print_next_step
 from fer_lmdb.cli.shared_options import json_option
 
 if TYPE_CHECKING:
-    from fer_lmdb.cli.walkthrough import Demo
+    from fer_lmdb.cli.demo_steps import Demo
 
 
 EXAMPLES = """
@@ -32,58 +32,58 @@ fer-lmdb demo --out elsewhere --epochs 3
 
 @click.command("demo", cls=Command, examples=EXAMPLES)
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True, help="Folder to fill."
+    "--out", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True, help="Output folder."
 )
-@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="Length of the training.")
-@click.option("--seed", default=0, show_default=True, help="Decides the drawn faces and the training.")
+@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="Number of training epochs.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the synthetic faces and of training.")
 @json_option
 def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
-    """Show the whole pipeline with drawn faces, in about a minute.
+    """Run the whole pipeline on synthetic faces, in about a minute.
 
-    Draws schematic faces, builds a data set from them, trains FaceEmotionNet on
-    it, evaluates, and recognises a real photograph with the model that comes with
-    the package. Nothing is downloaded. Every command is shown as it is run.
+    Draws schematic faces, builds a data set, trains FaceEmotionNet, evaluates it,
+    and recognizes the expression in a photograph with a pretrained model. Nothing
+    is downloaded. Each command is printed before it runs.
     """
-    from fer_lmdb.cli.walkthrough import Demo
+    from fer_lmdb.cli.demo_steps import Demo
 
     demo = Demo(out, epochs, seed)
-    run = _captured if as_json else _shown
+    run = _run_for_json if as_json else _print_and_run
     started = time.monotonic()
-    figures = _run_steps(demo, run)
+    results = _run_steps(demo, run)
     seconds = round(time.monotonic() - started, 1)
     if as_json:
         files = {"annotated": str(demo.annotated), "curves": str(demo.curves)}
-        emit({"folder": str(out), "seconds": seconds, **figures, **files})
+        emit({"folder": str(out), "seconds": seconds, **results, **files})
     else:
         _print_summary(demo, seconds)
 
 
 def _run_steps(demo: Demo, run: Callable[[list[str]], Any]) -> dict[str, Any]:
-    """Run the five steps; return what each command printed as JSON, where it was asked to."""
-    _print_step("Faces drawn from facial action units, in FER2013's csv layout")
+    """Run the five steps and return the JSON results of the commands."""
+    _print_step("Synthetic faces from facial action units, in FER2013's csv layout")
     demo.prepare_folder()
     demo.draw_faces()
-    _print_step("Build: find each face with MTCNN, align it, write LMDBs and their mean image")
+    _print_step("Build: detect faces with MTCNN, align them, write LMDBs and the mean image")
     built = run(demo.build())
-    _print_step("Train FaceEmotionNet, whose net and recipe are prototxt files")
+    _print_step("Train FaceEmotionNet; net and recipe are prototxt files")
     trained = run(demo.train())
-    _print_step("Evaluate on the test split, which the training has never seen")
+    _print_step("Evaluate on the test split")
     evaluated = run(demo.evaluate())
     demo.draw_curves()
-    _print_step("Recognise a real photograph")
+    _print_step("Recognize the expression in a photograph")
     demo.write_photograph()
     predicted = run(demo.predict())
     return {"build": built, "train": trained, "evaluate": evaluated, "predict": predicted}
 
 
-def _shown(arguments: list[str]) -> None:
+def _print_and_run(arguments: list[str]) -> None:
     from fer_lmdb.cli import cli
 
     click.secho(f"$ fer-lmdb {shlex.join(arguments)}", bold=True)
     cli.main([*verbosity.flags(), *arguments], prog_name="fer-lmdb", standalone_mode=False)
 
 
-def _captured(arguments: list[str]) -> Any:
+def _run_for_json(arguments: list[str]) -> Any:
     from fer_lmdb.cli import cli
 
     with redirect_stdout(io.StringIO()) as printed:
@@ -91,13 +91,15 @@ def _captured(arguments: list[str]) -> Any:
     return json.loads(printed.getvalue())
 
 
-def _print_step(what: str) -> None:
-    click.secho(f"\n{what}", err=True, fg="cyan")
+def _print_step(text: str) -> None:
+    click.secho(f"\n{text}", err=True, fg="cyan")
 
 
 def _print_summary(demo: Demo, seconds: float) -> None:
-    click.echo(f"\nDone in {seconds:.0f} s. Look at {demo.annotated}, {demo.curves} and {demo.sheet}.")
-    click.echo("Drawn faces show that everything works; they teach a net nothing about people. With FER2013's csv:\n")
+    click.echo(f"\nDone in {seconds:.0f} s. Results: {demo.annotated}, {demo.curves} and {demo.sheet}.")
+    click.echo(
+        "Synthetic faces only exercise the pipeline; the trained model does not work on real ones. With FER2013:\n"
+    )
     for line in (
         "fer-lmdb build fer2013.csv",
         "fer-lmdb train --epochs 150",

@@ -1,4 +1,4 @@
-"""The group of all commands: each is imported only when it runs, and expected errors become one line."""
+"""Group of all commands: imports a command when it runs, and prints expected errors in one line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ ENVIRONMENT = {
     "FER_LMDB_COMMAND_OPTION": "Sets an option: FER_LMDB_TRAIN_EPOCHS=150 is train --epochs 150.",
     "FER_LMDB_VERBOSE": "1 is -v, 2 is -vv, for all commands.",
     "FER_LMDB_QUIET": "1 is -q, for all commands.",
-    "FER_LMDB_DEBUG": "1 shows the traceback of an error, as -vv does.",
-    "NO_COLOR": "If set, nothing is printed in colour.",
+    "FER_LMDB_DEBUG": "1 shows the traceback of an error, like -vv.",
+    "NO_COLOR": "Disables colors if set.",
 }
 EXIT_CODES = {"0": "done", "1": "failed", "2": "wrong usage", "130": "interrupted with Ctrl-C"}
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' one-line helps and imports a command when it is asked for.
+    """Group with a one-line help per command; a command is imported when it is needed.
 
     Args:
-        summaries: what each command does, by its name, in the order in which they are listed.
+        summaries: One-line help by command, in the order of the list.
     """
 
     def __init__(self, *, summaries: Mapping[str, str], **settings: Any) -> None:
@@ -39,23 +39,23 @@ class LazyGroup(click.Group):
                 option.envvar = variable_of(option, "")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order in which data flows."""
+        """Return the commands in the order of the pipeline."""
         return list(self.summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's file and return its command."""
+        """Import the module of a command and return the command."""
         if cmd_name not in self.summaries:
             return None
         command: click.Command = importlib.import_module(f"fer_lmdb.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any of them."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.summaries.items()))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the variables and the exit codes."""
+        """Write environment variables and exit codes."""
         with formatter.section("Environment"):
             formatter.write_dl(list(ENVIRONMENT.items()))
         with formatter.section("Exit codes"):
@@ -64,8 +64,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; suggest the nearest one where there is none of that name."""
-        if ctx.resilient_parsing:  # the shell asks for completions: nothing may be said
+        """Find the command; fail with a suggestion if it does not exist."""
+        if ctx.resilient_parsing:  # completion: print no messages
             return super().resolve_command(ctx, args)
         if args and args[0] not in self.summaries and not args[0].startswith("-"):
             raise click.UsageError(suggest.unknown_command(args[0], self.summaries), ctx)
@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; turn every expected error into one line and exit code 1."""
+        """Run the command; print expected errors in one line and exit with 1."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
@@ -87,6 +87,6 @@ class LazyGroup(click.Group):
 
 
 def _wants_traceback(context: click.Context) -> bool:
-    """Whether -vv was given, to the group or to the command (whose context is gone, but not what it shared)."""
+    """Return whether -vv was given to the group or the command."""
     with context.scope(cleanup=False):
         return bool(os.environ.get("FER_LMDB_DEBUG")) or verbosity.level() > 1

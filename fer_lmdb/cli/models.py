@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, print_whole
+from fer_lmdb.cli.console import emit, print_full_table
 from fer_lmdb.cli.shared_options import json_option
 
 EXAMPLES = """
@@ -31,11 +31,11 @@ def command(as_json: bool) -> None:
     if as_json:
         emit(rows)
     else:
-        _print_table("Pretrained models", [row for row in rows if row["shipped"]])
-        _print_table("Nets to train", [row for row in rows if not row["shipped"]])
+        _print_rows("Pretrained models", [row for row in rows if row["shipped"]])
+        _print_rows("Nets to train", [row for row in rows if not row["shipped"]])
 
 
-def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
     from rich import box
     from rich.table import Table
 
@@ -50,4 +50,4 @@ def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
         lines = [f"{each['split']} {format_accuracy(each)}" for each in row["figures"]] or ["not trained yet"]
         lines += [row["trained"]] if row["trained"] else []
         table.add_row(row["name"], str(len(row["classes"])), f"{row['parameters']:,}", "\n".join(lines))
-    print_whole(table)
+    print_full_table(table)

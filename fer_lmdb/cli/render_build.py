@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_lmdb.cli.console import emit, next_command, note, out_console, print_whole
+from fer_lmdb.cli.console import emit, next_command, note, out_console, print_full_table
 from fer_lmdb.data.manifest import UNREADABLE_NAME
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def print_dataset(manifest: dict[str, Any], folder: Path, seconds: float, *, as_
         emit({"images" if images_only else "data": str(folder), "seconds": round(seconds, 2), **manifest})
         return
     console = out_console()
-    print_whole(counts_table(manifest), console)
+    print_full_table(counts_table(manifest), console)
     rows = manifest["source"]["rows"]
     console.print(f"{rows:,} images in {seconds:.1f} s ({rows / seconds:,.0f} images/s): {folder}", highlight=False)
     if (folder / UNREADABLE_NAME).is_file():

@@ -10,7 +10,7 @@ import click
 from rich import box
 from rich.table import Table
 
-from fer_lmdb.cli.console import print_whole
+from fer_lmdb.cli.console import print_full_table
 from fer_lmdb.evaluation.formatting import format_interval, format_models, format_views
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _print_confusion(result: EvaluationResult) -> None:
     for name, row in zip(result.classes, result.confusion, strict=True):
         own = result.per_class[name]
         table.add_row(name, *map(str, row), f"{own['recall']:.1%}", f"{own['precision']:.1%}", str(own["n"]))
-    print_whole(table)
+    print_full_table(table)
 
 
 def _print_protocols(protocols: Mapping[str, Mapping[str, Any]]) -> None:

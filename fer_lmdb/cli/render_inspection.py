@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fer_lmdb.cli.console import print_whole
+from fer_lmdb.cli.console import print_full_table
 from fer_lmdb.evaluation.formatting import format_accuracy
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
         table.add_column(name, justify="left" if number < left else "right")
     for row in rows:
         table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
-    print_whole(table, console)
+    print_full_table(table, console)
 
 
 def show_data_set(document: Document, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""What somebody who mistyped something probably meant."""
+"""Suggestions for mistyped and renamed commands, options, variables and values."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import click
 
 from fer_lmdb.cli.environment import variable_name
 from fer_lmdb.renames import OPTIONS
-from prototxt_like.suggest import closest_match
+from prototxt_like.suggest import closest_match, did_you_mean
 
 
 class Choice(click.Choice):  # type: ignore[type-arg, unused-ignore]
-    """A choice whose error message names the nearest one."""
+    """A choice whose error message suggests the closest value."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the chosen value; where there is none of that name, suggest one."""
+        """Return the value; fail with a suggestion if it is not one of the choices."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
-            hint = _did_you_mean(closest_match(str(value), map(str, self.choices)))
-            raise click.BadParameter(error.message + hint, ctx=ctx, param=param) from None
+            raise click.BadParameter(_suggest(error.message, str(value), map(str, self.choices)), ctx, param) from None
 
 
 def unknown_command(name: str, known: Iterable[str]) -> str:
-    """Return the message for a command that does not exist; a file's name gets the command that reads it."""
+    """Return the error message for an unknown command; for an existing file, suggest `predict`."""
     if Path(name).exists():
-        return f"No such command '{name}'. Did you mean: fer-lmdb predict {name}"
-    return f"No such command '{name}'.{_did_you_mean(closest_match(name, known)) or ' fer-lmdb --help lists them.'}"
+        return f"No such command '{name}'; did you mean: fer-lmdb predict {name}"
+    message = _suggest(f"No such command '{name}'", name, known)
+    return message if "did you mean" in message else f"{message}; list the commands with: fer-lmdb --help"
 
 
 def renamed_option(command: click.Command, flag: str) -> str | None:
@@ -61,12 +61,14 @@ def unknown_variables(command: click.Command, prefix: str, environment: Mapping[
     known = _known_variables(command)
     renamed = {variable_name(old, command.name or "") for old in renamed_options(command)}
     unknown = sorted(name for name in environment if name.startswith(f"{prefix}_") and name not in known | renamed)
-    return [f"{name} is set, but sets nothing.{_did_you_mean(closest_match(name, known))}" for name in unknown]
+    return [_suggest(f"environment variable {name} is not an option", name, known) for name in unknown]
 
 
 def _known_variables(command: click.Command) -> set[str]:
     return {parameter.envvar for parameter in command.params if isinstance(parameter.envvar, str)}
 
 
-def _did_you_mean(name: str | None) -> str:
-    return f" Did you mean {name}?" if name else ""
+def _suggest(message: str, name: str, known: Iterable[str]) -> str:
+    """Append the closest known name to a message, if there is one."""
+    closest = closest_match(name, known)
+    return message.rstrip(".") + did_you_mean(name, [closest]) if closest else message

@@ -26,7 +26,7 @@ fer-lmdb train --model resnet34 --run mine --seed 1 --base-lr 0.02
 # resume an interrupted run
 fer-lmdb train --resume --run mine
 # distill two teachers into a student, with early stopping
-fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --early-stop-patience 10
+fer-lmdb train --model fer_mini --teacher runs/a --teacher runs/b --epochs 50
 # fine-tune a pretrained model on other faces
 fer-lmdb train --model fer_mini --data data/mine --init fer_mini --base-lr 0.01
 # two GPUs, or two CPU processes

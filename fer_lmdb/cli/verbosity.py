@@ -1,4 +1,4 @@
-"""How much a command says on stderr: -q less, -v and -vv more. Results on stdout never depend on it."""
+"""Verbosity of stderr: -q less, -v and -vv more. Results on stdout do not depend on it."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ _KEY = "fer_lmdb.verbosity"
 
 
 def level() -> int:
-    """Return -1 for --quiet, 0 as usual, 1 for -v (facts), 2 or more for -vv (tracebacks as well)."""
+    """Return -1 for --quiet, 0 by default, 1 for -v, 2 or more for -vv (with tracebacks)."""
     context = click.get_current_context(silent=True)
     return int(context.meta.get(_KEY, 0)) if context else 0
 
 
 def is_quiet() -> bool:
-    """Whether progress, notes and hints are unwanted; warnings and errors are always shown."""
+    """Return whether progress, notes and hints are off; warnings and errors are always shown."""
     return level() < 0
 
 
 def flags() -> list[str]:
-    """Return the level as options, to be handed on to another command."""
+    """Return the level as options for another command."""
     return ["--quiet"] if is_quiet() else ["--verbose"] * level()
 
 
 def options() -> list[click.Option]:
-    """Return the options -v and -q, which the group and every command take; the last one given counts."""
+    """Return the options -v and -q of the group and of every command; the last one given wins."""
     return [
         click.Option(
             ["-v", "--verbose"],
             count=True,
             is_eager=True,
             expose_value=False,
-            callback=_louder,
-            help="Say more: options in force, versions, time; -vv: tracebacks.",
+            callback=_on_verbose,
+            help="Print options, versions and time; -vv: tracebacks as well.",
         ),
         click.Option(
             ["-q", "--quiet"],
             is_flag=True,
             is_eager=True,
             expose_value=False,
-            callback=_quieter,
-            help="No progress and no hints; warnings and errors only.",
+            callback=_on_quiet,
+            help="Print warnings and errors only, no progress and no hints.",
         ),
     ]
 
 
-def _louder(context: click.Context, option: click.Parameter, count: int) -> None:
+def _on_verbose(context: click.Context, option: click.Parameter, count: int) -> None:
     if count:
         _set(context, option, count)
 
 
-def _quieter(context: click.Context, option: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _on_quiet(context: click.Context, option: click.Parameter, given: bool) -> None:
+    if given:
         _set(context, option, -1)
 
 
 def _set(context: click.Context, option: click.Parameter, value: int) -> None:
-    """Remember the level; what was typed beats a variable."""
+    """Set the level; the command line takes precedence over a variable."""
     source = context.get_parameter_source(option.name or "")
     if source is not click.core.ParameterSource.ENVIRONMENT or _KEY not in context.meta:
         context.meta[_KEY] = value
@@ -72,11 +72,11 @@ def _set(context: click.Context, option: click.Parameter, value: int) -> None:
 
 @contextmanager
 def log_invocation(context: click.Context) -> Iterator[None]:
-    """Say with -v which options are in force before a command runs, and what it cost afterwards."""
+    """With -v, print the options before a command runs, and time and memory afterwards."""
     if level() < 1:
         yield
         return
-    for line in (_versions(), *_in_force(context)):
+    for line in (_versions(), *_option_lines(context)):
         click.echo(line, err=True)
     started = time.monotonic()
     try:
@@ -91,14 +91,14 @@ def _versions() -> str:
 
 
 def version_line() -> str:
-    """Return the versions that a bug report needs, without importing PyTorch."""
+    """Return the versions for a bug report, without importing PyTorch."""
     from fer_lmdb._version import __version__
 
     return f"fer-lmdb {__version__} (Python {platform.python_version()}, torch {metadata.version('torch')})"
 
 
-def _in_force(context: click.Context) -> Iterator[str]:
-    """Yield a line per option that has a value, with where the value comes from."""
+def _option_lines(context: click.Context) -> Iterator[str]:
+    """Yield a line per option with a value, and the source of the value."""
     for parameter in context.command.params:
         name = parameter.name or ""
         value = context.params.get(name)
@@ -114,7 +114,7 @@ def _flag(parameter: click.Parameter) -> str:
 
 
 def _peak_memory() -> str:
-    """Return the process's largest memory so far as the end of a sentence; nothing where the system does not tell."""
+    """Return the peak memory of the process as the end of a sentence; "" if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""What every command has: examples, variables, suggestions, -v and -q."""
+"""Features of every command: examples, environment variables, suggestions, -v and -q."""
 
 from __future__ import annotations
 
@@ -43,25 +43,26 @@ def test_every_option_has_a_variable_of_its_own_and_a_help(name):
     assert [option.name for option in options if not option.help] == []
 
 
-def test_a_variable_sets_an_option_and_what_is_typed_wins(tmp_path):
+def test_a_variable_sets_an_option_and_the_command_line_takes_precedence(tmp_path):
     assert "no-such-data" in run("train", FER_LMDB_TRAIN_DATA="no-such-data").output
     typed = run("train", "--data", "typed-data", FER_LMDB_TRAIN_DATA="no-such-data").output
     assert "typed-data" in typed
     assert "no-such-data" not in typed
 
 
-def test_a_variable_of_a_renamed_option_follows_the_flag_that_is_typed():
+def test_the_variable_follows_the_flag_and_not_the_parameter_name():
     assert '"shipped": true' in run("models", FER_LMDB_MODELS_JSON="1").output
 
 
-def test_a_mistaken_variable_is_named_with_a_suggestion():
+def test_an_unknown_variable_causes_a_warning_with_a_suggestion():
     result = run("train", "--data", "nothing", FER_LMDB_TRAIN_EPOCH="3")
     assert (
-        "Warning: FER_LMDB_TRAIN_EPOCH is set, but sets nothing. Did you mean FER_LMDB_TRAIN_EPOCHS?" in result.stderr
+        "Warning: environment variable FER_LMDB_TRAIN_EPOCH is not an option; did you mean "
+        '"FER_LMDB_TRAIN_EPOCHS"?' in result.stderr
     )
 
 
-def test_a_wrong_value_of_a_variable_is_refused():
+def test_an_invalid_value_of_a_variable_is_wrong_usage():
     result = run("train", FER_LMDB_TRAIN_EPOCHS="many")
     assert result.exit_code == 2
     assert "many" in result.output
@@ -92,14 +93,14 @@ def test_an_old_variable_is_an_error_that_names_the_new_one():
 @pytest.mark.parametrize(
     ("arguments", "suggestion"),
     [
-        (["trian"], "Did you mean train?"),
+        (["trian"], 'did you mean "train"?'),
         (["train", "--epoch", "3"], "--epochs"),
-        (["evaluate", "face_emotion_net", "--split", "vall"], "Did you mean val?"),
-        (["build", "--classes", "feplus"], "Did you mean ferplus?"),
-        (["completion", "bsh"], "Did you mean bash?"),
+        (["evaluate", "face_emotion_net", "--split", "vall"], 'did you mean "val"?'),
+        (["build", "--label-scheme", "feplus"], 'did you mean "ferplus"?'),
+        (["completion", "bsh"], 'did you mean "bash"?'),
     ],
 )
-def test_a_mistake_is_wrong_usage_and_gets_a_suggestion(arguments, suggestion):
+def test_wrong_usage_gets_a_suggestion(arguments, suggestion):
     result = run(*arguments)
     assert result.exit_code == 2
     assert suggestion in result.output
@@ -114,10 +115,10 @@ def test_a_mistake_is_wrong_usage_and_gets_a_suggestion(arguments, suggestion):
         (["predict", "gradient.png", "--model", "runs/min"], 'did you mean "runs/mine"?'),
         (["train", "--resume", "--run", "mien"], 'did you mean "runs/mine"?'),
         (["train", "--data", "data/fer2031"], 'did you mean "data/fer2013"?'),
-        (["train", "--data", "data/elsewhere"], "make one with: fer-lmdb build"),
+        (["train", "--data", "data/elsewhere"], "create one with: fer-lmdb build"),
     ],
 )
-def test_a_mistaken_name_is_an_error_with_a_suggestion(arguments, suggestion, tmp_path, monkeypatch):
+def test_an_unknown_name_is_an_error_with_a_suggestion(arguments, suggestion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _image().save("gradient.png")
     for name in ("runs/mine/best.safetensors", "runs/mine/run.json", "data/fer2013/manifest.json"):
@@ -128,15 +129,15 @@ def test_a_mistaken_name_is_an_error_with_a_suggestion(arguments, suggestion, tm
     assert suggestion in result.output
 
 
-def test_a_file_where_a_command_belongs_gets_the_command_that_reads_it(tmp_path, monkeypatch):
+def test_a_file_instead_of_a_command_suggests_predict(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photo.jpg").write_bytes(b"")
     result = run("photo.jpg")
     assert result.exit_code == 2
-    assert "Did you mean: fer-lmdb predict photo.jpg" in result.output
+    assert "did you mean: fer-lmdb predict photo.jpg" in result.output
 
 
-def test_version_names_what_a_report_of_an_error_needs():
+def test_version_prints_the_versions_for_a_bug_report():
     from fer_lmdb import __version__
 
     result = run("--version")
@@ -145,14 +146,14 @@ def test_version_names_what_a_report_of_an_error_needs():
 
 
 @pytest.mark.parametrize("arguments", [["-v", "models"], ["models", "--verbose"]])
-def test_verbose_says_versions_options_and_cost_on_stderr(arguments):
+def test_verbose_prints_versions_options_and_time_on_stderr(arguments):
     result = run(*arguments, FER_LMDB_MODELS_JSON="1")
     assert result.stdout == run("models", "--json").stdout
     assert re.search(r"fer-lmdb \S+ \(Python .*processors\n  --json True  \(environment\)\n", result.stderr)
     assert re.search(r"models took \d+\.\d s", result.stderr)
 
 
-def test_very_verbose_shows_the_traceback(tmp_path):
+def test_two_verbose_flags_show_the_traceback(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "fer_lmdb", "inspect", str(tmp_path / "nothing"), "-vv"], capture_output=True, text=True
     )
@@ -160,13 +161,13 @@ def test_very_verbose_shows_the_traceback(tmp_path):
     assert "Traceback (most recent call last)" in done.stderr
 
 
-def test_a_variable_makes_every_command_verbose_and_what_is_typed_wins():
+def test_a_variable_sets_the_verbosity_of_every_command():
     assert "models took" in run("models", FER_LMDB_VERBOSE="1").stderr
     assert run("models", "-q", FER_LMDB_VERBOSE="1").stderr == ""
     assert "models took" in run("-v", "models", FER_LMDB_QUIET="1").stderr
 
 
-def test_quiet_leaves_out_progress_and_hints_but_neither_results_nor_errors(tmp_path):
+def test_quiet_omits_progress_and_hints_but_not_results_and_errors(tmp_path):
     images = tmp_path / "faces"
     for name in ("train/happy/1", "train/sad/2", "val/happy/3", "val/sad/4", "test/happy/5", "test/sad/6"):
         file = images / f"{name}.png"
@@ -190,7 +191,7 @@ def _image():
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
-def test_no_color_is_heeded(no_color, tmp_path):
+def test_no_color_disables_colors(no_color, tmp_path):
     code = (
         "from fer_lmdb.cli import cli; import click\n"
         "@click.command('paint')\n"
@@ -225,5 +226,5 @@ def typed(context, **_options):
         (["--teacher", "a", "--teacher", "b c"], ["--teacher", "a", "--teacher", "b c"]),
     ],
 )
-def test_what_was_typed_can_be_typed_again(words, again):
+def test_options_given_returns_the_typed_options(words, again):
     assert typed.main(words, standalone_mode=False) == again

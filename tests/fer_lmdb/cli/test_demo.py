@@ -1,4 +1,4 @@
-"""The demo: every step runs as the command that a user would type."""
+"""`fer-lmdb demo`: each step runs as a command."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fer_lmdb.cli import cli, walkthrough
-from fer_lmdb.cli.walkthrough import Demo, contact_sheet
+from fer_lmdb.cli import cli, demo_steps
+from fer_lmdb.cli.demo_steps import Demo, contact_sheet
 from fer_lmdb.io.images import read_image
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A demo of few faces and one epoch: its folder, what it printed, what it said on stderr."""
+    """Folder, stdout and stderr of a demo with few faces and one epoch."""
     folder = tmp_path_factory.mktemp("demo") / "here"
     with pytest.MonkeyPatch.context() as patch:
         shrink(patch)
@@ -26,19 +26,19 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     for name, count in (("TRAIN_FACES", 140), ("VAL_FACES", 35), ("TEST_FACES", 28)):
-        patch.setattr(walkthrough, name, count)
+        patch.setattr(demo_steps, name, count)
 
 
-def test_it_leaves_the_images_and_the_whole_pipeline(short: tuple[Path, str, str]) -> None:
+def test_the_demo_writes_images_data_and_model(short: tuple[Path, str, str]) -> None:
     folder, _, _ = short
-    assert read_image(folder / "astronaut-recognised.png").shape[:2] == (512, 512)
+    assert read_image(folder / "astronaut-annotated.png").shape[:2] == (512, 512)
     assert read_image(folder / "curves.png").shape[1] > 1000
     assert read_image(folder / "faces.png").shape == (7 * 48, 14 * 48, 3)
     assert (folder / "data" / "manifest.json").is_file()
     assert (folder / "run" / "best.safetensors").is_file()
 
 
-def test_every_command_is_shown_as_it_is_run(short: tuple[Path, str, str]) -> None:
+def test_each_command_is_printed_before_it_runs(short: tuple[Path, str, str]) -> None:
     folder, printed, _ = short
     shown = [line[2:].split() for line in printed.splitlines() if line.startswith("$ ")]
     assert [words[:2] for words in shown] == [["fer-lmdb", name] for name in ("build", "train", "evaluate", "predict")]
@@ -46,13 +46,13 @@ def test_every_command_is_shown_as_it_is_run(short: tuple[Path, str, str]) -> No
     assert [words[1:] for words in shown] == [demo.build(), demo.train(), demo.evaluate(), demo.predict()]
 
 
-def test_it_ends_with_what_to_do_on_real_data(short: tuple[Path, str, str]) -> None:
+def test_the_demo_ends_with_the_commands_for_real_data(short: tuple[Path, str, str]) -> None:
     _, printed, said = short
     assert printed.index("Done in") < printed.index("fer-lmdb build fer2013.csv") < printed.index("--epochs 150")
     assert said.splitlines()[-1] == "Next: fer-lmdb predict YOUR-PHOTO.jpg --save annotated.png"
 
 
-def test_again_with_json(short: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_demo_with_json(short: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _, _ = short
     shrink(monkeypatch)
     result = CliRunner().invoke(cli, ["demo", "--out", str(folder), "--epochs", "1", "--json"])
@@ -65,19 +65,19 @@ def test_again_with_json(short: tuple[Path, str, str], monkeypatch: pytest.Monke
     assert Path(document["curves"]).is_file()
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("precious")
     result = CliRunner().invoke(cli, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 1
-    assert "is not empty and no demo's folder; name another one with --out" in result.stderr
+    assert "is not empty and was not written by demo; pass another folder with --out" in result.stderr
     assert (tmp_path / "run" / "mine.txt").read_text() == "precious"
 
 
-def test_the_photograph_goes_to_the_demos_own_net_where_no_model_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walkthrough, "list_pretrained", list)
+def test_the_trained_model_predicts_if_there_is_no_pretrained_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_steps, "list_pretrained", list)
     assert Demo(Path("d")).predict()[1:4] == ["d/astronaut.png", "--model", "d/run"]
 
 
-def test_the_contact_sheet_shows_a_row_for_each_class() -> None:
+def test_the_contact_sheet_has_a_row_for_each_class() -> None:
     assert contact_sheet(0, 3).shape == (7 * 48, 3 * 48)

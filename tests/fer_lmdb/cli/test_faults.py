@@ -49,4 +49,4 @@ def test_names_that_are_not_utf8_from_end_to_end(tmp_path: Path, locale: str) ->
     assert b'"problems": []' in done.stdout
     missing = shell("fer-lmdb build $'nowhere\\xe9'", tmp_path, **settings)
     assert missing.returncode == 1
-    assert b"there is no nowhere" in missing.stderr and b"Traceback" not in missing.stderr
+    assert b"does not exist" in missing.stderr and b"Traceback" not in missing.stderr

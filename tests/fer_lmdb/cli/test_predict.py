@@ -95,7 +95,7 @@ def test_the_members_of_a_folder_of_models_are_listed(trained, album: Path, tmp_
         shutil.copy(trained.run.best, tmp_path / f"{name}.safetensors")
     words = ["predict", str(album / "one.png"), "--device", "cpu", "--json", "--model"]
     stderr = CliRunner().invoke(cli, [*words, str(tmp_path)]).stderr
-    assert stderr == f"2 models answer together: {tmp_path}/a.safetensors, {tmp_path}/b.safetensors\n"
+    assert stderr == f"ensemble of 2 models: {tmp_path}/a.safetensors, {tmp_path}/b.safetensors\n"
     assert CliRunner().invoke(cli, [*words, str(trained.run.path)]).stderr == ""
 
 

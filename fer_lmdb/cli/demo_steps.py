@@ -1,6 +1,6 @@
-"""The demo: which commands it runs, and the files that it makes itself.
+"""Steps of the demo: commands and generated files.
 
-drawn faces ─▶ build ─▶ train ─▶ evaluate ─▶ curves;  astronaut ─▶ predict
+synthetic faces ─▶ build ─▶ train ─▶ evaluate ─▶ curves;  astronaut ─▶ predict
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TRAIN_FACES, VAL_FACES, TEST_FACES = 2100, 420, 420
 
 @dataclass(frozen=True)
 class Demo:
-    """Where everything of a demo lies, and its commands.
+    """Files and commands of a demo.
 
     Attributes:
-        folder: all of it is below this folder.
-        epochs: how long to train.
-        seed: decides the faces and the training.
+        folder: Output folder.
+        epochs: Number of training epochs.
+        seed: Seed of the faces and of training.
     """
 
     folder: Path
@@ -39,22 +39,22 @@ class Demo:
 
     @property
     def csv(self) -> Path:
-        """The drawn faces, in FER2013's layout."""
+        """Csv of the synthetic faces, in FER2013's layout."""
         return self.folder / "faces.csv"
 
     @property
     def sheet(self) -> Path:
-        """A picture of some drawn faces, a row for each class."""
+        """Contact sheet of synthetic faces, one row per class."""
         return self.folder / "faces.png"
 
     @property
     def data(self) -> Path:
-        """The data set."""
+        """Data set folder."""
         return self.folder / "data"
 
     @property
     def run(self) -> Path:
-        """The run folder."""
+        """Run folder."""
         return self.folder / "run"
 
     @property
@@ -64,64 +64,64 @@ class Demo:
 
     @property
     def annotated(self) -> Path:
-        """The photograph with what was recognised."""
-        return self.folder / "astronaut-recognised.png"
+        """Annotated photograph."""
+        return self.folder / "astronaut-annotated.png"
 
     @property
     def curves(self) -> Path:
-        """Loss, accuracy and rate over the epochs."""
+        """Plot of loss, accuracy and learning rate by epoch."""
         return self.folder / "curves.png"
 
     def build(self) -> list[str]:
-        """Return the arguments of the build."""
+        """Return the arguments of build."""
         return ["build", str(self.csv), "--out", str(self.data), "--force"]
 
     def train(self) -> list[str]:
-        """Return the arguments of the training."""
+        """Return the arguments of train."""
         where = ["--data", str(self.data), "--run", str(self.run)]
         return ["train", *where, "--epochs", str(self.epochs), "--seed", str(self.seed)]
 
     def evaluate(self) -> list[str]:
-        """Return the arguments of the evaluation."""
+        """Return the arguments of evaluate."""
         return ["evaluate", str(self.run), "--data", str(self.data), "--split", "test"]
 
     def predict(self) -> list[str]:
-        """Return the arguments of the prediction: with the shipped model, which has seen real faces."""
+        """Return the arguments of predict, with the pretrained model if there is one."""
         model = [] if DEFAULT_MODEL in list_pretrained() else ["--model", str(self.run)]
         return ["predict", str(self.photograph), *model, "--save", str(self.annotated)]
 
     def prepare_folder(self) -> None:
-        """Make the folder; remove the run of an earlier demo, since a training never writes over one.
+        """Create the folder and remove the run of an earlier demo, since train does not overwrite runs.
 
         Raises:
-            RunError: the folder holds other things than a demo.
+            RunError: If the folder contains other files.
         """
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.csv.exists():
-            raise RunError(f"{self.folder} is not empty and no demo's folder; name another one with --out")
+            raise RunError(f"{self.folder} is not empty and was not written by demo; pass another folder with --out")
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.run.exists():
             shutil.rmtree(self.run)
 
     def draw_faces(self) -> None:
-        """Write the csv of drawn faces, equally many of each class, and a picture of the first ones."""
+        """Write the csv of synthetic faces, balanced over the classes, and a contact sheet."""
         write_synthetic_csv(self.csv, TRAIN_FACES, VAL_FACES, TEST_FACES, self.seed)
         write_image(self.sheet, contact_sheet(self.seed))
 
     def write_photograph(self) -> None:
-        """Write scikit-image's sample photograph as a file."""
+        """Write scikit-image's sample photograph."""
         from skimage import data
 
         write_image(self.photograph, data.astronaut())
 
     def draw_curves(self) -> None:
-        """Draw the training's curves."""
+        """Plot the training log."""
         from fer_lmdb.visualization.plots import curves_figure
 
         log = [json.loads(line) for line in RunFolder(self.run).log.read_text(encoding="utf-8").splitlines()]
-        curves_figure(log, f"FaceEmotionNet on {TRAIN_FACES:,} drawn faces").savefig(self.curves, dpi=120)
+        curves_figure(log, f"FaceEmotionNet on {TRAIN_FACES:,} synthetic faces").savefig(self.curves, dpi=120)
 
 
 def contact_sheet(seed: int, columns: int = 14) -> NDArray[np.uint8]:
-    """Return the first drawn faces of a seed side by side, (H, W) uint8 grey, a row for each class in label order."""
+    """Return the first synthetic faces as one (H, W) uint8 gray image, one row per class in label order."""
     faces = [sample.image for sample in SyntheticFaces(columns * len(FER2013), 0, 0, seed)]
     return np.vstack([np.hstack(faces[label :: len(FER2013)]) for label in range(len(FER2013))])
