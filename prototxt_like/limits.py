@@ -45,8 +45,8 @@ class BuildContext:
             shape: Shape of the blob.
             what: Name of the layer for error messages.
 
-            Raises:
-                NetError: If the blob or the sum of all parameters is too large.
+        Raises:
+            NetError: If the blob or the sum of all parameters is too large.
         """
         self.check_shape(shape, what)
         self._left -= math.prod(shape)
@@ -90,8 +90,8 @@ def check_numbers(message: Message, what: str) -> None:
         message: LayerParameter, or any message inside it.
         what: Name of the layer for error messages.
 
-        Raises:
-            NetError: If a value is above 2^31 - 1.
+    Raises:
+        NetError: If a value is above 2^31 - 1.
     """
     for field, value in message.ListFields():
         if field.message_type is not None:

@@ -150,8 +150,8 @@ def write_mean(mean: np.ndarray, path: PathLike) -> None:
         mean: (C, H, W) or (1, C, H, W) float32.
         path: Path of the binaryproto to write.
 
-        Raises:
-            FileError: If the mean has another shape, or the file cannot be written.
+    Raises:
+        FileError: If the mean has another shape, or the file cannot be written.
     """
     mean = np.asarray(mean)
     if not (mean.ndim == 3 or (mean.ndim == 4 and mean.shape[0] == 1)):

@@ -29,12 +29,12 @@ def parse(text: str, message: M, name: str = "<text>") -> M:
         message: Empty message of the expected type; filled in place.
         name: File name for error messages.
 
-        Returns:
-            The same message.
+    Returns:
+        The same message.
 
-        Raises:
-            ParseError: If the text is invalid. The message is ``name:line:column: problem``, with "did you mean" for
-                fields and enum values.
+    Raises:
+        ParseError: If the text is invalid. The message is ``name:line:column: problem``, with "did you mean" for
+            fields and enum values.
     """
     try:
         text_format.Parse(text, message)

@@ -53,8 +53,8 @@ def suppress(boxes: Tensor, scores: Tensor, least_score: float, overlap: float, 
         eta: Factor on ``overlap`` after every remaining box, while ``overlap`` is above 0.5; 1 = constant threshold.
         top_k: Number of best boxes to consider; -1 = all.
 
-        Returns:
-            (remaining,) int64.
+    Returns:
+        (remaining,) int64.
     """
     eligible = (scores > least_score).nonzero().squeeze(1)
     order = eligible[scores[eligible].sort(descending=True, stable=True).indices]

@@ -19,8 +19,8 @@ def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
     Args:
         type_name: Type name as in ``type: "..."``.
 
-        Raises:
-            ValueError: If the type is already registered.
+    Raises:
+        ValueError: If the type is already registered.
     """
 
     def add(cls: LayerClass) -> LayerClass:

@@ -21,12 +21,12 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
         net: Net to load into.
         weights: Path of a caffemodel, or a NetParameter with blobs.
 
-        Returns:
-            Names of loaded, missing and unused layers.
+    Returns:
+        Names of loaded, missing and unused layers.
 
-        Raises:
-            FileError: If the file cannot be read, or a blob's number of values contradicts its shape.
-            WeightsError: If the number of blobs of a layer or the shape of a blob differs.
+    Raises:
+        FileError: If the file cannot be read, or a blob's number of values contradicts its shape.
+        WeightsError: If the number of blobs of a layer or the shape of a blob differs.
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
     message = upgraded(weights) if isinstance(weights, NetParameter) else read_net(weights)

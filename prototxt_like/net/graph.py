@@ -74,8 +74,8 @@ def build_graph(
         weights: Trained weights, from which the number of input channels may be read, or None.
         context: Build settings and size budget of this net.
 
-        Raises:
-            NetError: If the net cannot be built. The message contains the layer.
+    Raises:
+        NetError: If the net cannot be built. The message contains the layer.
     """
     return GraphBuilder(net, phase, given, weights, context).build()
 

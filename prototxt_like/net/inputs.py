@@ -37,11 +37,11 @@ def input_shapes(
         weights: Trained weights, from which the number of channels may be read, or None.
         net: Net that contains the layer.
 
-        Returns:
-            Shapes including the batch axis.
+    Returns:
+        Shapes including the batch axis.
 
-        Raises:
-            NetError: If a shape cannot be inferred.
+    Raises:
+        NetError: If a shape cannot be inferred.
     """
     return [
         tuple(int(size) for size in given[top]) if top in given else _declared(layer, index, weights, net)

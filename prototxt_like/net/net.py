@@ -95,12 +95,12 @@ class Net(nn.Module):
             positional: Inputs in the order of ``self.inputs``.
             inputs: Inputs by name.
 
-            Returns:
-                Blobs that no layer consumes and blobs with a loss weight, by name.
+        Returns:
+            Blobs that no layer consumes and blobs with a loss weight, by name.
 
-            Raises:
-                NetError: If an input is missing or unknown.
-                ShapeMismatch: If an input differs from the shape of the build, or the batch sizes of the inputs differ.
+        Raises:
+            NetError: If an input is missing or unknown.
+            ShapeMismatch: If an input differs from the shape of the build, or the batch sizes of the inputs differ.
         """
         graph = self._graph
         values = self._run(self._fill_slots(positional, inputs), self._fused_steps)

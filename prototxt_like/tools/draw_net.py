@@ -56,8 +56,8 @@ def draw_net(rows: Iterable[LayerSummary]) -> str:
     Args:
         rows: Return value of ``summary``.
 
-        Returns:
-            SVG document.
+    Returns:
+        SVG document.
     """
     boxes = _group(rows)
     ways = _bend_long_arrows(boxes)

@@ -61,11 +61,11 @@ class Transform:
             images: (N, C, H, W) uint8 or float, 0 to 255; color channels are blue, green, red.
             generator: Generator on the device of the images; None = torch's default generator.
 
-            Returns:
-                (N, C, crop, crop) float32 in new memory.
+        Returns:
+            (N, C, crop, crop) float32 in new memory.
 
-            Raises:
-                ShapeMismatch: If the images are smaller than the crop, or their size differs from that of the mean.
+        Raises:
+            ShapeMismatch: If the images are smaller than the crop, or their size differs from that of the mean.
         """
         height, width = self._crop_of(images)
         if self.phase == "TRAIN":
