@@ -7,7 +7,7 @@ PYTEST_FLAGS ?=
 # LOCKED=1 installs what requirements.lock names, every file by its hash; PyTorch by its version, since its builds differ.
 LOCKED ?=
 
-.PHONY: demo test check lint bench reproduce torture fuzz lock sbom audit licenses docs gallery clean
+.PHONY: demo test check lint site bench reproduce torture fuzz lock sbom audit licenses docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
