@@ -87,7 +87,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     ),
     precision_option("auto", option=run),
     device_option(option=run),
-    run("--solver-text", metavar="TEXT", help="Other solver fields as prototxt: 'iter_size: 2 display: 50'."),
+    run("--solver-text", metavar="TEXT", help="Other solver fields as prototxt: 'display: 50 average_loss: 20'."),
     loading(
         "--loader",
         type=click.Choice(LOADERS),
