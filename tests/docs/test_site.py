@@ -118,7 +118,7 @@ def test_the_reference_holds_every_public_name(site: Path) -> None:
     page = (site / "docs" / "api" / "prototxt_like.html").read_text(encoding="utf-8")
     some = ("Net", "Solver", "read_net", "NetError", "zoo")
     assert [name for name in some if f'id="prototxt_like.{name}"' not in page] == []
-    assert "a NetParameter, or the path of a prototxt or caffemodel" in page
+    assert "NetParameter, or path of a prototxt or caffemodel" in page
 
 
 def test_the_search_knows_pages_and_names(site: Path) -> None:
