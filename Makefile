@@ -36,9 +36,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/detectors.py --csv $(CSV) --write docs/benchmarks.md
 	$(BIN)/python benchmarks/end_to_end.py --write docs/benchmarks.md
 
-# Trains the shipped models again, each with what it needs (data set, teachers), then measures old and new on the
-# validation split. Started again after an interruption, it goes on where it was; `tools/reproduce.py --show` says what
-# it will do.
+# Reproduces the pretrained models with their data sets and teachers, then evaluates old and new on the validation
+# split. An interrupted run is resumed by the same command; `tools/reproduce.py --show` prints the steps.
 MODEL ?= fer_mini
 VOTES ?= data/fer2013new.csv
 reproduce: $(READY)
@@ -61,7 +60,7 @@ site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 	@echo 'The site: build/site/index.html'
 
-# The pictures of README.md and docs/; those of web pages need chromium.
+# The images of README.md and docs/; those of web pages need chromium.
 gallery: $(READY)
 	$(BIN)/python docs/gallery.py
 

@@ -2,7 +2,7 @@
 
     python benchmarks/end_to_end.py [--write docs/benchmarks.md]
 
-The video (1280 x 720, one face that moves over a background) is drawn from pictures that come with scikit-image.
+The video (1280 x 720, one face that moves over a background) is drawn from images that come with scikit-image.
 `fer` runs in an environment of its own, which is made once (about 4 GB). Every program runs in a process of its own,
 in turns, and the best of the rounds counts. Processor time stands beside the clock's: other programs that run at the
 same time change it little.
@@ -90,7 +90,7 @@ def video_figures(work: Callable[[], int]) -> dict[str, float]:
 
 
 def warm(predict: Callable[[], Any]) -> dict[str, float]:
-    """Milliseconds of one photograph, read and recognised, when everything is loaded."""
+    """Milliseconds of one photograph, read and predicted, when everything is loaded."""
     predict()
     times = [timed(predict)[:2] for _ in range(WARM_REPEATS)]
     return {"ms": 1000 * min(one[0] for one in times), "processor_ms": 1000 * min(one[1] for one in times)}

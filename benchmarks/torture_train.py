@@ -1,15 +1,14 @@
-"""Kill trainings at random moments: the run goes on and ends with the very weights of one that was never killed.
+"""Kill training runs at random moments: a resumed run must end with the weights of an uninterrupted one.
 
     python benchmarks/torture_train.py --kills 1000
 
-A training of a small net on drawn faces is started again and again in one run folder, and each time killed with
-SIGKILL at a moment drawn evenly over half the time that the whole training takes, until it comes to its end. Then its
-weights, its log and TensorBoard's curves are compared with those of a training that nobody killed. After every single
-kill the snapshot must be readable and no older than before. Each start draws how it reads the faces: from memory, or
-streamed, with or without a worker process.
+A small net is trained on synthetic faces. The run is started repeatedly in one folder and killed with SIGKILL, at
+a moment drawn uniformly from half the duration of an uninterrupted run, until it finishes. Then weights, log and
+TensorBoard curves are compared with those of the uninterrupted run. After each kill the snapshot must be readable and
+not older than before. Each start selects a loader at random: in memory, or streamed with or without a worker process.
 
-Most trainings start as a fork of this process, which has the libraries loaded already; so a kill falls into the
-training and not into its imports. With --programs N as many are started as a user does it, as a program of its own.
+Most runs start as a fork of this process, which has imported the libraries, so that kills hit training and not imports.
+--programs N starts N of them with the command line.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def prepare(folder: Path) -> TrainOptions:
 
 
 def go(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> None:
-    """Start the training, or go on with it."""
+    """Start or resume the run."""
     if (run / "run.json").exists():
         resume(run, loaders=loading)
     else:
@@ -106,7 +105,7 @@ def go(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> Non
 
 
 def start_fork(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
-    """Train in a fork of this process; return its number."""
+    """Train in a fork of this process and return its process ID."""
     process = os.fork()
     if process == 0:
         code = 1
@@ -119,7 +118,7 @@ def start_fork(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY
 
 
 def start_program(options: TrainOptions, run: Path, loading: LoaderOptions = MEMORY) -> int:
-    """Train as a user does; return the number of the process."""
+    """Train with the command line and return the process ID."""
     command = [sys.executable, "-m", "fer_lmdb", "train", "--run", str(run)]
     command += ["--loader", loading.loader, "--workers", str(loading.workers)]
     if (run / "run.json").exists():
@@ -139,18 +138,18 @@ def start_program(options: TrainOptions, run: Path, loading: LoaderOptions = MEM
 
 
 def wall_of(start: Start, options: TrainOptions, run: Path) -> float:
-    """Return the seconds that a training takes when nobody kills it."""
+    """Return the seconds of an uninterrupted run."""
     began = time.perf_counter()
     if os.waitstatus_to_exitcode(os.waitpid(start(options, run, MEMORY), 0)[1]) != 0:
-        raise SystemExit(f"{run}: the training that nobody kills did not come to its end")
+        raise SystemExit(f"{run}: the uninterrupted run did not finish")
     return time.perf_counter() - began
 
 
-# ---------------------------------------------------------------- looking at what is left
+# ---------------------------------------------------------------- comparing
 
 
 def iteration_of(run: Path) -> int | None:
-    """Return where the snapshot stands; a damaged one is an error. None where there is none yet."""
+    """Return the iteration of the snapshot, or None before the first one; a damaged snapshot is an error."""
     snapshot = Snapshot.read(RunFolder(run))
     return None if snapshot is None else int(snapshot.metadata["iteration"])
 
@@ -206,7 +205,7 @@ class Campaign:
             shutil.rmtree(run)
 
     def _kill_once(self, run: Path, wanted: int, start: Start) -> bool:
-        """Start or go on, and kill; return whether the training has not come to its end."""
+        """Start or resume, and kill; return whether the run is unfinished."""
         before = iteration_of(run)
         process = start(self.options, run, self.moments.choice(LOADINGS))
         if self.kills < wanted:
@@ -228,15 +227,15 @@ class Campaign:
         return True
 
     def _where(self, run: Path, before: int | None, after: int | None) -> str:
-        """Say how far a killed training had come."""
+        """Describe the progress of a killed run."""
         if not (run / "run.json").exists():
             return "before the run began"
         if after is None:
             return "before its first snapshot"
-        return "went on without a new snapshot" if after == before else "after a new snapshot"
+        return "resumed without a new snapshot" if after == before else "after a new snapshot"
 
     def report(self) -> dict[str, object]:
-        """Return the count."""
+        """Return the counts."""
         return {
             "kills": self.kills,
             "runs": self.runs,
@@ -247,14 +246,14 @@ class Campaign:
 
 
 def main() -> None:
-    """Read the options, run, print JSON."""
+    """Parse the options, run, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--programs", type=int, default=0, help="how many of them hit a program of its own")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # a fork does not inherit the others
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports every curve that goes on
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports every continued curve
     with tempfile.TemporaryDirectory() as folder:
         campaign = Campaign(Path(folder), arguments.seed)
         with suppress(KeyboardInterrupt):  # Ctrl-C ends the campaign and shows what it has counted

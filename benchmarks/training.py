@@ -3,7 +3,7 @@
     python benchmarks/training.py --data data/fer2013 [--write docs/benchmarks.md]
 
 Both learn from the same database with the same net, batch and solver: random crop, mirror, mean, SGD with momentum.
-They run in processes of their own and take turns; the table has the median of the ratios of neighbouring turns.
+They run in processes of their own and take turns; the table has the median of the ratios of neighboring turns.
 """
 
 from __future__ import annotations

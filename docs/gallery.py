@@ -1,10 +1,10 @@
-"""Make the pictures of README.md and docs/ with the program itself: ``make gallery``.
+"""Generate the images of README.md and docs/: ``make gallery``.
 
 python docs/gallery.py              # all of them, into docs/images/
 python docs/gallery.py terminal     # one
 
-People in the pictures: NASA's portrait of Eileen Collins (public domain, from scikit-image) and drawn faces.
-What needs chromium or an optional part that is not there is left as it is, and named.
+People in the images: NASA's portrait of Eileen Collins (public domain, from scikit-image) and synthetic faces.
+Images that need chromium or an optional package that is not installed are skipped and reported.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ COLUMNS = 80
 
 
 class Missing(Exception):
-    """Something that a picture needs is not there."""
+    """A requirement of an image is missing."""
 
 
 def fer_lmdb(*words: str, columns: int = COLUMNS) -> str:
-    """Run a command in the current folder; return what it prints, with colours."""
+    """Run a command in the current folder and return its output, with colors."""
     environment = {**os.environ, "FORCE_COLOR": "1", "COLUMNS": str(columns), "TERM": "xterm-256color"}
     environment.pop("NO_COLOR", None)
     done = subprocess.run(
@@ -54,24 +54,24 @@ def fer_lmdb(*words: str, columns: int = COLUMNS) -> str:
 def photograph() -> None:
     """The annotated portrait."""
     Image.fromarray(data.astronaut()).save("astronaut.png")
-    fer_lmdb("predict", "astronaut.png", "--save", "recognised.png")
-    save_jpeg(Image.open("recognised.png"), "astronaut.jpg")
+    fer_lmdb("predict", "astronaut.png", "--save", "annotated.png")
+    save_jpeg(Image.open("annotated.png"), "astronaut.jpg")
 
 
 def terminal() -> None:
-    """What predict prints in a terminal."""
+    """Output of predict in a terminal."""
     Image.fromarray(data.astronaut()).save("astronaut.png")
     screen("terminal.svg", 56, "predict", "astronaut.png")
 
 
 def measured() -> None:
-    """What evaluate prints, on drawn faces."""
+    """Output of evaluate, on synthetic faces."""
     run_demo()
     screen("evaluate.svg", COLUMNS, "evaluate", "demo/run", "--data", "demo/data")
 
 
 def watch() -> None:
-    """A frame of what watch writes, of a picture that moves."""
+    """A frame of a video written by watch, of a moving image."""
     image = data.astronaut()
     with VideoWriter(Path("clip.mp4")) as clip:
         for step in range(16):
@@ -82,7 +82,7 @@ def watch() -> None:
 
 
 def report() -> None:
-    """The first screens of a run's report, on drawn faces."""
+    """The top of a run's report, on synthetic faces."""
     run_demo()
     fer_lmdb("report", "demo/run", "--out", "report")
     with browser_page(1200, 1500) as browser:
@@ -92,7 +92,7 @@ def report() -> None:
 
 
 def web_page() -> None:
-    """The web page after its example was asked for."""
+    """The web page with its example."""
     with serving() as address, browser_page(1180, 930) as browser:
         browser.set_default_timeout(180_000)
         browser.goto(address)
@@ -113,7 +113,7 @@ MAKERS: dict[str, Callable[[], None]] = {
 
 
 def run_demo() -> None:
-    """Have a demo's folder at hand: that of ``make demo`` where there is one."""
+    """Create the folder of the demo, or link to that of ``make demo``."""
     if Path("demo").exists():
         return
     made_before = IMAGES.parents[1] / "demo"
@@ -124,18 +124,18 @@ def run_demo() -> None:
 
 
 def screen(name: str, columns: int, *words: str) -> None:
-    """Write what a command prints as a picture of a terminal."""
+    """Write the output of a command as an image of a terminal."""
     console = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ fer-lmdb {' '.join(words)}", style="bold"))
     console.print(without_seams(Text.from_ansi(fer_lmdb(*words, columns=columns).rstrip() + "\n"), console))
     image = console.export_svg(title="", unique_id=Path(name).stem)
-    # A font from the network would be a request that the reader did not ask for.
+    # Web fonts would be loaded from the network.
     image = re.sub(r"@font-face \{.*?\}\s*", "", image, flags=re.DOTALL)
     (IMAGES / name).write_text(image, encoding="utf-8")
 
 
 def without_seams(text: Text, console: Console) -> Text:
-    """Return the text with coloured cells below its full blocks, which do not touch each other in all fonts."""
+    """Return the text with a background color behind full blocks, which have gaps in some fonts."""
     for bar in re.finditer("█+", text.plain):
         color = text.get_style_at_offset(console, bar.start()).color
         text.stylize(Style(bgcolor=color), *bar.span())
@@ -149,7 +149,7 @@ def save_jpeg(image: Image.Image, name: str) -> None:
 
 @contextmanager
 def browser_page(width: int, height: int) -> Iterator[Any]:
-    """Give a page of a chromium without a window."""
+    """Open a page in headless chromium."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -165,7 +165,7 @@ def browser_page(width: int, height: int) -> Iterator[Any]:
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """Run the web service; give its address."""
+    """Run the web service and yield its URL."""
     words = [sys.executable, "-m", "fer_lmdb", "serve", "--port", "0", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout and server.stderr
@@ -178,21 +178,21 @@ def serving() -> Iterator[str]:
             server.terminate()
 
 
-def main(wanted: list[str]) -> int:
-    """Make the pictures that were asked for; return how many could not be made."""
-    left = 0
+def main(names: list[str]) -> int:
+    """Generate the images and return the number of failures."""
+    failed = 0
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for name in wanted or MAKERS:
+        for name in names or MAKERS:
             try:
                 MAKERS[name]()
                 print(f"{name}: made")  # noqa: T201
             except Missing as error:
-                left += 1
-                print(f"{name}: left as it is ({error})")  # noqa: T201
+                failed += 1
+                print(f"{name}: skipped ({error})")  # noqa: T201
         os.chdir(here)
-    return left
+    return failed
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Train shipped models again, each from fer2013.csv, and measure old and new on the validation split.
+"""Reproduce pretrained models from fer2013.csv, and evaluate old and new on the validation split.
 
 make reproduce MODEL=fer_mini CSV=data/fer2013.csv
 
-What a model needs is done in order: its data set, its teachers, itself. What is there already is left, and a training
-that was interrupted goes on, so the same command can be given again.
+The steps of a model run in order: data sets, teachers, the model. Finished steps are skipped and an interrupted run is
+resumed, so the same command can be repeated.
 
-Teachers look at every face in four views. Those of the shipped fer_conv12_wide did so, and conv12-wide-0 as a teacher
-of fer_mini; all others were asked in ten crops, before that changed.
+Teachers are run with four TTA views. The published models used them for fer_conv12_wide and for conv12-wide-0 as a
+teacher of fer_mini; all other teachers were run with ten crops, the default at that time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 INTERRUPTED = 130
 RUNS = Path("runs") / "reproduced"
 DATA = Path("data") / "reproduced"
-#: How each data set is made, as words of ``fer-lmdb``; another data set's name in braces is its folder.
+#: Arguments of ``fer-lmdb`` that create each data set; a name in braces is the folder of another data set.
 MAKES = {
     "fer2013": "build {csv}",
     "fer2013-as-is": "build {csv} --detector none",
@@ -29,20 +29,20 @@ MAKES = {
     "fer2013-both": "join {fer2013} {fer2013-as-is} --train-only",
     "ferplus": "build {csv} --label-scheme ferplus --ferplus {votes}",
 }
-OTHER_KINDS = ("fer2013-as-is", "fer2013-arcface")
-ALL_KINDS = ("fer2013", *OTHER_KINDS)
-TAUGHT = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --distill-weight 0.7 --distill-temperature 2"
+OTHER_VARIANTS = ("fer2013-as-is", "fer2013-arcface")
+ALL_VARIANTS = ("fer2013", *OTHER_VARIANTS)
+DISTILLED = f"--teacher {RUNS}/conv8-0 --teacher {RUNS}/conv8-1 --distill-weight 0.7 --distill-temperature 2"
 
 
 @dataclass(frozen=True)
 class Training:
-    """A run.
+    """Training run.
 
     Attributes:
-        run: its name.
-        data: the data set that it learns from.
-        options: the other words of ``fer-lmdb train``.
-        teacher_data: data sets that its teachers look at.
+        run: Name.
+        data: Name of the data set.
+        options: Further arguments of ``fer-lmdb train``.
+        teacher_data: Names of the data sets with the teachers' preprocessing.
     """
 
     run: str
@@ -51,20 +51,20 @@ class Training:
     teacher_data: tuple[str, ...] = ()
 
 
-#: The first teacher learnt with stronger augmentation than the zoo asks for.
+#: The first teacher has stronger augmentation than the zoo's recipe.
 TEACHERS = (
     Training("conv8-0", "fer2013", "--model fer_conv8 --seed 0 --zoom 0.15 --shift 0.15 --random-erasing 0.4"),
     Training("conv8-1", "fer2013", "--model fer_conv8 --seed 1"),
 )
 CONV8 = (
     *TEACHERS,
-    Training("fer_conv8", "fer2013", f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {TAUGHT}"),
+    Training("fer_conv8", "fer2013", f"--model fer_conv8 --seed 2 --epochs 54 --init {RUNS}/conv8-1 {DISTILLED}"),
 )
 CONV12 = (
     *CONV8,
     Training("conv8-as-is", "fer2013-as-is", "--model fer_conv8 --seed 1"),
     Training(
-        "conv8-as-is-taught",
+        "conv8-as-is-distilled",
         "fer2013-as-is",
         f"--model fer_conv8 --seed 3 --epochs 28 --base-lr 0.05 --init {RUNS}/fer_conv8 "
         f"--teacher {RUNS}/fer_conv8 --distill-weight 0.7 --distill-temperature 2",
@@ -73,14 +73,14 @@ CONV12 = (
     Training(
         "fer_conv12",
         "fer2013-both",
-        f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-taught --teacher {RUNS}/fer_conv8 "
-        f"--teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
+        f"--model fer_conv12 --seed 4 --epochs 22 --init {RUNS}/conv8-as-is-distilled --teacher {RUNS}/fer_conv8 "
+        f"--teacher {RUNS}/conv8-as-is-distilled --teacher {RUNS}/conv8-as-is --teacher face_emotion_net "
         "--distill-weight 0.7 --distill-temperature 2",
-        ALL_KINDS,
+        ALL_VARIANTS,
     ),
 )
 FIVE = (
-    f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv8-as-is-taught --teacher {RUNS}/conv8-as-is "
+    f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv8-as-is-distilled --teacher {RUNS}/conv8-as-is "
     f"--teacher face_emotion_net --teacher {RUNS}/fer_conv12 --distill-weight 0.7 --distill-temperature 2"
 )
 WIDE_0 = (
@@ -90,35 +90,35 @@ WIDE_0 = (
         "fer2013-both",
         "--model fer_conv12_wide --seed 6 --epochs 18 --base-lr 0.05 --warmup-epochs 1 "
         f"--init {RUNS}/fer_conv12 --widen {FIVE}",
-        ALL_KINDS,
+        ALL_VARIANTS,
     ),
 )
 #: The best of them counts twice.
 WITH_WIDE = (
     f"--teacher {RUNS}/fer_conv8 --teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/conv12-wide-0 "
-    f"--teacher {RUNS}/fer_conv12 --teacher {RUNS}/conv8-as-is-taught --teacher face_emotion_net "
+    f"--teacher {RUNS}/fer_conv12 --teacher {RUNS}/conv8-as-is-distilled --teacher face_emotion_net "
     "--distill-weight 0.7 --distill-temperature 2"
 )
 MINI = (
     *WIDE_0,
-    Training("mini-0", "fer2013", f"--model fer_mini_narrow {TAUGHT}"),
+    Training("mini-0", "fer2013", f"--model fer_mini_narrow {DISTILLED}"),
     Training(
         "mini-1",
         "fer2013",
         f"--model fer_mini_narrow --seed 5 --epochs 70 --init {RUNS}/mini-0 {FIVE}",
-        OTHER_KINDS,
+        OTHER_VARIANTS,
     ),
     Training(
         "mini-2",
         "fer2013",
         f"--model fer_mini --seed 8 --epochs 68 --warmup-epochs 1 --init {RUNS}/mini-1 --widen {WITH_WIDE}",
-        OTHER_KINDS,
+        OTHER_VARIANTS,
     ),
     Training(
         "fer_mini",
         "fer2013",
         f"--model fer_mini --seed 9 --epochs 48 --base-lr 0.05 --warmup-epochs 1 --init {RUNS}/mini-2 {WITH_WIDE}",
-        OTHER_KINDS,
+        OTHER_VARIANTS,
     ),
 )
 WIDE = (
@@ -129,7 +129,7 @@ WIDE = (
         f"--model fer_conv12_wide --seed 7 --epochs 15 --base-lr 0.05 --warmup-epochs 1 --init {RUNS}/conv12-wide-0 "
         f"--teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/conv12-wide-0 --teacher {RUNS}/fer_conv8 "
         f"--teacher {RUNS}/fer_mini --teacher face_emotion_net --distill-weight 0.7 --distill-temperature 2",
-        ALL_KINDS,
+        ALL_VARIANTS,
     ),
 )
 #: What leads to a model; the last training is the model's own.
@@ -163,7 +163,7 @@ def commands(model: str, csv: str, votes: str) -> Iterator[list[str]]:
 
 
 def make(name: str, known: dict[str, str], made: set[str]) -> Iterator[list[str]]:
-    """Yield what makes a data set that is not there yet, after the data sets that it is made of."""
+    """Yield the command that creates a missing data set, after those of its sources."""
     if name in made or (DATA / name / "manifest.json").exists():
         return
     words = MAKES[name].split()
@@ -175,16 +175,16 @@ def make(name: str, known: dict[str, str], made: set[str]) -> Iterator[list[str]
 
 
 def train(training: Training) -> list[str]:
-    """Return the words that begin a training, or that go on with it (which ends at once where it is done)."""
+    """Return the arguments that start or resume a run; resuming a finished run has no effect."""
     folder = RUNS / training.run
     if (folder / "run.json").exists():
         return ["train", "--resume", "--run", str(folder)]
-    looks = [word for name in training.teacher_data for word in ("--teacher-data", str(DATA / name))]
-    return ["train", *training.options.split(), "--data", str(DATA / training.data), *looks, "--run", str(folder)]
+    variants = [word for name in training.teacher_data for word in ("--teacher-data", str(DATA / name))]
+    return ["train", *training.options.split(), "--data", str(DATA / training.data), *variants, "--run", str(folder)]
 
 
 def run(words: list[str]) -> int:
-    """Run a command and return its exit status; after Ctrl-C, which it gets as well, wait until it has saved."""
+    """Run a command and return its exit status; after Ctrl-C, wait until the command has saved."""
     process = subprocess.Popen([sys.executable, "-m", "fer_lmdb", *words])
     try:
         return process.wait()
@@ -194,17 +194,17 @@ def run(words: list[str]) -> int:
 
 
 def main() -> int:
-    """Run the commands one after the other, up to the first that fails or is interrupted."""
+    """Run the commands up to the first that fails or is interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("model", nargs="+", choices=sorted(RECIPES))
     parser.add_argument("--csv", default="data/fer2013.csv")
-    parser.add_argument("--votes", default="data/fer2013new.csv", help="FER+'s votes, for models that learn from them")
-    parser.add_argument("--show", action="store_true", help="print the commands and run none")
-    wish = parser.parse_args()
-    for model in wish.model:
-        for words in commands(model, wish.csv, wish.votes):
+    parser.add_argument("--votes", default="data/fer2013new.csv", help="FER+'s votes, for models trained on them")
+    parser.add_argument("--show", action="store_true", help="print the commands without running them")
+    options = parser.parse_args()
+    for model in options.model:
+        for words in commands(model, options.csv, options.votes):
             print("fer-lmdb", *words, flush=True)
-            if not wish.show and (code := run(words)):
+            if not options.show and (code := run(words)):
                 return code
     return 0
 

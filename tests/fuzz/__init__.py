@@ -1,9 +1,9 @@
-"""Structure-aware fuzzing of everything that reads a file: valid files are mutated, and readers may only refuse.
+"""Structure-aware fuzzing of all file readers: mutated files may only be read or rejected.
 
     make fuzz SECONDS=600
 
-seeds.py    one or more valid files of every kind
-mutate.py   mutations of bytes; wire.py, words.py, chunks.py know protobuf, text and headers, picture files
-targets.py  what reads each kind, as the commands do
-arena.py    worker processes with limits; anything but a result or a clean refusal is a find
+seeds.py    valid files of every kind
+mutate.py   mutations of bytes; wire.py, words.py, chunks.py mutate protobuf, text and headers, image files
+targets.py  reader of each kind
+arena.py    worker processes with limits; anything but a result or an expected error is a finding
 """

@@ -1,4 +1,4 @@
-"""Fuzz every reader: `python -m tests.fuzz --seconds 600`. Finds are written below --finds; exit code 1 says so."""
+"""Fuzz every reader: `python -m tests.fuzz --seconds 600`. Findings are written to --finds; then the exit code is 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .targets import TARGETS
 
 
 def main() -> int:
-    """Read the options, fuzz, print a document on stdout."""
+    """Parse the options, fuzz, and print a JSON document."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="for all targets together")
     parser.add_argument("--seed", type=int, default=0)
@@ -31,7 +31,7 @@ def main() -> int:
             arguments.finds.mkdir(parents=True, exist_ok=True)
             file = arguments.finds / f"{target}-{arguments.seed}-{number}"
             file.write_bytes(arena.case(target, files, arguments.seed, number))
-        figures = {"cases": outcome.cases, "read": outcome.read, "refused": outcome.refused}
+        figures = {"cases": outcome.cases, "read": outcome.read, "rejected": outcome.rejected}
         counts[target] = figures | {"finds": dict(arena.kinds(outcome))}
         found += len(outcome.finds)
         sys.stderr.write(f"{target}: {counts[target]}\n")

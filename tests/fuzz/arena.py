@@ -1,7 +1,7 @@
-"""Worker processes in which readers meet mutated files: 5 seconds of work, 1 GB of memory, nothing run or unpickled.
+"""Worker processes that read mutated files: 5 seconds of CPU time, 1 GB of memory, nothing executed or unpickled.
 
-A worker is forked, says one line before and after every case, and may die in any way: the case that it was at is then
-the find, and the next worker goes on behind it. A case is known by target, seed and number and can be made again.
+A worker is forked, writes a line before and after every case, and may die in any way. The case that it was reading is
+then a finding, and the next worker continues after it. Target, seed and number identify a case, which can be repeated.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pathlib import Path
 import torch
 
 from .mutate import mutate
-from .targets import REFUSALS, TARGETS
+from .targets import EXPECTED_ERRORS, TARGETS
 
 SECONDS = 5
 MEMORY = 1 << 30
 WALL_SECONDS = 60
-"""Without any work done: hanging on a lock or pipe. Generous, since machines may be busy with other things."""
+"""Limit without CPU time, e.g. for a deadlock. Generous, since the machine may be busy."""
 
 FORBIDDEN = ("exec", "marshal.loads", "pickle.find_class", "os.system", "os.exec", "os.fork", "os.posix_spawn",
              "subprocess.Popen", "socket.connect", "ctypes.dlopen")  # fmt: skip
@@ -42,31 +42,31 @@ _seen: list[str] = []
 
 @dataclass
 class Outcome:
-    """What a number of cases came to.
+    """Outcome of a number of cases.
 
     Attributes:
         read: cases that were read to their end.
-        refused: cases that were refused with an error of our own.
+        rejected: Cases rejected with an expected error.
         finds: number of the case -> what went wrong.
     """
 
     read: int = 0
-    refused: int = 0
+    rejected: int = 0
     finds: dict[int, str] = field(default_factory=dict)
 
     @property
     def cases(self) -> int:
-        """Return how many cases were tried."""
-        return self.read + self.refused + len(self.finds)
+        """Return the number of cases."""
+        return self.read + self.rejected + len(self.finds)
 
 
 def case(target: str, seeds: list[bytes], seed: int, number: int) -> bytes:
-    """Return a mutated file; the same for the same arguments."""
+    """Return a mutated file, deterministic in the arguments."""
     return mutate(target, seeds, random.Random(f"{target}/{seed}/{number}"))
 
 
 def try_files(target: str, files: Callable[[int], bytes], first: int, until: Callable[[int], bool]) -> Outcome:
-    """Let a target read files until the time or the files are over.
+    """Run a target on files until the time or the files are used up.
 
     Args:
         target: a name of `TARGETS`.
@@ -81,8 +81,8 @@ def try_files(target: str, files: Callable[[int], bytes], first: int, until: Cal
             at, first = number, number + 1
             if said == "read":
                 outcome.read += 1
-            elif said == "refused":
-                outcome.refused += 1
+            elif said == "rejected":
+                outcome.rejected += 1
             else:
                 outcome.finds[at] = said
     return outcome
@@ -91,7 +91,7 @@ def try_files(target: str, files: Callable[[int], bytes], first: int, until: Cal
 def _work(
     target: str, files: Callable[[int], bytes], first: int, until: Callable[[int], bool]
 ) -> Iterator[tuple[int, str]]:
-    """Fork a worker and yield what it says of every case; for the case that killed it, how it died."""
+    """Fork a worker and yield its result of every case; for the case that killed it, the signal or exit code."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -144,7 +144,7 @@ def _how_it_died(status: int) -> str:
 def _be_worker(
     target: str, files: Callable[[int], bytes], first: int, until: Callable[[int], bool], writing: int
 ) -> None:
-    """Try case after case; never returns."""
+    """Run cases until the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     try:
         _limit()
@@ -161,7 +161,7 @@ def _be_worker(
 
 
 def _limit() -> None:
-    """Limit memory to what the process has now and 1 GB more; watch what is called."""
+    """Limit memory to its present size plus 1 GB, and audit calls."""
     torch.set_num_threads(1)  # other threads did not survive the fork
     faulthandler.disable()
     for standard in (1, 2):
@@ -181,7 +181,7 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _try(target: str, data: bytes, folder: Path) -> str:
-    """Return "read", "refused" or what went wrong, on one line."""
+    """Return "read", "rejected" or a one-line description of the failure."""
     global _watching
     _seen.clear()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -189,8 +189,8 @@ def _try(target: str, data: bytes, folder: Path) -> str:
     try:
         TARGETS[target](data, folder)
         said = "read"
-    except REFUSALS as error:
-        said = "refused" if str(error) else f"refused without a word: {error!r}"
+    except EXPECTED_ERRORS as error:
+        said = "rejected" if str(error) else f"rejected without a message: {error!r}"
     except BaseException as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {str(error)[:100]} ({Path(frame.filename).name}:{frame.lineno})"
@@ -201,19 +201,19 @@ def _try(target: str, data: bytes, folder: Path) -> str:
 
 
 def warm_up(target: str, seeds: list[bytes]) -> None:
-    """Read the valid files once, so that what is imported on first use is no matter later.
+    """Read the valid files once, so that later cases do not include imports.
 
     Raises:
         any error: a valid file must be read.
     """
     with tempfile.TemporaryDirectory() as folder:
         for data in seeds:
-            with suppress(*REFUSALS):
+            with suppress(*EXPECTED_ERRORS):
                 TARGETS[target](data, Path(folder))
 
 
 def fuzz(target: str, seeds: list[bytes], seed: int, seconds: float, most: int | None = None) -> Outcome:
-    """Try mutated files for some time or number."""
+    """Run mutated files for a time or a number of cases."""
     ends = time.monotonic() + seconds
     return try_files(
         target,
@@ -224,5 +224,5 @@ def fuzz(target: str, seeds: list[bytes], seed: int, seconds: float, most: int |
 
 
 def kinds(outcome: Outcome) -> Counter[str]:
-    """Count finds by what went wrong, numbers and names aside."""
+    """Count findings by failure, without numbers and names."""
     return Counter(said.split(" (")[0][:60] + said[said.rfind(" (") :] for said in outcome.finds.values())

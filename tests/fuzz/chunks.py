@@ -1,4 +1,4 @@
-"""Picture files: sizes in headers become extreme, chunks and segments move, PNG's checksums are made right again."""
+"""Mutations of image files: extreme sizes in headers, moved chunks and segments, with corrected PNG checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def mutate(data: bytes, dice: random.Random) -> bytes:
-    """Return a picture file with one to three mutations, most of them near its beginning, where the sizes stand."""
+    """Return an image file with one to three mutations, most of them near its start, which contains the sizes."""
     for _ in range(dice.randint(1, 3)):
         data = _png(data, dice) if data.startswith(PNG) and dice.random() < 0.7 else _anywhere(data, dice)
     return data

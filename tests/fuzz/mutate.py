@@ -1,4 +1,4 @@
-"""The mutations of every target: those that know its format, and now and then those of plain bytes."""
+"""Mutations of every target: those of its format, and sometimes of plain bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KNOWING = {
     "lmdb": chunks.mutate,
     "csv": words.mutate,
     "votes": words.mutate,
-    "picture": chunks.mutate,
+    "image": chunks.mutate,
     "model": words.mutate_safetensors,
     "snapshot": words.mutate_safetensors,
     "manifest": words.mutate,

@@ -1,4 +1,4 @@
-"""Valid files of every kind, small ones: what mutations start from."""
+"""Small valid files of every kind, the start of the mutations."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ MAKERS = {
     "lmdb": _lmdb,
     "csv": _csv,
     "votes": _votes,
-    "picture": _image,
+    "image": _image,
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,

@@ -1,4 +1,4 @@
-"""What reads each kind of file, the way commands and library do; each takes the bytes and a folder for them."""
+"""Readers of each kind of file; each takes the bytes and a folder for them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from prototxt_like.errors import PrototxtLikeError
 
 from .seeds import NET
 
-REFUSALS = (FerLmdbError, PrototxtLikeError)
-"""The only errors that a reader may raise."""
+EXPECTED_ERRORS = (FerLmdbError, PrototxtLikeError)
+"""Errors that a reader may raise."""
 
 SMALL_NET = 1 << 22
-"""Values: a limit that a caller gives who builds the nets of strangers."""
+"""Limit of values, as for untrusted nets."""
 
 
 def _inspected(suffix: str) -> Callable[[bytes, Path], None]:
@@ -44,7 +44,7 @@ def _inspected(suffix: str) -> Callable[[bytes, Path], None]:
 def _prototxt(data: bytes, folder: Path) -> None:
     path = folder / "file.prototxt"
     path.write_bytes(data)
-    with suppress(*REFUSALS):
+    with suppress(*EXPECTED_ERRORS):
         pl.summary(pl.Net(path, max_values=SMALL_NET))
     inspect(path, verify=True)
 
@@ -52,7 +52,7 @@ def _prototxt(data: bytes, folder: Path) -> None:
 def _caffemodel(data: bytes, folder: Path) -> None:
     path = folder / "file.caffemodel"
     path.write_bytes(data)
-    with suppress(*REFUSALS):
+    with suppress(*EXPECTED_ERRORS):
         pl.Net(pl.parse_net(NET), weights=path)
     inspect(path, verify=True)
 
@@ -86,7 +86,7 @@ def _image(data: bytes, folder: Path) -> None:
 def _model(data: bytes, folder: Path) -> None:
     path = folder / "file.safetensors"
     path.write_bytes(data)
-    with suppress(*REFUSALS):
+    with suppress(*EXPECTED_ERRORS):
         Classifier(load_model(path)).probabilities(np.zeros((1, 1, 8, 8), np.uint8))
     inspect(path, verify=True)
 
@@ -106,7 +106,7 @@ def _manifest(data: bytes, folder: Path) -> None:
 
 
 def _http(data: bytes, folder: Path) -> None:
-    """Read a request (headers, empty line, body) as the web service does, up to the decoded picture."""
+    """Read a request (headers, empty line, body) as the web service does, up to the decoded image."""
     import anyio
     from starlette.requests import Request
 
@@ -139,7 +139,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "lmdb": _lmdb,
     "csv": _csv,
     "votes": _votes,
-    "picture": _image,
+    "image": _image,
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,

@@ -1,4 +1,4 @@
-"""A short run of the fuzzer, every file that once was a find, and the arena itself, which has to notice."""
+"""A short run of the fuzzer, all earlier findings, and the detection of failures."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.fuzz import arena, wire
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import seeds
-from tests.fuzz.targets import REFUSALS, TARGETS
+from tests.fuzz.targets import EXPECTED_ERRORS, TARGETS
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 FINDS = sorted(path for path in CORPUS.glob("*/*") if path.parent.name in TARGETS)
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_mutated_files_are_read_or_refused(target: str, tmp_path: Path) -> None:
+def test_mutated_files_are_read_or_rejected(target: str, tmp_path: Path) -> None:
     files = seeds(target, tmp_path)
     arena.warm_up(target, files)
     outcome = arena.fuzz(target, files, seed=1, seconds=2, most=40)
@@ -32,13 +32,13 @@ def test_mutated_files_are_read_or_refused(target: str, tmp_path: Path) -> None:
 
 @given(dice=st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
-def test_mutated_records_are_read_or_refused(dice, tmp_path_factory) -> None:
-    """Hypothesis rolls the dice, so that a find comes as small as it can be."""
+def test_mutated_records_are_read_or_rejected(dice, tmp_path_factory) -> None:
+    """Hypothesis generates the mutations, so that a finding is minimized."""
     folder = tmp_path_factory.mktemp("datum")
     data = mutate("datum", seeds("datum", folder), dice)
     try:
         TARGETS["datum"](data, folder)
-    except REFUSALS as error:
+    except EXPECTED_ERRORS as error:
         assert "\n" not in str(error)
 
 
@@ -52,7 +52,7 @@ def test_former_finds(path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["caffemodel", "binaryproto", "datum"])
 def test_valid_messages_come_back_from_their_tree(target: str, tmp_path: Path) -> None:
     for data in seeds(target, tmp_path):
-        assert wire.serialise(wire.parse(data)) == data
+        assert wire.serialize(wire.parse(data)) == data
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Protobuf's wire format as a tree to mutate: fields move, double, change type, nest and lie about lengths."""
+"""Mutations of protobuf's wire format: fields are moved, duplicated, nested, and get other types and lengths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EXTREMES = [0, 1, 2, 127, 128, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**63 - 1, 2*
 
 @dataclass
 class Field:
-    """One field: `value` is a number (varint), bytes, or a list of fields (a message inside)."""
+    """Field: `value` is a number (varint), bytes, or a list of fields (a nested message)."""
 
     number: int
     kind: int
@@ -19,7 +19,7 @@ class Field:
 
 
 def parse(data: bytes, depth: int = 0) -> list[Field] | None:
-    """Return the fields of a message, None where the bytes are none."""
+    """Return the fields of a message, or None if the bytes are not a message."""
     fields, place = [], 0
     while place < len(data):
         tag, place = _varint(data, place)
@@ -43,7 +43,7 @@ def parse(data: bytes, depth: int = 0) -> list[Field] | None:
     return fields
 
 
-def serialise(fields: list[Field]) -> bytes:
+def serialize(fields: list[Field]) -> bytes:
     """Return the bytes of a message; a field's `lie` is added to its length."""
     parts = []
     for field in fields:
@@ -51,7 +51,7 @@ def serialise(fields: list[Field]) -> bytes:
         if isinstance(field.value, int):
             parts.append(_bytes(field.value))
             continue
-        body = serialise(field.value) if isinstance(field.value, list) else field.value
+        body = serialize(field.value) if isinstance(field.value, list) else field.value
         if field.kind == 2:
             parts.append(_bytes(max(0, len(body) + field.lie)))
         parts.append(body)
@@ -59,13 +59,13 @@ def serialise(fields: list[Field]) -> bytes:
 
 
 def mutate(data: bytes, dice: random.Random) -> bytes:
-    """Return a message with one to three mutations; bytes that are no message come back as they are."""
+    """Return a message with one to three mutations; other bytes are returned unchanged."""
     fields = parse(data)
     if not fields:
         return data
     for _ in range(dice.randint(1, 3)):
         _mutate_one(fields, dice)
-    return serialise(fields)
+    return serialize(fields)
 
 
 def _mutate_one(fields: list[Field], dice: random.Random) -> None:
@@ -95,10 +95,10 @@ def _mutate_one(fields: list[Field], dice: random.Random) -> None:
         field.lie = dice.choice([-1, 1, 1000, 2**31, 2**40])
     elif action == "nest":
         for _ in range(dice.choice([3, 90, 110, 3000])):
-            level[:] = [Field(field.number, 2, serialise(level))]
+            level[:] = [Field(field.number, 2, serialize(level))]
     elif action == "swap":
         dice.shuffle(level)
-    elif len(serialise([field])) < 64:
+    elif len(serialize([field])) < 64:
         level.extend([field] * dice.choice([10, 1000]))
 
 
@@ -106,7 +106,7 @@ def _other_value(value: int | bytes | list[Field], dice: random.Random) -> int |
     if isinstance(value, int):
         return dice.choice([*EXTREMES, value + 1, value * 2 % 2**64])
     if isinstance(value, list):
-        value = serialise(value)
+        value = serialize(value)
     cut = dice.randrange(len(value) + 1)
     return dice.choice([b"", value[:cut], value * 2, b"\xff" * len(value), b"\0" * len(value), bytes(reversed(value))])
 

@@ -1,4 +1,4 @@
-"""Text as words: numbers become extreme, words go, double, change places or give way to others the format knows."""
+"""Mutations of text: extreme numbers; deleted, duplicated, moved and replaced words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORD = re.compile(rb"[A-Za-z_]\w*|[-+]?\d[\w.+-]*|\s+|.", re.DOTALL)
 
 @cache
 def vocabulary() -> list[str]:
-    """Every field, type and value that Caffe's schema knows."""
+    """Return all fields, types and values of Caffe's schema."""
     names: set[str] = set()
     for message in caffe_schema_pb2.DESCRIPTOR.message_types_by_name.values():
         names.update(field.name for field in message.fields)
@@ -64,7 +64,7 @@ def _mutate_one(words: list[bytes], dice: random.Random) -> None:
 
 
 def mutate_safetensors(data: bytes, dice: random.Random) -> bytes:
-    """Return a .safetensors file whose header lies: lengths, shapes, types, offsets, texts."""
+    """Return a .safetensors file with a wrong header: lengths, shapes, types, offsets, texts."""
     length = struct.unpack("<Q", data[:8])[0]
     header, body = data[8 : 8 + length], data[8 + length :]
     action = dice.choice(["words", "entry", "text", "text", "length", "body", "bytes"])

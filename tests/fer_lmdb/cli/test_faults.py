@@ -29,7 +29,7 @@ def test_a_full_disk_behind_stdout(tmp_path: Path, arguments: str) -> None:
 
 
 def test_a_reader_that_leaves_closed_streams_and_no_home(tmp_path: Path) -> None:
-    """Nobody listens, or only for a moment; exit codes say whether the work was done, not whether it was read."""
+    """The reader of stdout is closed early; exit codes tell whether the work was done, not whether it was read."""
     for redirected in ("| true", ">&- 2>&-", "2>&- < /dev/null"):
         done = shell(f"unset HOME; fer-lmdb completion bash {redirected}", tmp_path)
         assert done.returncode in (0, 1)

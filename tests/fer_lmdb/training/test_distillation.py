@@ -45,10 +45,10 @@ def test_distillation_loss_matches_hinton_et_al(weight, temperature):
     net = pl.Net(loss_layers.add_distillation_loss(pl.parse_net(text), solver), phase="TRAIN", input_shapes=shapes)
     faces = torch.randn(5, 6, 1, 1, generator=torch.Generator().manual_seed(1))
     hard = F.one_hot(torch.tensor([0, 1, 2, 3, 1]), 4).float()
-    taught = torch.softmax(SCORES / temperature, dim=1)
-    found = net.total_loss(net(data=faces, label=hard, teacher=taught))
+    probabilities = torch.softmax(SCORES / temperature, dim=1)
+    found = net.total_loss(net(data=faces, label=hard, teacher=probabilities))
     scores = net.params["fc"][0] @ faces.flatten(1).T + net.params["fc"][1][:, None]
-    second = F.cross_entropy(scores.T / temperature, taught) * temperature**2
+    second = F.cross_entropy(scores.T / temperature, probabilities) * temperature**2
     expected = 2 * ((1 - weight) * F.cross_entropy(scores.T, hard) + weight * second)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 

@@ -152,7 +152,7 @@ def test_train_widens(options, trained, tmp_path: Path) -> None:
     assert load_model(result.run.path).parameters > load_model(trained.run.path).parameters
 
 
-@pytest.mark.parametrize("wish", ["widen", "reset_classifier"])
-def test_options_of_init_require_init(options, tmp_path: Path, wish: str) -> None:
-    with pytest.raises(RunError, match=rf"--{wish.replace('_', '-')} .* add --init MODEL"):
-        train.train(replace(options, **{wish: True}), tmp_path / "run")
+@pytest.mark.parametrize("option", ["widen", "reset_classifier"])
+def test_options_of_init_require_init(options, tmp_path: Path, option: str) -> None:
+    with pytest.raises(RunError, match=rf"--{option.replace('_', '-')} .* add --init MODEL"):
+        train.train(replace(options, **{option: True}), tmp_path / "run")

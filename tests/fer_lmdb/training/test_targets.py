@@ -121,9 +121,9 @@ def test_sampled_labels_follow_the_votes():
 
 def test_teacher_rows_are_mixed_but_not_smoothed():
     make = targets('teacher: "x" label_smoothing: 0.1 mixup: 1')
-    taught = torch.softmax(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), dim=1)
-    faces, hard, second = make(FACES, make.builder.rows(LABELS, None, None, taught), 0)
-    alike = targets("mixup: 1")(FACES, taught.new_zeros(6, 1, 5) + taught[:, None], 0)
+    teacher_rows = torch.softmax(torch.randn(6, 5, generator=torch.Generator().manual_seed(1)), dim=1)
+    faces, hard, second = make(FACES, make.builder.rows(LABELS, None, None, teacher_rows), 0)
+    alike = targets("mixup: 1")(FACES, teacher_rows.new_zeros(6, 1, 5) + teacher_rows[:, None], 0)
     assert torch.equal(faces, alike[0])
     assert torch.allclose(second, alike[1])
     assert torch.allclose(hard.sum(1), torch.ones(6))
@@ -132,10 +132,10 @@ def test_teacher_rows_are_mixed_but_not_smoothed():
 def test_online_teachers_run_on_mixed_faces():
     seen = []
     make = targets('teacher: "x" mixup: 1', lambda faces: (seen.append(faces), torch.full((len(faces), 5), 0.2))[1])
-    faces, _, taught = make(FACES, make.builder.rows(LABELS, None, None), 0)
+    faces, _, teacher_rows = make(FACES, make.builder.rows(LABELS, None, None), 0)
     assert seen[0] is faces
     assert not torch.equal(faces, FACES)
-    assert taught.shape == (6, 5)
+    assert teacher_rows.shape == (6, 5)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Curves of a run that was stopped and went on: no gap, no double."""
+"""Curves of a resumed run: no gaps, no duplicates."""
 
 from __future__ import annotations
 

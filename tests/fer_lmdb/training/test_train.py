@@ -232,11 +232,11 @@ def test_invalid_options_are_rejected_in_one_line(options, tmp_path, change, mes
 
 def test_a_rejected_run_leaves_no_files(options, trained, tmp_path):
     """Cached teacher probabilities are removed, since the next run of this name may have other teachers."""
-    wishes = {"teachers": [str(trained.run.best)], "lr_policy": "multistep", "cosine_cycles": 2}
+    changes = {"teachers": [str(trained.run.best)], "lr_policy": "multistep", "cosine_cycles": 2}
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path / "run", tmp_path):
         with pytest.raises(RunError, match="2 cosine cycles require"):
-            train.train(replace(options, **wishes), folder)
+            train.train(replace(options, **changes), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

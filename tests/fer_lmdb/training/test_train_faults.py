@@ -82,12 +82,12 @@ def test_the_folder_of_a_net_is_not_overwritten_by_a_run(options, tmp_path: Path
     monkeypatch.chdir(tmp_path)
     shutil.copytree(options.model, "mine")
     before = {path.name: path.read_bytes() for path in Path("mine").iterdir()}
-    wishes = replace(options, model="mine", epochs=1)
+    changed = replace(options, model="mine", epochs=1)
     with pytest.raises(RunError, match="would be overwritten"):
-        train.train(wishes, Path("mine").resolve())
+        train.train(changed, Path("mine").resolve())
     with pytest.raises(FerLmdbError, match="no model"):
-        train.train(replace(wishes, teachers=["nobody"]), "mine")
-    assert train.train(wishes, "mine").run.path == run_folder.RUNS / "mine"
+        train.train(replace(changed, teachers=["missing"]), "mine")
+    assert train.train(changed, "mine").run.path == run_folder.RUNS / "mine"
     assert {path.name: path.read_bytes() for path in Path("mine").iterdir()} == before
 
 

@@ -54,10 +54,10 @@ def test_file_systems_without_locks_are_supported(tmp_path: Path, monkeypatch: p
     """Some network file systems have no locks."""
     import fcntl
 
-    def refuse(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError(95, os.strerror(95))
 
-    monkeypatch.setattr(fcntl, "lockf", refuse)
+    monkeypatch.setattr(fcntl, "lockf", fail)
     with RunFolder(tmp_path).lock():
         pass
 

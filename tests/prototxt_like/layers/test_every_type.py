@@ -136,7 +136,7 @@ EXAMPLES = {
     "Threshold": Example("threshold_param { threshold: 0.5 }", (IMAGE,), exact_gradient=False),
     "Tile": Example("tile_param { tiles: 3 }", (IMAGE,)),
 }
-REFUSED = {"HDF5Output", "Python"}
+UNSUPPORTED = {"HDF5Output", "Python"}
 every_type = pytest.mark.parametrize("name", EXAMPLES)
 
 
@@ -157,7 +157,7 @@ def as_tuple(tops: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def test_every_type_has_an_example() -> None:
-    assert set(EXAMPLES) | REFUSED == set(layer_types())
+    assert set(EXAMPLES) | UNSUPPORTED == set(layer_types())
 
 
 @every_type
@@ -286,8 +286,8 @@ def dynamic(example: Example, layer: Layer) -> tuple[object, ...]:
 @every_type
 def test_can_be_copied(name: str, build: Callable[[str], Layer]) -> None:
     layer = build(name)
-    twin = copy.deepcopy(layer)
-    for mine, its in zip(layer.blobs, twin.blobs, strict=True):
+    clone = copy.deepcopy(layer)
+    for mine, its in zip(layer.blobs, clone.blobs, strict=True):
         assert torch.equal(mine, its)
         assert mine is not its
 
@@ -310,7 +310,7 @@ def test_too_many_bottoms_and_tops_are_rejected(name: str, make_layer: Callable[
             make_layer(text, *example.shapes, tops=cls.max_tops + 1)
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
 def test_types_that_run_code_or_write_files_are_rejected(name: str, make_layer: Callable[..., Layer]) -> None:
     with pytest.raises(NetError, match=f'layer "it" \\({name}\\): .*net files must not'):
         make_layer(f'type: "{name}"', IMAGE)

@@ -129,14 +129,14 @@ class TestPhase:
 
 
 class TestLoss:
-    LABELLED = (
+    LABELED = (
         'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }'
         + layer("ip", "InnerProduct", "x", "ip", "inner_product_param { num_output: 4 }")
     )  # fmt: skip
 
     def test_weights(self) -> None:
         it = net(
-            self.LABELLED
+            self.LABELED
             + layer("first", "SoftmaxWithLoss", "ip label", "first", "loss_weight: 0.3")
             + layer("second", "HingeLoss", "ip label", "second")
             + layer("acc", "Accuracy", "ip label", "acc")
@@ -148,7 +148,7 @@ class TestLoss:
         torch.testing.assert_close(it.total_loss(outputs), 0.3 * outputs["first"] + outputs["second"])
 
     def test_a_loss_without_a_top_is_part_of_the_objective(self) -> None:
-        it = net(self.LABELLED + layer("loss", "SoftmaxWithLoss", "ip label", ""))
+        it = net(self.LABELED + layer("loss", "SoftmaxWithLoss", "ip label", ""))
         outputs = it(x=X, label=torch.tensor([1, 3]))
         assert list(outputs) == ["loss"]
         assert it.total_loss(outputs) is not None
