@@ -15,7 +15,7 @@ RULES = {
     "majority without contempt": "one of seven expressions has more than half of the agreed votes",
     "majority": "one of eight expressions has more than half of the agreed votes",
     "argmax": "no other answer has more votes than an expression",
-    "all": "at least one rater saw an expression",
+    "all": "somebody saw an expression",
 }
 
 
