@@ -22,7 +22,18 @@ ENCODINGS = ("raw", "png")
 LOADERS = ("auto", "memory", "stream")
 TRAIN_SPLITS = ("train", "train+val")
 LR_POLICIES = ("fixed", "multistep", "cosine", "plateau", "poly")
-OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw", "adagrad", "rmsprop", "adadelta")
+OPTIMIZERS = {
+    "sgd": "SGD",
+    "nesterov": "Nesterov",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adagrad": "AdaGrad",
+    "rmsprop": "RMSProp",
+    "adadelta": "AdaDelta",
+}
+"""Option value -> Caffe's solver type."""
 SOFT_LABEL_MODES = ("majority", "probability", "cross-entropy")
-DISTILL_MODES = ("offline", "online")
-MONITORS = ("loss", "accuracy")
+DISTILL_MODES = {"offline": "faces", "online": "batches"}
+"""Option value -> value of the solver field teacher_sees."""
+MONITORS = {"loss": "val_loss", "accuracy": "val_accuracy"}
+"""Option value -> key of the epoch log."""

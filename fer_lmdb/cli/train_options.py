@@ -111,7 +111,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     schedule("--plateau-factor", **NUMBER, help="plateau: factor of each reduction."),
     optimizer(
         "--optimizer",
-        type=click.Choice(OPTIMIZERS),
+        type=click.Choice(list(OPTIMIZERS)),
         help="Optimizer. Set --base-lr to match (Adam: about 0.001).",
     ),
     optimizer("--momentum", **NUMBER, help="Momentum (beta1 for Adam)."),
@@ -137,7 +137,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     distillation("--distill-temperature", **NUMBER, help="Temperature of both softmaxes.  [default: 2]"),
     distillation(
         "--distill-mode",
-        type=click.Choice(DISTILL_MODES),
+        type=click.Choice(list(DISTILL_MODES)),
         help="offline: run teachers once on the stored faces, in four TTA views; online: on every training batch."
         "  [default: offline]",
     ),
@@ -158,7 +158,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     stopping("--early-stop-patience", metavar="EPOCHS", type=int, help="Stop after N epochs without improvement."),
     stopping(
         "--monitor",
-        type=click.Choice(MONITORS),
+        type=click.Choice(list(MONITORS)),
         help="Validation metric for plateau and early stopping.  [default: loss]",
     ),
     stopping("--min-delta", **NUMBER, help="Smallest change that counts as an improvement.  [default: 0]"),

@@ -1,5 +1,5 @@
 """Data sets: sources, building, LMDB access, loading."""
 
-from fer_lmdb.data.splits import SPLITS
+from fer_lmdb.choices import SPLITS
 
 __all__ = ["SPLITS"]

@@ -19,7 +19,6 @@ from fer_lmdb.data.sources.ferplus import protocols
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.labels import FERPLUS, require_same
 
-SOFT_LABEL_MODES = ("majority", "probability", "cross-entropy")
 _REMEDY = "build it with: --label-scheme ferplus --ferplus fer2013new.csv"
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import LOADERS
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import LmdbFaces
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.errors import RunError
 
-LOADERS = ("auto", "memory", "stream")
 MEMORY_BOUND = 2 << 30
 """Bytes of faces up to which "auto" reads the data into memory."""
 VALIDATION_CHUNK = 16 * 256

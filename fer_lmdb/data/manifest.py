@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.data.splits import SPLITS
+from fer_lmdb.choices import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.renames import modernize
 from prototxt_like.suggest import closest_match

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fer_lmdb.choices import EXPORT_FORMATS
 from fer_lmdb.errors import ModelError
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource, load_model, resolve_model
 from fer_lmdb.models.run_folder import RunFolder
 
-FORMATS = ("caffe", "onnx", "safetensors")
 FORMAT_BY_SUFFIX = {".onnx": "onnx", ".safetensors": "safetensors"}
 
 
@@ -88,8 +88,8 @@ def choose_format(out: Path, name: str | None) -> str:
                 f'no format for the suffix "{out.suffix}"; use {" or ".join(FORMAT_BY_SUFFIX)}, a folder for Caffe, or '
                 "set the format"
             )
-    if name not in FORMATS:
-        raise ModelError(f'unknown format "{name}"; choose one of: {", ".join(FORMATS)}')
+    if name not in EXPORT_FORMATS:
+        raise ModelError(f'unknown format "{name}"; choose one of: {", ".join(EXPORT_FORMATS)}')
     return name
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fer_lmdb.choices import PRECISIONS
 from fer_lmdb.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
-
-PRECISIONS = ("auto", "bfloat16", "float32")
 
 
 def resolve_device(name: str) -> torch.device:

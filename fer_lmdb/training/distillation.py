@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import prototxt_like as pl
+from fer_lmdb.choices import DISTILL_MODES
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants
@@ -33,7 +34,6 @@ from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import TEACHER_FILE, RunFolder
-from fer_lmdb.training.options import DISTILL_MODES
 from fer_lmdb.training.recipe import Recipe
 
 TTA_VIEWS = 4

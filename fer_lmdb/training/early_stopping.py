@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import prototxt_like as pl
+from fer_lmdb.choices import MONITORS
 from fer_lmdb.errors import RunError
 
-MONITORED = {"loss": "val_loss", "accuracy": "val_accuracy"}
 """Value of the solver field monitor -> key of the epoch log."""
 
 
@@ -25,8 +25,8 @@ def validate_early_stopping(solver: pl.SolverParameter, *, has_validation: bool)
         raise RunError(f"early_stop_patience is {solver.early_stop_patience}; it must be 0 (off) or more")
     if not (solver.lr_policy == "plateau" or solver.early_stop_patience):
         return
-    if solver.monitor not in MONITORED:
-        raise RunError(f'monitor is "{solver.monitor}"; expected one of {", ".join(MONITORED)}')
+    if solver.monitor not in MONITORS:
+        raise RunError(f'monitor is "{solver.monitor}"; expected one of {", ".join(MONITORS)}')
     if not has_validation:
         raise RunError(
             "lr_policy plateau and early stopping require a validation split; "
@@ -60,4 +60,4 @@ def should_stop(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> bo
 def _monitored_values(solver: pl.SolverParameter, log: Sequence[dict[str, Any]]) -> list[float]:
     """Return the monitored metric per epoch, negated if higher is better."""
     sign = -1 if solver.monitor == "accuracy" else 1
-    return [sign * record[MONITORED[solver.monitor]] for record in log]
+    return [sign * record[MONITORS[solver.monitor]] for record in log]

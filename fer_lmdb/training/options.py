@@ -10,20 +10,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fer_lmdb.choices import DISTILL_MODES, LR_POLICIES, OPTIMIZERS, TRAIN_SPLITS
 from fer_lmdb.errors import RunError
 
-LR_POLICIES = ("fixed", "multistep", "cosine", "plateau", "poly")
-OPTIMIZERS = {
-    "sgd": "SGD",
-    "nesterov": "Nesterov",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adagrad": "AdaGrad",
-    "rmsprop": "RMSProp",
-    "adadelta": "AdaDelta",
-}
-TRAIN_SPLITS = ("train", "train+val")
-DISTILL_MODES = {"offline": "faces", "online": "batches"}
 """Distillation mode -> value of the solver field teacher_sees."""
 
 

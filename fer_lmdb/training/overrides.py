@@ -6,8 +6,9 @@ import math
 from fractions import Fraction
 
 import prototxt_like as pl
+from fer_lmdb.choices import DISTILL_MODES, OPTIMIZERS
 from fer_lmdb.errors import RunError
-from fer_lmdb.training.options import DISTILL_MODES, OPTIMIZERS, TrainOptions
+from fer_lmdb.training.options import TrainOptions
 from prototxt_like.errors import PrototxtLikeError
 
 MULTISTEP_FRACTIONS = (0.60, 0.85)

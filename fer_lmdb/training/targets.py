@@ -14,14 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import prototxt_like as pl
+from fer_lmdb.choices import SOFT_LABEL_MODES
 from fer_lmdb.data import ferplus
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.runtime.seeding import derive_seed
 from fer_lmdb.training.class_weights import class_weights
 from fer_lmdb.training.mixup import Mixup
-
-SOFT_LABEL_MODES = ferplus.SOFT_LABEL_MODES
 
 
 def uses_soft_targets(solver: pl.SolverParameter) -> bool:

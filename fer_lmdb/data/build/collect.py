@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import Spool, SpoolEntry
 from fer_lmdb.data.detections import detection_fields
 from fer_lmdb.data.sources import InvalidSample, Sample, Source
-from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import SourceError
 from fer_lmdb.faces.detectors.base import Detector
 from fer_lmdb.faces.preprocessing import PreparedFace, Preprocessing, preprocess_faces

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.data.build.write import verify_dataset, write_votes_database
 from fer_lmdb.data.dataset import DataSet
@@ -28,7 +29,6 @@ from fer_lmdb.data.manifest import (
     votes_database,
     write_manifest,
 )
-from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.atomic import atomic_directory
 from fer_lmdb.labels import require_same

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.splits import SPLITS
+from fer_lmdb.choices import SPLITS
 
 # Label, then the lengths in bytes of name, detection and votes; -1 for missing votes.
 _HEAD = struct.Struct("<iIIi")

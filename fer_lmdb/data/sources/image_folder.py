@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.sources import InvalidSample, Sample
-from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import ImageError, SourceError
 from fer_lmdb.io.images import decode_image, printable_path
 from fer_lmdb.labels import FER2013, LabelScheme, parse_label

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.face_canvas import Pose
 from fer_lmdb.data.sources.face_features import PersonAppearance
 from fer_lmdb.data.sources.fer2013 import SIDE, SPLIT_OF_USAGE
 from fer_lmdb.data.sources.synthetic_face import draw
-from fer_lmdb.data.splits import SPLITS
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FER2013
 
