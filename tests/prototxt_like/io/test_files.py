@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from prototxt_like.io import files
+from prototxt_like.io import file_bytes, files
 
 NET = 'name: "small"\nlayer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 3 } } }\n'
 
@@ -95,7 +95,7 @@ def test_flipped_bytes_never_escape_as_another_exception(tmp_path: Path) -> None
 
 
 def test_oversized_text_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_TEXT_BYTES", 100)
+    monkeypatch.setattr(file_bytes, "MAX_TEXT_BYTES", 100)
     (tmp_path / "big.prototxt").write_text(NET + "# " + "x" * 100)
     with pytest.raises(pl.FileError, match="more than 100 bytes"):
         pl.read_net(tmp_path / "big.prototxt")
