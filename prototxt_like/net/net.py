@@ -16,7 +16,8 @@ from prototxt_like.layers import Layer
 from prototxt_like.limits import MAX_VALUES, BuildContext, format_shape
 from prototxt_like.net.filter import filter_net, make_net_state
 from prototxt_like.net.fusion import fuse_batch_norm_scale
-from prototxt_like.net.graph import Step, build_graph
+from prototxt_like.net.graph import Step
+from prototxt_like.net.graph_builder import build_graph
 from prototxt_like.net.inputs import Shape
 from prototxt_like.net.reshape import ReshapeCheck
 from prototxt_like.net.trained_layers import copy_trained_layers

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from prototxt_like.limits import CAFFE_VALUES, BuildContext, format_shape
-from prototxt_like.net.graph import NetGraph, build_graph
+from prototxt_like.net.graph import NetGraph
+from prototxt_like.net.graph_builder import build_graph
 from prototxt_like.net.inputs import Shape
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 
