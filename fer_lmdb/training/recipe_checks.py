@@ -17,7 +17,7 @@ from fer_lmdb.training.mixup import validate_mixup
 from fer_lmdb.training.options import validate_options
 from fer_lmdb.training.recipe import Recipe
 from fer_lmdb.training.targets import validate_targets
-from prototxt_like.solver.solver import check_solver
+from prototxt_like.solver.parameter import check_solver
 
 
 def validate_recipe(

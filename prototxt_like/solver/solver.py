@@ -5,31 +5,17 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from prototxt_like.errors import SolverError
-from prototxt_like.io.files import read_solver
-from prototxt_like.io.upgrade import upgrade_solver
-from prototxt_like.net.net import LearnableParam, Net
+from prototxt_like.net.net import Net
 from prototxt_like.schema.caffe_schema_pb2 import SolverParameter
 from prototxt_like.solver.lr_policies import learning_rate
-from prototxt_like.solver.optimizers import OPTIMIZERS, CaffeOptimizer
-from prototxt_like.suggest import did_you_mean
-
-# Fields of SolverParameter that each update rule reads.
-_RULE_FIELDS: dict[str, tuple[str, ...]] = {
-    "SGD": ("momentum",),
-    "Nesterov": ("momentum",),
-    "AdaGrad": ("delta",),
-    "RMSProp": ("rms_decay", "delta"),
-    "AdaDelta": ("momentum", "delta"),
-    "Adam": ("momentum", "momentum2", "delta"),
-    "AdamW": ("momentum", "momentum2", "delta"),
-}
+from prototxt_like.solver.optimizer_factory import make_optimizer
+from prototxt_like.solver.parameter import check_solver, load_parameter
 
 
 class Solver:
@@ -54,7 +40,7 @@ class Solver:
     def __init__(
         self, solver: SolverParameter | str | os.PathLike[str], net: Net, *, fused: bool | None = None
     ) -> None:
-        self.parameter = _parameter(solver)
+        self.parameter = load_parameter(solver)
         check_solver(self.parameter)
         self.net = net
         self.iteration = 0
@@ -174,85 +160,6 @@ class Solver:
         self._losses.clear()
         self._losses.extend(torch.tensor(loss) for loss in state["losses"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-def check_solver(parameter: SolverParameter) -> None:
-    """Check a solver by the rules that Caffe applies at start.
-
-    Raises:
-        SolverError: If a field is missing, out of range or contradicts another.
-    """
-    for name in ("iter_size", "average_loss"):
-        if getattr(parameter, name) < 1:
-            raise SolverError(f"invalid {name}: found {getattr(parameter, name)}, expected 1 or more")
-    if not parameter.HasField("base_lr"):
-        raise SolverError("the solver has no base_lr; set one, e.g. 0.01")
-    if parameter.test_iter and parameter.test_interval < 1:
-        raise SolverError("the solver has test_iter but no test_interval; set the number of iterations between tests")
-    if parameter.type in ("AdaGrad", "RMSProp") and parameter.momentum:
-        raise SolverError(f"{parameter.type} does not support momentum: found {parameter.momentum:g}; remove it")
-    if parameter.decoupled_weight_decay and parameter.type not in ("Adam", "AdamW"):
-        raise SolverError(f'decoupled_weight_decay requires type "Adam", found "{parameter.type}"; remove it')
-    learning_rate(parameter, 0)
-
-
-def make_optimizer(
-    parameter: SolverParameter, learnable_params: Sequence[LearnableParam], *, fused: bool | None = None
-) -> CaffeOptimizer:
-    """Create the optimizer of a solver, with one parameter group per pair of lr_mult and decay_mult.
-
-    Args:
-        parameter: SolverParameter with type, momentum, weight_decay and the other fields of the update rule.
-        learnable_params: ``net.learnable_params``; those with lr_mult 0 are frozen.
-        fused: See ``Solver``.
-
-    Raises:
-        SolverError: If the type is unknown, or all parameters are frozen.
-    """
-    name = "AdamW" if parameter.decoupled_weight_decay else parameter.type
-    if name not in OPTIMIZERS:
-        raise SolverError(f'unknown solver type "{name}"{did_you_mean(name, OPTIMIZERS)}')
-    return OPTIMIZERS[name](
-        _groups(learnable_params),
-        parameter.base_lr,
-        weight_decay=parameter.weight_decay,
-        regularization_type=parameter.regularization_type,
-        fused=fused,
-        **{field: getattr(parameter, field) for field in _RULE_FIELDS[name]},
-    )
-
-
-def _parameter(solver: SolverParameter | str | os.PathLike[str]) -> SolverParameter:
-    """Return a copy of the message, or read the file and complete its snapshot_prefix."""
-    if not isinstance(solver, SolverParameter):
-        return complete_snapshot_prefix(read_solver(solver), solver)
-    parameter = SolverParameter()
-    parameter.CopyFrom(solver)
-    return upgrade_solver(parameter)
-
-
-def complete_snapshot_prefix(parameter: SolverParameter, path: str | os.PathLike[str]) -> SolverParameter:
-    """Name snapshots after the solver file if snapshot_prefix is missing or a folder.
-
-    Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp, UpgradeSnapshotPrefixProperty
-    """
-    if not parameter.snapshot_prefix:
-        parameter.snapshot_prefix = str(Path(path).with_suffix(""))
-    elif Path(parameter.snapshot_prefix).is_dir():
-        parameter.snapshot_prefix = str(Path(parameter.snapshot_prefix) / Path(path).stem)
-    return parameter
-
-
-def _groups(learnable_params: Sequence[LearnableParam]) -> list[dict[str, Any]]:
-    """Group the parameters by their multipliers and freeze those with lr_mult 0."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter, lr_mult, decay_mult in learnable_params:
-        parameter.requires_grad_(lr_mult != 0)
-        if lr_mult != 0:
-            groups.setdefault((lr_mult, decay_mult), []).append(parameter)
-    if not groups:
-        raise SolverError("all parameters are frozen; set an lr_mult other than 0")
-    return [{"params": params, "lr_mult": lr, "decay_mult": decay} for (lr, decay), params in groups.items()]
 
 
 def _gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
