@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from fer_lmdb.choices import TTA_VIEWS
 from fer_lmdb.errors import OptionError
-from fer_lmdb.faces import Detector, Face
-from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, detect_faces
+from fer_lmdb.faces import Face
+from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image
+from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
 from fer_lmdb.io.images import read_image
 from fer_lmdb.io.pixels import ColorOrder, check_color_order, check_is_sequence, to_rgb
 from fer_lmdb.models.classifier import Classifier, check_finite
@@ -30,10 +31,6 @@ from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
 ImageArray = NDArray[np.uint8]
-
-MIN_FACE_FRACTION = 1 / 24
-"""Default minimum face size as a fraction of the image's shorter side: detecting smaller faces takes most of the time,
-and in photographs they are too small to show an expression."""
 
 
 class Recognizer:
@@ -80,21 +77,20 @@ class Recognizer:
         average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
         members = [member.model for member in load_ensemble(self.models)]
         self.classes = members[0].scheme.classes
-        self.min_probability, self.tta, self.min_face, self.color = min_probability, tta, min_face, color
+        self.min_probability, self.tta, self.color = min_probability, tta, color
         self.device = str(resolve_device(device))
         dtype = resolve_dtype(precision, torch.device(self.device))
-        self._detection = members[0].preprocessing.for_detection()
+        detection = members[0].preprocessing.for_detection()
         if detector is not None:
-            self._detection = replace(self._detection, detector=detector)
+            detection = replace(detection, detector=detector)
+        self._detector = ScaledDetector(detection, min_face, self.device)
         self._crop_settings = [member.preprocessing.for_detection() for member in members]
         self._classifiers = [Classifier(member, self.device, dtype) for member in members]
-        self._detectors: dict[float, Detector | None] = {}
-        self._detector(self.min_face or self._detection.min_face)  # report a missing detector before reading images
 
     @property
     def has_detector(self) -> bool:
         """Whether faces are detected; if not, each image is one face."""
-        return self._detection.detector != "none"
+        return self._detector.detects
 
     def predict(
         self, image: ImageArray | str | os.PathLike[str], *, color: ColorOrder | None = None
@@ -158,14 +154,7 @@ class Recognizer:
         Returns:
             The faces of each image, highest score first; [None], the full image, if `has_detector` is False.
         """
-        if not self.has_detector:
-            return [[None] for _ in images]
-        detected: list[list[Face | None]] = [[] for _ in images]
-        for min_face, group in self._group_by_min_face(images, min_face_fraction).items():
-            faces = detect_faces([images[at] for at in group], self._detection, self._detector(min_face))
-            for at, own in zip(group, faces, strict=True):
-                detected[at] = list(own)
-        return detected
+        return self._detector.detect(images, min_face_fraction)
 
     def classify(self, images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
         """Classify the expressions of detected faces.
@@ -213,25 +202,6 @@ class Recognizer:
             landmarks = None if face.landmarks is None else tuple((x, y) for x, y in face.landmarks.tolist())
         by_class = dict(zip(self.classes, probabilities.tolist(), strict=True))
         return FacePrediction(box, score, landmarks, expression, by_class, track_id)
-
-    def _group_by_min_face(self, images: Sequence[ImageArray], fraction: float) -> dict[float, list[int]]:
-        groups: dict[float, list[int]] = {}
-        for at, image in enumerate(images):
-            size = self.min_face or quantized_min_face(min(image.shape[:2]) * fraction, self._detection.min_face)
-            groups.setdefault(size, []).append(at)
-        return groups
-
-    def _detector(self, min_face: float) -> Detector | None:
-        if min_face not in self._detectors:
-            settings = replace(self._detection, min_face=min_face)
-            self._detectors[min_face] = settings.load_detector(self.device)
-        return self._detectors[min_face]
-
-
-def quantized_min_face(size: float, minimum: float) -> float:
-    """Return a minimum face size near `size`, at least `minimum`, in steps of sqrt(2): similar images share a batch."""
-    steps = max(0, math.floor(2 * math.log2(max(size / minimum, 1))))
-    return float(minimum * 2 ** (steps / 2))
 
 
 def _check_options(*, min_face: float | None, min_probability: float, tta: int, color: str) -> None:

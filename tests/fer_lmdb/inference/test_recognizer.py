@@ -10,7 +10,6 @@ import pytest
 
 from fer_lmdb import Recognizer
 from fer_lmdb.errors import DetectorError, ImageError, ModelError, OptionError
-from fer_lmdb.inference.recognizer import quantized_min_face
 from fer_lmdb.io.images import write_image
 from fer_lmdb.labels import FER2013, FERPLUS
 from fer_lmdb.models.classifier import Classifier
@@ -220,14 +219,6 @@ def test_missing_models_and_detectors(trained) -> None:
 def test_unsupported_arrays(recognizer: Recognizer, array: np.ndarray) -> None:
     with pytest.raises(ImageError, match=r"expected uint8 \(H, W, 3\) in color"):
         recognizer.predict(array)
-
-
-def test_the_minimum_face_size_grows_with_the_image_in_steps() -> None:
-    assert quantized_min_face(16, 20) == 20
-    assert quantized_min_face(1.5, 20) == 20
-    assert quantized_min_face(30, 20) == pytest.approx(28.28, abs=0.01)
-    assert quantized_min_face(125, 20) == pytest.approx(113.1, abs=0.1)
-    assert quantized_min_face(22, 40) == 40
 
 
 def test_the_same_face_is_detected_in_a_large_image(recognizer: Recognizer, portrait: np.ndarray) -> None:
