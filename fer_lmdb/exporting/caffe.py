@@ -7,12 +7,13 @@ from pathlib import Path
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.io.atomic import atomic_write_text
+from fer_lmdb.io.file_names import slug
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 
 def write_caffe(model: Model, folder: Path) -> list[Path]:
-    """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`.
+    """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`; <name> is the model's, as a slug.
 
     Extension layers without effect in TEST are removed. The input of the net is a face after the TEST transform (e.g.
     the center crop minus the mean at the same position), which a comment at the top of deploy.prototxt describes.
@@ -35,7 +36,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
             "as onnx instead"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "deploy.prototxt", folder / f"{model.name}.caffemodel"]
+    files = [folder / "deploy.prototxt", folder / f"{slug(model.name, default='model')}.caffemodel"]
     atomic_write_text(files[0], _input_comment(model) + pl.to_text(deploy))
     pl.save_weights(pl.Net(deploy, pl.to_proto(net)), files[1])
     if model.mean is not None:

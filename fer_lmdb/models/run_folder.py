@@ -29,6 +29,7 @@ from typing import Any
 
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
+from fer_lmdb.io.file_names import slug
 from fer_lmdb.models.records import check_objects, parse_object, read_records
 from fer_lmdb.renames import FILES
 from fer_lmdb.runtime.locks import FileLock
@@ -234,7 +235,7 @@ def latest_run() -> RunFolder:
 def _create_numbered_run(net_name: str) -> RunFolder:
     number = 1
     while True:
-        folder = RunFolder(RUNS / f"{net_name}-{number:03d}")
+        folder = RunFolder(RUNS / f"{slug(net_name, default='run')}-{number:03d}")
         try:
             folder.path.mkdir(parents=True)
             return folder

@@ -53,6 +53,14 @@ def test_extension_layers_are_removed(trained, tmp_path):
         torch.testing.assert_close(net(data=data)["prob"], Classifier(model).net(data=data)["prob"])
 
 
+@pytest.mark.parametrize("name", ["../../ESCAPED", "/tmp/ESCAPED", "..", "a\nb"])
+def test_name_of_a_model_does_not_become_a_path(trained, tmp_path, name):
+    out = tmp_path / "a" / "b" / "out"
+    files = write_caffe(replace(load_model(trained.run.path), name=name), out)
+    assert {path.parent for path in files} == {out}
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(path.name for path in files)
+
+
 def _with_noise(text: str, start: int, bottom: int) -> str:
     noise = (
         'layer { name: "noise" type: "GaussianNoise" bottom: "data" top: "noisy" gaussian_noise_param { std: 9 } }\n'
