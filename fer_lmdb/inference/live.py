@@ -9,6 +9,7 @@ from contextlib import closing
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.inference.video import VideoRecognizer
 from fer_lmdb.io.camera import Camera
+from fer_lmdb.io.container import local_path
 from fer_lmdb.io.images import printable_path
 from fer_lmdb.io.video import Frame, VideoReader
 from fer_lmdb.results import FramePrediction
@@ -30,7 +31,7 @@ def predict_camera(
         ImageError: If the source does not exist or stops.
     """
     name = str(source)
-    live = name.isdigit() or "://" in name
+    live = name.isdigit() or local_path(name) is None
     frame_recognizer = VideoRecognizer(recognizer or Recognizer(), detect_every)
     with closing(Camera(int(name)) if name.isdigit() else VideoReader(name)) as video:
         frames = latest_only(iter(video)) if live else prefetch(iter(video))

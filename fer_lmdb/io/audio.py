@@ -7,7 +7,7 @@ from typing import Any
 
 from av.error import FFmpegError
 
-from fer_lmdb.io.container import open_input
+from fer_lmdb.io.container import find_video_stream, open_input
 
 _PLAYABLE = {
     ".webm": frozenset({"opus", "vorbis"}),
@@ -104,7 +104,7 @@ class AudioCopier:
 
 def _start_of(container: Any) -> float:
     """Return the time of the first frame in seconds of the container."""
-    stream = container.streams.video[0] if container.streams.video else None
+    stream = find_video_stream(container)
     if stream is None or stream.start_time is None:
         return 0.0
     return float(stream.start_time * stream.time_base)

@@ -1,11 +1,31 @@
-"""Opening of video containers with PyAV 15 and later."""
+"""Opening of video containers with PyAV 15 and later: only formats of cameras and editors, only from where it was asked.
+
+FFmpeg selects the format by content. Without limits, a file called clip.mp4 that is a playlist or a concat script makes
+it read other files, and addresses.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import av
+from av.stream import Disposition
+
+FILE_FORMATS = (
+    ("mov", "matroska", "avi", "mpegts", "mpeg", "mxf", "flv", "asf", "ogg", "dv", "gxf", "ivf", "wtv", "nut")
+    + ("mjpeg", "mpegvideo", "m4v", "h264", "hevc", "h263", "av1", "obu", "yuv4mpegpipe")
+)  # fmt: skip
+"""FFmpeg's names of the formats of files. Not among them, because they name other files or addresses: playlists (hls,
+dash), concat scripts, sdp, and images with a number in their name (image2)."""
+STREAM_FORMATS = (*FILE_FORMATS, "rtsp", "rtp", "mpjpeg", "live_flv")
+STREAM_PROTOCOLS = (
+    ("rtsp", "rtsps", "rtp", "srtp", "udp", "tcp", "tls", "http", "https", "httpproxy", "crypto")
+    + ("rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist")
+)  # fmt: skip
+"""Protocols of addresses; none of them reads a local file."""
 
 # Metadata that is not UTF-8 must not prevent reading a video. PyAV up to 18 rejects such a video unless told otherwise;
 # PyAV 19 accepts any bytes and has no such argument.
@@ -23,12 +43,45 @@ def open_input(
         options: FFmpeg options of the container and its streams.
 
     Raises:
-        FFmpegError: If the source is missing or not a video.
+        FFmpegError: If the source is missing, not a video, or in a format or behind a protocol that is not allowed.
         ValueError: If the name or an option cannot be passed to FFmpeg.
     """
-    return av.open(os.fspath(source), timeout=timeout, options=options, **_ANY_METADATA)
+    path = local_path(source)
+    if path is None:
+        name, formats, protocols = _checked_address(os.fspath(source)), STREAM_FORMATS, STREAM_PROTOCOLS
+    else:  # the prefix allows names such as a:b.mp4
+        name, formats, protocols = f"file:{path}", FILE_FORMATS, ("file",)
+    limits = {"format_whitelist": ",".join(formats), "protocol_whitelist": ",".join(protocols)}
+    return av.open(name, timeout=timeout, options=(options or {}) | limits, **_ANY_METADATA)
+
+
+def local_path(source: str | os.PathLike[str]) -> Path | None:
+    """Return the path of a file, also of a file:// address; None for the address of a stream."""
+    name = os.fspath(source)
+    if name.lower().startswith("file://"):
+        return Path(unquote(urlsplit(name).path))
+    return None if "://" in name else Path(name)
+
+
+def find_video_stream(container: Any) -> Any:
+    """Return the first video stream of an open container, None if there is none; a cover image is not a video."""
+    return next((stream for stream in container.streams.video if not is_cover(stream)), None)
+
+
+def is_cover(stream: Any) -> bool:
+    """Return whether a stream is a cover image or thumbnail."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _checked_address(address: str) -> str:
+    scheme = address.split("://")[0].lower()
+    if scheme not in STREAM_PROTOCOLS:
+        raise ValueError(f"found the protocol {scheme}, expected rtsp, http, https, rtmp, udp, srt, ...")
+    return address
 
 
 def reason(error: BaseException) -> str:
     """Return the reason of an error of FFmpeg or the system in one line."""
+    if isinstance(error, av.error.ArgumentError):  # what FFmpeg reports for a format that is not in its list
+        return "its format is not supported; playlists, concat scripts and SDP files are not followed"
     return str(getattr(error, "strerror", None) or error).split("\n")[0]

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,11 +19,13 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.io.container import open_input, reason
+from fer_lmdb.io.container import find_video_stream, is_cover, local_path, open_input, reason
 from fer_lmdb.io.images import MAX_PIXELS, printable_path
 
 DEFAULT_RATE = Fraction(25)
 """Frames per second of videos without a frame rate."""
+MAX_PIXEL_ASPECT = 4
+"""Pixels are at most this much wider or higher; a larger ratio is damaged metadata."""
 _TIMEOUT_S = 10.0
 _STREAM_OPTIONS = {"rtsp_transport": "tcp"}  # over UDP most cameras lose packets, which corrupts frames
 
@@ -36,7 +37,7 @@ class Frame:
     Attributes:
         index: Number of the frame, from 0.
         time_s: Presentation time in seconds from the first frame.
-        image: (H, W, 3) uint8 RGB, upright.
+        image: (H, W, 3) uint8 RGB, upright, with square pixels.
     """
 
     index: int
@@ -48,7 +49,7 @@ class VideoReader:
     """Iterable over the frames of a video file or stream.
 
     Args:
-        source: Path of a file, or address of a stream (rtsp://, http://).
+        source: Path or file:// address of a file, or address of a stream (rtsp://, http://).
 
     Attributes:
         rate: Frames per second.
@@ -76,12 +77,11 @@ class VideoReader:
             raise ImageError(f"{self.name}: cannot be read as a video: {reason(error)}") from error
 
     def _choose_stream(self) -> VideoStream:
-        streams = self._input.streams
-        if not streams.video:
-            types = ", ".join(sorted({stream.type for stream in streams})) or "no streams"
+        stream = find_video_stream(self._input)
+        if stream is None:
+            types = ", ".join(sorted({_type_of(stream) for stream in self._input.streams})) or "no streams"
             self._input.close()
             raise ImageError(f"{self.name}: is not a video: found {types}")
-        stream: VideoStream = streams.video[0]
         if stream.codec_context is None:
             self._input.close()
             raise ImageError(f"{self.name}: is in an unsupported codec; convert it to H.264 first")
@@ -103,7 +103,8 @@ class VideoReader:
         if frame.width * frame.height > MAX_PIXELS:
             size = f"{frame.width} x {frame.height}"
             raise ImageError(f"{self.name}: has frames of {size}; the limit is {MAX_PIXELS / 1e6:g} million pixels")
-        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+        width, height = square_pixel_size(frame.width, frame.height, self._stream.sample_aspect_ratio)
+        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
         turns = round(getattr(frame, "rotation", 0) / 90) % 4
         return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
@@ -127,10 +128,28 @@ class VideoReader:
         self.close()
 
 
+def square_pixel_size(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """Return the size of a frame whose pixels are made square, by enlarging one side.
+
+    Args:
+        width: Width in pixels.
+        height: Height in pixels.
+        aspect: Width of a pixel divided by its height; None if unknown.
+    """
+    if not aspect or not 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT:
+        return width, height
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return size if size[0] * size[1] <= MAX_PIXELS else (width, height)
+
+
+def _type_of(stream: Any) -> str:
+    return "a cover image" if is_cover(stream) else str(stream.type)
+
+
 def _check_exists(source: str | os.PathLike[str], name: str) -> None:
-    if "://" in os.fspath(source):
+    path = local_path(source)
+    if path is None:
         return
-    path = Path(source)
     if not path.exists():
         raise ImageError(f"{name}: does not exist")
     if path.is_dir():
