@@ -19,11 +19,11 @@ from collections import Counter
 from pathlib import Path
 
 from fer_lmdb.data.build import BuildOptions, build
-from fer_lmdb.data.lmdb_store import digest
 from fer_lmdb.data.manifest import MEAN_NAME, database, read_manifest, verify_sha256
 from fer_lmdb.data.sources.open import open_source
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
+from prototxt_like.io.datum_store import digest
 
 PLAIN = Preprocessing(detector="none")
 

@@ -3,7 +3,6 @@
     FerLmdbError
     ├── SourceError            invalid csv row, folder or image
     │   └── ImageError         image that cannot be read
-    ├── StoreError             missing, damaged, full or foreign LMDB
     ├── DataSetError           missing or incomplete data set, or one that does not match the model
     ├── DetectorError          unknown face detector, or missing package or weights
     ├── ModelError             unknown, damaged or mismatched model
@@ -15,11 +14,12 @@
     └── MissingExtra           optional dependency that is not installed
 
 The message is one line, `<what> <problem>: found X, expected Y; <next step>`. The command line prints it without a
-traceback and exits with 1. Files in Caffe's formats raise the exceptions of
+traceback and exits with 1. Files in Caffe's formats, databases among them (`StoreError`), raise the exceptions of
 prototxt_like.errors: catch `ERRORS` for both.
 """
 
 from prototxt_like.errors import PrototxtLikeError
+from prototxt_like.errors import StoreError as StoreError
 
 
 class FerLmdbError(Exception):
@@ -32,10 +32,6 @@ class SourceError(FerLmdbError):
 
 class ImageError(SourceError):
     """Image that cannot be read."""
-
-
-class StoreError(FerLmdbError):
-    """Missing, damaged, full or foreign LMDB."""
 
 
 class DataSetError(FerLmdbError):

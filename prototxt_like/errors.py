@@ -2,7 +2,8 @@
 
     PrototxtLikeError
     ├── FileError              unreadable, truncated, oversized or invalid file
-    │   └── ParseError         invalid text, with file:line:column and "did you mean"
+    │   ├── ParseError         invalid text, with file:line:column and "did you mean"
+    │   └── StoreError         missing, damaged, full or foreign database
     ├── NetError               invalid net: missing bottom, cycle, unknown layer type
     │   ├── UnknownLayerType
     │   └── ShapeMismatch      wrong shape of a layer or an input
@@ -23,6 +24,10 @@ class FileError(PrototxtLikeError):
 
 class ParseError(FileError):
     """Invalid prototxt text. The message starts with file:line:column."""
+
+
+class StoreError(FileError):
+    """Missing, damaged, full or foreign database."""
 
 
 class NetError(PrototxtLikeError):

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.choices import SPLITS
-from fer_lmdb.data.lmdb_store import LmdbFaces, SplitArrays, read_labels, read_split
 from fer_lmdb.data.manifest import MEAN_NAME, Shard, read_manifest, shards, verify_sha256
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import LabelScheme
+from prototxt_like.io.datum_store import LmdbFaces, SplitArrays, read_labels, read_split
 
 if TYPE_CHECKING:
     from fer_lmdb.data.torch_dataset import FaceDataset

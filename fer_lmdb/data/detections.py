@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb import renames
-from fer_lmdb.data.lmdb_store import make_key
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import PreparedFace
+from prototxt_like.io.datum_store import make_key
 
 FILE_NAME = "detections.jsonl"
 _RENAMED_STATES = renames.VALUES["detections.jsonl, state"]

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.manifest import verify_sha256, votes_database
 from fer_lmdb.data.sources.ferplus import protocols
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.labels import FERPLUS, require_same
+from prototxt_like.io import datum_store
 
 _REMEDY = "build it with: --label-scheme ferplus --ferplus fer2013new.csv"
 
@@ -41,7 +41,7 @@ def read(data: DataSet, split: str) -> NDArray[np.float32]:
         raise DataSetError(f"{data.folder}: the {split} split has no votes; {_REMEDY}")
     path = votes_database(data.folder, split)
     verify_sha256(path / "data.mdb", data.manifest["splits"][split]["votes_file_sha256"])
-    keys, votes = lmdb_store.read_votes(path)
+    keys, votes = datum_store.read_votes(path)
     if len(keys) != data.count(split):
         raise DataSetError(
             f"{path}: found votes for {len(keys)} faces, expected {data.count(split)}; build the data set again"

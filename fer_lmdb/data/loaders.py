@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from fer_lmdb.choices import LOADERS
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import LmdbFaces
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.errors import RunError
+from prototxt_like.io.datum_store import LmdbFaces
 
 MEMORY_BOUND = 2 << 30
 """Bytes of faces up to which "auto" reads the data into memory."""

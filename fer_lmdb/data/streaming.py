@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, get_worker_info
 
-from fer_lmdb.data.lmdb_store import LmdbFaces
 from fer_lmdb.data.sampler import EpochSampler
-from fer_lmdb.errors import FerLmdbError, StoreError
+from fer_lmdb.errors import StoreError
+from prototxt_like.io.datum_store import LmdbFaces
 
 PREFETCH_FACTOR = 4
 """Batches that each worker keeps ready."""
@@ -60,7 +60,7 @@ class StreamingLoader:
         self.faces, self.targets, self.sampler, self.workers = faces, targets, sampler, workers
         on_gpu = targets.device.type != "cpu"
         self.start_method = start_method or ("spawn" if on_gpu else multiprocessing.get_start_method())
-        self._batches: Iterator[NDArray[np.uint8] | FerLmdbError] | None = None
+        self._batches: Iterator[NDArray[np.uint8] | StoreError] | None = None
         self._next = 0
 
     def at(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,7 +89,7 @@ class StreamingLoader:
                 self._batches = None
                 continue
             self._next = number + 1
-            if isinstance(faces, FerLmdbError):
+            if isinstance(faces, StoreError):
                 raise faces
             return torch.from_numpy(faces)
         raise StoreError(f"{self.faces.readers[0].path}: the reader processes were killed repeatedly; use --workers 0")
@@ -134,11 +134,11 @@ class _LmdbDataset:
     def __init__(self, faces: LmdbFaces) -> None:
         self.faces = faces
 
-    def __getitems__(self, positions: list[int]) -> NDArray[np.uint8] | FerLmdbError:
+    def __getitems__(self, positions: list[int]) -> NDArray[np.uint8] | StoreError:
         # An array goes through a pipe; a tensor would need shared memory, which is often small in containers.
         try:
             return self.faces.at(np.array(positions))
-        except FerLmdbError as error:
+        except StoreError as error:
             return error
 
 
@@ -163,7 +163,7 @@ def _init_worker(_: int) -> None:
     threading.Thread(target=_exit_with_parent, args=(os.getppid(),), daemon=True).start()
     worker = get_worker_info()
     reads: Any = worker.dataset if worker is not None else None
-    with suppress(FerLmdbError):
+    with suppress(StoreError):
         reads.faces.keep_open()
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, get_worker_info
 
-from fer_lmdb.data.lmdb_store import LmdbFaces
+from prototxt_like.io.datum_store import LmdbFaces
 
 
 class FaceDataset(Dataset[tuple[Any, int]]):

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays, key_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import require_same
+from prototxt_like.io.datum_store import SplitArrays, key_name
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from fer_lmdb.data import ferplus
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import key_name
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation.batch_accuracy import batch_accuracies as accuracy_per_batch
@@ -31,6 +30,7 @@ from fer_lmdb.labels import FERPLUS, explain_mismatch, require_same
 from fer_lmdb.models.ensemble import Member, average_probabilities, check_weights, fit_weights, load_ensemble
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
+from prototxt_like.io.datum_store import key_name
 
 
 def evaluate(

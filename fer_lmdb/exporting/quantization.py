@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.evaluation.metrics import wilson_interval
 from fer_lmdb.exporting.onnx import INPUT, OUTPUT, require, session
@@ -22,6 +21,7 @@ from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.labels import require_same
 from fer_lmdb.models.model import Model
 from fer_lmdb.runtime.logging import silenced
+from prototxt_like.io.datum_store import SplitArrays
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

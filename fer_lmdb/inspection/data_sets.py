@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 import prototxt_like as pl
-from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.detections import read_detections
 from fer_lmdb.data.manifest import MEAN_NAME, is_joined, read_manifest, shards, verify_sha256, votes_database
 from fer_lmdb.errors import ERRORS, DataSetError
 from fer_lmdb.inspection.databases import inspect_databases
 from fer_lmdb.io.images import printable_path
+from prototxt_like.io import datum_store
 
 
 def inspect_data_set(path: Path, verify: bool) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[
         shard.verify()
     found = inspect_databases(paths)
     yield from found["problems"]
-    if lmdb_store.digest(*paths) != entry["sha256"]:
+    if datum_store.digest(*paths) != entry["sha256"]:
         yield "the records differ from those that were written"
     if found["records"] != entry["count"]:
         yield f"contains {found['records']} faces, the manifest states {entry['count']}"
@@ -73,7 +73,7 @@ def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[
 
 def check_numbering(paths: list[Path]) -> Iterator[str]:
     """Yield a problem if a key's number is not its position; numbers continue across shards."""
-    records = chain.from_iterable(map(lmdb_store.iterate_values, paths))
+    records = chain.from_iterable(map(datum_store.iterate_values, paths))
     for number, (key, _) in enumerate(records):
         if not key.startswith(b"%08d_" % number):
             yield f"record {number} has the key {printable_path(os.fsdecode(key))}"
@@ -84,8 +84,8 @@ def check_votes(folder: Path, split: str, entry: dict[str, Any], paths: list[Pat
     """Yield the problems of the database of FER+ votes."""
     path = votes_database(folder, split)
     verify_sha256(path / "data.mdb", entry["votes_file_sha256"])
-    keys, _ = lmdb_store.read_votes(path)
-    faces = (os.fsdecode(key) for path in paths for key, _ in lmdb_store.iterate_values(path))
+    keys, _ = datum_store.read_votes(path)
+    faces = (os.fsdecode(key) for path in paths for key, _ in datum_store.iterate_values(path))
     if any(key != face for key, face in zip_longest(keys, faces)):
         yield "votes and faces have different keys"
 
@@ -97,7 +97,7 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     total = np.zeros(mean.shape[1:], dtype=np.int64)
     count = 0
     paths = [shard.path for shard in shards(folder, manifest, "train")]
-    for record in chain.from_iterable(map(lmdb_store.iterate, paths)):
+    for record in chain.from_iterable(map(datum_store.iterate, paths)):
         if record.image.shape != total.shape:
             yield f"has the size {mean.shape[1:]}, the faces have {record.image.shape}"
             return

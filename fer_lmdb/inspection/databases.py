@@ -13,8 +13,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 import prototxt_like as pl
-from fer_lmdb.data import lmdb_store
 from fer_lmdb.io.images import printable_path
+from prototxt_like.io import datum_store
 
 MAX_PROBLEMS = 20
 MAGIC = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"}
@@ -46,13 +46,13 @@ def inspect_database(path: Path, verify: bool) -> dict[str, Any]:
     Raises:
         StoreError: If it is missing or its pages are damaged.
     """
-    lmdb_store.check_structure(path)
+    datum_store.check_structure(path)
     labels: Counter[int] = Counter()
     sizes: Counter[str] = Counter()
     encodings: Counter[str] = Counter()
     problems: list[str] = []
     first = last = None
-    for key, value in lmdb_store.iterate_values(path):
+    for key, value in datum_store.iterate_values(path):
         record = describe_record(value)
         labels[record.label] += 1
         sizes[record.size] += 1

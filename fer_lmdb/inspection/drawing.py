@@ -9,7 +9,6 @@ from typing import Any
 from matplotlib.figure import Figure
 
 import prototxt_like as pl
-from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.manifest import read_manifest
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.inspection.caffe_files import build_shapes
@@ -17,6 +16,7 @@ from fer_lmdb.io.images import write_image
 from fer_lmdb.visualization import plots
 from fer_lmdb.visualization.face_grid import draw_faces, draw_mean
 from prototxt_like.errors import NetError
+from prototxt_like.io import datum_store
 
 FACES_SHOWN = 16
 
@@ -41,7 +41,7 @@ def save_drawing(kind: str, path: Path, out: Path) -> None:
         write_image(out, draw_mean(pl.read_mean(path)))
     elif kind == "database":
         names = class_names(path)
-        faces = ((record.image, names.get(record.label, str(record.label))) for record in lmdb_store.iterate(path))
+        faces = ((record.image, names.get(record.label, str(record.label))) for record in datum_store.iterate(path))
         write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
     elif kind == "data set":
         draw_distribution(read_manifest(path)).savefig(out, dpi=120)

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import key_name
 from fer_lmdb.data.near_duplicates import THRESHOLD, Faces, GroupIds, group_faces, list_groups
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.images import printable_path
+from prototxt_like.io.datum_store import key_name
 
 NOTE_ON_ALIGNED = (
     "aligned faces are similar, so different photos are counted too; audit a set built with --detector none"

@@ -8,13 +8,13 @@ from typing import Any
 
 from fer_lmdb.data import detections
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.manifest import is_joined
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.detectors.base import Image
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from fer_lmdb.reporting.source_images import name_of, read_source_images
 from fer_lmdb.visualization.contact_sheet import Example, contact_sheet, draw_example, example_of, sample_examples
+from prototxt_like.io.datum_store import SplitArrays
 
 DROPPED_TITLE = "no face found, dropped"
 DROPPED_SHOWN = 12

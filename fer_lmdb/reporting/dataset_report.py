@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.evaluation.metrics import wilson_interval
 from fer_lmdb.reporting.contact_section import contact, train_detections
 from fer_lmdb.reporting.elements import Chart, Element, Fact, Page, Section, TableElement, Text, try_element
 from fer_lmdb.reporting.samples import class_means, samples
 from fer_lmdb.reporting.source_images import check_source, find_source
 from fer_lmdb.visualization.plots import draw_distribution, single_figure
+from prototxt_like.io.datum_store import SplitArrays
 
 COLUMNS = {
     "count": "faces",

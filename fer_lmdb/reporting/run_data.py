@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from fer_lmdb.data.dataset import DataSet, check_same_data
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.evaluation.evaluate import run_evaluation
 from fer_lmdb.evaluation.options import EvalOptions
@@ -21,6 +20,7 @@ from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.renames import modernize
 from fer_lmdb.training import early_stopping
 from fer_lmdb.training.recipe import Recipe, load_recipe
+from prototxt_like.io.datum_store import SplitArrays
 
 LOGGED = {"epoch", "iteration", "lr", "train_loss"}
 RECORDED = {"tta", "classes", "data", "n", "accuracy", "ci95", "macro_f1", "ece", "per_class", "confusion"}

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
+from prototxt_like.io.datum_store import SplitArrays
 
 PER_CLASS = 8
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 import prototxt_like as pl
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.loaders import InMemoryLoader, LoaderOptions, ValidationSet
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.data.streaming import StreamingLoader
@@ -31,6 +30,7 @@ from fer_lmdb.training.targets import BatchTargets, TargetBuilder
 from fer_lmdb.training.trained_model import make_model
 from fer_lmdb.training.trainer import Trainer
 from fer_lmdb.training.validator import Validator
+from prototxt_like.io.datum_store import SplitArrays
 
 
 def build_trainer(

@@ -25,7 +25,6 @@ from torch import Tensor
 import prototxt_like as pl
 from fer_lmdb.choices import DISTILL_MODES
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_file
@@ -35,6 +34,7 @@ from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import TEACHER_FILE, RunFolder
 from fer_lmdb.training.recipe import Recipe
+from prototxt_like.io.datum_store import SplitArrays
 
 TTA_VIEWS = 4
 """TTA views of offline teachers; better than ten crops, and cheaper (docs/experiments.md)."""

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 import prototxt_like as pl
-from fer_lmdb.errors import FerLmdbError, RunError
+from fer_lmdb.errors import ERRORS, RunError
 from fer_lmdb.runtime.seeding import derive_seed
 
 Value = TypeVar("Value")
@@ -112,16 +112,17 @@ class ProcessGroup:
         """Call a function in the main process and return its result in all processes.
 
         Raises:
-            FerLmdbError: If the function raised it in the main process; the other processes exit silently.
+            FerLmdbError, PrototxtLikeError: If the function raised it in the main process; the other processes exit
+                silently.
         """
         if self.world_size == 1:
             return make()
         made: list[Value] = []
-        error: FerLmdbError | None = None
+        error: Exception | None = None
         if self.is_main_process:
             try:
                 made = [make()]
-            except FerLmdbError as problem:
+            except ERRORS as problem:
                 error = problem
         given = [made]
         with _collective_errors():
@@ -202,7 +203,7 @@ def _collective_errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
-        if isinstance(error, FerLmdbError):
+        if isinstance(error, ERRORS):
             raise
         raise RunError(
             f"lost contact with another training process ({_first_sentence(error)}); "

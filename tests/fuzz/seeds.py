@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 
 import prototxt_like as pl
-from fer_lmdb.data.lmdb_store import LmdbWriter, encode_datum, encode_votes
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training.snapshot import Snapshot
+from prototxt_like.io.datum_store import LmdbWriter, encode_datum, encode_votes
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 8 dim: 8 } } }

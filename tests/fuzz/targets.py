@@ -11,7 +11,6 @@ import numpy as np
 
 import prototxt_like as pl
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import decode_datum
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
 from fer_lmdb.data.sources.ferplus import read_votes
 from fer_lmdb.errors import FerLmdbError
@@ -22,6 +21,7 @@ from fer_lmdb.models.registry import load_model
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.training.snapshot import Snapshot
 from prototxt_like.errors import PrototxtLikeError
+from prototxt_like.io.datum_store import decode_datum
 
 from .seeds import NET
 

@@ -19,7 +19,6 @@ from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.data.build.write import verify_dataset, write_votes_database
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import LmdbWriter, decode_datum, iterate_values, key_name
 from fer_lmdb.data.manifest import (
     MEAN_NAME,
     database,
@@ -33,6 +32,7 @@ from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.atomic import atomic_directory
 from fer_lmdb.labels import require_same
 from fer_lmdb.runtime.progress import ProgressCallback, no_progress, report_progress
+from prototxt_like.io.datum_store import LmdbWriter, decode_datum, iterate_values, key_name
 
 Records = Iterator[tuple[str, bytes]]
 """Names and undecoded values."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from fer_lmdb.data.lmdb_store import Encoding
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013, LabelScheme, get_scheme
+from prototxt_like.io.datum_store import Encoding
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from fer_lmdb.data.build.mean import MeanAccumulator
 from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import Spool, SpoolEntry
 from fer_lmdb.data.detections import append_detections, append_dropped
-from fer_lmdb.data.lmdb_store import LmdbWriter, digest, encode_votes
 from fer_lmdb.data.manifest import (
     FORMAT,
     MEAN_NAME,
@@ -31,6 +30,7 @@ from fer_lmdb.data.manifest import (
 from fer_lmdb.data.sources import InvalidSample
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.runtime.progress import ProgressCallback, report_progress
+from prototxt_like.io.datum_store import LmdbWriter, digest, encode_votes
 
 
 def write_dataset(collected: Collector, folder: Path, progress: ProgressCallback) -> dict[str, Any]:

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from fer_lmdb.data.lmdb_store import LmdbFaces, LmdbRandomReader, LmdbWriter, read_labels, read_split
 from fer_lmdb.data.loaders import InMemoryLoader
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.data.streaming import StreamingLoader
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store import LmdbFaces, LmdbRandomReader, LmdbWriter, read_labels, read_split
 
 COUNTS = (70, 30)
 

@@ -9,11 +9,11 @@ import pytest
 
 from fer_lmdb.data.build.join import join
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import SplitArrays
 from fer_lmdb.data.variants import DataSetVariants, match_by_name
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.models.registry import load_model
+from prototxt_like.io.datum_store import SplitArrays
 
 
 def split_of(*names, labels=None):

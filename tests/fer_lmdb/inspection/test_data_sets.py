@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import prototxt_like as pl
-from fer_lmdb.data import lmdb_store
 from fer_lmdb.data.build import build
 from fer_lmdb.data.manifest import file_sha256
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
-from fer_lmdb.errors import FerLmdbError, StoreError
+from fer_lmdb.errors import ERRORS, StoreError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.inspection.databases import describe_record
 from fer_lmdb.inspection.inspect import inspect
+from prototxt_like.io import datum_store
 from tests.archives import unpack
 
 
@@ -48,7 +48,7 @@ def test_intact_data_set(stripes_data: Path) -> None:
 
 def test_other_records_with_a_matching_file_digest(data: Path) -> None:
     shutil.rmtree(data / "val_lmdb")
-    with lmdb_store.LmdbWriter(data / "val_lmdb") as writer:
+    with datum_store.LmdbWriter(data / "val_lmdb") as writer:
         for number in range(39):
             writer.append(f"/val/0/{number}.png", np.zeros((48, 47), np.uint8), number % 8)
     edit_manifest(data, "val", file_sha256=file_sha256(data / "val_lmdb" / "data.mdb"))
@@ -63,9 +63,9 @@ def test_other_records_with_a_matching_file_digest(data: Path) -> None:
 
 
 def test_keys_with_wrong_numbers(data: Path) -> None:
-    faces = lmdb_store.read_split(data / "val_lmdb")
+    faces = datum_store.read_split(data / "val_lmdb")
     shutil.rmtree(data / "val_lmdb")
-    with lmdb_store.LmdbWriter(data / "val_lmdb") as writer:
+    with datum_store.LmdbWriter(data / "val_lmdb") as writer:
         for number in range(40):
             writer.count = number + (number > 7)
             writer.append("x", faces.images[number, 0], int(faces.labels[number]))
@@ -119,8 +119,8 @@ def test_votes(tmp_path: Path) -> None:
     document = inspect(tmp_path / "data" / "val_votes_lmdb")
     assert document["encodings"] == {"numbers": 2}
     shutil.rmtree(tmp_path / "data" / "val_votes_lmdb")
-    with lmdb_store.LmdbWriter(tmp_path / "data" / "val_votes_lmdb") as writer:
-        writer.append_value("other", lmdb_store.encode_votes([1.0] * 10, 0))
+    with datum_store.LmdbWriter(tmp_path / "data" / "val_votes_lmdb") as writer:
+        writer.append_value("other", datum_store.encode_votes([1.0] * 10, 0))
     sha = file_sha256(tmp_path / "data" / "val_votes_lmdb" / "data.mdb")
     edit_manifest(tmp_path / "data", "val", votes_file_sha256=sha)
     assert problems(tmp_path / "data") == "val: votes and faces have different keys"
@@ -176,7 +176,7 @@ def test_damage_at_any_position_is_one_error(stripes_data: Path, tmp_path: Path)
         path.write_bytes(content)
         try:
             inspect(path.parent, verify=True)
-        except FerLmdbError as error:
+        except ERRORS as error:
             errors += 1
             assert "\n" not in str(error)
     assert errors > 20

@@ -17,7 +17,6 @@ import pytest
 import prototxt_like as pl
 from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.lmdb_store import read_split, read_votes
 from fer_lmdb.data.manifest import FORMAT, database, read_manifest
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
@@ -27,6 +26,7 @@ from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS, MERGED, WITHOUT_DISGUST
+from prototxt_like.io.datum_store import read_split, read_votes
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import COUNTS, UNALIGNED, Noise

@@ -13,10 +13,10 @@ import pytest
 
 from fer_lmdb.data.build import BuildOptions, build, write_images
 from fer_lmdb.data.build.dump_images import draw_face, png_name
-from fer_lmdb.data.lmdb_store import LmdbWriter, digest, read_split
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
+from prototxt_like.io.datum_store import LmdbWriter, digest, read_split
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import UNALIGNED, Noise

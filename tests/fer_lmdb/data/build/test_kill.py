@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fer_lmdb.data.build import BuildOptions, build
-from fer_lmdb.data.lmdb_store import digest
 from fer_lmdb.data.manifest import MEAN_NAME, database, read_manifest, verify_sha256
+from prototxt_like.io.datum_store import digest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from noise import UNALIGNED, Noise

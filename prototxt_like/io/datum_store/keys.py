@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
 
 MAX_KEY_BYTES = 511
 MAX_RECORDS = 10**8  # keys with a ninth digit would sort before those with eight

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from fer_lmdb.data.lmdb_store.reader import iterate_values
+from prototxt_like.io.datum_store.reader import iterate_values
 
 
 def digest(*paths: Path) -> str:

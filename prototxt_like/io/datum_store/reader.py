@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.lmdb_store.datum import decode_datum, parse_datum
-from fer_lmdb.data.lmdb_store.environment import open_readonly
-from fer_lmdb.data.lmdb_store.keys import printable_key
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store.datum import decode_datum, parse_datum
+from prototxt_like.io.datum_store.environment import open_readonly
+from prototxt_like.io.datum_store.keys import printable_key
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,16 @@ def read_split(path: Path) -> SplitArrays:
             if images is None:
                 images = np.empty((count, 1, *image.shape), dtype=np.uint8)
             if number >= count:
-                raise StoreError(f"{path} has more records than its header ({count}); build the data set again")
+                raise StoreError(f"{path} has more records than its header ({count}); write the database again")
             if images.shape[2:] != image.shape:
                 raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
             images[number, 0] = image
             keys.append(os.fsdecode(key))
             labels.append(label)
     if images is None:
-        raise StoreError(f"{path} is empty; build the data set again")
+        raise StoreError(f"{path} is empty; write the database again")
     if len(keys) != count:
-        raise StoreError(f"{path} has {len(keys)} records, expected {count}; build the data set again")
+        raise StoreError(f"{path} has {len(keys)} records, expected {count}; write the database again")
     return SplitArrays(keys, images, np.array(labels, dtype=np.int64))
 
 
@@ -106,7 +106,7 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
         keys.append(os.fsdecode(key))
         rows.append(np.array(parse_datum(value, f"{path}: {printable_key(key)}").float_data, dtype=np.float32))
     if not rows or len({len(row) for row in rows}) != 1:
-        raise StoreError(f"{path} is not a database of votes: its records differ in length; build the data set again")
+        raise StoreError(f"{path} is not a database of votes: its records differ in length; write the database again")
     return keys, np.stack(rows)
 
 
@@ -120,5 +120,5 @@ def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]
 def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return (
         f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, expected {expected[0]} x {expected[1]} as the "
-        "previous records; build the data set again"
+        "previous records; write the database again"
     )

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lmdb
-from lmdb.verify import VerifyError, verify
+from prototxt_like.errors import StoreError
 
-from fer_lmdb.errors import StoreError
+if TYPE_CHECKING:
+    import lmdb
 
 
 @contextmanager
@@ -19,6 +20,8 @@ def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environme
 
     A finished database is never written again, so any number of processes may read it, also without write permission.
     """
+    import lmdb
+
     if not (Path(path) / "data.mdb").is_file():
         raise StoreError(_not_found(path))
     with as_store_error(path):
@@ -38,6 +41,8 @@ def check_structure(path: Path) -> None:
     Raises:
         StoreError: If the database is missing or its pages are inconsistent; the message contains the first problem.
     """
+    from lmdb.verify import VerifyError, verify
+
     if not (Path(path) / "data.mdb").is_file():
         raise StoreError(_not_found(path))
     try:
@@ -49,7 +54,7 @@ def check_structure(path: Path) -> None:
 
 
 def _not_found(path: Path) -> str:
-    return f"{path} is not an LMDB: no data.mdb found; create one with: fer-lmdb build"
+    return f"{path} is not an LMDB: no data.mdb found; pass the folder of a database"
 
 
 def _check_length(path: Path, environment: lmdb.Environment) -> None:
@@ -58,13 +63,15 @@ def _check_length(path: Path, environment: lmdb.Environment) -> None:
     found = (path / "data.mdb").stat().st_size
     if found < expected:
         raise StoreError(
-            f"{path}/data.mdb is truncated: found {found} bytes, expected {expected}; build the data set again"
+            f"{path}/data.mdb is truncated: found {found} bytes, expected {expected}; write the database again"
         )
 
 
 @contextmanager
 def as_store_error(path: Path) -> Iterator[None]:
     """Convert errors of LMDB and the operating system to a `StoreError` with the path of the database."""
+    import lmdb
+
     try:
         yield
     except (lmdb.Error, OSError) as error:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.lmdb_store.datum import parse_datum
-from fer_lmdb.data.lmdb_store.environment import as_store_error, open_readonly
-from fer_lmdb.data.lmdb_store.keys import key_number, printable_key
-from fer_lmdb.data.lmdb_store.reader import iterate_values
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store.datum import parse_datum
+from prototxt_like.io.datum_store.environment import as_store_error, open_readonly
+from prototxt_like.io.datum_store.keys import key_number, printable_key
+from prototxt_like.io.datum_store.reader import iterate_values
+
+if TYPE_CHECKING:
+    import lmdb
 
 
 class LmdbRandomReader:
@@ -25,7 +28,7 @@ class LmdbRandomReader:
     does not fork.
 
     Args:
-        path: Folder of the database. Its keys must be numbered consecutively, as those of fer-lmdb and Caffe.
+        path: Folder of the database. Its keys must be numbered consecutively, as Caffe's tools do.
     """
 
     def __init__(self, path: Path) -> None:

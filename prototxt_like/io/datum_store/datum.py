@@ -12,7 +12,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
 from prototxt_like.schema.caffe_schema_pb2 import Datum
 
 Encoding = Literal["raw", "png"]
@@ -60,7 +60,7 @@ def decode_datum(value: bytes, location: str) -> tuple[NDArray[np.uint8], int]:
     if not sizes_fit:
         raise StoreError(
             f"{location}: found {datum.channels} x {datum.height} x {datum.width} with {len(datum.data)} bytes of data,"
-            " expected one gray channel; build the data set again"
+            " expected one gray channel; write the database again"
         )
     return np.frombuffer(datum.data, dtype=np.uint8).reshape(datum.height, datum.width), datum.label
 
@@ -75,7 +75,7 @@ def parse_datum(value: bytes, location: str) -> Datum:
         return Datum.FromString(value)
     except DecodeError:
         raise StoreError(
-            f"{location} is not a Datum; the database is damaged or was not written by fer-lmdb or Caffe"
+            f"{location} is not a Datum; the database is damaged or was not written by Caffe's tools"
         ) from None
 
 
@@ -90,5 +90,5 @@ def _decode_image(data: bytes, location: str) -> NDArray[np.uint8]:
 
     image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if image is None or image.ndim != 2 or image.dtype != np.uint8:
-        raise StoreError(f"{location} has an encoded image that is damaged or not 8-bit gray; build the data set again")
+        raise StoreError(f"{location} has an encoded image that is damaged or not 8-bit gray; write the database again")
     return np.asarray(image, dtype=np.uint8)

@@ -7,15 +7,14 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.lmdb_store.datum import Encoding, encode_datum
-from fer_lmdb.data.lmdb_store.digest import add_to_digest
-from fer_lmdb.data.lmdb_store.environment import as_store_error
-from fer_lmdb.data.lmdb_store.keys import make_key
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store.datum import Encoding, encode_datum
+from prototxt_like.io.datum_store.digest import add_to_digest
+from prototxt_like.io.datum_store.environment import as_store_error
+from prototxt_like.io.datum_store.keys import make_key
 
 FIRST_MAP_BYTES = 16 << 20
 RECORDS_PER_COMMIT = 1000
@@ -48,6 +47,8 @@ class LmdbWriter:
         first: int = 0,
         total: hashlib._Hash | None = None,
     ) -> None:
+        import lmdb
+
         self.path = Path(path)
         self.encoding: Encoding = encoding
         self.count = 0
@@ -115,6 +116,8 @@ class LmdbWriter:
 
     def _try_commit(self) -> bool:
         """Write the pending records in one transaction; return False if the map is too small."""
+        import lmdb
+
         try:
             with self._environment.begin(write=True) as transaction:
                 for key, value in self._pending:

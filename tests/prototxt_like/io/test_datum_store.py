@@ -14,9 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fer_lmdb.data import lmdb_store
-from fer_lmdb.data.build.mean import MeanAccumulator
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io import datum_store
 from prototxt_like.schema.caffe_schema_pb2 import Datum
 from tests.archives import unpack
 
@@ -26,9 +25,9 @@ def faces(count: int, height: int = 5, width: int = 7, seed: int = 0) -> np.ndar
 
 
 def write(
-    path: Path, images: np.ndarray, encoding: lmdb_store.Encoding = "raw", **options: int
-) -> lmdb_store.LmdbWriter:
-    with lmdb_store.LmdbWriter(path, encoding, **options) as writer:
+    path: Path, images: np.ndarray, encoding: datum_store.Encoding = "raw", **options: int
+) -> datum_store.LmdbWriter:
+    with datum_store.LmdbWriter(path, encoding, **options) as writer:
         for number, image in enumerate(images):
             writer.append(f"/train/{number % 3}/{number:05d}.png", image, number % 3)
     return writer
@@ -58,26 +57,26 @@ def listed(shared: Path, split: str) -> list[tuple[str, np.ndarray, int]]:
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_raw_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
+    with datum_store.LmdbWriter(tmp_path / "db") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
-    found = list(lmdb_store.iterate_values(tmp_path / "db"))
-    expected = list(lmdb_store.iterate_values(golden / f"img_{split}_lmdb"))
+    found = list(datum_store.iterate_values(tmp_path / "db"))
+    expected = list(datum_store.iterate_values(golden / f"img_{split}_lmdb"))
     assert found == expected
-    assert writer.sha256 == lmdb_store.digest(golden / f"img_{split}_lmdb")
+    assert writer.sha256 == datum_store.digest(golden / f"img_{split}_lmdb")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_decoded_png_database_equals_convert_imageset(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "db", "png") as writer:
+    with datum_store.LmdbWriter(tmp_path / "db", "png") as writer:
         for name, face, label in listed(shared, split):
             writer.append(name, face, label)
-    found, expected = lmdb_store.read_split(tmp_path / "db"), lmdb_store.read_split(golden / f"img_{split}_png_lmdb")
+    found, expected = datum_store.read_split(tmp_path / "db"), datum_store.read_split(golden / f"img_{split}_png_lmdb")
     assert found.keys == expected.keys
     np.testing.assert_array_equal(found.images, expected.images)
     np.testing.assert_array_equal(found.labels, expected.labels)
     found_value, expected_value = (
-        Datum.FromString(next(lmdb_store.iterate_values(path))[1])
+        Datum.FromString(next(datum_store.iterate_values(path))[1])
         for path in (tmp_path / "db", golden / f"img_{split}_png_lmdb")
     )
     assert [field.name for field, _ in found_value.ListFields()] == [
@@ -85,27 +84,16 @@ def test_decoded_png_database_equals_convert_imageset(shared: Path, golden: Path
     ]
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_mean_equals_compute_image_mean(shared: Path, golden: Path, tmp_path: Path, split: str) -> None:
-    images = lmdb_store.read_split(golden / f"img_{split}_lmdb").images
-    mean = MeanAccumulator(images.shape[-1])
-    for image in images[:, 0]:
-        mean.add(image)
-    mean.write(tmp_path / "mean.binaryproto")
-    expected = (shared / "golden" / "caffe" / f"{split}_mean.binaryproto").read_bytes()
-    assert (tmp_path / "mean.binaryproto").read_bytes() == expected
-
-
 @pytest.mark.parametrize("encoding", ["raw", "png"])
-def test_round_trip(tmp_path: Path, encoding: lmdb_store.Encoding) -> None:
+def test_round_trip(tmp_path: Path, encoding: datum_store.Encoding) -> None:
     images = faces(23)
     write(tmp_path / "db", images, encoding)
-    split = lmdb_store.read_split(tmp_path / "db")
+    split = datum_store.read_split(tmp_path / "db")
     assert split.keys[11] == "00000011_/train/2/00011.png"
     assert split.images.shape == (23, 1, 5, 7)
     np.testing.assert_array_equal(split.images[:, 0], images)
     np.testing.assert_array_equal(split.labels, np.arange(23) % 3)
-    streamed = list(lmdb_store.iterate(tmp_path / "db"))
+    streamed = list(datum_store.iterate(tmp_path / "db"))
     np.testing.assert_array_equal(np.stack([record.image for record in streamed]), images)
     assert [record.key.decode() for record in streamed] == split.keys
 
@@ -113,10 +101,10 @@ def test_round_trip(tmp_path: Path, encoding: lmdb_store.Encoding) -> None:
 def test_records_are_complete_after_the_map_grows(tmp_path: Path) -> None:
     images = faces(2500, 20, 20)
     writer = write(tmp_path / "db", images, map_bytes=1 << 16)
-    split = lmdb_store.read_split(tmp_path / "db")
+    split = datum_store.read_split(tmp_path / "db")
     assert writer.count == len(split.keys) == 2500
     np.testing.assert_array_equal(split.images[:, 0], images)
-    assert writer.sha256 == lmdb_store.digest(tmp_path / "db")
+    assert writer.sha256 == datum_store.digest(tmp_path / "db")
 
 
 def test_digest_depends_on_every_record(tmp_path: Path) -> None:
@@ -128,36 +116,36 @@ def test_digest_depends_on_every_record(tmp_path: Path) -> None:
 
 def test_names_need_not_be_utf8(tmp_path: Path) -> None:
     name = b"/train/1/caf\xe9.png".decode("utf-8", errors="surrogateescape")
-    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
+    with datum_store.LmdbWriter(tmp_path / "db") as writer:
         writer.append(name, faces(1)[0], 1)
-    assert lmdb_store.read_split(tmp_path / "db").keys == ["00000000_" + name]
-    assert next(lmdb_store.iterate(tmp_path / "db")).key == b"00000000_/train/1/caf\xe9.png"
+    assert datum_store.read_split(tmp_path / "db").keys == ["00000000_" + name]
+    assert next(datum_store.iterate(tmp_path / "db")).key == b"00000000_/train/1/caf\xe9.png"
 
 
 def test_votes_are_stored_in_a_separate_database(tmp_path: Path) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "votes") as writer:
-        writer.append_value("a", lmdb_store.encode_votes([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], 0))
-        writer.append_value("b", lmdb_store.encode_votes([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], 0))
-    keys, votes = lmdb_store.read_votes(tmp_path / "votes")
+    with datum_store.LmdbWriter(tmp_path / "votes") as writer:
+        writer.append_value("a", datum_store.encode_votes([4, 0, 0, 1, 3, 2, 0, 0, 0, 0], 0))
+        writer.append_value("b", datum_store.encode_votes([6, 0, 1, 1, 0, 0, 0, 0, 2, 0], 0))
+    keys, votes = datum_store.read_votes(tmp_path / "votes")
     assert keys == ["00000000_a", "00000001_b"]
     np.testing.assert_array_equal(votes, [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [6, 0, 1, 1, 0, 0, 0, 0, 2, 0]])
 
 
 def test_several_processes_read_one_database(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(50))
-    code = "import sys; from fer_lmdb.data.lmdb_store import digest; print(digest(sys.argv[1]))"
+    code = "import sys; from prototxt_like.io.datum_store import digest; print(digest(sys.argv[1]))"
     readers = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "db")], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    assert {reader.communicate()[0].strip() for reader in readers} == {lmdb_store.digest(tmp_path / "db")}
+    assert {reader.communicate()[0].strip() for reader in readers} == {datum_store.digest(tmp_path / "db")}
 
 
 def test_a_folder_without_write_permission_can_be_read(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(5))
     (tmp_path / "db" / "lock.mdb").unlink()
     (tmp_path / "db").chmod(0o555)
-    assert len(lmdb_store.read_split(tmp_path / "db").keys) == 5
+    assert len(datum_store.read_split(tmp_path / "db").keys) == 5
     assert [path.name for path in (tmp_path / "db").iterdir()] == ["data.mdb"]
 
 
@@ -178,7 +166,7 @@ def test_a_database_is_closed_if_it_cannot_be_written(tmp_path: Path) -> None:
         def sync(self, force: bool) -> None:
             raise OSError(28, "No space left on device")
 
-    writer = lmdb_store.LmdbWriter(tmp_path / "db")
+    writer = datum_store.LmdbWriter(tmp_path / "db")
     environment = writer._environment
     writer._environment = Full(environment)
     with pytest.raises(StoreError, match="no space left"):
@@ -188,20 +176,20 @@ def test_a_database_is_closed_if_it_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_missing_database(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"nowhere is not an LMDB: .*fer-lmdb build"):
-        lmdb_store.read_split(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match=r"nowhere is not an LMDB: .*pass the folder"):
+        datum_store.read_split(tmp_path / "nowhere")
 
 
 def test_empty_database(tmp_path: Path) -> None:
     put(tmp_path / "db", {})
     with pytest.raises(StoreError, match="is empty"):
-        lmdb_store.read_split(tmp_path / "db")
+        datum_store.read_split(tmp_path / "db")
 
 
 def test_existing_databases_are_not_overwritten(tmp_path: Path) -> None:
     write(tmp_path / "db", faces(3))
     with pytest.raises(StoreError, match="already contains a database"):
-        lmdb_store.LmdbWriter(tmp_path / "db")
+        datum_store.LmdbWriter(tmp_path / "db")
 
 
 @pytest.mark.parametrize("size", [0, 100, 4096, 8192, 20000, 40000])
@@ -211,14 +199,14 @@ def test_truncated_files_raise_an_error(tmp_path: Path, size: int) -> None:
     assert len(content) > 40960
     (tmp_path / "db" / "data.mdb").write_bytes(content[:size])
     with pytest.raises(StoreError, match="db"):
-        lmdb_store.read_split(tmp_path / "db")
+        datum_store.read_split(tmp_path / "db")
 
 
 def test_a_file_that_is_not_an_lmdb(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "data.mdb").write_bytes(b"emotion,pixels,Usage\n" * 1000)
     with pytest.raises(StoreError, match="db"):
-        lmdb_store.read_split(tmp_path / "db")
+        datum_store.read_split(tmp_path / "db")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +224,7 @@ def test_a_file_that_is_not_an_lmdb(tmp_path: Path) -> None:
 def test_invalid_records_are_rejected(tmp_path: Path, value: bytes, message: str) -> None:
     put(tmp_path / "db", {b"00000000_a.png": value})
     with pytest.raises(StoreError, match=f"00000000_a.png.*{message}"):
-        lmdb_store.read_split(tmp_path / "db")
+        datum_store.read_split(tmp_path / "db")
 
 
 @given(
@@ -255,7 +243,7 @@ def test_invalid_records_are_rejected(tmp_path: Path, value: bytes, message: str
 @settings(max_examples=300, deadline=None)
 def test_arbitrary_values_are_decoded_or_rejected(value: bytes) -> None:
     try:
-        image, label = lmdb_store.decode_datum(value, "db: key")
+        image, label = datum_store.decode_datum(value, "db: key")
     except StoreError as error:
         assert str(error).startswith("db: key")
     else:
@@ -263,17 +251,17 @@ def test_arbitrary_values_are_decoded_or_rejected(value: bytes) -> None:
 
 
 def test_faces_of_two_sizes(tmp_path: Path) -> None:
-    with lmdb_store.LmdbWriter(tmp_path / "db") as writer:
+    with datum_store.LmdbWriter(tmp_path / "db") as writer:
         writer.append("a", faces(1, 5, 7)[0], 0)
         writer.append("b", faces(1, 7, 5)[0], 0)
     with pytest.raises(StoreError, match=r"00000001_b is 7 x 5.*5 x 7"):
-        lmdb_store.read_split(tmp_path / "db")
+        datum_store.read_split(tmp_path / "db")
 
 
 def test_a_key_that_is_too_long(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="has 609 bytes, expected at most 511"),
-        lmdb_store.LmdbWriter(tmp_path / "db") as writer,
+        datum_store.LmdbWriter(tmp_path / "db") as writer,
     ):
         writer.append("x" * 600, faces(1)[0], 0)
 
@@ -282,7 +270,7 @@ def test_a_file_size_limit_is_reported_in_one_line(tmp_path: Path) -> None:
     """A file size limit replaces a full disk, which a test cannot always create."""
     code = (
         "import resource, signal, sys, numpy as np\n"
-        "from fer_lmdb.data.lmdb_store import LmdbWriter\n"
+        "from prototxt_like.io.datum_store import LmdbWriter\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))\n"
         "with LmdbWriter(sys.argv[1]) as writer:\n"
@@ -290,7 +278,7 @@ def test_a_file_size_limit_is_reported_in_one_line(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "db")], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "fer_lmdb.errors.StoreError" in done.stderr.splitlines()[-1]
+    assert "prototxt_like.errors.StoreError" in done.stderr.splitlines()[-1]
 
 
 def test_full_disk(small_disk: Path) -> None:
@@ -314,6 +302,6 @@ def small_disk(tmp_path: Path) -> Path:
 
 
 def test_nine_digit_numbers_are_rejected():
-    assert lmdb_store.make_key(99_999_999, "a") == b"99999999_a" > lmdb_store.make_key(99_999_998, "a")
+    assert datum_store.make_key(99_999_999, "a") == b"99999999_a" > datum_store.make_key(99_999_998, "a")
     with pytest.raises(StoreError, match=r"more than 100,000,000 records.*several data sets"):
-        lmdb_store.make_key(100_000_000, "a")
+        datum_store.make_key(100_000_000, "a")

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.lmdb_store.datum import decode_datum
-from fer_lmdb.data.lmdb_store.keys import printable_key
-from fer_lmdb.data.lmdb_store.random_access import LmdbRandomReader
-from fer_lmdb.errors import StoreError
+from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store.datum import decode_datum
+from prototxt_like.io.datum_store.keys import printable_key
+from prototxt_like.io.datum_store.random_access import LmdbRandomReader
 
 
 class LmdbFaces:
