@@ -1,4 +1,4 @@
-"""Opening of video containers with PyAV 15 and later: only formats of cameras and editors, only from where it was asked.
+"""Opening of video containers with PyAV 15 and later, with a list of allowed formats and protocols.
 
 FFmpeg selects the format by content. Without limits, a file called clip.mp4 that is a playlist or a concat script makes
 it read other files, and addresses.
@@ -14,17 +14,18 @@ from urllib.parse import unquote, urlsplit
 import av
 from av.stream import Disposition
 
-FILE_FORMATS = (
-    ("mov", "matroska", "avi", "mpegts", "mpeg", "mxf", "flv", "asf", "ogg", "dv", "gxf", "ivf", "wtv", "nut")
-    + ("mjpeg", "mpegvideo", "m4v", "h264", "hevc", "h263", "av1", "obu", "yuv4mpegpipe")
-)  # fmt: skip
+FILE_FORMATS = frozenset(
+    {"mov", "matroska", "avi", "mpegts", "mpeg", "mxf", "flv", "asf", "ogg", "dv", "gxf", "ivf", "wtv", "nut"}
+    | {"mjpeg", "mpegvideo", "m4v", "h264", "hevc", "h263", "av1", "obu", "yuv4mpegpipe"}
+)
 """FFmpeg's names of the formats of files. Not among them, because they name other files or addresses: playlists (hls,
 dash), concat scripts, sdp, and images with a number in their name (image2)."""
-STREAM_FORMATS = (*FILE_FORMATS, "rtsp", "rtp", "mpjpeg", "live_flv")
-STREAM_PROTOCOLS = (
-    ("rtsp", "rtsps", "rtp", "srtp", "udp", "tcp", "tls", "http", "https", "httpproxy", "crypto")
-    + ("rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist")
-)  # fmt: skip
+STREAM_FORMATS = FILE_FORMATS | {"rtsp", "rtp", "mpjpeg", "live_flv"}
+FILE_PROTOCOLS = frozenset({"file"})
+STREAM_PROTOCOLS = frozenset(
+    {"rtsp", "rtsps", "rtp", "srtp", "udp", "tcp", "tls", "http", "https", "httpproxy", "crypto"}
+    | {"rtmp", "rtmps", "rtmpt", "rtmpts", "srt", "rist"}
+)
 """Protocols of addresses; none of them reads a local file."""
 
 # Metadata that is not UTF-8 must not prevent reading a video. PyAV up to 18 rejects such a video unless told otherwise;
@@ -50,8 +51,8 @@ def open_input(
     if path is None:
         name, formats, protocols = _checked_address(os.fspath(source)), STREAM_FORMATS, STREAM_PROTOCOLS
     else:  # the prefix allows names such as a:b.mp4
-        name, formats, protocols = f"file:{path}", FILE_FORMATS, ("file",)
-    limits = {"format_whitelist": ",".join(formats), "protocol_whitelist": ",".join(protocols)}
+        name, formats, protocols = f"file:{path}", FILE_FORMATS, FILE_PROTOCOLS
+    limits = {"format_whitelist": ",".join(sorted(formats)), "protocol_whitelist": ",".join(sorted(protocols))}
     return av.open(name, timeout=timeout, options=(options or {}) | limits, **_ANY_METADATA)
 
 

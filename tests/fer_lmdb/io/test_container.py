@@ -62,9 +62,9 @@ def test_a_file_address_is_a_path(tmp_path: Path) -> None:
         assert len(list(video)) == 3
 
 
-@pytest.mark.parametrize("format", ["mpegts", "mxf", "avi", "asf", "flv", "mov", "h264"])
-def test_containers_of_cameras_are_read_whatever_their_suffix(tmp_path: Path, format: str) -> None:
-    path = encode(tmp_path / "clip.x", [image(100, 96, 128)] * 5, format=format)
+@pytest.mark.parametrize("kind", ["mpegts", "mxf", "avi", "asf", "flv", "mov", "h264"])
+def test_containers_of_cameras_are_read_whatever_their_suffix(tmp_path: Path, kind: str) -> None:
+    path = encode(tmp_path / "clip.x", [image(100, 96, 128)] * 5, kind=kind)
     with VideoReader(path) as video:
         assert len(list(video)) == 5
 

@@ -37,10 +37,10 @@ def face(expression: str, seed: int, side: int = 160) -> np.ndarray:
 
 
 def encode(
-    path: Path, frames: Sequence[np.ndarray], rate: int = 25, aspect: Fraction | None = None, format: str | None = None
+    path: Path, frames: Sequence[np.ndarray], rate: int = 25, aspect: Fraction | None = None, kind: str | None = None
 ) -> Path:
     """Write frames of equal size with H.264; `aspect` is the width of a pixel divided by its height."""
-    with av.open(str(path), "w", format=format) as file:
+    with av.open(str(path), "w", format=kind) as file:
         stream = file.add_stream("libx264", rate=rate, options={"crf": "14", "preset": "superfast"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
