@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from fer_lmdb.results import FacePrediction as FacePrediction
     from fer_lmdb.results import FramePrediction as FramePrediction
     from fer_lmdb.results import ImagePrediction as ImagePrediction
+    from fer_lmdb.training.callbacks import Callback as Callback
+    from fer_lmdb.training.callbacks import TrainProgress as TrainProgress
     from fer_lmdb.training.options import TrainOptions as TrainOptions
     from fer_lmdb.training.result import TrainResult as TrainResult
     from fer_lmdb.training.train import resume as resume
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BuildOptions": "data.build.options",
+    "Callback": "training.callbacks",
     "Classifier": "models.classifier",
     "DataSet": "data.dataset",
     "EvalOptions": "evaluation.options",
@@ -61,6 +64,7 @@ _HOMES = {
     "Preprocessing": "faces.preprocessing",
     "Recognizer": "inference.recognizer",
     "TrainOptions": "training.options",
+    "TrainProgress": "training.callbacks",
     "TrainResult": "training.result",
     "annotate": "visualization.annotate",
     "build": "data.build.builder",
@@ -82,6 +86,7 @@ _HOMES = {
 
 __all__ = [
     "BuildOptions",
+    "Callback",
     "Classifier",
     "DataSet",
     "EvalOptions",
@@ -95,6 +100,7 @@ __all__ = [
     "Preprocessing",
     "Recognizer",
     "TrainOptions",
+    "TrainProgress",
     "TrainResult",
     "__version__",
     "annotate",
