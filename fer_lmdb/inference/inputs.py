@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_lmdb.io.hidden import is_hidden
 from fer_lmdb.io.images import IMAGE_SUFFIXES, printable_path
 
 VIDEO_SUFFIXES = frozenset(
@@ -42,7 +43,8 @@ class InputFile:
 def find_files(
     names: Iterable[str], exclude: Collection[Path] = (), suffixes: Collection[str] = IMAGE_SUFFIXES | VIDEO_SUFFIXES
 ) -> Iterator[InputFile]:
-    """Yield the files of paths, folders and patterns in order; folders are searched recursively, sorted by name.
+    """Yield the files of paths, folders and patterns in order; folders are searched recursively, sorted by name,
+    without hidden files and folders.
 
     Args:
         names: Files, folders, or patterns such as `holiday/**/*.jpg`.
@@ -88,7 +90,9 @@ def _walk(folder: Path, top: Path, excluded: set[Path], suffixes: Collection[str
     if folder.resolve() in excluded:
         return
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(
+            (entry for entry in os.scandir(folder) if not is_hidden(entry.name)), key=lambda each: each.name
+        )
     except OSError as error:
         yield _failed(folder, f"cannot be searched: {error.strerror}")
         return

@@ -17,6 +17,7 @@ import numpy as np
 from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.sources import InvalidSample, Sample
 from fer_lmdb.errors import ImageError, SourceError
+from fer_lmdb.io.hidden import is_hidden
 from fer_lmdb.io.images import decode_image, printable_path
 from fer_lmdb.labels import FER2013, LabelScheme, parse_label
 
@@ -25,7 +26,6 @@ SPLIT_OF_FOLDER = {
     **dict.fromkeys(("val", "valid", "validation", "publictest"), "val"),
     **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
-IGNORED_FILES = {"thumbs.db", "desktop.ini"}
 MAX_FILE_BYTES = 512 << 20
 
 
@@ -133,15 +133,15 @@ def find_files(root: Path) -> list[ImageFile]:
 def subfolders(root: Path) -> list[str]:
     """Return the sorted names of the subfolders that are not hidden."""
     with os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
 
 
 def walk(class_folder: Path, split: str, folder: str) -> Iterator[ImageFile]:
-    """Yield the files in a class folder, sorted, without hidden files and those of file managers."""
+    """Yield the files in a class folder, sorted, without hidden files and folders."""
     for root, folders, names in os.walk(class_folder, onerror=_raise):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
-            if not name.startswith(".") and name.lower() not in IGNORED_FILES:
+            if not is_hidden(name):
                 path = os.path.join(root, name)  # noqa: PTH118 - Path objects for 100,000 files take seconds
                 yield ImageFile(path, split, folder, os.path.relpath(path, class_folder))
 

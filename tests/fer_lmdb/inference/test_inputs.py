@@ -35,6 +35,16 @@ def test_a_folder_is_searched_recursively_in_order(holiday: Path) -> None:
     assert [one.is_video for one in found] == [False, False, False, True]
 
 
+def test_hidden_files_and_folders_are_ignored(holiday: Path) -> None:
+    for name in ("._a.PNG", ".ipynb_checkpoints/a.png", "__MACOSX/a.png", "beach/.AppleDouble/c.webp"):
+        (holiday / name).parent.mkdir(exist_ok=True)
+        (holiday / name).write_bytes(b"x")
+    found = list(find_files([str(holiday)]))
+    assert names(found, holiday) == ["a.PNG", "b.jpg", "beach/c.webp", "beach/deep/clip.mp4"]
+    named = str(holiday / "._a.PNG")
+    assert [one.path for one in find_files([named])] == [Path(named)]
+
+
 def test_output_folders_are_excluded(holiday: Path) -> None:
     found = list(find_files([str(holiday)], exclude=[holiday / "beach"]))
     assert names(found, holiday) == ["a.PNG", "b.jpg"]

@@ -94,6 +94,15 @@ def test_nested_folders_and_ignored_files(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", ".AppleDouble", "@eaDir", "__MACOSX", "person/.thumbs"])
+def test_images_in_hidden_folders_do_not_count(tmp_path: Path, name: str) -> None:
+    image(tmp_path / "train" / "happy" / "1.png")
+    image(tmp_path / "train" / "happy" / "._1.png")
+    image(tmp_path / "train" / "happy" / name / "1.png")
+    image(tmp_path / "val" / "happy" / "1.png")
+    assert [sample.name for sample in samples(ImageFolder(tmp_path))] == ["/train/happy/1.png", "/val/happy/1.png"]
+
+
 def test_ferplus_folders(tmp_path: Path) -> None:
     image(tmp_path / "contempt" / "1.png")
     (sample,) = samples(ImageFolder(tmp_path, FERPLUS))
