@@ -11,6 +11,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import prototxt_like as pl
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import RunError
@@ -101,6 +103,10 @@ class Recipe:
         atomic_write_text(run.path / "train_val.prototxt", pl.to_text(self.net))
         atomic_write_text(run.path / "deploy.prototxt", pl.to_text(self.deploy))
         atomic_write_text(run.path / "solver.prototxt", pl.to_text(self.solver))
+
+    def with_precision(self, dtype: torch.dtype) -> Recipe:
+        """Return the recipe with a fixed dtype instead of "auto": all processes and a resumed run compute in it."""
+        return replace(self, options=replace(self.options, precision=str(dtype).removeprefix("torch.")))
 
     def to_dict(self) -> dict[str, Any]:
         """Return options and epoch size for run.json."""

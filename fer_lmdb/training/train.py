@@ -21,6 +21,7 @@ from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.loaders import LoaderOptions
 from fer_lmdb.errors import ERRORS
 from fer_lmdb.models.run_folder import RunFolder, create_run, latest_run, resolve_run
+from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 from fer_lmdb.runtime.signals import stop_on_signal
 from fer_lmdb.training.builder import build_trainer
 from fer_lmdb.training.callbacks import Callback, CallbackList, TrainProgress
@@ -79,6 +80,7 @@ def _start_run(
     data = DataSet.open(options.data)
     recipe = build_recipe(options, sum(data.count(split) for split in options.splits), len(data.scheme))
     validate_recipe(recipe, data, loaders, group)
+    recipe = recipe.with_precision(resolve_dtype(options.precision, resolve_device(group.device(options.device))))
     folder = create_run(run, recipe.name)
     with folder.lock():
         folder.check_unused()  # again, since another process may have started the run before the lock was held

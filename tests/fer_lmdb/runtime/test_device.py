@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from fer_lmdb.errors import DeviceError
-from fer_lmdb.runtime.device import PRECISIONS, resolve_device, resolve_dtype
+from fer_lmdb.runtime import device as device_module
+from fer_lmdb.runtime.device import PRECISIONS, bfloat16_slowdown, resolve_device, resolve_dtype
 
 CPU = torch.device("cpu")
 
@@ -33,6 +34,21 @@ def test_auto_precision_follows_the_processor(
     assert resolve_dtype("auto", CPU) == expected
     assert resolve_dtype("float32", CPU) == torch.float32
     assert resolve_dtype("bfloat16", CPU) == torch.bfloat16
+
+
+def test_slow_bfloat16_is_said_once_with_its_measured_ratio(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    monkeypatch.setattr(device_module, "bfloat16_slowdown", lambda device_type: 17.84)
+    device_module._warn_of_slow_bfloat16.cache_clear()
+    for _ in range(2):
+        assert resolve_dtype("bfloat16", CPU) == torch.bfloat16
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["this cpu has no bfloat16 instructions"]
+    assert "took 17.8 times as long as in float32" in caplog.text
+    device_module._warn_of_slow_bfloat16.cache_clear()
+
+
+def test_the_trial_measures_both_dtypes() -> None:
+    assert bfloat16_slowdown("cpu") > 0
 
 
 def test_unknown_precision() -> None:

@@ -20,6 +20,7 @@ from fer_lmdb.errors import DataSetError, DeviceError, RunError
 from fer_lmdb.exporting.export import export
 from fer_lmdb.labels import FER2013, MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models.registry import load_model
+from fer_lmdb.runtime import device
 from fer_lmdb.training import distillation, train
 from fer_lmdb.training.init_weights import init_from_model
 from fer_lmdb.training.snapshot import Snapshot
@@ -91,6 +92,19 @@ def test_a_stopped_run_resumes_bit_identically(options, tmp_path, monkeypatch, s
     assert resumed.log == whole.log
     assert_equal_weights(resumed.run, whole.run)
     assert [step for step, _ in curve(resumed.run, "val/accuracy")] == [10, 20, 30]
+
+
+def test_the_precision_is_decided_once_per_run(options, tmp_path, monkeypatch):
+    """A run that is resumed on another processor computes on in the dtype that it was started with."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    started = train.train(replace(options, precision="auto", epochs=1), tmp_path / "run")
+    assert started.run.read_config()["options"]["precision"] == "bfloat16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    monkeypatch.setattr(device, "bfloat16_slowdown", lambda device_type: 18.0)
+    dtypes = []
+    monkeypatch.setattr(train, "_fit", lambda trainer, callbacks: dtypes.append(trainer.dtype))
+    train.resume(tmp_path / "run")
+    assert dtypes == [torch.bfloat16]
 
 
 def test_a_killed_run_resumes_from_its_last_snapshot(options, trained, tmp_path):
