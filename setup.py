@@ -18,6 +18,7 @@ REQUIRED = [
     "matplotlib>=3.7",
     "mtcnn>=1.0.0",
     "numpy>=1.24",
+    "packaging>=23.0",
     "pillow>=11.3",
     "protobuf>=4.25",
     "rich>=13.0",

@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "Export a model to Caffe, ONNX or safetensors.",
     "models": "List pretrained models and nets.",
     "demo": "Run the whole pipeline on synthetic faces.",
+    "doctor": "Describe this machine and measure its speed.",
     "completion": "Print the completion script of bash, zsh or fish.",
 }
 
