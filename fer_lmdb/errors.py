@@ -10,6 +10,7 @@
     ├── DeviceError            device that PyTorch or this machine does not have
     ├── ExecutorError          Ray cluster that cannot be reached or has failed
     ├── ServeError             web service that cannot be started
+    ├── OutputError            output that would replace something else, or that another process is writing
     ├── OptionError            argument out of its range (also a ValueError)
     └── MissingExtra           optional dependency that is not installed
 
@@ -60,6 +61,10 @@ class ExecutorError(FerLmdbError):
 
 class ServeError(FerLmdbError):
     """Web service that cannot be started."""
+
+
+class OutputError(FerLmdbError):
+    """Output that would replace an input or somebody's file, or that another process is writing."""
 
 
 class OptionError(FerLmdbError, ValueError):

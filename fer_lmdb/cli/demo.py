@@ -60,8 +60,8 @@ def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
 
 def _run_steps(demo: Demo, run: Callable[[list[str]], Any]) -> dict[str, Any]:
     """Run the five steps and return the JSON results of the commands."""
-    _print_step("Synthetic faces from facial action units, in FER2013's csv layout")
     demo.prepare_folder()
+    _print_step("Synthetic faces from facial action units, in FER2013's csv layout")
     demo.draw_faces()
     _print_step("Build: detect faces with MTCNN, align them, write LMDBs and the mean image")
     built = run(demo.build())

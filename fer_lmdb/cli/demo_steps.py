@@ -13,13 +13,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.data.manifest import file_sha256
 from fer_lmdb.data.sources.synthetic import SyntheticFaces, write_synthetic_csv
-from fer_lmdb.errors import RunError
-from fer_lmdb.io.images import write_image
+from fer_lmdb.errors import OutputError
+from fer_lmdb.io.atomic import atomic_write_text
+from fer_lmdb.io.folder_kinds import RUN
+from fer_lmdb.io.images import printable_path, write_image
+from fer_lmdb.io.outputs import OutputGuard, check_folder
 from fer_lmdb.labels import FER2013
 from fer_lmdb.models.registry import DEFAULT_MODEL, list_pretrained
 from fer_lmdb.models.run_folder import RunFolder
 
+MARKER, FORMAT = "demo.json", "fer-lmdb demo 1"
 TRAIN_FACES, VAL_FACES, TEST_FACES = 2100, 420, 420
 
 
@@ -41,6 +46,11 @@ class Demo:
     def csv(self) -> Path:
         """Csv of the synthetic faces, in FER2013's layout."""
         return self.folder / "faces.csv"
+
+    @property
+    def marker(self) -> Path:
+        """Mark of a folder that demo wrote, with the digest of its csv."""
+        return self.folder / MARKER
 
     @property
     def sheet(self) -> Path:
@@ -94,17 +104,36 @@ class Demo:
         """Create the folder and remove the run of an earlier demo, since train does not overwrite runs.
 
         Raises:
-            RunError: If the folder contains other files.
+            OutputError: If the folder or its run contains files that no demo wrote.
         """
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.csv.exists():
-            raise RunError(f"{self.folder} is not empty and was not written by demo; pass another folder with --out")
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            self._check_earlier()
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.run.exists():
             shutil.rmtree(self.run)
 
+    def _check_earlier(self) -> None:
+        try:
+            document = json.loads(self.marker.read_text(encoding="utf-8"))
+            known = document["csv_sha256"] if document["format"] == FORMAT else None
+        except (OSError, ValueError, TypeError, KeyError):
+            known = None
+        if known is None or (self.csv.exists() and file_sha256(self.csv) != known):
+            name = printable_path(self.folder if known is None else self.csv)
+            raise OutputError(
+                f"{name} {'is not empty' if known is None else 'has changed'} and was not written by demo; "
+                "pass another folder with --out"
+            )
+        check_folder(self.run.resolve(), RUN, force=True)
+        guard = OutputGuard()
+        for image in (self.sheet, self.photograph, self.annotated, self.curves):
+            guard.check(image)
+
     def draw_faces(self) -> None:
-        """Write the csv of synthetic faces, balanced over the classes, and a contact sheet."""
+        """Write the csv of synthetic faces, balanced over the classes, a contact sheet, and the mark of the folder."""
         write_synthetic_csv(self.csv, TRAIN_FACES, VAL_FACES, TEST_FACES, self.seed)
+        document = {"format": FORMAT, "csv_sha256": file_sha256(self.csv)}
+        atomic_write_text(self.marker, json.dumps(document) + "\n")
         write_image(self.sheet, contact_sheet(self.seed))
 
     def write_photograph(self) -> None:
@@ -115,10 +144,11 @@ class Demo:
 
     def draw_curves(self) -> None:
         """Plot the training log."""
+        from fer_lmdb.visualization.figure_file import save_figure
         from fer_lmdb.visualization.plots import curves_figure
 
         log = [json.loads(line) for line in RunFolder(self.run).log.read_text(encoding="utf-8").splitlines()]
-        curves_figure(log, f"FaceEmotionNet on {TRAIN_FACES:,} synthetic faces").savefig(self.curves, dpi=120)
+        save_figure(curves_figure(log, f"FaceEmotionNet on {TRAIN_FACES:,} synthetic faces"), self.curves, dpi=120)
 
 
 def contact_sheet(seed: int, columns: int = 14) -> NDArray[np.uint8]:

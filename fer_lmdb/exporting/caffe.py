@@ -13,7 +13,7 @@ from fer_lmdb.models.model import Model
 
 
 def write_caffe(model: Model, folder: Path) -> list[Path]:
-    """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`; <name> is the model's, as a slug.
+    """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`, the name as a slug.
 
     Extension layers without effect in TEST are removed. The input of the net is a face after the TEST transform (e.g.
     the center crop minus the mean at the same position), which a comment at the top of deploy.prototxt describes.

@@ -15,11 +15,14 @@ import shutil
 import stat
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import DataSetError, OutputError
+from fer_lmdb.io.file_names import printable_path, sibling
+from fer_lmdb.io.folder_kinds import DATA_SET, FolderKind
+from fer_lmdb.io.outputs import check_folder
 from fer_lmdb.runtime.locks import FileLock
 from fer_lmdb.runtime.signals import TerminationGuard
 
@@ -44,7 +47,7 @@ class AtomicFile:
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
         self.path = path
-        self.partial = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex[:12]}.partial")
+        self.partial = sibling(path, ".", f".{uuid.uuid4().hex[:12]}.partial")
         self._sync = sync
         self.partial.touch()
         self._mode = stat.S_IMODE(self.partial.stat().st_mode)
@@ -100,17 +103,25 @@ def atomic_append(path: Path, text: str) -> None:
 
 
 @contextmanager
-def atomic_directory(target: Path, *, force: bool = False, marker: str = "manifest.json") -> Iterator[Path]:
+def atomic_directory(
+    target: Path,
+    *,
+    kind: FolderKind = DATA_SET,
+    force: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> Iterator[Path]:
     """Yield an empty directory to fill; it becomes `target` if the block ends without an error.
 
     Args:
         target: Directory to create.
+        kind: Kind of the directory; an existing one of another kind, or with other files in it, is never replaced.
         force: Whether to replace an existing one.
-        marker: Name of a file that every such directory contains; a directory without it is never replaced.
+        inputs: Files and folders that are read to fill it; a directory that contains one is never replaced.
 
     Raises:
-        DataSetError: If the target exists (without `force`), has no marker, is being built by another process, or
-            cannot be written.
+        OutputError: If the target must not be replaced, see `fer_lmdb.io.outputs`, or is being built by another
+            process.
+        DataSetError: If it cannot be written.
         SystemExit: If SIGTERM or SIGHUP arrives before the directory is complete; the temporary one is removed.
     """
     target = Path(target).resolve()
@@ -118,11 +129,12 @@ def atomic_directory(target: Path, *, force: bool = False, marker: str = "manife
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_beside(target, "lock"), inherited=True, remove=True) as lock:
             if not lock.acquire():
-                raise DataSetError(
-                    f"{target} is being built by another process; wait until it finishes or choose another folder"
+                raise OutputError(
+                    f"{printable_path(target)} is being built by another process; wait until it finishes or choose "
+                    "another folder"
                 )
             _clean_up(target)
-            _check_target(target, force, marker)
+            check_folder(target, kind, inputs, force=force)
             with _filled(target) as building:
                 yield building
     except OSError as error:
@@ -153,17 +165,6 @@ def fsync_tree(folder: Path) -> None:
         return
     for path in paths:
         _fsync(path)
-
-
-def _check_target(target: Path, force: bool, marker: str) -> None:
-    if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not target.is_dir() or not (target / marker).is_file():
-        raise DataSetError(
-            f"{target} exists and was not created by fer-lmdb (it has no {marker}); choose another folder"
-        )
-    if not force:
-        raise DataSetError(f"{target} exists; replace it with --force or choose another folder")
 
 
 def _clean_up(target: Path) -> None:
@@ -199,7 +200,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _beside(target: Path, what: str) -> Path:
-    return target.parent / f".{target.name}.{what}"
+    return sibling(target, ".", f".fer-lmdb-{what}")
 
 
 def _fsync(path: Path) -> None:
@@ -212,5 +213,6 @@ def _fsync(path: Path) -> None:
 
 def _explain(error: OSError, target: Path) -> str:
     if error.errno == errno.ENOSPC:
-        return f"no space left on the disk while building {target}; the previous state is unchanged"
-    return f"cannot write {target}: {error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        return f"no space left on the disk while building {printable_path(target)}; the previous state is unchanged"
+    place = f" ({printable_path(error.filename)})" if error.filename else ""
+    return f"cannot write {printable_path(target)}: {error.strerror or error}{place}"

@@ -1,12 +1,17 @@
-"""File names made from texts of files and users, such as the name of a model."""
+"""File names: made from texts of users, printable in messages, short enough for temporary files."""
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from pathlib import Path
 
 MAX_BYTES = 100
 """Longest slug in UTF-8; leaves room for suffixes below the 255 bytes of common file systems."""
+
+MAX_NAME_BYTES = 255
+"""Longest name of a file on common file systems."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
 """Names of devices on Windows."""
@@ -23,3 +28,20 @@ def slug(text: str, default: str = "unnamed") -> str:
     safe = re.sub(r"[^\w.+-]+", "_", printable).strip("._")
     safe = safe.encode("utf-8")[:MAX_BYTES].decode("utf-8", "ignore").rstrip(".")
     return f"_{safe}" if _RESERVED.match(safe) else safe or default
+
+
+def printable_path(path: str | os.PathLike[str]) -> str:
+    """Return a file name in one printable line, with other characters and bytes escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def sibling(path: Path, before: str = "", after: str = "") -> Path:
+    """Return a path in the same folder: the name with text before and after it, shortened to what a file may have."""
+    room = MAX_NAME_BYTES - len(os.fsencode(before + after))
+    name = os.fsencode(path.name)[:room].decode("utf-8", "ignore") if _is_long(path, room) else path.name
+    return path.with_name(f"{before}{name}{after}")
+
+
+def _is_long(path: Path, room: int) -> bool:
+    return len(os.fsencode(path.name)) > room

@@ -18,6 +18,8 @@ from PIL import Image, UnidentifiedImageError
 
 from fer_lmdb.errors import ImageError, one_line
 from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.io.file_names import printable_path as printable_path
+from fer_lmdb.io.marks import image_options
 from fer_lmdb.runtime.logging import silenced
 
 MAX_PIXELS = 100_000_000
@@ -89,7 +91,7 @@ def decode_image(data: bytes, name: str = "image", *, max_pixels: int = MAX_PIXE
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write an image file atomically.
+    """Write an image file atomically, with this program's mark where the format has a place for it.
 
     Args:
         path: Target, e.g. `out/face.png`; the extension determines the format. Its folder is created.
@@ -102,7 +104,9 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         known = " ".join(sorted(WRITABLE_SUFFIXES))
         raise ImageError(f'{name}: cannot write an image with the extension "{path.suffix}"; use one of {known}')
-    options: dict[str, Any] = {"quality": 92} if path.suffix.lower() in {".jpg", ".jpeg", ".webp"} else {}
+    options = image_options(path.suffix)
+    if path.suffix.lower() in {".jpg", ".jpeg", ".webp"}:
+        options["quality"] = 92
     Image.init()
     encoded = BytesIO()
     Image.fromarray(image).save(encoded, format=Image.EXTENSION[path.suffix.lower()], **options)
@@ -112,12 +116,6 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
             partial.write_bytes(encoded.getvalue())
     except OSError as error:
         raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
-
-
-def printable_path(path: str | os.PathLike[str]) -> str:
-    """Return a file name in one printable line, with other characters and bytes escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def _check_is_file(path: Path, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import SourceError
 from fer_lmdb.io.atomic import atomic_directory
+from fer_lmdb.io.folder_kinds import REPORT
 from fer_lmdb.models.artifact_kind import artifact_kind
 from fer_lmdb.models.run_folder import RunFolder, resolve_run
 from fer_lmdb.reporting.dataset_report import report_data_set
@@ -63,10 +64,11 @@ class Report:
             Contents of report.json with the path of the page as ``report``.
 
         Raises:
-            DataSetError: If the folder contains other files or cannot be written.
+            OutputError: If the folder contains other files.
+            DataSetError: If it cannot be written.
         """
         out = self.folder / "report" if out is None else Path(out)
-        with atomic_directory(out, force=True, marker=DOCUMENT) as folder:
+        with atomic_directory(out, kind=REPORT, force=True, inputs=[self.folder]) as folder:
             files = write_files(self.page, folder)
             (folder / PAGE).write_text(self.to_html(), encoding="utf-8")
             document = {"kind": self.page.kind, "title": self.page.title, "files": files, **self.to_dict()}

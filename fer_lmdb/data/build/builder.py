@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from fer_lmdb.data.build.collect import Collector
-from fer_lmdb.data.build.dump_images import MARKER, ImageDumper
+from fer_lmdb.data.build.dump_images import ImageDumper
 from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import open_spools, shuffle
 from fer_lmdb.data.build.write import describe_source, verify_dataset, write_dataset
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.sources import Source
 from fer_lmdb.data.sources.open import open_source
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import OutputError
 from fer_lmdb.io.atomic import atomic_directory
+from fer_lmdb.io.folder_kinds import IMAGES
 from fer_lmdb.runtime.progress import ProgressCallback, no_progress
 
 
@@ -43,15 +44,22 @@ def build(
     Raises:
         SourceError: If a row or file is invalid (without `skip_invalid`), or there is no training face.
         DetectorError: If the face detector cannot be loaded.
-        DataSetError: If a folder exists, is being written by another process, or cannot be written.
+        OutputError: If a folder exists (without `force`), contains the source or files that this program did not
+            write, or is being written by another process.
+        DataSetError: If a folder cannot be written.
         StoreError: If a database cannot be written, e.g. on a full disk.
     """
     options = (options or BuildOptions()).with_overrides(**overrides)
-    opened = _open(source, options)
+    opened, inputs = _open(source, options), _inputs(source, options)
     out = Path(out)
+    if images is not None:
+        check_separate(out, Path(images))
     with ExitStack() as stack:
-        folder = stack.enter_context(atomic_directory(out, force=force))
-        dumper = _open_dumper(stack, out, Path(images), options, force) if images is not None else None
+        folder = stack.enter_context(atomic_directory(out, force=force, inputs=inputs))
+        dumper = None
+        if images is not None:
+            target = atomic_directory(Path(images), kind=IMAGES, force=force, inputs=inputs)
+            dumper = ImageDumper(stack.enter_context(target), boxed=options.preprocessing.detector != "none")
         spools = stack.enter_context(open_spools(folder, options.preprocessing.size))
         collected = Collector(opened, spools, options, dumper.add if dumper else None)
         collected.run(progress)
@@ -86,11 +94,12 @@ def write_images(
         Classes, source and counts of each split, as in a manifest.
 
     Raises:
-        SourceError, DetectorError, DataSetError: See `build`.
+        SourceError, DetectorError, OutputError, DataSetError: See `build`.
     """
     options = (options or BuildOptions()).with_overrides(**overrides)
     opened, size = _open(source, options), options.preprocessing.size
-    with atomic_directory(Path(images), force=force, marker=MARKER) as folder, open_spools(folder, size) as spools:
+    target = atomic_directory(Path(images), kind=IMAGES, force=force, inputs=_inputs(source, options))
+    with target as folder, open_spools(folder, size) as spools:
         dumper = ImageDumper(folder, boxed=options.preprocessing.detector != "none")
         collected = Collector(opened, spools, options, dumper.add)
         collected.run(progress)
@@ -111,10 +120,18 @@ def _open(source: Source | str | Path, options: BuildOptions) -> Source:
     )
 
 
-def _open_dumper(stack: ExitStack, out: Path, images: Path, options: BuildOptions, force: bool) -> ImageDumper:
-    """Open the folder of image files, which is renamed when the stack is closed."""
+def _inputs(source: Source | str | Path, options: BuildOptions) -> list[str | Path]:
+    """Return the files and folders that are read."""
+    sources = [source] if isinstance(source, str | Path) else []
+    return [*sources, *([options.ferplus] if options.ferplus is not None else [])]
+
+
+def check_separate(out: Path, images: Path) -> None:
+    """Check that neither of two output folders is inside the other.
+
+    Raises:
+        OutputError: If one is.
+    """
     inner, outer = sorted((out.resolve(), images.resolve()), key=lambda path: -len(path.parts))
     if inner.is_relative_to(outer):
-        raise DataSetError(f"{images} and {out} are inside each other; choose a separate folder for the images")
-    folder = stack.enter_context(atomic_directory(images, force=force, marker=MARKER))
-    return ImageDumper(folder, boxed=options.preprocessing.detector != "none")
+        raise OutputError(f"{images} and {out} are inside each other; choose a separate folder for the images")

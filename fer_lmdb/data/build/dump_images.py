@@ -22,7 +22,6 @@ from fer_lmdb.faces.preprocessing import PreparedFace
 from fer_lmdb.visualization.canvas import Canvas, Rect
 from fer_lmdb.visualization.detection import draw_detection
 
-MARKER = "train_list.txt"
 MIN_DRAWING_SIDE = 192
 
 

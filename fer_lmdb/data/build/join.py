@@ -61,13 +61,15 @@ def join(
 
     Raises:
         DataSetError: If there are fewer than two data sets, their labels or face sizes differ, only some have votes,
-            one is damaged, or the folder exists or cannot be written.
+            one is damaged, or the folder cannot be written.
+        OutputError: If the folder exists (without `force`), is or contains one of the data sets, or contains files that
+            this program did not write.
         StoreError: If a database cannot be read or written.
     """
     sets = [DataSet.open(folder) for folder in folders]
     _check_compatible(sets)
     first, out = sets[0].manifest, Path(out)
-    with atomic_directory(out, force=force) as folder:
+    with atomic_directory(out, force=force, inputs=folders) as folder:
         splits = {}
         for number, split in enumerate(SPLITS):
             candidates = sets[:1] if train_only and split != "train" else sets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import OutputError
 from fer_lmdb.io import atomic
 from fer_lmdb.io.atomic import atomic_directory
 
@@ -15,13 +15,12 @@ def make(target: Path, text: str, force: bool = False) -> None:
     with atomic_directory(target, force=force) as folder:
         assert folder != target
         assert list(folder.iterdir()) == []
-        (folder / "inner").mkdir()
-        (folder / "inner" / "text").write_text(text)
-        (folder / "manifest.json").write_text("{}")
+        (folder / "mean.binaryproto").write_text(text)
+        (folder / "manifest.json").write_text('{"format": "fer-lmdb data set 1"}')
 
 
 def text_of(target: Path) -> str:
-    return (target / "inner" / "text").read_text()
+    return (target / "mean.binaryproto").read_text()
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])
@@ -60,7 +59,7 @@ def test_a_link_to_a_directory_is_followed(tmp_path: Path) -> None:
 def test_other_directories_are_never_replaced(tmp_path: Path, force: bool) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "thesis.txt").write_text("mine")
-    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
+    with pytest.raises(OutputError, match="was not created by fer-lmdb"):
         make(tmp_path / "data", "first", force)
     assert (tmp_path / "data" / "thesis.txt").read_text() == "mine"
 

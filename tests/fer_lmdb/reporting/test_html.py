@@ -156,6 +156,8 @@ def test_empty_group(tmp_path) -> None:
 
 def test_older_report_is_replaced(tmp_path) -> None:
     write(small(Text("a", "b"), title="First"), tmp_path / "out")
+    listed = tmp_path / "out" / "report.json"
+    listed.write_text(json.dumps(json.loads(listed.read_text()) | {"files": ["old.png"]}))
     (tmp_path / "out" / "old.png").write_text("old")
     write(small(title="Second"), tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.html", "report.json"]

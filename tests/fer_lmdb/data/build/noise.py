@@ -86,7 +86,7 @@ def main() -> None:
     elif moment == "between two renames":
         atomic._exchange = lambda one, other: False
         rename = Path.rename
-        Path.rename = lambda self, other: (rename(self, other), die() if str(other).endswith(".old") else None)
+        Path.rename = lambda self, other: (rename(self, other), die() if str(other).endswith("-old") else None)
     elif moment == "after two renames":
         atomic._exchange = lambda one, other: False
         atomic._fsync = lambda path: die() if path == Path(sys.argv[1]).parent else None

@@ -22,7 +22,7 @@ from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.data.sources.open import open_source
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
-from fer_lmdb.errors import DataSetError, FerLmdbError, SourceError
+from fer_lmdb.errors import DataSetError, FerLmdbError, OutputError, SourceError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FERPLUS, MERGED, WITHOUT_DISGUST
@@ -245,7 +245,7 @@ def test_interruption_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_existing_data_set_needs_force(tmp_path: Path) -> None:
     build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN)
-    with pytest.raises(DataSetError, match="data exists; replace it with --force"):
+    with pytest.raises(OutputError, match="data exists; replace it with --force"):
         build(Noise(counts=SMALL), tmp_path / "data", options=replace(PLAIN, seed=1))
     assert read_manifest(tmp_path / "data")["seed"] == 0
     build(Noise(counts=SMALL), tmp_path / "data", options=replace(PLAIN, seed=1), force=True)
@@ -291,7 +291,7 @@ def test_no_permission(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
-    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
+    with pytest.raises(OutputError, match="was not created by fer-lmdb"):
         build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN, force=True)
     assert (tmp_path / "data").read_text() == "mine"
 
@@ -305,7 +305,7 @@ def test_a_file_as_parent_folder(tmp_path: Path) -> None:
 def test_concurrent_builds_of_one_folder(tmp_path: Path) -> None:
     def second(stage: str, done: int, total: int | None) -> None:
         if stage == "read":
-            with pytest.raises(DataSetError, match="is being built by another process"):
+            with pytest.raises(OutputError, match="is being built by another process"):
                 build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN)
 
     build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN, progress=second)
@@ -315,7 +315,7 @@ def test_concurrent_builds_of_one_folder(tmp_path: Path) -> None:
 def test_damage_after_writing_is_detected(tmp_path: Path) -> None:
     def damage(stage: str, done: int, total: int | None) -> None:
         if stage == "write test":
-            path = tmp_path / ".data.building" / "val_lmdb" / "data.mdb"
+            path = tmp_path / ".data.fer-lmdb-building" / "val_lmdb" / "data.mdb"
             image = next(sample.image for sample in Noise(counts=SMALL) if sample.split == "val").tobytes()
             content = path.read_bytes()
             assert image in content

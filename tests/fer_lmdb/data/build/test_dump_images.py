@@ -13,7 +13,7 @@ import pytest
 
 from fer_lmdb.data.build import BuildOptions, build, write_images
 from fer_lmdb.data.build.dump_images import draw_face, png_name
-from fer_lmdb.errors import DataSetError
+from fer_lmdb.errors import OutputError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
 from prototxt_like.io.datum_store import LmdbWriter, digest, read_split
@@ -108,7 +108,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("images", ["data/images", "data", "."])
 def test_images_inside_the_data_set_are_rejected(tmp_path: Path, images: str) -> None:
-    with pytest.raises(DataSetError, match="are inside each other"):
+    with pytest.raises(OutputError, match="are inside each other"):
         build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN, images=tmp_path / images)
     assert list(tmp_path.iterdir()) == []
 
@@ -116,7 +116,7 @@ def test_images_inside_the_data_set_are_rejected(tmp_path: Path, images: str) ->
 def test_other_folders_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "holiday.jpg").write_text("mine")
-    with pytest.raises(DataSetError, match="was not created by fer-lmdb"):
+    with pytest.raises(OutputError, match="was not created by fer-lmdb"):
         build(Noise(counts=SMALL), tmp_path / "data", options=PLAIN, images=tmp_path / "images", force=True)
     assert all_files(tmp_path) == {"images/holiday.jpg"}
 
