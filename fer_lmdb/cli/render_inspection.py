@@ -141,6 +141,8 @@ def _show_net(document: Document, console: Console) -> None:
     rows = [_layer_row(layer) for layer in net["layers"]]
     total = ["total", "", f"{net['memory'] / 1e6:.2f} MB", net["parameters"], net["multiply_adds"]]
     print_table(console, ["layer", "type", "top", "parameters", "multiply-adds"], [*rows, total], left=3)
+    for note in net["notes"]:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _layer_row(layer: Document) -> list[object]:

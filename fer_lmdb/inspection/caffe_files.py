@@ -90,6 +90,7 @@ def describe_net(message: pl.NetParameter, phase: str) -> dict[str, Any]:
         "outputs": list(net.outputs),
         **{total: sum(getattr(row, total) for row in rows) for total in TOTALS},
         "layers": [vars(row) for row in rows],
+        "notes": list(net.notes),
     }
 
 

@@ -51,4 +51,4 @@ class Affine(Layer):
     def spread(self, blob: Tensor, x: Tensor) -> Tensor:
         """Reshape the blob to broadcast over the bottom, in the bottom's dtype."""
         after = x.dim() - self.blob_axis - blob.dim()
-        return blob.reshape(*blob.shape, *(1,) * after).to(x.dtype)  # (...) -> (..., 1, 1)
+        return blob.reshape((*blob.shape, *(1,) * after)).to(x.dtype)  # (...) -> (..., 1, 1)

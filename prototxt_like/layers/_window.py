@@ -52,22 +52,32 @@ class KernelGeometry:
     def positions(self, layer: Layer, sizes: Sequence[int]) -> tuple[int, ...]:
         """Return the number of kernel positions along every axis.
 
+        A kernel that exceeds the padded bottom by less than the stride has one position, as in Caffe, whose division
+        rounds toward zero; it reads zeros behind the bottom.
+
         Args:
             layer: Layer for error messages.
             sizes: Spatial sizes of the bottom.
 
         Raises:
-            ShapeMismatch: If the kernel is larger than the padded bottom.
+            ShapeMismatch: If the kernel exceeds the padded bottom by the stride or more.
         """
-        room = [
-            size + 2 * pad - self.extent(axis) for axis, (size, pad) in enumerate(zip(sizes, self.pad, strict=True))
-        ]
-        if any(steps < 0 for steps in room):
+        room = self._room(sizes)
+        if any(steps <= -stride for steps, stride in zip(room, self.stride, strict=True)):
             layer.fail_shape(
                 f"the kernel {format_shape(self.kernel)} exceeds the bottom {format_shape(sizes)} "
                 f"with pad {format_shape(self.pad)} and dilation {format_shape(self.dilation)}"
             )
-        return tuple(steps // stride + 1 for steps, stride in zip(room, self.stride, strict=True))
+        return tuple(max(steps, 0) // stride + 1 for steps, stride in zip(room, self.stride, strict=True))
+
+    def excess(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        """Return by how much the kernel exceeds the padded bottom along every axis, 0 if it fits."""
+        return tuple(max(-steps, 0) for steps in self._room(sizes))
+
+    def _room(self, sizes: Sequence[int]) -> list[int]:
+        return [
+            size + 2 * pad - self.extent(axis) for axis, (size, pad) in enumerate(zip(sizes, self.pad, strict=True))
+        ]
 
 
 def _per_axis(

@@ -60,6 +60,21 @@ class Layer(nn.Module):
     origin: ClassVar[str] = "Caffe 1.0"
     #: Whether Caffe allows a top that is also a bottom.
     allows_in_place: ClassVar[bool] = True
+    #: Whether top and bottom share memory in Caffe, so that an in-place layer behind one of them changes both.
+    shares_memory: bool = False
+    #: Values that ``caffe_gradient`` reads: "bottom", "top" or both. Empty if overwriting them has no effect.
+    backward_reads: ClassVar[tuple[str, ...]] = ()
+    #: Whether Caffe's backward pass reads values of the bottoms at all.
+    reads_bottom_values: ClassVar[bool] = False
+    #: Whether only the sign of those values matters, and whether the layer keeps the sign where gradients flow.
+    reads_sign_only: bool = False
+    keeps_sign: bool = False
+    #: Whether ``caffe_gradient`` of the layer's own top equals that of its bottom, so that working in place is exact.
+    in_place_gradient_is_exact: bool = True
+    #: What Caffe does if this layer works in place; empty if that is unremarkable.
+    in_place_note: str = ""
+    #: Whether the batch size of the tops depends on the data.
+    data_dependent: ClassVar[bool] = False
     type_name: ClassVar[str] = ""
 
     def __init__(
@@ -74,12 +89,14 @@ class Layer(nn.Module):
         self.phase = phase
         self.context = BuildContext() if context is None else context
         self.training = phase == "TRAIN"
+        self._follows_net = True
         self.bottom_shapes: list[Shape] = [tuple(shape) for shape in bottom_shapes]
         self.top_shapes: list[Shape] = []
         self.top_count = len(parameter.top)
         self.blob_names: list[str] = []
         self._check_counts()
         in_place = sorted(set(parameter.bottom) & set(parameter.top))
+        self.in_place = bool(in_place)
         if in_place and not self.allows_in_place:
             self.fail(f'it cannot work in place; rename its top "{in_place[0]}"')
         self.setup(parameter)
@@ -91,6 +108,25 @@ class Layer(nn.Module):
     def layer_param(self, parameter: LayerParameter) -> Any:
         """Return this type's own message in the layer's parameter, with Caffe's defaults if it is absent."""
         return getattr(parameter, self.parameter_field)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Return the gradient of the bottom as Caffe computes it from the values that are in memory then.
+
+        Args:
+            original: Bottom of the forward pass.
+            bottom: Values in the memory of the bottom when the backward pass reads them.
+            top: Values in the memory of the top when the backward pass reads them.
+            gradient: Gradient of the top.
+        """
+        raise NotImplementedError
+
+    def keep_in_test(self) -> None:
+        """Keep the layer in TEST when the net switches to training, because the net file sets its phase."""
+        self._follows_net = False
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch to training or evaluation; a layer with ``phase: TEST`` in a TRAIN net stays in TEST."""
+        return super().train(mode and self._follows_net)
 
     # Blobs -----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +17,13 @@ class BNLL(Neuron):
     Source: BVLC/caffe src/caffe/layers/bnll_layer.cpp
     """
 
+    backward_reads = ("bottom",)
+    in_place_gradient_is_exact = False
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the softplus; x itself above 50."""
         return F.softplus(x, threshold=50)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply by the sigmoid of the bottom."""
+        return gradient * torch.sigmoid(bottom)

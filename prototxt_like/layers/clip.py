@@ -21,6 +21,8 @@ class Clip(Neuron):
     """
 
     parameter_field = "clip_param"
+    backward_reads = ("bottom",)
+    in_place_gradient_is_exact = False
     origin = "Caffe after 1.0"
     restrictions = ("`min` and `max` are required, and `min` must not be above `max`.",)
 
@@ -38,3 +40,7 @@ class Clip(Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Clip the values."""
         return x.clamp(self.lowest, self.highest)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Keep the gradient where the bottom is within the bounds."""
+        return gradient * ((bottom >= self.lowest) & (bottom <= self.highest))

@@ -28,6 +28,7 @@ class Concat(Layer):
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axis and check that all other axes are equal."""
         first = self.bottom_shapes[0]
+        self.shares_memory = len(self.bottom_shapes) == 1
         self.concat_axis = one_axis(self, self.layer_param(parameter), "concat_dim")
         for index, shape in enumerate(self.bottom_shapes[1:], start=1):
             if len(shape) != len(first) or self._others(shape) != self._others(first):

@@ -25,6 +25,7 @@ class ConvolutionBase(Layer):
     max_tops = None
     top_per_bottom = True
     parameter_field = "convolution_param"
+    reads_bottom_values = True
     restrictions = (
         "At most 3 spatial axes.",
         "`engine` and `force_nd_im2col` select Caffe's implementation and have no effect.",
@@ -51,6 +52,7 @@ class ConvolutionBase(Layer):
             geometry.pad,
             geometry.dilation,
         )
+        self.excess = (0,) * len(sizes) if self.transposed else geometry.excess(sizes)
         self._read_channels(bottom[self.channel_axis], options.num_output, options.group)
         spatial = self.spatial_size(geometry, sizes)
         if any(size <= 0 for size in spatial):
@@ -95,6 +97,8 @@ class ConvolutionBase(Layer):
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         axes = weight.dim() - 2
         none, one = (0,) * axes, (1,) * axes
+        if any(self.excess):  # zeros behind the bottom, which the kernel reads in Caffe
+            x = F.pad(x, [side for size in reversed(self.excess) for side in (0, size)])
         stride, pad, dilation = self.stride or one, self.pad or none, self.dilation or one
         if self.transposed:
             return _TRANSPOSED[axes - 1](x, weight, self.bias, stride, pad, none, self.group, dilation)

@@ -32,6 +32,7 @@ class DetectionOutput(Layer):
     """
 
     origin = "SSD"
+    data_dependent = True
     min_bottoms = 3
     max_bottoms = 4
     parameter_field = "detection_output_param"

@@ -24,6 +24,7 @@ class Dropout(Neuron):
     """
 
     parameter_field = "dropout_param"
+    keeps_sign = True
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the ratio."""

@@ -27,7 +27,12 @@ class Eltwise(Layer):
     min_bottoms = 2
     max_bottoms = None
     parameter_field = "eltwise_param"
-    restrictions = ("The gradient of PROD is always the stable one; `stable_prod_grad` has no effect.",)
+    reads_bottom_values = True
+    restrictions = (
+        "The gradient of PROD is always the stable one; `stable_prod_grad` has no effect.",
+        "In place, SUM and MAX ignore bottom 0, as in Caffe, which clears it first. The gradient of PROD in place is "
+        "correct; Caffe overwrites the gradient of the top.",
+    )
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the operation."""
@@ -42,11 +47,35 @@ class Eltwise(Layer):
         if self.coefficients and self.operation == "PROD":
             self.fail("PROD does not support coeff; use SUM or remove it")
         self.top_shapes = [self.bottom_shapes[0]]
+        if self.operation == "PROD":
+            self.in_place_note = "the gradient is correct; Caffe overwrites the gradient of the top"
+        else:
+            self.in_place_note = (
+                "as in Caffe, the values of bottom 0 are cleared first and do not count; rename its top"
+            )
 
     def forward(self, *bottoms: Tensor) -> Tensor:
         """Combine the bottoms."""
+        if self.in_place and self.operation != "PROD":
+            return self._without_first(bottoms)
         combine = {"SUM": self._sum, "PROD": _product, "MAX": _maximum}[self.operation]
         return combine(bottoms)
+
+    def _without_first(self, bottoms: tuple[Tensor, ...]) -> Tensor:
+        """Combine the bottoms in place: Caffe clears bottom 0 before it reads it, and its gradient before the others.
+
+        Source: BVLC/caffe src/caffe/layers/eltwise_layer.cpp, caffe_set in Forward_cpu, shared diff in Backward_cpu
+        """
+        first, needs_gradient = bottoms[0], bottoms[0].requires_grad
+        if self.operation == "MAX":
+            lowest = torch.full_like(first, torch.finfo(torch.float32).min)
+            top = _maximum((lowest, *bottoms[1:]))
+            return top.detach() + (first - first.detach()) * 0 if needs_gradient else top
+        top = self._sum((torch.zeros_like(first), *bottoms[1:]))
+        if not needs_gradient:
+            return top
+        factor = self.coefficients[0] if self.coefficients else 1.0
+        return top.detach() + factor * (top - top.detach() + first - first.detach())
 
     def _sum(self, bottoms: tuple[Tensor, ...]) -> Tensor:
         coefficients = self.coefficients or [1.0] * len(bottoms)

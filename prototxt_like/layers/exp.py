@@ -24,6 +24,7 @@ class Exp(Neuron):
     """
 
     parameter_field = "exp_param"
+    backward_reads = ("top",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read base, scale and shift."""
@@ -39,6 +40,10 @@ class Exp(Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Compute the power."""
         return torch.exp(self.inner_scale * upcast(x)) * self.outer_scale
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply by the top and the factor of the exponent."""
+        return gradient * top * self.inner_scale
 
 
 def natural_log_of_base(layer: Layer, base: float) -> float:

@@ -26,6 +26,7 @@ class Filter(Layer):
     min_bottoms = 2
     max_bottoms = None
     max_tops = None
+    data_dependent = True
     restrictions = ("torch.export is not supported, because the number of selected items depends on the data.",)
 
     def setup(self, parameter: LayerParameter) -> None:

@@ -23,6 +23,7 @@ class Flatten(Layer):
     """
 
     allows_in_place = False
+    shares_memory = True
     parameter_field = "flatten_param"
 
     def setup(self, parameter: LayerParameter) -> None:

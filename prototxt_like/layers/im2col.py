@@ -37,6 +37,7 @@ class Im2col(Layer):
             self.fail_shape(f"the bottom {format_shape(shape)} has no axis after the channels")
         self.geometry = KernelGeometry.read(self, options, axes)
         spatial = self.geometry.positions(self, shape[self.channel_axis + 1 :])
+        self.excess = self.geometry.excess(shape[self.channel_axis + 1 :])
         channels = shape[self.channel_axis] * math.prod(self.geometry.kernel)
         self.top_shapes = [(*shape[: self.channel_axis], channels, *spatial)]
 
@@ -45,7 +46,8 @@ class Im2col(Layer):
         leading = x.shape[: self.channel_axis]
         # (..., C, *size) -> (N, C, *size)
         views = x.reshape(-1, *x.shape[self.channel_axis :])
-        views = F.pad(views, [side for pad in reversed(self.geometry.pad) for side in (pad, pad)])
+        around = zip(self.geometry.pad, self.excess, strict=True)
+        views = F.pad(views, [side for pad, excess in reversed([*around]) for side in (pad, pad + excess)])
         axes = len(self.geometry.kernel)
         for axis in range(axes):
             extent = self.geometry.extent(axis)

@@ -37,6 +37,7 @@ class InfogainLoss(ClassLoss):
     parameter_field = "infogain_loss_param"
     more_fields = ("loss_param",)
     restrictions = (
+        "The default `loss_weight` of a second top is 0; Caffe wants both weights written.",
         "`source` is read relative to the working directory, as in Caffe.",
         "`normalize` raises an error, as in Caffe; use `normalization`.",
     )

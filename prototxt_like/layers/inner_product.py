@@ -25,6 +25,7 @@ class InnerProduct(Layer):
     """
 
     parameter_field = "inner_product_param"
+    reads_bottom_values = True
     weight: nn.Parameter
     bias: Tensor | None
 

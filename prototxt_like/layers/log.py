@@ -24,6 +24,8 @@ class Log(Neuron):
     """
 
     parameter_field = "log_param"
+    restrictions = ("In place, the gradient is correct; Caffe squares the derivative and loses the top's gradient.",)
+    in_place_note = "the gradient is correct; Caffe squares the derivative and loses the gradient of the top"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read base, scale and shift."""

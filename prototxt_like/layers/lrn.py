@@ -29,8 +29,10 @@ class LRN(Layer):
     """
 
     parameter_field = "lrn_param"
+    reads_bottom_values = True
     restrictions = (
         "As in Caffe, WITHIN_CHANNEL ignores `k` and uses 1.",
+        "In place, ACROSS_CHANNELS multiplies the factors by themselves instead of by the bottom, as Caffe does.",
         "`engine` has no effect.",
     )
 
@@ -47,6 +49,8 @@ class LRN(Layer):
         self.alpha: float = options.alpha
         self.beta: float = options.beta
         self.k: float = options.k if self.across_channels else 1.0
+        if self.across_channels:
+            self.in_place_note = "as in Caffe, the bottom is overwritten before it is multiplied; rename its top"
         self.top_shapes = [shape]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,4 +63,5 @@ class LRN(Layer):
             mean = F.avg_pool2d(rows, (self.size, 1), 1, (near, 0)).reshape(x.shape)
         else:
             mean = F.avg_pool2d(squares, self.size, 1, near)
-        return (values * (self.k + self.alpha * mean) ** -self.beta).to(x.dtype)
+        scale = (self.k + self.alpha * mean) ** -self.beta
+        return (scale * (scale if self.in_place and self.across_channels else values)).to(x.dtype)

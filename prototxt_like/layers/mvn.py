@@ -28,7 +28,9 @@ class MVN(Layer):
     restrictions = (
         "At most 4 axes; the top always has 4.",
         "As in Caffe, the gradient is exact only for a small `eps`.",
+        "In place, the gradient is that of the separate layer; Caffe computes it from overwritten values.",
     )
+    in_place_note = "the gradient is that of the separate layer; Caffe computes it from overwritten values"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the axes and options."""

@@ -38,8 +38,10 @@ class Pooling(Layer):
         "as in Caffe, and 0 in AVE, for which Caffe divides 0 by 0.",
         "MAX propagates NaN; Caffe skips it.",
         "STOCHASTIC runs on any device (in Caffe only on a GPU). Its bottom must not be negative.",
+        "In place, the top is a constant without gradient, as in Caffe, which clears it before it reads its bottom.",
         "`engine` has no effect.",
     )
+    in_place_note = "as in Caffe, the bottom is cleared before it is read, so the top is constant; rename its top"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the window and infer the top shape."""
@@ -55,6 +57,8 @@ class Pooling(Layer):
         if self.top_count == 2 and self.method != "MAX":
             self.fail(f"{self.method} pooling does not support a second top (the mask); use MAX or remove it")
         self.top_shapes = [self._top_shape(self.bottom_shapes[0])] * self.top_count
+        if self.in_place and self.top_shapes[0] != self.bottom_shapes[0]:
+            self.fail_shape("in place, the top must have the shape of the bottom; rename its top")
 
     def _read_window(self, options: Any) -> None:
         self.kernel = self._read_kernel(options)
@@ -109,6 +113,8 @@ class Pooling(Layer):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Pool (N, C, H, W) to (N, C, H', W')."""
+        if self.in_place:
+            return torch.full_like(x, torch.finfo(torch.float32).min if self.method == "MAX" else 0.0)
         if self.global_pooling and self.method == "AVE":
             return F.adaptive_avg_pool2d(x, 1)
         window = self._window(x.shape)

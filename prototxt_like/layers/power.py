@@ -24,6 +24,7 @@ class Power(Neuron):
 
     parameter_field = "power_param"
     restrictions = ("In place with power 1, the gradient is correct; Caffe squares the factor.",)
+    in_place_note = "the gradient is correct; Caffe squares the derivative and loses the gradient of the top"
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read power, scale and shift."""
@@ -46,7 +47,7 @@ class Power(Neuron):
                 f"scale is 0, and shift {self.shift:g} to the power {self.power:g} is undefined; change one of them"
             )
         # torch's power, as in C, returns infinity on overflow
-        return (torch.tensor(self.shift, dtype=torch.float64) ** self.power).float().item()
+        return (torch.tensor(self.shift, dtype=torch.float64, device="cpu") ** self.power).float().item()
 
     def forward(self, x: Tensor) -> Tensor:
         """Shift, scale and raise to the power."""

@@ -22,6 +22,7 @@ class Reduction(Layer):
     """
 
     parameter_field = "reduction_param"
+    reads_bottom_values = True
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the operation."""

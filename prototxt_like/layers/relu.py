@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,13 +23,20 @@ class ReLU(Neuron):
     """
 
     parameter_field = "relu_param"
+    backward_reads = ("bottom",)
+    reads_sign_only = True
     restrictions = ("`engine` has no effect.",)
 
     def setup(self, parameter: LayerParameter) -> None:
         """Read the slope."""
         super().setup(parameter)
         self.negative_slope: float = self.layer_param(parameter).negative_slope
+        self.in_place_gradient_is_exact = self.keeps_sign = self.negative_slope >= 0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the ReLU. Not in place, because the caller may use the bottom, and it would not be faster."""
         return F.relu(x) if self.negative_slope == 0 else F.leaky_relu(x, self.negative_slope)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply by 1 where the bottom is positive, else by the slope."""
+        return torch.where(bottom > 0, gradient, gradient * self.negative_slope)

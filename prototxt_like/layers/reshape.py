@@ -25,6 +25,7 @@ class Reshape(Layer):
     """
 
     allows_in_place = False
+    shares_memory = True
     parameter_field = "reshape_param"
 
     def setup(self, parameter: LayerParameter) -> None:

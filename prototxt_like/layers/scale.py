@@ -25,6 +25,7 @@ class Scale(Affine):
     """
 
     parameter_field = "scale_param"
+    reads_bottom_values = True
     factor: nn.Parameter
     bias: nn.Parameter
 

@@ -17,8 +17,13 @@ class Sigmoid(Neuron):
     """
 
     parameter_field = "sigmoid_param"
+    backward_reads = ("top",)
     restrictions = ("`engine` has no effect.",)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sigmoid."""
         return torch.sigmoid(x)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply by top * (1 - top)."""
+        return gradient * top * (1 - top)

@@ -29,6 +29,7 @@ class Slice(Layer):
         """Read the axis and the slice points."""
         options = self.layer_param(parameter)
         shape = self.bottom_shapes[0]
+        self.shares_memory = self.top_count == 1
         self.slice_axis = one_axis(self, options, "slice_dim")
         self.points = list(options.slice_point)
         if self.points and len(self.points) != self.top_count - 1:

@@ -23,6 +23,7 @@ class Softmax(Neuron):
     """
 
     parameter_field = "softmax_param"
+    backward_reads = ("top",)
     restrictions = ("`engine` has no effect.",)
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -33,3 +34,8 @@ class Softmax(Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Return the probabilities."""
         return F.softmax(upcast(x), self.softmax_axis)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply the difference to the weighted mean gradient by the top."""
+        mean = (gradient * top).sum(self.softmax_axis, keepdim=True)
+        return (gradient - mean) * top

@@ -33,7 +33,7 @@ class SoftmaxWithLoss(ClassLoss):
     max_tops = 2
     restrictions = (
         "A label out of range raises an error (undefined in Caffe).",
-        "The default `loss_weight` of a second top is 0 (Caffe requires both weights).",
+        "A second top is an extension: Caffe rejects it with and without `loss_weight`. The default weight is 0.",
         "Extension: with `soft_label`, bottom 1 contains a distribution over the classes per position, in the shape of "
         "the scores. The loss is not clamped, and `ignore_label` is not supported.",
     )

@@ -22,6 +22,7 @@ class Split(Layer):
 
     max_tops = None
     allows_in_place = False
+    shares_memory = True
 
     def setup(self, parameter: LayerParameter) -> None:
         """Set all top shapes to the bottom shape."""

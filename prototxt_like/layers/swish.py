@@ -23,6 +23,7 @@ class Swish(Neuron):
     """
 
     parameter_field = "swish_param"
+    backward_reads = ("top",)
     origin = "Caffe after 1.0"
 
     def setup(self, parameter: LayerParameter) -> None:
@@ -33,3 +34,8 @@ class Swish(Neuron):
     def forward(self, x: Tensor) -> Tensor:
         """Return the Swish."""
         return F.silu(x) if self.beta == 1 else x * torch.sigmoid(self.beta * x)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Combine the top with the sigmoid, which Caffe keeps."""
+        sigmoid = torch.sigmoid(self.beta * original)
+        return gradient * (self.beta * top + sigmoid * (1 - self.beta * top))

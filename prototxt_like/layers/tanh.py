@@ -17,8 +17,13 @@ class TanH(Neuron):
     """
 
     parameter_field = "tanh_param"
+    backward_reads = ("top",)
     restrictions = ("`engine` has no effect.",)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the hyperbolic tangent."""
         return torch.tanh(x)
+
+    def caffe_gradient(self, original: Tensor, bottom: Tensor, top: Tensor, gradient: Tensor) -> Tensor:
+        """Multiply by 1 - top ** 2."""
+        return gradient * (1 - top * top)

@@ -7,6 +7,7 @@ import os
 from prototxt_like.io.blobs import array_to_blob
 from prototxt_like.io.files import read_net, write_binary
 from prototxt_like.io.upgrade import upgraded
+from prototxt_like.net.inputs import is_input
 from prototxt_like.net.net import Net
 from prototxt_like.net.trained_layers import LoadReport, copy_trained_layers
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
@@ -36,13 +37,15 @@ def load_weights(net: Net, weights: NetParameter | str | os.PathLike[str]) -> Lo
 def to_proto(net: Net) -> NetParameter:
     """Return the layers of a net with their blobs, as in a caffemodel written by Caffe."""
     message = NetParameter(name=net.name)
-    blobs = net.params
+    layers = iter(net.caffe_layers)
     for layer in net.proto.layer:
         written = message.layer.add()
         written.CopyFrom(layer)
         if not written.HasField("phase"):
             written.phase = net.proto.state.phase
-        for tensor in blobs.get(layer.name, ()):
+        if is_input(layer):
+            continue
+        for tensor in next(layers).blobs:
             written.blobs.append(array_to_blob(tensor.detach().float().cpu().numpy()))
     return message
 

@@ -100,7 +100,8 @@ def _readers(net: Net) -> dict[int, list[int]]:
             readers[producers[bottom]].append(index)
         producers.update((top, index) for top in layer.top)
     for name in net.outputs:
-        readers[producers[name]].append(-1)
+        if name in producers:  # a loss without a top has one that is not written in the net
+            readers[producers[name]].append(-1)
     return readers
 
 

@@ -62,6 +62,7 @@ def fuse_batch_norm_scale(steps: Sequence[Step], layers: Mapping[str, Layer]) ->
                 tops=step.tops,
                 free_after=previous.free_after + step.free_after,
                 fused=FusedBatchNormScale(previous.key, step.key),
+                memory=step.memory,
             )
         fused.append(step)
     return fused
@@ -69,8 +70,10 @@ def fuse_batch_norm_scale(steps: Sequence[Step], layers: Mapping[str, Layer]) ->
 
 def _can_fuse(previous: Step, step: Step, layers: Mapping[str, Layer]) -> bool:
     norm, scale = layers[previous.key], layers[step.key]
-    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or previous.fused is not None:
+    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or previous.fused or step.fused:
         return False
     unread = step.tops == previous.tops or previous.tops[0] in step.free_after
+    if any(use is not None and use.aliases for use in (previous.memory, step.memory)):
+        return False
     by_channel = len(scale.bottom_shapes) == 1 and scale.blob_axis == 1 and len(scale.blob_shape) == 1
     return step.bottoms == previous.tops and not step.detach and unread and by_channel

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from prototxt_like.layers import Layer
 from prototxt_like.net.inputs import Shape
+from prototxt_like.net.memory_use import MemoryUse
 from prototxt_like.net.param_sharing import ParameterSpec
 
 
@@ -23,6 +24,8 @@ class Step(NamedTuple):
     free_after: tuple[int, ...]
     #: Callable that replaces the layer, called with all modules by key and the bottoms; see prototxt_like.net.fusion.
     fused: Callable[..., Any] | None = None
+    #: Effects on memory that blobs share in Caffe.
+    memory: MemoryUse | None = None
 
 
 @dataclass
@@ -39,6 +42,8 @@ class NetGraph:
         outputs: Blobs that no layer consumes, and blobs with a loss weight.
         loss_weights: Loss weights of the blobs that are part of the objective.
         learnable_params: Learnable parameters, each once.
+        cell_count: Number of cells for overwritten memory, which follow the slots.
+        notes: Sentences about behavior of Caffe that the file does not show.
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
@@ -50,3 +55,5 @@ class NetGraph:
     outputs: list[str] = field(default_factory=list)
     loss_weights: dict[str, float] = field(default_factory=dict)
     learnable_params: list[ParameterSpec] = field(default_factory=list)
+    cell_count: int = 0
+    notes: list[str] = field(default_factory=list)

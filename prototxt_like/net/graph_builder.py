@@ -9,9 +9,11 @@ from torch import nn
 from prototxt_like.errors import NetError
 from prototxt_like.layers import Layer, get_layer_class
 from prototxt_like.limits import BuildContext, check_numbers
-from prototxt_like.net.graph import NetGraph, Step
+from prototxt_like.net.dynamic_shapes import DynamicShapeCheck
+from prototxt_like.net.graph import NetGraph
 from prototxt_like.net.inputs import Shape, input_shapes, is_input
 from prototxt_like.net.param_sharing import ParamSharing
+from prototxt_like.net.steps import set_steps
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter, Phase
 from prototxt_like.suggest import did_you_mean
 
@@ -56,6 +58,8 @@ class GraphBuilder:
         self.uses: dict[str, list[str]] = {}  # blob -> descriptions of the uses of its current value
         self.sharing = ParamSharing(force_backward=net.force_backward, shape_only=context.shape_only)
         self.parts: list[tuple[str, LayerParameter]] = []
+        self.dynamic: set[str] = set()  # blobs whose batch size depends on the data
+        self.checks: dict[str, DynamicShapeCheck] = {}  # by module key
         self.holders: set[str] = set()  # names of layers with parameters
 
     def build(self) -> NetGraph:
@@ -71,7 +75,7 @@ class GraphBuilder:
         graph.outputs = list(self.unread) + [name for name in graph.loss_weights if name not in self.unread]
         graph.required = frozenset(bottom for _, part in self.parts for bottom in part.bottom)
         graph.learnable_params = self.sharing.learnable_params
-        graph.steps = self._steps()
+        set_steps(graph, self.parts, self.checks, force_backward=self.net.force_backward)
         return graph
 
     def _check_names(self) -> None:
@@ -97,6 +101,8 @@ class GraphBuilder:
         _check_propagate_down(parameter)
         phase = Phase.Name(parameter.phase) if parameter.HasField("phase") else self.phase
         layer = cls(parameter, shapes, phase, self.context)
+        if phase == "TEST" and self.phase == "TRAIN":
+            layer.keep_in_test()
         for bottom in parameter.bottom:
             self.unread.pop(bottom, None)
             self.uses[bottom].append(f'layer "{parameter.name}" also reads')
@@ -109,7 +115,16 @@ class GraphBuilder:
         key = self._add_module(index, layer)
         self._add_loss_weights(parameter, cls)
         self.sharing.add(key, layer, parameter)
+        self._add_dynamic(key, layer, parameter)
         self.parts.append((key, parameter))
+
+    def _add_dynamic(self, key: str, layer: Layer, parameter: LayerParameter) -> None:
+        """List a layer behind one with a data-dependent batch size, so that it is checked in every forward pass."""
+        behind = not self.dynamic.isdisjoint(parameter.bottom)
+        if behind:
+            self.checks[key] = DynamicShapeCheck(key, type(layer), parameter, layer.phase)
+        if behind or layer.data_dependent:
+            self.dynamic.update(parameter.top)
 
     def _bottom_shape(self, layer: LayerParameter, bottom: str) -> Shape:
         if bottom in self.graph.shapes:
@@ -156,9 +171,8 @@ class GraphBuilder:
 
     def _add_module(self, index: int, layer: Layer) -> str:
         if layer.blob_names and layer.name in self.holders:
-            raise NetError(
-                f'two layers with parameters are named "{layer.name}"; '
-                "rename one of them (weights are matched by layer name)"
+            self.graph.notes.append(
+                f'two layers with parameters are named "{layer.name}"; as in Caffe, weights are loaded into the first'
             )
         if layer.blob_names:
             self.holders.add(layer.name)
@@ -188,19 +202,6 @@ class GraphBuilder:
             if name not in self.graph.input_shapes:
                 hint = did_you_mean(name, self.graph.input_shapes)
                 raise NetError(f'input_shapes contains "{name}", which is not an input of the net{hint}')
-
-    def _steps(self) -> list[Step]:
-        """Return the forward pass. A blob is released after the last step that reads or writes it."""
-        slots, steps = self.graph.slots, []
-        used_later = {slots[name] for name in self.graph.outputs}
-        for key, part in reversed(self.parts):
-            bottoms = tuple(slots[name] for name in part.bottom)
-            tops = tuple(slots[name] for name in part.top)
-            detach = tuple(index for index, propagates in enumerate(part.propagate_down) if not propagates)
-            free_after = tuple(sorted({*bottoms, *tops} - used_later))
-            used_later |= {*bottoms, *tops}
-            steps.append(Step(key, bottoms, tops, detach, free_after))
-        return steps[::-1]
 
 
 def _check_propagate_down(parameter: LayerParameter) -> None:

@@ -15,8 +15,8 @@ from prototxt_like.io.upgrade import upgraded
 from prototxt_like.layers import Layer
 from prototxt_like.limits import MAX_VALUES, BuildContext, format_shape
 from prototxt_like.net.filter import filter_net, make_net_state
+from prototxt_like.net.forward import run_steps
 from prototxt_like.net.fusion import fuse_batch_norm_scale
-from prototxt_like.net.graph import Step
 from prototxt_like.net.graph_builder import build_graph
 from prototxt_like.net.inputs import Shape
 from prototxt_like.net.reshape import ReshapeCheck
@@ -104,7 +104,7 @@ class Net(nn.Module):
             ShapeMismatch: If an input differs from the shape of the build, or the batch sizes of the inputs differ.
         """
         graph = self._graph
-        values = self._run(self._fill_slots(positional, inputs), self._fused_steps)
+        values = run_steps(self.layers._modules, self._fill_slots(positional, inputs), self._fused_steps)
         return {name: value for name in graph.outputs if (value := values[graph.slots[name]]) is not None}
 
     def blobs(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
@@ -113,7 +113,8 @@ class Net(nn.Module):
         A blob that in-place layers modify has its final value. Args and Raises are those of ``forward``.
         """
         graph = self._graph
-        values = self._run(self._fill_slots(positional, inputs), [step._replace(free_after=()) for step in graph.steps])
+        steps = [step._replace(free_after=()) for step in graph.steps]
+        values = run_steps(self.layers._modules, self._fill_slots(positional, inputs), steps)
         return {name: value for name, slot in graph.slots.items() if (value := values[slot]) is not None}
 
     def total_loss(self, outputs: Mapping[str, Tensor]) -> Tensor:
@@ -156,6 +157,11 @@ class Net(nn.Module):
         return self._graph.loss_weights
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences about behavior of Caffe that the file does not show, e.g. in-place layers on shared memory."""
+        return self._graph.notes
+
+    @property
     def params(self) -> dict[str, list[Tensor]]:
         """Parameter blobs by layer name, in Caffe's order. Layers without blobs are omitted."""
         return {layer.name: layer.blobs for layer in self.caffe_layers if layer.blob_names}
@@ -173,14 +179,14 @@ class Net(nn.Module):
         """Layers in execution order, without inputs."""
         return list(self.layers.values())  # type: ignore[arg-type]
 
-    def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Tensor | None]:
+    def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Any]:
         if positional:
             inputs = self._by_name(positional, inputs)
         graph = self._graph
         for name in inputs:
             if name not in graph.input_shapes:
                 raise NetError(f'the net has no input "{name}"{did_you_mean(name, self.inputs)}')
-        values: list[Tensor | None] = [None] * len(graph.slots)
+        values: list[Any] = [None] * (len(graph.slots) + graph.cell_count)
         shapes: list[Shape] = []
         for name, built in graph.input_shapes.items():
             value = inputs.get(name)
@@ -218,23 +224,6 @@ class Net(nn.Module):
             f'input "{name}" has the wrong shape: found {format_shape(shape)}, expected {expected}; '
             f'for another size, build the net with input_shapes={{"{name}": (...)}}'
         )
-
-    def _run(self, values: list[Tensor | None], steps: list[Step]) -> list[Tensor | None]:
-        """Run one forward pass. A flat loop, because Python calls dominate the time of small nets."""
-        modules = self.layers._modules
-        for key, bottoms, tops, detach, free_after, fused in steps:
-            arguments: list[Any] = [values[slot] for slot in bottoms]
-            for index in detach:
-                arguments[index] = arguments[index].detach()
-            result = modules[key](*arguments) if fused is None else fused(modules, *arguments)
-            if len(tops) == 1:
-                values[tops[0]] = result
-            else:
-                for slot, top in zip(tops, result or (), strict=True):
-                    values[slot] = top
-            for slot in free_after:
-                values[slot] = None
-        return values
 
 
 def _is_traced(shapes: tuple[Shape, ...]) -> bool:

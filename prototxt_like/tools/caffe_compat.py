@@ -71,6 +71,10 @@ def _extensions(message: Message, owner: str) -> Iterator[str]:
         owner = f'layer "{message.name}": '
         if message.type in EXTENSION_TYPES:
             yield f"{owner}type {message.type}"
+        if message.type == "SoftmaxWithLoss" and len(message.top) == 2:
+            yield f"{owner}two tops of SoftmaxWithLoss"
+        if message.type == "InfogainLoss" and len(message.top) == 2 and not message.loss_weight:
+            yield f"{owner}two tops of InfogainLoss without loss_weight"
     if isinstance(message, SolverParameter):
         if message.type not in CAFFE_SOLVERS:
             yield f'type "{message.type}"'

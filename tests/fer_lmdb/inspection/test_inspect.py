@@ -48,6 +48,26 @@ def test_net(tmp_path: Path) -> None:
     json.dumps(document)
 
 
+def test_a_constant_power_layer(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } } '
+        'layer { name: "off" type: "Power" bottom: "data" top: "off" power_param { scale: 0 } }'
+    )
+    assert inspect(path)["phases"]["TEST"]["layers"][1]["top_shapes"] == ((1, 2),)
+
+
+def test_notes_about_memory_that_blobs_share_in_caffe(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } } '
+        'layer { name: "t" type: "TanH" bottom: "data" top: "y" } '
+        'layer { name: "s" type: "Scale" bottom: "y" top: "y" }'
+    )
+    (note,) = inspect(path)["phases"]["TEST"]["notes"]
+    assert note.startswith('layer "t" (TanH): as in Caffe, its gradient is computed from values')
+
+
 def test_solver() -> None:
     document = inspect(NET / "solver.prototxt", verify=True)
     assert document["what"] == "solver"

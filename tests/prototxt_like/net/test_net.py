@@ -241,11 +241,6 @@ class TestErrors:
             (layer("a", "Relu", "x", "a"), 'unknown layer type "Relu"; did you mean "ReLU"?'),
             (layer("a", "", "x", "a"), 'layer "a" has no type'),
             (
-                layer("a", "InnerProduct", "x", "a", "inner_product_param { num_output: 2 }")
-                + layer("a", "InnerProduct", "x", "b", "inner_product_param { num_output: 2 }"),
-                'two layers with parameters are named "a"; rename one of them (weights are matched by layer name)',
-            ),
-            (
                 layer("a", "InnerProduct", "x", "a", "param {} " * 3 + "inner_product_param { num_output: 2 }"),
                 'layer "a" (InnerProduct) has 3 param entries, but only 2 blobs; remove the excess entries',
             ),
