@@ -56,6 +56,11 @@ class DataSet:
         return Preprocessing.from_dict(self.manifest.get("preprocessing") or {"detector": "none"})
 
     @property
+    def channels(self) -> int:
+        """Channels of the images: 1 for gray, 3 for color (blue, green, red)."""
+        return int(self.manifest.get("channels", 1))
+
+    @property
     def has_mixed_preprocessing(self) -> bool:
         """Whether it was joined from data sets with different preprocessing."""
         settings = _preprocessings(self.manifest.get("source", {}))
@@ -83,7 +88,7 @@ class DataSet:
 
         Args:
             split: "train", "val" or "test".
-            transform: Applied to each image, a (1, H, W) uint8 tensor.
+            transform: Applied to each image, a (C, H, W) uint8 tensor.
 
         Raises:
             DataSetError: If the split is missing or damaged.
@@ -115,7 +120,7 @@ class DataSet:
         return np.concatenate(labels)
 
     def mean(self) -> np.ndarray:
-        """Return the mean image of the training split, (1, H, W) float32 in 0-255.
+        """Return the mean image of the training split, (C, H, W) float32 in 0-255.
 
         Raises:
             DataSetError: If the file is missing or damaged.

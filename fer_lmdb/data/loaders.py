@@ -46,7 +46,7 @@ class LoaderOptions:
 
     def should_stream(self, data: DataSet, splits: Sequence[str]) -> bool:
         """Return whether these splits are streamed."""
-        size = sum(data.count(split) for split in splits) * int(data.manifest["size"]) ** 2
+        size = sum(data.count(split) for split in splits) * data.channels * int(data.manifest["size"]) ** 2
         return self.loader == "stream" or (self.loader == "auto" and size > MEMORY_BOUND)
 
 
@@ -64,7 +64,7 @@ class InMemoryLoader:
         """Set up the loader.
 
         Args:
-            images: (N, 1, H, W) uint8 on the training device.
+            images: (N, C, H, W) uint8 on the training device.
             targets: (N, ...) labels or target rows on the same device.
             batch_size: Faces per batch, over all processes.
             seed: Seed of the run.
@@ -86,7 +86,7 @@ class ValidationSet:
     """Faces and labels of the validation split, in memory or streamed.
 
     Args:
-        faces: (N, 1, H, W) uint8, or a reader of them.
+        faces: (N, C, H, W) uint8, or a reader of them.
         labels: (N,) int64.
     """
 
@@ -102,7 +102,7 @@ class ValidationSet:
         return cls(arrays.images, arrays.labels)
 
     def chunk(self, positions: slice) -> NDArray[np.uint8]:
-        """Return consecutive faces, (n, 1, H, W) uint8."""
+        """Return consecutive faces, (n, C, H, W) uint8."""
         if isinstance(self.faces, LmdbFaces):
             return self.faces.at(np.arange(positions.start, positions.stop))
         return self.faces[positions]

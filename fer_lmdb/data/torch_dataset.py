@@ -16,7 +16,7 @@ from prototxt_like.io.datum_store import LmdbFaces
 class FaceDataset(Dataset[tuple[Any, int]]):
     """Map-style dataset of (image, label) pairs; picklable for worker processes.
 
-    Images are read from the databases on access: (1, H, W) uint8 tensors, or the output of the transform.
+    Images are read from the databases on access: (C, H, W) uint8 tensors, or the output of the transform.
 
     Args:
         faces: Reader of the faces.

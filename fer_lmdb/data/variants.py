@@ -94,7 +94,7 @@ class DataSetVariants:
             split: "train", "val" or "test".
 
         Returns:
-            (N, 1, H, W) uint8.
+            (N, C, H, W) uint8.
 
         Raises:
             DataSetError: If the split is missing or damaged in the variant, or holds different faces.

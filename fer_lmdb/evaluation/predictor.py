@@ -74,6 +74,11 @@ class EnsemblePredictor:
 
 
 def _check_size(model: Model, images: NDArray[np.uint8]) -> None:
+    if model.preprocessing.channels != images.shape[1]:
+        raise DataSetError(
+            f"the channels of the faces do not match the model {model.name}: found {images.shape[1]}, expected "
+            f"{model.preprocessing.channels}; use a data set in {'gray' if images.shape[1] != 1 else 'color'}"
+        )
     if model.mean is not None and model.mean.shape[1:] != images.shape[2:]:
         found = " x ".join(map(str, images.shape[2:]))
         expected = " x ".join(map(str, model.mean.shape[1:]))

@@ -52,7 +52,9 @@ def _input_comment(model: Model) -> str:
     if model.mean is not None:
         transform.mean_file = "mean.binaryproto"
     size = model.preprocessing.size
-    lines = [f"Input: a gray face of {size} x {size}, values 0-255, after this TEST transform:"]
+    order = model.preprocessing.channel_order
+    color = "gray" if order == "gray" else f"{order.upper()} color"
+    lines = [f"Input: a {color} face of {size} x {size}, values 0-255, after this TEST transform:"]
     lines += [f"  {line}" for line in pl.to_text(transform).splitlines()] or ["  none"]
     if transform.per_picture_normalization:
         lines.append("per_picture_normalization is an extension: scale each face to mean 0 and standard deviation 1.")

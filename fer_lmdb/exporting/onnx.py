@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fer_lmdb._version import __version__
 from fer_lmdb.errors import MissingExtra, ModelError
+from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
@@ -34,7 +35,8 @@ _PUBLIC_METRICS = ("split", "n", "accuracy", "ci95", "tta")
 def write_onnx(model: Model, path: Path) -> dict[str, Any]:
     """Write a model as ONNX, then run the file and compare its probabilities with the model's.
 
-    The input `faces` is (N, 1, size, size) uint8 gray, 0-255; the output `probabilities` is (N, classes) float32.
+    The input `faces` is (N, C, size, size) uint8, 0-255, gray or in the channel order of the preprocessing; the output
+    `probabilities` is (N, classes) float32.
     metadata_props contain classes (JSON, in label order), scheme, preprocessing (detection and alignment settings of
     the training faces), figures (results of `evaluate`) and data.
 
@@ -56,7 +58,7 @@ def write_onnx(model: Model, path: Path) -> dict[str, Any]:
     _describe(proto, model)
     with atomic_file(path) as partial:
         onnx.save_model(proto, partial)
-        difference = _largest_difference(session(partial), classifier, model.preprocessing.size)
+        difference = _largest_difference(session(partial), classifier, model.preprocessing)
         if not difference <= MAX_DIFFERENCE:
             raise ModelError(
                 f"{path}: onnxruntime's probabilities differ from the model's by up to {difference:.1e}, expected at "
@@ -86,14 +88,14 @@ def require(package: str) -> Any:
         ) from error
 
 
-def random_inputs(count: int, size: int) -> NDArray[np.uint8]:
+def random_inputs(count: int, size: int, channels: int = 1) -> NDArray[np.uint8]:
     """Return smooth random images of varying brightness, which activate a net similarly to photos.
 
     Returns:
-        (count, 1, size, size) uint8, the same on every call.
+        (count, channels, size, size) uint8, the same on every call.
     """
     generator = np.random.default_rng(0)
-    coarse = generator.uniform(-1, 1, (count, 1, 6, 6)).astype(np.float32)
+    coarse = generator.uniform(-1, 1, (count, channels, 6, 6)).astype(np.float32)
     smooth = nn.functional.interpolate(torch.from_numpy(coarse), (size, size), mode="bicubic").numpy()
     mean, spread = generator.uniform((60, 20), (190, 120), (count, 2)).T[..., None, None, None]
     noisy = mean + spread * smooth + generator.normal(0, 6, smooth.shape)
@@ -115,7 +117,7 @@ class _ExportModule(nn.Module):
 def _to_graph(model: Model, classifier: Classifier) -> ModelProto:
     require("onnxscript")
     size = model.preprocessing.size
-    example = torch.zeros((2, 1, size, size), dtype=torch.uint8)
+    example = torch.zeros((2, model.preprocessing.channels, size, size), dtype=torch.uint8)
     try:
         with silenced("torch.onnx"), torch.no_grad():
             program = torch.onnx.export(
@@ -158,7 +160,7 @@ def _describe(proto: ModelProto, model: Model) -> None:
     onnx.helper.set_model_props(proto, texts)
 
 
-def _largest_difference(exported: InferenceSession, classifier: Classifier, size: int) -> float:
-    faces = random_inputs(CHECKED_FACES, size)
+def _largest_difference(exported: InferenceSession, classifier: Classifier, preprocessing: Preprocessing) -> float:
+    faces = random_inputs(CHECKED_FACES, preprocessing.size, preprocessing.channels)
     (found,) = exported.run([OUTPUT], {INPUT: faces})
     return float(np.abs(found - classifier.probabilities(faces)).max())

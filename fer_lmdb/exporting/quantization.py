@@ -67,7 +67,7 @@ def load_calibration_data(model: Model, folder: str | Path) -> CalibrationData:
     )
     train = dataset.read("train").images
     size = model.preprocessing.size
-    if train.shape[1:] != (1, size, size):
+    if train.shape[1:] != (model.preprocessing.channels, size, size):
         found = " x ".join(map(str, train.shape[2:]))
         raise DataSetError(
             f"{folder}: wrong face size: found {found}, expected {size} x {size} of the model {model.name}; "

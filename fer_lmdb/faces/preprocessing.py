@@ -1,6 +1,6 @@
 """Preprocessing from image to face crop, shared by `build` and `predict`.
 
-image ──▶ detect_faces ──▶ crop_face ──▶ gray face, size x size
+image ──▶ detect_faces ──▶ crop_face ──▶ face, size x size, gray or color
                └ no face ──▶ crop_full_image
 """
 
@@ -12,12 +12,15 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.alignment import TEMPLATES, AffineMatrix, Fill, Template, align, box_transform, warp
 from fer_lmdb.faces.detectors.base import Detector, Face, Image
 from fer_lmdb.faces.detectors.registry import get_detector
 from fer_lmdb.renames import modernize
+
+ChannelOrder = Literal["gray", "bgr", "rgb"]
 
 MAX_SIZE = 4096
 """Maximum side of a crop in pixels; a file with a larger value is damaged."""
@@ -43,6 +46,7 @@ class Preprocessing:
         size: Side of the crop in pixels.
         margin: Context added around the face on every side, as a fraction of its side, greater than -0.5.
         fill: Value of pixels outside the image: the "edge" repeated, or "black".
+        channel_order: Channels of the crop: "gray", or color as "bgr" (Caffe's order) or "rgb".
     """
 
     detector: str = "mtcnn"
@@ -55,6 +59,7 @@ class Preprocessing:
     size: int = 48
     margin: float = 0.0
     fill: Fill = "edge"
+    channel_order: ChannelOrder = "gray"
 
     def __post_init__(self) -> None:
         if self.align not in ("landmarks", "box"):
@@ -63,6 +68,8 @@ class Preprocessing:
             raise DetectorError(f'invalid template: found "{self.template}", expected one of {", ".join(TEMPLATES)}')
         if self.fill not in ("edge", "black"):
             raise DetectorError(f'invalid fill: found "{self.fill}", expected "edge" or "black"')
+        if self.channel_order not in ("gray", "bgr", "rgb"):
+            raise DetectorError(f'invalid channel_order: found "{self.channel_order}", expected "gray", "bgr" or "rgb"')
         size_fits = isinstance(self.size, int) and 1 <= self.size <= MAX_SIZE
         if not size_fits or self.margin <= -0.5 or self.retry_pad < 0 or self.retry_upscale <= 0:
             raise DetectorError(
@@ -77,9 +84,14 @@ class Preprocessing:
         If neither detects faces, only the fields that affect pixels are compared; margin and template are then unused.
         """
         neither = self.detector == other.detector == "none"
-        names = ("detector", "size") if neither else [field.name for field in fields(self)]
+        names = ("detector", "size", "channel_order") if neither else [field.name for field in fields(self)]
         pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of a crop, 1 or 3."""
+        return 1 if self.channel_order == "gray" else 3
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -127,7 +139,7 @@ class PreparedFace:
 
     Attributes:
         face: Detected face; None if the crop is the full image.
-        crop: (size, size) uint8 gray.
+        crop: (size, size) uint8 gray, or (size, size, 3) in the channel order of the preprocessing.
         transform: (2, 3) float64 from pixels of the image to pixels of `crop`.
     """
 
@@ -183,7 +195,7 @@ def crop_face(image: Image, face: Face, preprocessing: Preprocessing) -> Prepare
     else:
         transform = box_transform(face.box, size, margin)
         crop = warp(image, transform, size, fill)
-    return PreparedFace(face, to_gray(crop), transform)
+    return PreparedFace(face, to_channels(crop, preprocessing.channel_order), transform)
 
 
 def crop_full_image(image: Image, preprocessing: Preprocessing) -> PreparedFace:
@@ -193,8 +205,24 @@ def crop_full_image(image: Image, preprocessing: Preprocessing) -> PreparedFace:
     scale = np.array([size / width, size / height])
     transform = np.column_stack([np.diag(scale), (scale - 1) / 2])
     interpolation = cv2.INTER_AREA if height * width > size * size else cv2.INTER_LINEAR
-    crop = cv2.resize(to_gray(image), (size, size), interpolation=interpolation)
+    pixels = to_channels(image, preprocessing.channel_order)
+    crop = cv2.resize(pixels, (size, size), interpolation=interpolation)
     return PreparedFace(None, np.array(crop, np.uint8), transform)
+
+
+def to_channels(image: Image, order: ChannelOrder) -> Image:
+    """Convert uint8 RGB (H, W, 3), RGBA (H, W, 4) or gray (H, W), (H, W, 1) to gray (H, W) or color (H, W, 3)."""
+    if order == "gray":
+        return to_gray(image)
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3] if order == "rgb" else image[:, :, 2::-1])
+
+
+def to_planes(crops: Sequence[Image]) -> NDArray[np.uint8]:
+    """Stack crops of one shape, (H, W) or (H, W, 3), as (N, C, H, W), the layout of Caffe's blobs."""
+    stacked = np.stack(crops)
+    return stacked[:, None] if stacked.ndim == 3 else np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
 
 
 def to_gray(image: Image) -> Image:

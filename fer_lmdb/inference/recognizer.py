@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fer_lmdb.choices import TTA_VIEWS
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
-from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image
+from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, to_planes
 from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
 from fer_lmdb.io.images import read_image
 from fer_lmdb.io.pixels import ColorOrder, check_color_order, check_is_sequence, to_rgb
@@ -217,10 +217,10 @@ def _check_options(*, min_face: float | None, min_probability: float, tta: int, 
 def _crop(
     images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]], settings: Preprocessing
 ) -> NDArray[np.uint8]:
-    """Return all faces as (N, 1, size, size) uint8 gray."""
+    """Return all faces as (N, C, size, size) uint8."""
     crops = [
         (crop_full_image(image, settings) if face is None else crop_face(image, face, settings)).crop
         for image, faces in zip(images, detected, strict=True)
         for face in faces
     ]
-    return np.stack(crops)[:, None]
+    return to_planes(crops)

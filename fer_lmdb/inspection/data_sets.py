@@ -60,7 +60,7 @@ def check_split(folder: Path, split: str, manifest: dict[str, Any]) -> Iterator[
         yield "the records differ from those that were written"
     if found["records"] != entry["count"]:
         yield f"contains {found['records']} faces, the manifest states {entry['count']}"
-    size = f"1 x {manifest['size']} x {manifest['size']}"
+    size = f"{manifest.get('channels', 1)} x {manifest['size']} x {manifest['size']}"
     if set(found["sizes"]) != {size}:
         yield f"contains images of {', '.join(found['sizes'])}; expected {size}"
     per_label = {name: found["per_label"].get(label, 0) for label, name in enumerate(manifest["classes"])}
@@ -94,16 +94,16 @@ def check_mean(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield the problems of the mean image, which must be the mean of the train split."""
     verify_sha256(folder / MEAN_NAME, manifest["mean"]["sha256"])
     mean = pl.read_mean(folder / MEAN_NAME)
-    total = np.zeros(mean.shape[1:], dtype=np.int64)
+    total = np.zeros(mean.shape, dtype=np.int64)
     count = 0
     paths = [shard.path for shard in shards(folder, manifest, "train")]
     for record in chain.from_iterable(map(datum_store.iterate, paths)):
         if record.image.shape != total.shape:
-            yield f"has the size {mean.shape[1:]}, the faces have {record.image.shape}"
+            yield f"has the shape {mean.shape}, the faces have {record.image.shape}"
             return
         total += record.image
         count += 1
-    if not np.array_equal(mean[0], total.astype(np.float32) / np.float32(count)):
+    if not np.array_equal(mean, total.astype(np.float32) / np.float32(count)):
         yield "is not the mean of the train split"
 
 

@@ -13,6 +13,7 @@ from fer_lmdb.data.manifest import read_manifest
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.inspection.caffe_files import build_shapes
 from fer_lmdb.io.images import write_image
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.visualization import plots
 from fer_lmdb.visualization.face_grid import draw_faces, draw_mean
 from prototxt_like.errors import NetError
@@ -41,7 +42,10 @@ def save_drawing(kind: str, path: Path, out: Path) -> None:
         write_image(out, draw_mean(pl.read_mean(path)))
     elif kind == "database":
         names = class_names(path)
-        faces = ((record.image, names.get(record.label, str(record.label))) for record in datum_store.iterate(path))
+        faces = (
+            (from_planes(record.image), names.get(record.label, str(record.label)))
+            for record in datum_store.iterate(path)
+        )
         write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
     elif kind == "data set":
         draw_distribution(read_manifest(path)).savefig(out, dpi=120)

@@ -109,10 +109,15 @@ def read_faces(dataset: DataSet) -> AllFaces:
     return AllFaces(
         splits,
         [key for split in arrays for key in split.keys],
-        np.concatenate([split.images[:, 0] for split in arrays]),
+        np.concatenate([_to_gray(split.images) for split in arrays]),
         np.concatenate([split.labels for split in arrays]),
         np.repeat(np.arange(len(splits)), [len(split.labels) for split in arrays]),
     )
+
+
+def _to_gray(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (N, H, W): the only channel, or the green one, which is closest to gray."""
+    return images[:, 0] if images.shape[1] == 1 else images[:, 1]
 
 
 def count_groups(group_ids: GroupIds, faces: AllFaces) -> dict[str, Any]:

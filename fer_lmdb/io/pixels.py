@@ -43,6 +43,11 @@ def to_rgb(image: Any, color: ColorOrder = "rgb") -> NDArray[np.uint8]:
     return array if array.flags.writeable else array.copy()
 
 
+def from_planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert a stored image, (C, H, W) with blue, green, red, to (H, W, 3) RGB, or (H, W) for one channel."""
+    return image[0] if len(image) != 3 else np.ascontiguousarray(image[::-1].transpose(1, 2, 0))
+
+
 def check_color_order(color: str) -> None:
     """Raise OptionError for an unknown channel order."""
     if color not in ("rgb", "bgr"):

@@ -80,7 +80,7 @@ class Classifier:
         """Return the probabilities of faces.
 
         Args:
-            faces: (N, 1, H, W) uint8 gray, 0-255, of the size that the model was trained on.
+            faces: (N, C, H, W) uint8, 0-255, of the size and channels that the model was trained on.
             tta: Number of TTA views averaged per face: 1, 2, 4 or 10, see `fer_lmdb.models.tta`.
 
         Returns:

@@ -3,7 +3,7 @@
 It consists of tensors and a table of texts; nothing in it is executed.
 
     tensors   "<layer>/<i>"   blob i of the layer in Caffe's order, float32 or float16
-              "mean"          (1, H, W) float32; absent if the net uses no mean image
+              "mean"          (C, H, W) float32; absent if the net uses no mean image
     texts     format          "fer-lmdb model 1"
               name, net       name of the zoo net; deploy.prototxt
               transform       TransformationParameter of the TEST phase, as text
@@ -46,7 +46,7 @@ class Model:
         deploy_prototxt: deploy.prototxt with one input blob and one output blob of probabilities.
         transform_prototxt: TransformationParameter of the TEST phase (crop_size, scale, ...), as text.
         weights: Blobs by "<layer>/<i>".
-        mean: (1, H, W) float32 in 0-255, or None.
+        mean: (C, H, W) float32 in 0-255, or None.
         scheme: Label scheme; the position of a class name is its label.
         preprocessing: Face detection and alignment of the training data.
         metadata: Training data, recipe and evaluations.

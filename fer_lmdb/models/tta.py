@@ -57,7 +57,7 @@ def make_views(faces: Tensor, transform: pl.Transform, count: int, tta_range: Tt
     """Return the transformed views of a batch of faces.
 
     Args:
-        faces: (N, 1, H, W) uint8 gray, 0-255.
+        faces: (N, C, H, W) uint8, 0-255.
         transform: Transform of the TEST phase.
         count: Number of views, one of `fer_lmdb.choices.TTA_VIEWS`.
         tta_range: Zoom and rotation of 2 and 4 views.

@@ -11,6 +11,7 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.manifest import is_joined
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.detectors.base import Image
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from fer_lmdb.reporting.source_images import name_of, read_source_images
 from fer_lmdb.visualization.contact_sheet import Example, contact_sheet, draw_example, example_of, sample_examples
@@ -91,7 +92,7 @@ def _rows(
         return images.get(name_of({"key": key}))
 
     return [
-        (title, [example_of(faces.images[index, 0], records[index], source_image) for index in indices])
+        (title, [example_of(from_planes(faces.images[index]), records[index], source_image) for index in indices])
         for title, indices in groups
     ]
 

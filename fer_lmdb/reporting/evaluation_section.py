@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.reporting.charts import calibration_figure, draw_per_class
 from fer_lmdb.reporting.elements import Chart, Group, ImageGrid, TableElement, Tile
 from fer_lmdb.reporting.run_data import ValidationResult
@@ -71,7 +72,7 @@ def top_errors(validation: ValidationResult, classes: Sequence[str]) -> ImageGri
     for index in chosen:
         prediction = f"→ {classes[predicted[index]]} {confidence[index]:.0%}"
         name = os.path.basename(faces.keys[index])  # noqa: PTH119 - a key is not a path
-        tiles.append(Tile(faces.images[index, 0], (classes[faces.labels[index]], prediction, name)))
+        tiles.append(Tile(from_planes(faces.images[index]), (classes[faces.labels[index]], prediction, name)))
     caption = (
         f"The {len(tiles)} most confident of {len(wrong):,} errors on the validation split"
         f" (N = {len(faces.labels):,}): label, → prediction, name in the data set. Some of them may be wrong labels."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.reporting.elements import Group, ImageGrid, Tile
 from prototxt_like.io.datum_store import SplitArrays
 
@@ -24,7 +25,7 @@ def samples(faces: SplitArrays, classes: Sequence[str], seed: int) -> ImageGrid:
     groups = []
     for label, name in enumerate(classes):
         chosen = generator.permutation(np.flatnonzero(faces.labels == label))[:PER_CLASS]
-        groups.append(Group(name, [Tile(faces.images[index, 0]) for index in chosen]))
+        groups.append(Group(name, [Tile(from_planes(faces.images[index])) for index in chosen]))
     caption = f"Random sample (seed {seed}) of the train split, N = {len(faces.labels):,}, after preprocessing."
     return ImageGrid("samples", "Samples per class", groups, caption, columns=PER_CLASS, width=118)
 
@@ -42,5 +43,5 @@ def class_means(faces: SplitArrays, classes: Sequence[str]) -> ImageGrid:
 
 
 def _mean(faces: SplitArrays, mask: np.ndarray, name: str) -> Tile:
-    mean = np.rint(faces.images[mask, 0].mean(axis=0)).astype(np.uint8)
-    return Tile(mean, (name, f"N = {int(mask.sum()):,}"))
+    mean = np.rint(faces.images[mask].mean(axis=0)).astype(np.uint8)
+    return Tile(from_planes(mean), (name, f"N = {int(mask.sum()):,}"))

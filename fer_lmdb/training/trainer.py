@@ -47,7 +47,7 @@ class Trainer:
         validator: Validation split; None if it is trained on or does not exist.
         ema: Moving average of the weights, or None.
         blobs: Weights of the deploy net by "<layer>/<i>"; layers of the TRAIN net only are not among them.
-        mean: (1, H, W) mean image, or None if the net subtracts none.
+        mean: (C, H, W) mean image, or None if the net subtracts none.
         dtype: Compute dtype.
         device: Torch device.
         rank_seed: Seed of this process.

@@ -108,6 +108,11 @@ def _check_compatible(sets: Sequence[DataSet]) -> None:
             raise DataSetError(
                 f"{first.folder} and {other.folder} have faces of {sizes} pixels; build both with the same --size"
             )
+        if first.channels != other.channels:
+            raise DataSetError(
+                f"{first.folder} and {other.folder} have {first.channels} and {other.channels} channels; "
+                "join gray or color data sets only"
+            )
     if not any(data.count("train") for data in sets):
         raise DataSetError("none of these data sets has a train split; pass at least one with a train split")
 
@@ -133,7 +138,7 @@ def _order(sets: Sequence[DataSet], split: str, generator: np.random.Generator) 
 def _write_split(
     sets: Sequence[DataSet], split: str, order: NDArray[np.uint16], folder: Path, progress: ProgressCallback
 ) -> dict[str, Any]:
-    mean = MeanAccumulator(sets[0].manifest["size"])
+    mean = MeanAccumulator(sets[0].manifest["size"], sets[0].channels)
     path = database(folder, split)
     with LmdbWriter(path) as writer:
         for name, value in _merged(sets, [_faces(data, split) for data in sets], order):

@@ -12,6 +12,7 @@ from prototxt_like.errors import StoreError
 from prototxt_like.io.datum_store.datum import decode_datum
 from prototxt_like.io.datum_store.keys import printable_key
 from prototxt_like.io.datum_store.random_access import LmdbRandomReader
+from prototxt_like.limits import format_shape
 
 
 class LmdbFaces:
@@ -35,7 +36,7 @@ class LmdbFaces:
             positions: (n,) int64.
 
         Returns:
-            (n, 1, H, W) uint8.
+            (n, C, H, W) uint8.
 
         Raises:
             StoreError: If a database is missing or damaged, or its images differ in size.
@@ -49,12 +50,13 @@ class LmdbFaces:
             for row, (key, value) in zip(rows, reader.get((positions[rows] - begin).tolist()), strict=True):
                 face, _ = decode_datum(value, f"{reader.path}: {printable_key(key)}")
                 if faces is None:
-                    faces = np.empty((len(positions), 1, *face.shape), dtype=np.uint8)
-                if face.shape != faces.shape[2:]:
+                    faces = np.empty((len(positions), *face.shape), dtype=np.uint8)
+                if face.shape != faces.shape[1:]:
                     raise StoreError(
-                        f"{reader.path} holds faces of {face.shape} and of {faces.shape[2:]} pixels; expected one size"
+                        f"{reader.path} holds images of {format_shape(face.shape)} and of "
+                        f"{format_shape(faces.shape[1:])}, expected one size; write the database again"
                     )
-                faces[row, 0] = face
+                faces[row] = face
         return np.empty((0, 1, 0, 0), dtype=np.uint8) if faces is None else faces
 
     def keep_open(self) -> None:

@@ -15,6 +15,7 @@ from prototxt_like.errors import StoreError
 from prototxt_like.io.datum_store.datum import decode_datum, parse_datum
 from prototxt_like.io.datum_store.environment import open_readonly
 from prototxt_like.io.datum_store.keys import printable_key
+from prototxt_like.limits import format_shape
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Record:
 
     Attributes:
         key: ``%08d_<name>`` as bytes; the name need not be UTF-8.
-        image: (H, W) uint8, 0 (black) to 255 (white).
+        image: (C, H, W) uint8, 0 (black) to 255 (white); color channels are blue, green, red.
         label: Class number in the data set's label scheme.
     """
 
@@ -38,7 +39,7 @@ class SplitArrays:
 
     Attributes:
         keys: N keys in order; bytes that are not UTF-8 are surrogates (see `os.fsdecode`).
-        images: (N, 1, H, W) uint8.
+        images: (N, C, H, W) uint8.
         labels: (N,) int64.
     """
 
@@ -60,12 +61,12 @@ def read_split(path: Path) -> SplitArrays:
         for number, (key, value) in enumerate(records):
             image, label = decode_datum(value, f"{path}: {printable_key(key)}")
             if images is None:
-                images = np.empty((count, 1, *image.shape), dtype=np.uint8)
+                images = np.empty((count, *image.shape), dtype=np.uint8)
             if number >= count:
                 raise StoreError(f"{path} has more records than its header ({count}); write the database again")
-            if images.shape[2:] != image.shape:
-                raise StoreError(_sizes_differ(path, key, image.shape, images.shape[2:]))
-            images[number, 0] = image
+            if images.shape[1:] != image.shape:
+                raise StoreError(_sizes_differ(path, key, image.shape, images.shape[1:]))
+            images[number] = image
             keys.append(os.fsdecode(key))
             labels.append(label)
     if images is None:
@@ -119,6 +120,6 @@ def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]
 
 def _sizes_differ(path: Path, key: bytes, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return (
-        f"{path}: {printable_key(key)} is {found[0]} x {found[1]}, expected {expected[0]} x {expected[1]} as the "
+        f"{path}: {printable_key(key)} is {format_shape(found)}, expected {format_shape(expected)} as the "
         "previous records; write the database again"
     )

@@ -65,7 +65,7 @@ class LmdbWriter:
             self._environment = lmdb.open(os.fsencode(self.path), map_size=map_bytes, sync=False, max_dbs=0)
 
     def append(self, name: str, image: NDArray[np.uint8], label: int) -> None:
-        """Append one face; its key is numbered consecutively."""
+        """Append one image, see `encode_datum`; its key is numbered consecutively."""
         self.append_value(name, encode_datum(image, label, self.encoding))
 
     def append_value(self, name: str, value: bytes) -> None:

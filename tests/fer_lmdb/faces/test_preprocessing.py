@@ -14,7 +14,14 @@ import skimage.data
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.alignment import template, to_original
-from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, detect_faces, preprocess_faces
+from fer_lmdb.faces.preprocessing import (
+    Preprocessing,
+    crop_face,
+    crop_full_image,
+    detect_faces,
+    preprocess_faces,
+    to_planes,
+)
 
 BOX = np.array([10, 5, 20, 30], np.float32)
 TEMPLATE = template(48, Preprocessing().margin, Preprocessing().template)
@@ -151,3 +158,27 @@ def test_invalid_preprocessing_is_rejected(values: dict, message: str) -> None:
 def test_an_unknown_detector_is_rejected() -> None:
     with pytest.raises(DetectorError, match=r'"mtcn".*mtcnn'):
         Preprocessing(detector="mtcn").load_detector()
+
+
+@pytest.mark.parametrize("order", ["bgr", "rgb"])
+def test_crops_in_color_have_the_channel_order_of_the_model(order: str) -> None:
+    image = skimage.data.astronaut()[:48, :48]
+    full = crop_full_image(image, Preprocessing(detector="none", channel_order=order))
+    expected = image if order == "rgb" else image[:, :, ::-1]
+    np.testing.assert_array_equal(full.crop, expected)
+    face = crop_face(image, Face(BOX, 1.0, None), Preprocessing(channel_order=order, size=10))
+    assert face.crop.shape == (10, 10, 3)
+    planes = to_planes([full.crop, full.crop])
+    np.testing.assert_array_equal(planes[1], expected.transpose(2, 0, 1))
+
+
+def test_gray_images_become_three_equal_channels_for_a_color_model() -> None:
+    gray = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
+    crop = crop_full_image(gray, Preprocessing(detector="none", channel_order="bgr")).crop
+    np.testing.assert_array_equal(crop, np.repeat(gray[:, :, None], 3, axis=2))
+
+
+def test_files_without_a_channel_order_are_gray() -> None:
+    assert Preprocessing.from_dict({"detector": "none"}).channel_order == "gray"
+    with pytest.raises(DetectorError, match="invalid channel_order"):
+        Preprocessing(channel_order="hsv")

@@ -94,8 +94,31 @@ def test_round_trip(tmp_path: Path, encoding: datum_store.Encoding) -> None:
     np.testing.assert_array_equal(split.images[:, 0], images)
     np.testing.assert_array_equal(split.labels, np.arange(23) % 3)
     streamed = list(datum_store.iterate(tmp_path / "db"))
-    np.testing.assert_array_equal(np.stack([record.image for record in streamed]), images)
+    np.testing.assert_array_equal(np.stack([record.image[0] for record in streamed]), images)
     assert [record.key.decode() for record in streamed] == split.keys
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_color_images_are_blue_green_red_planes(tmp_path: Path, encoding: datum_store.Encoding) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 7), dtype=np.uint8)
+    write(tmp_path / "db", images, encoding)
+    np.testing.assert_array_equal(datum_store.read_split(tmp_path / "db").images, images)
+    value = Datum.FromString(next(datum_store.iterate_values(tmp_path / "db"))[1])
+    if encoding == "raw":
+        assert (value.channels, value.height, value.width) == (3, 5, 7)
+        assert value.data == images[0].tobytes()
+    else:
+        decoded = cv2.imdecode(np.frombuffer(value.data, np.uint8), cv2.IMREAD_COLOR)
+        np.testing.assert_array_equal(decoded.transpose(2, 0, 1), images[0])
+
+
+def test_an_alpha_channel_is_dropped(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    data = cv2.imencode(".png", image)[1].tobytes()
+    put(tmp_path / "db", {b"a": Datum(data=data, encoded=True, label=2).SerializeToString()})
+    split = datum_store.read_split(tmp_path / "db")
+    np.testing.assert_array_equal(split.images[0], image[:, :, :3].transpose(2, 0, 1))
+    assert split.labels.tolist() == [2]
 
 
 def test_records_are_complete_after_the_map_grows(tmp_path: Path) -> None:
@@ -213,12 +236,12 @@ def test_a_file_that_is_not_an_lmdb(tmp_path: Path) -> None:
     ("value", "message"),
     [
         (b"\xff\xff\xff", "is not a Datum"),
-        (Datum(channels=3, height=2, width=2, data=bytes(12)).SerializeToString(), "found 3 x 2 x 2"),
+        (Datum(channels=3, height=2, width=2, data=bytes(11)).SerializeToString(), "found 3 x 2 x 2"),
         (Datum(channels=1, height=2, width=2, data=bytes(3)).SerializeToString(), "3 bytes of data"),
         (Datum(channels=1, height=-2, width=-2, data=bytes(4)).SerializeToString(), "found 1 x -2 x -2"),
-        (Datum(channels=1, float_data=[1.0]).SerializeToString(), "0 bytes of data"),
-        (Datum(encoded=True, data=b"\x89PNG\r\n").SerializeToString(), "damaged or not 8-bit gray"),
-        (Datum(encoded=True).SerializeToString(), "damaged or not 8-bit gray"),
+        (Datum(channels=1, height=1, width=1, float_data=[1.0]).SerializeToString(), "found 1 x 1 x 1 with 1 numbers"),
+        (Datum(encoded=True, data=b"\x89PNG\r\n").SerializeToString(), "damaged or not of 8 bits"),
+        (Datum(encoded=True).SerializeToString(), "damaged or not of 8 bits"),
     ],
 )
 def test_invalid_records_are_rejected(tmp_path: Path, value: bytes, message: str) -> None:
@@ -247,14 +270,14 @@ def test_arbitrary_values_are_decoded_or_rejected(value: bytes) -> None:
     except StoreError as error:
         assert str(error).startswith("db: key")
     else:
-        assert image.ndim == 2 and image.size and isinstance(label, int)
+        assert image.ndim == 3 and image.size and isinstance(label, int)
 
 
 def test_faces_of_two_sizes(tmp_path: Path) -> None:
     with datum_store.LmdbWriter(tmp_path / "db") as writer:
         writer.append("a", faces(1, 5, 7)[0], 0)
         writer.append("b", faces(1, 7, 5)[0], 0)
-    with pytest.raises(StoreError, match=r"00000001_b is 7 x 5.*5 x 7"):
+    with pytest.raises(StoreError, match=r"00000001_b is 1 x 7 x 5.*1 x 5 x 7"):
         datum_store.read_split(tmp_path / "db")
 
 
