@@ -111,10 +111,9 @@ def command(
     if images_only and images is None:
         raise click.UsageError("--images-only needs --images DIR")
     from fer_lmdb.data.build import build, write_images
-    from fer_lmdb.io.file_names import slug
 
     started = time.monotonic()
-    folder = out or Path("data") / slug(source.stem if source.is_file() else source.resolve().name, default="images")
+    folder = out or Path("data") / ((source.stem if source.is_file() else source.resolve().name) or "images")
     with progress_bar("faces") as bar:
         common: dict[str, Any] = {"force": force, "progress": show_progress(bar), **options}
         if images_only and images is not None:
