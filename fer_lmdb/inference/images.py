@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from fer_lmdb.errors import FerLmdbError, ImageError
 from fer_lmdb.inference.inputs import InputFile, find_files
 from fer_lmdb.inference.recognizer import Recognizer
+from fer_lmdb.io.image_source import ImageSource, check_is_sequence, load_image
 from fer_lmdb.io.images import IMAGE_SUFFIXES, printable_path, read_image
-from fer_lmdb.io.pixels import ColorOrder, check_is_sequence, to_rgb
+from fer_lmdb.io.pixels import ColorOrder
 from fer_lmdb.results import FacePrediction, ImagePrediction
 from fer_lmdb.runtime.background import prefetch
 from fer_lmdb.runtime.executors import Executor, SerialExecutor
@@ -30,7 +31,7 @@ Source = TypeVar("Source", bound=InputFile | Pixels)
 
 
 def predict_images(
-    images: Path | Iterable[Path | Pixels | InputFile],
+    images: Path | Iterable[ImageSource | InputFile],
     recognizer: Recognizer | None = None,
     *,
     executor: Executor | None = None,
@@ -39,8 +40,8 @@ def predict_images(
     """Predict images one after the other; a file that cannot be read is a result with an error.
 
     Args:
-        images: Paths, folders (searched recursively) or patterns of image files, or uint8 arrays as for
-            `Recognizer.predict`; one path or several.
+        images: Paths, folders (searched recursively) or patterns of image files, or images in the other forms that
+            `Recognizer.predict` takes; one path or several.
         recognizer: Recognizer; None loads the default model.
         executor: Executor that runs the recognizer; None runs it in this process.
         keep_images: Return the pixels in `ImagePrediction.image`; pass False to collect many results in a list.
@@ -83,14 +84,14 @@ def to_json_path(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _sources(images: Iterable[Path | Pixels | InputFile], color: ColorOrder) -> Iterator[InputFile | Pixels]:
+def _sources(images: Iterable[ImageSource | InputFile], color: ColorOrder) -> Iterator[InputFile | Pixels]:
     for image in images:
         if isinstance(image, InputFile):
             yield image
         elif isinstance(image, str | os.PathLike):
             yield from find_files([os.fspath(image)], suffixes=IMAGE_SUFFIXES)
         else:
-            yield to_rgb(image, color)
+            yield load_image(image, color)
 
 
 def _readable(batch: list[tuple[Source, Pixels | str]]) -> list[Pixels]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, to_planes
 from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
-from fer_lmdb.io.images import read_image
-from fer_lmdb.io.pixels import ColorOrder, check_color_order, check_is_sequence, to_rgb
+from fer_lmdb.io.image_source import ImageSource, check_is_sequence, load_image
+from fer_lmdb.io.pixels import ColorOrder, check_color_order
 from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
@@ -92,54 +93,60 @@ class Recognizer:
         """Whether faces are detected; if not, each image is one face."""
         return self._detector.detects
 
+    @overload
     def predict(
-        self, image: ImageArray | str | os.PathLike[str], *, color: ColorOrder | None = None
-    ) -> list[FacePrediction]:
+        self, image: list[ImageSource] | tuple[ImageSource, ...], *, color: ColorOrder | None = None
+    ) -> list[list[FacePrediction]]: ...
+
+    @overload
+    def predict(self, image: ImageSource, *, color: ColorOrder | None = None) -> list[FacePrediction]: ...
+
+    def predict(self, image: Any, *, color: ColorOrder | None = None) -> Any:
         """Detect the faces of one image and classify their expressions.
 
         Args:
-            image: Path, or (H, W, 3) color or (H, W) gray array, uint8, 0-255.
-            color: Channel order of the array; None uses that of the recognizer.
+            image: Path, content of an image file as bytes, open binary file, Pillow image, or (H, W, 3) color or (H, W)
+                gray array, uint8, 0-255. A list or tuple of them is passed to `predict_many`.
+            color: Channel order of arrays; None uses that of the recognizer.
 
         Returns:
-            The faces, highest detection score first; an empty list if no face was detected.
+            The faces, highest detection score first; an empty list if no face was detected. For a list of images, the
+            faces of each.
 
         Raises:
-            TypeError: If `image` is neither a path nor an array.
+            TypeError: If `image` has another type.
             ImageError: If the file cannot be read, or dtype or shape of the array are not supported.
         """
-        if isinstance(image, str | os.PathLike):
-            return self.predict_many([read_image(image)], color="rgb")[0]
-        if not hasattr(image, "__array__"):
-            raise TypeError(f"predict expects a path or a uint8 array: found {type(image).__name__}")
+        if isinstance(image, list | tuple):
+            return self.predict_many(image, color=color)
         return self.predict_many([image], color=color)[0]
 
     __call__ = predict
 
     def predict_many(
-        self, images: Sequence[ImageArray], *, color: ColorOrder | None = None
+        self, images: Iterable[ImageSource], *, color: ColorOrder | None = None
     ) -> list[list[FacePrediction]]:
         """Detect and classify the faces of several images; faster than one call per image.
 
         Args:
-            images: (H, W, 3) color or (H, W) gray arrays, uint8, 0-255; sizes may differ.
-            color: Channel order of the arrays; None uses that of the recognizer.
+            images: Images in the forms that `predict` takes; sizes may differ.
+            color: Channel order of arrays; None uses that of the recognizer.
 
         Returns:
             The faces of each image, in the order of the images.
 
         Raises:
-            TypeError: If `images` is a single image, or an element is not an array.
-            ImageError: If dtype or shape of an array are not supported.
+            TypeError: If `images` is a single image, or an element has another type.
+            ImageError: If a file cannot be read, or dtype or shape of an array are not supported.
         """
         check_is_sequence(images, "predict_many")
         check_color_order(color or self.color)
-        images = [to_rgb(image, color or self.color) for image in images]
-        detected = self.detect(images)
-        rows = iter(self.classify(images, detected))
+        pixels = [load_image(image, color or self.color) for image in images]
+        detected = self.detect(pixels)
+        rows = iter(self.classify(pixels, detected))
         return [
             [self.to_prediction(face, image, next(rows)) for face in faces]
-            for image, faces in zip(images, detected, strict=True)
+            for image, faces in zip(pixels, detected, strict=True)
         ]
 
     def detect(

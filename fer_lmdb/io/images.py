@@ -11,39 +11,28 @@ import os
 import stat
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from fer_lmdb.errors import ImageError, one_line
+from fer_lmdb.errors import ImageError
 from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.io.file_names import printable_path as printable_path
+from fer_lmdb.io.heif import HEIF_SUFFIXES
 from fer_lmdb.io.marks import image_options
-from fer_lmdb.runtime.logging import silenced
+from fer_lmdb.io.pillow import decode_stream
 
 MAX_PIXELS = 100_000_000
 """Maximum number of pixels, checked before decoding; as RGB this is 300 MB."""
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".jp2", ".bmp", ".dib", ".gif"}
-    | {".tif", ".tiff", ".tga", ".ico", ".ppm", ".pgm", ".pbm", ".pnm"}
+    | {".tif", ".tiff", ".tga", ".ico", ".ppm", ".pgm", ".pbm", ".pnm", ".apng"}
+    | HEIF_SUFFIXES
 )
 """Lower-case extensions of images in a folder. The format of a file is determined by its content."""
 
-# Excluded on purpose: formats that are programs or containers (EPS, WMF, PSD, PDF) and would run other software.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
 WRITABLE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"])
-_EXIF_ORIENTATION = 0x0112
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -66,7 +55,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     _check_is_file(Path(path), name)
     try:
         with Path(path).open("rb") as stream:
-            return _decode(stream, name, max_pixels)
+            return decode_stream(stream, name, max_pixels)
     except OSError as error:
         raise ImageError(f"{name}: cannot be read: {error.strerror or error}") from error
 
@@ -87,7 +76,7 @@ def decode_image(data: bytes, name: str = "image", *, max_pixels: int = MAX_PIXE
     """
     if not data:
         raise ImageError(f"{name}: is empty (0 bytes); expected an image")
-    return _decode(BytesIO(data), name, max_pixels)
+    return decode_stream(BytesIO(data), name, max_pixels)
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
@@ -130,74 +119,3 @@ def _check_is_file(path: Path, name: str) -> None:
         raise ImageError(f"{name}: is not a regular file; expected an image")
     if status.st_size == 0:
         raise ImageError(f"{name}: is empty (0 bytes); expected an image")
-
-
-def _decode(stream: Any, name: str, max_pixels: int) -> np.ndarray:
-    with silenced(modules=r"PIL\."):  # Pillow warns about sizes, which are checked here, and about odd metadata
-        try:
-            with Image.open(stream, formats=_FORMATS) as image:
-                _check_size(image.size, name, max_pixels)
-                return _to_rgb(_apply_orientation(image))
-        except ImageError:
-            raise
-        except UnidentifiedImageError:
-            raise ImageError(f"{name}: is not an image: {_detect_format(stream)}") from None
-        except Image.DecompressionBombError:
-            limit = max_pixels / 1e6
-            raise ImageError(f"{name}: is larger than the limit of {limit:g} million pixels; reduce it first") from None
-        except Exception as error:  # decoders raise many types of errors on damaged files
-            raise ImageError(f"{name}: is damaged: {one_line(error)}") from error
-
-
-def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    width, height = size
-    if width * height > max_pixels:
-        found = f"{width * height / 1e6:.4g} million pixels"
-        limit = f"{max_pixels / 1e6:g} million"
-        raise ImageError(f"{name}: is {width} x {height}, {found}; the limit is {limit}, reduce it first")
-    if width * height == 0:
-        raise ImageError(f"{name}: is {width} x {height}; expected at least one pixel")
-
-
-def _apply_orientation(image: Image.Image) -> Image.Image:
-    image.load()  # Pillow rotates TIFF here and removes its orientation
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # damaged metadata does not affect the pixels
-        return image
-    return image.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else image
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "F" or image.mode.startswith("I"):
-        gray = _scale_to_bytes(np.asarray(image), image.mode)
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
-
-
-def _scale_to_bytes(values: np.ndarray, mode: str) -> np.ndarray:
-    """Scale (H, W) gray of 16 or 32 bit to uint8; the range of floating point is 0-1, or 0-255 if a value exceeds 1."""
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    largest = values.max()
-    if mode == "F":
-        full = 1.0 if largest <= 1 else 255.0 if largest <= 255 else largest
-    else:
-        full = 65535.0 if largest <= 65535 else largest
-    return np.clip(np.round(values * (255.0 / full)), 0, 255).astype(np.uint8)
-
-
-def _detect_format(stream: Any) -> str:
-    stream.seek(0)
-    head = stream.read(64)
-    if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"hevc", b"msf1"}:
-        return "HEIC is not supported; convert it to JPEG first"
-    if head[4:8] == b"ftyp" or head[:4] == b"\x1aE\xdf\xa3" or head[8:12] == b"AVI ":
-        return "found a video"
-    if head.lstrip()[:5].lower() in {b"<!doc", b"<html"}:
-        return "found a web page"
-    if head.lstrip()[:4].lower() in {b"<svg", b"<?xm"}:
-        return "SVG is not supported; convert it to PNG first"
-    return "unknown format, expected JPEG, PNG, WebP, BMP, TIFF, GIF, ..."

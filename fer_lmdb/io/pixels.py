@@ -52,19 +52,3 @@ def check_color_order(color: str) -> None:
     """Raise OptionError for an unknown channel order."""
     if color not in ("rgb", "bgr"):
         raise OptionError(f'invalid color: found "{color}", expected "rgb" or "bgr"')
-
-
-def check_is_sequence(images: Any, function: str) -> None:
-    """Raise TypeError if `images` is a single image or not iterable.
-
-    Args:
-        images: Argument of `function`.
-        function: Name of the function for the message.
-    """
-    is_array = isinstance(images, np.ndarray)
-    if is_array and (images.ndim <= 2 or (images.ndim == 3 and images.shape[2] == 3)):
-        raise TypeError(
-            f"{function} expects a sequence of images: found one array of shape {images.shape}; pass [image]"
-        )
-    if images is None or not (is_array or hasattr(images, "__iter__")) or isinstance(images, str | bytes):
-        raise TypeError(f"{function} expects a sequence of image arrays: found {type(images).__name__}")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.io.pixels import to_rgb
+from fer_lmdb.io.image_source import ImageSource, load_image
 from fer_lmdb.results import FacePrediction
 from fer_lmdb.visualization.canvas import Canvas, Rect, text_width
 from fer_lmdb.visualization.colors import color_of, text_color_on
@@ -26,28 +26,28 @@ _BACKGROUND = (24, 24, 24)
 
 
 def annotate(
-    image: NDArray[np.uint8], faces: Sequence[FacePrediction], *, same_size: bool = False, note: str = ""
+    image: ImageSource, faces: Sequence[FacePrediction], *, same_size: bool = False, note: str = ""
 ) -> NDArray[np.uint8]:
     """Draw faces and their expressions on a copy of an image.
 
     Args:
-        image: (H, W, 3) uint8 RGB or (H, W) uint8 gray, 0-255.
-        faces: Predictions for `image`, in its pixels.
+        image: Image in the forms that `Recognizer.predict` takes; arrays in RGB.
+        faces: Predictions for the image, in its pixels.
         same_size: Keep height and width, as required for video frames; panels that do not fit are omitted.
         note: Text for the upper left corner, e.g. the frame rate.
 
     Returns:
-        (H', W', 3) uint8 RGB; larger than `image` if it was upscaled or extended by a column of panels.
+        (H', W', 3) uint8 RGB; larger than the image if it was upscaled or extended by a column of panels.
 
     Raises:
-        TypeError: If `image` is not an array.
-        ImageError: If dtype or shape of `image` are not supported.
+        TypeError: If `image` has another type.
+        ImageError: If the file cannot be read, or dtype or shape of the array are not supported.
     """
-    image = to_rgb(image)
-    scale = 1 if same_size else upscale_factor(image.shape[1], image.shape[0])
-    canvas = Canvas(_upscale(image, scale))
+    pixels = load_image(image)
+    scale = 1 if same_size else upscale_factor(pixels.shape[1], pixels.shape[0])
+    canvas = Canvas(_upscale(pixels, scale))
     boxes = [Rect(*(value * scale for value in face.box)) for face in faces]
-    size = font_size(boxes, image.shape[1] * scale, image.shape[0] * scale)
+    size = font_size(boxes, pixels.shape[1] * scale, pixels.shape[0] * scale)
     if note:
         canvas.fill(Rect(0, 0, text_width(note, size) + size, 1.6 * size), _BACKGROUND, 0.72)
         canvas.text(0.5 * size, 0.8 * size, note, (255, 255, 255), size)

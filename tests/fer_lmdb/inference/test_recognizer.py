@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_lmdb import Recognizer
 from fer_lmdb.errors import DetectorError, ImageError, ModelError, OptionError
@@ -138,13 +140,31 @@ def test_options_out_of_range(options: dict[str, object], message: str) -> None:
         Recognizer(**options)
 
 
-@pytest.mark.parametrize("image", [None, 5, [[1, 2], [3, 4]], b"bytes"])
-def test_inputs_that_are_neither_path_nor_array(recognizer: Recognizer, image: object) -> None:
-    with pytest.raises(TypeError, match="predict expects a path or a uint8 array: found "):
+@pytest.mark.parametrize("image", [None, 5, [[1, 2], [3, 4]], object(), [None]])
+def test_inputs_that_are_no_images(recognizer: Recognizer, image: object) -> None:
+    found = r"found (NoneType|int|list|object), expected a path, bytes, a binary file, a Pillow image or a uint8 array"
+    with pytest.raises(TypeError, match=found):
         recognizer.predict(image)
 
 
-@pytest.mark.parametrize("images", [np.zeros((40, 50, 3), np.uint8), np.zeros((40, 50), np.uint8), None, "photo.jpg"])
+def test_a_portrait_in_all_forms(recognizer: Recognizer, portrait: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "p.png", portrait)
+    expected, data = recognizer.predict(portrait), (tmp_path / "p.png").read_bytes()
+    for form in (data, bytearray(data), memoryview(data), BytesIO(data), Image.open(BytesIO(data))):
+        assert recognizer.predict(form) == expected
+    with (tmp_path / "p.png").open("rb") as file:
+        together = recognizer.predict([tmp_path / "p.png", file, portrait, data])
+    assert together == recognizer.predict_many([portrait] * 4)
+    assert recognizer.predict([]) == []
+    with (tmp_path / "p.png").open(encoding="latin-1") as file, pytest.raises(TypeError, match="in text mode"):
+        recognizer.predict(file)
+    with pytest.raises(ImageError, match="image: is not an image"):
+        recognizer.predict(b"bytes")
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((40, 50, 3), np.uint8), np.zeros((40, 50), np.uint8), None, "photo.jpg", b"x", BytesIO()]
+)
 def test_a_single_image_is_not_a_sequence(recognizer: Recognizer, images: object) -> None:
     with pytest.raises(TypeError, match=r"predict_many expects a sequence of image"):
         recognizer.predict_many(images)
