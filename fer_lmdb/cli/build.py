@@ -12,9 +12,16 @@ from fer_lmdb.choices import ALIGNMENTS, ENCODINGS, FILLS, ON_NO_FACE, TEMPLATES
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import progress_bar
 from fer_lmdb.cli.render_build import print_dataset, show_progress
-from fer_lmdb.cli.shared_options import detector_option, device_option, executor_option, json_option, min_face_option
+from fer_lmdb.cli.shared_options import (
+    detector_option,
+    device_option,
+    executor_option,
+    json_option,
+    labels_option,
+    min_face_option,
+)
 from fer_lmdb.cli.types import A_PATH
-from fer_lmdb.labels import SCHEMES
+from fer_lmdb.labels import LABEL_ORDERS, SCHEMES
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
 EXAMPLES = """
@@ -24,6 +31,8 @@ fer-lmdb build data/fer2013.csv
 fer-lmdb build data/fer2013.csv --detector none --out data/unaligned
 # your own images, one folder per expression
 fer-lmdb build photos/ --out data/mine --skip-invalid
+# folders that are numbers, as in RAF-DB
+fer-lmdb build raf-db/ --label-order rafdb
 # FER+'s eight classes and votes
 fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplus
 """
@@ -75,6 +84,12 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.option(
     "--label-scheme", type=click.Choice(list(SCHEMES)), default="fer2013", show_default=True, help="Label scheme."
 )
+@click.option(
+    "--label-order",
+    type=click.Choice(list(LABEL_ORDERS)),
+    help="Data set whose numbering the class numbers follow.  [default: FER2013's for its csv, else none]",
+)
+@labels_option("numbered classes")
 @click.option("--ferplus", type=A_PATH, metavar="CSV", help="FER+'s fer2013new.csv, with votes for each face.")
 @click.option(
     "--holdout",
@@ -110,6 +125,8 @@ def command(
     """Convert SOURCE (fer2013.csv or a folder of class folders) to databases, mean image and manifest."""
     if images_only and images is None:
         raise click.UsageError("--images-only needs --images DIR")
+    if options["labels"] is not None and options["label_order"] is not None:
+        raise click.UsageError("--labels and --label-order exclude each other; leave out one")
     from fer_lmdb.data.build import build, write_images
 
     started = time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fer_lmdb.choices import EXECUTORS, PRECISIONS, SPLITS, TTA_VIEWS
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, NumberList
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, Labels, NumberList
 
 Decorator = Callable[[Any], Any]
 Declare = Callable[..., Decorator]
@@ -92,6 +92,22 @@ def tta_option() -> Decorator:
         show_default=True,
         help="Test-time augmentation: views averaged per face. 2 and 4 zoom, mirror and rotate within the range of the "
         "training augmentation; 10 are the corner and center crops, mirrored.",
+    )
+
+
+def labels_option(subject: str, option: Declare = click.option) -> Decorator:
+    """Declare --labels.
+
+    Args:
+        subject: What the names are for.
+        option: Declares the option.
+    """
+    return option(
+        "--labels",
+        type=Labels(),
+        metavar="NAMES|FILE",
+        help=f"Names of {subject} in label order, separated by commas or one per line in a file; "
+        "from 0, or each with its number.",
     )
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from fer_lmdb.errors import SourceError
+from fer_lmdb.labels import read_labels
+
 RUNS = Path("runs")
 DATA = Path("data")
 A_PATH = click.Path(path_type=Path)
@@ -83,6 +86,24 @@ class NumberList(click.ParamType):
             return Numbers(float(number) for number in value.split(","))
         except ValueError:
             self.fail(f'found "{value}", expected numbers separated by commas, e.g. 2,1,1', param, ctx)
+
+
+class Labels(click.ParamType):
+    """Class names separated by commas, or a file with one name per line; checked here and read by the command."""
+
+    name = "labels"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value unchanged; fail if it does not contain class names."""
+        try:
+            read_labels(str(value))
+        except SourceError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return files."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 def model_names() -> list[str]:

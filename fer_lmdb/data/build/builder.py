@@ -12,7 +12,7 @@ from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import open_spools, shuffle
 from fer_lmdb.data.build.write import describe_source, verify_dataset, write_dataset
 from fer_lmdb.data.dataset import DataSet
-from fer_lmdb.data.sources import Source
+from fer_lmdb.data.sources import Source, numbering
 from fer_lmdb.data.sources.open import open_source
 from fer_lmdb.errors import OutputError
 from fer_lmdb.io.atomic import atomic_directory
@@ -65,7 +65,7 @@ def build(
         collected.run(progress)
         shuffle(spools, options.seed)
         if dumper is not None:
-            dumper.write_lists(spools)
+            dumper.write_lists(spools, options.label_scheme, numbering(opened))
         manifest = write_dataset(collected, folder, progress)
         verify_dataset(folder, manifest, progress)
     return DataSet(out, manifest)
@@ -104,7 +104,7 @@ def write_images(
         collected = Collector(opened, spools, options, dumper.add)
         collected.run(progress)
         shuffle(spools, options.seed)
-        dumper.write_lists(spools)
+        dumper.write_lists(spools, options.label_scheme, numbering(opened))
     return {
         "classes": list(options.label_scheme.classes),
         "source": describe_source(collected),
@@ -116,7 +116,12 @@ def _open(source: Source | str | Path, options: BuildOptions) -> Source:
     if not isinstance(source, str | Path):
         return source
     return open_source(
-        Path(source), options.label_scheme, ferplus=options.ferplus, holdout=options.holdout, seed=options.seed
+        Path(source),
+        options.label_scheme,
+        label_order=options.label_order,
+        ferplus=options.ferplus,
+        holdout=options.holdout,
+        seed=options.seed,
     )
 
 

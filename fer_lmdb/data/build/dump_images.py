@@ -4,6 +4,8 @@ DIR/original/train/3/01081.png   source image
 DIR/boxed/train/3/01081.png      source image, enlarged, with box and landmarks
 DIR/aligned/train/3/01081.png    preprocessed face, the input of a net
 DIR/train_list.txt               image list for Caffe's convert_imageset, in the order of the database
+DIR/classes.txt                  class names in the order of the lists' labels
+DIR/original/classes.txt         number and class of the folders, if they are numbers; also in boxed/ and aligned/
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from fer_lmdb.data.build.spool import Spool
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.faces.detectors.base import Face, as_rgb
 from fer_lmdb.faces.preprocessing import PreparedFace
+from fer_lmdb.labels import LABEL_FILES, LabelOrder, LabelScheme
 from fer_lmdb.visualization.canvas import Canvas, Rect
 from fer_lmdb.visualization.detection import draw_detection
 
@@ -44,8 +47,19 @@ class ImageDumper:
         if self.boxed:
             self._write("boxed", sample.name, draw_face(sample.image, prepared.face))
 
-    def write_lists(self, spools: dict[str, Spool]) -> None:
-        """Write the list of each split in the shuffled order of its spool."""
+    def write_lists(self, spools: dict[str, Spool], scheme: LabelScheme, folders: LabelOrder | None) -> None:
+        """Write the list of each split in the shuffled order of its spool, and the class names.
+
+        Args:
+            spools: Faces of each split.
+            scheme: Label scheme of the lists.
+            folders: Meaning of folders that are numbers.
+        """
+        (self.folder / LABEL_FILES[0]).write_text("\n".join([*scheme.classes, ""]), encoding="utf-8")
+        for kind in ("original", "boxed", "aligned"):
+            if folders is not None and (self.folder / kind).is_dir():
+                names = "".join(f"{number} {name}\n" for number, name in folders.names.items())
+                (self.folder / kind / LABEL_FILES[0]).write_text(names, encoding="utf-8")
         for split, spool in spools.items():
             if len(spool):
                 lines = (os.fsencode(f"{png_name(entry.name)} {entry.label}\n") for entry in spool.entries())

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_lmdb.errors import OptionError
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.labels import FER2013, LabelScheme, get_scheme
+from fer_lmdb.labels import FER2013, LabelOrder, LabelScheme, get_label_order, get_scheme, read_labels
 from prototxt_like.io.datum_store import Encoding
 
 
@@ -25,6 +26,8 @@ class BuildOptions:
         device: Device of the face detector.
         shards: Number of databases per split; None for a single one without a shard suffix.
         executor: Where faces are detected: "local" or "ray". The data set is the same.
+        label_order: Meaning of class numbers in the source, used when the source is a path. None: numbers count only in
+            FER2013's csv, or if the folder has a classes.txt.
         ferplus: fer2013new.csv, whose votes are joined; used when the source is a path.
         holdout: Fraction of each class for each split that an image folder lacks; used when the source is a path.
     """
@@ -38,6 +41,7 @@ class BuildOptions:
     device: str = "cpu"
     shards: int | None = None
     executor: str = "local"
+    label_order: LabelOrder | None = None
     ferplus: Path | None = None
     holdout: float = 0.1
 
@@ -46,23 +50,41 @@ class BuildOptions:
 
         Args:
             overrides: Fields of `BuildOptions` or of `Preprocessing`, ``detector_threshold`` for the threshold of the
-                latter. ``label_scheme`` may be the name of a scheme.
+                latter. ``label_scheme`` and ``label_order`` may be names; ``labels`` contains the class names of a
+                label order, as a file or separated by commas.
 
         Raises:
             TypeError: If there is no such field.
-            SourceError: If there is no label scheme of this name.
+            SourceError: If there is no label scheme or order of this name, or the class names cannot be read.
+            OptionError: If both an order and class names are given.
             DetectorError: If a value of the preprocessing is out of range.
         """
         if "detector_threshold" in overrides:
             overrides["threshold"] = overrides.pop("detector_threshold")
         if isinstance(overrides.get("label_scheme"), str):
             overrides["label_scheme"] = get_scheme(overrides["label_scheme"])
+        overrides |= _resolve_order(overrides.pop("label_order", None), overrides.pop("labels", None))
         own = {name: overrides.pop(name) for name in _names(BuildOptions) & overrides.keys()}
         if unknown := sorted(overrides.keys() - _names(Preprocessing)):
             known = ", ".join(sorted(_names(BuildOptions) | _names(Preprocessing)))
             raise TypeError(f'unknown build option "{unknown[0]}"; expected one of: {known}')
         preprocessing = replace(own.pop("preprocessing", self.preprocessing), **overrides)
         return replace(self, preprocessing=preprocessing, **own)
+
+
+def _resolve_order(order: LabelOrder | str | None, labels: str | Path | None) -> dict[str, LabelOrder]:
+    """Return the label order as a field, if one is given.
+
+    Raises:
+        SourceError, OptionError: See `BuildOptions.with_overrides`.
+    """
+    if order is not None and labels is not None:
+        raise OptionError("found both a label order and class names, expected one; leave out label_order or labels")
+    if labels is not None:
+        return {"label_order": read_labels(str(labels))}
+    if isinstance(order, str):
+        order = get_label_order(order)
+    return {} if order is None else {"label_order": order}
 
 
 def _names(options: type) -> set[str]:

@@ -27,7 +27,7 @@ from fer_lmdb.data.manifest import (
     votes_database,
     write_manifest,
 )
-from fer_lmdb.data.sources import InvalidSample
+from fer_lmdb.data.sources import InvalidSample, numbering
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.runtime.progress import ProgressCallback, report_progress
 from prototxt_like.io.datum_store import LmdbWriter, digest, encode_votes
@@ -76,7 +76,10 @@ def build_manifest(collected: Collector, folder: Path) -> dict[str, Any]:
 
 def describe_source(collected: Collector) -> dict[str, Any]:
     """Return the manifest's entry about the source."""
-    return {"name": collected.source.name, "sha256": collected.source.sha256(), "rows": collected.rows}
+    source = collected.source
+    order = numbering(source)
+    described = {"name": source.name, "sha256": source.sha256(), "rows": collected.rows}
+    return described | ({"label_order": str(order)} if order is not None else {})
 
 
 def write_split(

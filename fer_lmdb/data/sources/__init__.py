@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.labels import LabelOrder
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -74,3 +76,8 @@ class Source(Protocol):
     def sha256(self) -> str:
         """Return the digest of the data that was read; valid after the iteration."""
         ...
+
+
+def numbering(source: Source) -> LabelOrder | None:
+    """Return the meaning of the numbers in the names of a source's samples (``/train/3/...``), if it has such names."""
+    return getattr(source, "label_order", None)

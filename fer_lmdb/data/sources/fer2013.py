@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from fer_lmdb.data.sources import InvalidSample, Sample
 from fer_lmdb.errors import SourceError
-from fer_lmdb.labels import FER2013
+from fer_lmdb.labels import FER2013, LABEL_ORDERS, LabelOrder, LabelScheme, parse_label
 
 SIDE = 48
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = {"emotion", "pixels", "usage"}
 MAX_LINE_LENGTH = 1 << 20
 _VALUES = {str(value): value for value in range(256)}
-_LABELS = {str(label): label for label in range(len(FER2013))}
+FER2013_LABELS = {str(label): label for label in range(len(FER2013))}
 
 
 class Fer2013Csv:
@@ -33,15 +33,20 @@ class Fer2013Csv:
 
     Args:
         path: The csv file.
+        scheme: Classes of the labels.
+        label_order: Meaning of the numbers in the column emotion. The layout is FER2013's, hence the default.
 
     Raises:
         SourceError: If the file is missing or unreadable or has another header, or, while iterating, if it changes.
     """
 
-    classes = FER2013.classes
-
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, scheme: LabelScheme = FER2013, label_order: LabelOrder = LABEL_ORDERS["fer2013"]
+    ) -> None:
         self.path = Path(path)
+        self.classes = scheme.classes
+        self.label_order = label_order
+        self._labels = {str(number): parse_label(name, scheme) for number, name in label_order.names.items()}
         self.name = self.path.name
         self._digest = hashlib.sha256()
         self._bytes_read = 0
@@ -78,7 +83,7 @@ class Fer2013Csv:
                         location, f"more than {MAX_LINE_LENGTH:,} bytes in a line; expected about 9,000"
                     )
                 elif line.strip():
-                    yield parse_row(line, self._rows_read, location, self._columns)
+                    yield parse_row(line, self._rows_read, location, self._columns, self._labels)
                 else:
                     continue
                 self._rows_read += 1
@@ -116,7 +121,13 @@ def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
     return names.index("emotion"), names.index("pixels"), names.index("usage")
 
 
-def parse_row(line: bytes, row: int, location: str, columns: tuple[int, int, int]) -> Sample | InvalidSample:
+def parse_row(
+    line: bytes,
+    row: int,
+    location: str,
+    columns: tuple[int, int, int],
+    labels: Mapping[str, int | None] = FER2013_LABELS,
+) -> Sample | InvalidSample:
     """Parse one row.
 
     Args:
@@ -124,6 +135,7 @@ def parse_row(line: bytes, row: int, location: str, columns: tuple[int, int, int
         row: Number of the row, from 0 below the header.
         location: File and line, for messages.
         columns: Positions of emotion, pixels and usage.
+        labels: Label by number; None for a number whose class is not in the label scheme.
     """
     fields = _fields(line)
     if fields is None or len(fields) <= max(columns):
@@ -132,13 +144,14 @@ def parse_row(line: bytes, row: int, location: str, columns: tuple[int, int, int
     split = SPLIT_OF_USAGE.get(usage)
     if split is None:
         return InvalidSample(location, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
-    label = _LABELS.get(emotion)
+    label = labels.get(emotion)
     if label is None:
-        return InvalidSample(location, f'emotion "{_short(emotion)}"; expected 0 to {len(FER2013) - 1}', split)
+        known = ", ".join(number for number, known in labels.items() if known is not None)
+        return InvalidSample(location, f'emotion "{_short(emotion)}"; expected one of: {known}', split)
     face = parse_pixels(pixels)
     if isinstance(face, str):
         return InvalidSample(location, face, split)
-    return Sample(f"/{split}/{label}/{row:05d}.png", split, label, face, location, row)
+    return Sample(f"/{split}/{emotion}/{row:05d}.png", split, label, face, location, row)
 
 
 def parse_pixels(text: str) -> NDArray[np.uint8] | str:

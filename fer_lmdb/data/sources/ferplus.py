@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data.sources import InvalidSample, Sample, Source
+from fer_lmdb.data.sources import InvalidSample, Sample, Source, numbering
 from fer_lmdb.data.sources.fer2013 import SPLIT_OF_USAGE
 from fer_lmdb.errors import SourceError
-from fer_lmdb.labels import FERPLUS
+from fer_lmdb.labels import FERPLUS, LabelOrder
 
 VOTE_COLUMNS = (*FERPLUS.classes, "unknown", "nf")
 
@@ -54,6 +54,11 @@ class FerPlusSource:
         self._votes = votes
         self._by_name = {row.name: row for row in votes if row.name} if by_name else None
         self._relabel = relabel
+
+    @property
+    def label_order(self) -> LabelOrder | None:
+        """Meaning of the numbers in the names of the samples."""
+        return numbering(self.source)
 
     def size_hint(self) -> int | None:
         """Return the size hint of the joined source."""

@@ -19,7 +19,15 @@ from fer_lmdb.data.sources import InvalidSample, Sample
 from fer_lmdb.errors import ImageError, SourceError
 from fer_lmdb.io.hidden import is_hidden
 from fer_lmdb.io.images import decode_image, printable_path
-from fer_lmdb.labels import FER2013, LabelScheme, parse_label
+from fer_lmdb.labels import (
+    FER2013,
+    LabelOrder,
+    LabelScheme,
+    check_class_words,
+    class_name,
+    find_label_file,
+    parse_label,
+)
 
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -57,12 +65,24 @@ class ImageFolder:
         scheme: Classes that the folders are named after.
         holdout: Fraction of each class for each split that is missing.
         seed: Seed of the random splits.
+        label_order: Meaning of folders that are numbers; None: as in the folder's own classes.txt or labels.txt.
+
+    Attributes:
+        label_order: Meaning of folders that are numbers; None if there are none.
 
     Raises:
-        SourceError: If the folder is missing, cannot be read or has no class folder.
+        SourceError: If the folder is missing, cannot be read or has no class folder, or the class of a folder would
+            have to be guessed.
     """
 
-    def __init__(self, root: Path, scheme: LabelScheme = FER2013, holdout: float = 0.1, seed: int = 0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        scheme: LabelScheme = FER2013,
+        holdout: float = 0.1,
+        seed: int = 0,
+        label_order: LabelOrder | None = None,
+    ) -> None:
         self.root = Path(root)
         self.name = self.root.resolve().name
         self.scheme = scheme
@@ -74,7 +94,11 @@ class ImageFolder:
             self.files = assign_splits(find_files(self.root), holdout, seed)
         except OSError as error:
             raise SourceError(f"{printable_path(error.filename or root)}: {error.strerror}") from None
-        if not any(parse_label(file.folder, scheme) is not None for file in self.files):
+        folders = {file.folder for file in self.files}
+        self.label_order = label_order or find_label_file(self.root)
+        check_class_words(folders, self.label_order, printable_path(root))
+        self._labels = {folder: parse_label(folder, scheme, self.label_order) for folder in folders}
+        if all(label is None for label in self._labels.values()):
             raise SourceError(
                 f"{printable_path(root)} has no images in folders named after classes;"
                 f" expected {', '.join(scheme.classes)}, or train, val and test containing these"
@@ -95,11 +119,9 @@ class ImageFolder:
 
     def _read(self, file: ImageFile, row: int) -> Sample | InvalidSample:
         location = printable_path(file.path)
-        label = parse_label(file.folder, self.scheme)
+        label = self._labels[file.folder]
         if label is None:
-            folder = printable_path(file.folder)
-            reason = f'the folder "{folder}" is not a class; expected one of: {", ".join(self.classes)}'
-            return InvalidSample(location, reason, file.split)
+            return InvalidSample(location, self._explain(file.folder), file.split)
         if "\n" in file.inside or "\r" in file.inside:
             return InvalidSample(location, "the file name contains a line break; rename it", file.split)
         try:
@@ -110,6 +132,12 @@ class ImageFolder:
         self._digest.update(os.fsencode(f"{file.split}/{file.folder}/{file.inside}\0{len(data)}\0"))
         self._digest.update(data)
         return Sample(f"/{file.split}/{file.folder}/{file.inside}", file.split, label, image, location, row)
+
+    def _explain(self, folder: str) -> str:
+        """Return why the images of a folder have no label."""
+        name = class_name(folder, self.label_order)
+        found = f'the folder "{printable_path(folder)}"' + (f" ({name})" if name and name != folder else "")
+        return f"{found} is not a class of {self.scheme.name}; expected one of: {', '.join(self.classes)}"
 
 
 def find_files(root: Path) -> list[ImageFile]:

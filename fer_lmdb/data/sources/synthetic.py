@@ -22,7 +22,7 @@ from fer_lmdb.data.sources.face_features import PersonAppearance
 from fer_lmdb.data.sources.fer2013 import SIDE, SPLIT_OF_USAGE
 from fer_lmdb.data.sources.synthetic_face import draw
 from fer_lmdb.errors import SourceError
-from fer_lmdb.labels import FER2013
+from fer_lmdb.labels import FER2013, LABEL_ORDERS
 
 ACTION_UNITS: dict[str, dict[int, float]] = {
     "angry": {4: 1.0, 5: 0.5, 7: 0.9, 23: 1.0},
@@ -53,6 +53,7 @@ class SyntheticFaces:
 
     name = "synthetic faces"
     classes = FER2013.classes
+    label_order = LABEL_ORDERS["fer2013"]
 
     def __init__(self, train: int = 1050, val: int = 210, test: int = 210, seed: int = 0) -> None:
         self.counts = dict(zip(SPLITS, (train, val, test), strict=True))

@@ -18,6 +18,7 @@ from fer_lmdb.data.sources.image_folder import ImageFolder
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.images import write_image
+from fer_lmdb.labels import FER2013
 from fer_lmdb.reporting.contact_section import contact, train_detections
 from fer_lmdb.reporting.source_images import check_source, find_source, name_of, read_source_images
 
@@ -62,7 +63,7 @@ def test_other_or_missing_csv_is_rejected(data_set, drawn_csv, tmp_path) -> None
 @pytest.mark.parametrize("layout", ["split", "cut", "train only"])
 def test_images_of_a_folder(layout: str, tmp_path, drawn_csv) -> None:
     root = tmp_path / "photos"
-    classes = Fer2013Csv.classes
+    classes = FER2013.classes
     for number, (name, image) in enumerate(images_of(drawn_csv).items()):
         split, label = name.split("/")[1:3]
         above = {"split": Path(split), "cut": Path(), "train only": Path("train")}[layout]

@@ -78,7 +78,7 @@ def test_empty_lines_and_a_missing_final_line_break_are_accepted(tmp_path: Path)
         (f"3,-1{PIXELS[PIXELS.index(' ') :]},Training", 'pixel "-1"'),
         (f"3,1.5{PIXELS[PIXELS.index(' ') :]},Training", 'pixel "1.5"'),
         (f"3,1\0{PIXELS[PIXELS.index(' ') :]},Training", r'pixel "1\x00"'),
-        (f"7,{PIXELS},Training", 'emotion "7"; expected 0 to 6'),
+        (f"7,{PIXELS},Training", 'emotion "7"; expected one of: 0, 1, 2, 3, 4, 5, 6'),
         (f"-1,{PIXELS},Training", 'emotion "-1"'),
         (f"happy,{PIXELS},Training", 'emotion "happy"'),
         (f",{PIXELS},Training", 'emotion ""'),

@@ -13,7 +13,7 @@ from PIL import Image
 from fer_lmdb.data.sources import InvalidSample, Sample
 from fer_lmdb.data.sources.image_folder import ImageFolder
 from fer_lmdb.errors import SourceError
-from fer_lmdb.labels import FERPLUS
+from fer_lmdb.labels import FER2013, FERPLUS, LABEL_ORDERS
 
 
 def image(path: Path, gray: int = 100, size: tuple[int, int] = (9, 6)) -> None:
@@ -29,22 +29,66 @@ def samples(source: ImageFolder) -> list[Sample]:
 
 def test_splits_and_classes_by_folder(tmp_path: Path) -> None:
     for split in ("Training", "valid", "TEST"):
-        for name in ("anger", "Happy", "6"):
+        for name in ("6_neutral", "Happy", "anger"):
             image(tmp_path / split / name / "1.png")
     found = samples(ImageFolder(tmp_path))
     assert [(sample.name, sample.split, sample.label) for sample in found] == [
-        ("/train/6/1.png", "train", 6),
+        ("/train/6_neutral/1.png", "train", 6),
         ("/train/Happy/1.png", "train", 3),
         ("/train/anger/1.png", "train", 0),
-        ("/val/6/1.png", "val", 6),
+        ("/val/6_neutral/1.png", "val", 6),
         ("/val/Happy/1.png", "val", 3),
         ("/val/anger/1.png", "val", 0),
-        ("/test/6/1.png", "test", 6),
+        ("/test/6_neutral/1.png", "test", 6),
         ("/test/Happy/1.png", "test", 3),
         ("/test/anger/1.png", "test", 0),
     ]
     assert found[0].image.shape == (6, 9, 3)
     assert np.unique(found[0].image) == [100]
+
+
+def raf_db(root: Path) -> Path:
+    """Write RAF-DB's folders 1-7, each with an image whose gray is the number."""
+    for split in ("train", "test"):
+        for number in range(1, 8):
+            image(root / split / str(number) / "1.png", number)
+    return root
+
+
+def test_numbered_folders_need_an_order(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"found 1, 2, 3, 4, 5, 6, 7, expected names; set --label-order to rafdb"):
+        ImageFolder(raf_db(tmp_path))
+
+
+def check_raf_db(source: ImageFolder) -> None:
+    names = {int(sample.image[0, 0, 0]): FER2013.classes[sample.label] for sample in samples(source)}
+    assert names == dict(enumerate(["surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"], start=1))
+    assert source.label_order is not None
+
+
+def test_numbered_folders_with_an_order(tmp_path: Path) -> None:
+    check_raf_db(ImageFolder(raf_db(tmp_path), label_order=LABEL_ORDERS["rafdb"]))
+
+
+def test_numbered_folders_with_a_file_of_the_data_set(tmp_path: Path) -> None:
+    (raf_db(tmp_path) / "classes.txt").write_text("1 Surprise\n2 Fear\n3 Disgust\n4 Happy\n5 Sad\n6 Anger\n7 Neutral\n")
+    check_raf_db(ImageFolder(tmp_path))
+
+
+def test_numbers_of_classes_that_the_scheme_lacks(tmp_path: Path) -> None:
+    for number in ("1", "7"):
+        image(tmp_path / "train" / number / "1.png")
+    first, second = ImageFolder(tmp_path, label_order=LABEL_ORDERS["affectnet"])
+    assert isinstance(first, Sample)
+    assert isinstance(second, InvalidSample)
+    assert second.reason.startswith('the folder "7" (contempt) is not a class of fer2013; expected one of: angry,')
+
+
+def test_numbers_and_names_of_folders_have_to_agree(tmp_path: Path) -> None:
+    for name in ("3_sad", "4_happy"):
+        image(tmp_path / name / "1.png")
+    with pytest.raises(SourceError, match="numbers and names of the classes disagree: found 3 sad, 4 happy, expected"):
+        ImageFolder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation", "PublicTest"])

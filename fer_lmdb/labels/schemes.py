@@ -1,7 +1,4 @@
-"""Label schemes: the classes and their order. Class orders are defined in this module only.
-
-FER2013 and FER+ number the same expressions differently, so a class number is meaningless without its scheme.
-"""
+"""Label schemes: the classes of data sets and models, and their order."""
 
 from __future__ import annotations
 
@@ -49,18 +46,6 @@ FERPLUS = LabelScheme(
     ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
 )
 
-_SYNONYMS = {
-    "angry": ("angry", "anger"),
-    "disgust": ("disgust", "disgusted"),
-    "fear": ("fear", "fearful", "afraid", "scared"),
-    "happy": ("happy", "happiness", "joy"),
-    "sad": ("sad", "sadness"),
-    "surprise": ("surprise", "surprised"),
-    "neutral": ("neutral", "neutrality"),
-    "contempt": ("contempt", "contemptuous"),
-}
-_MEANING = {word: meaning for meaning, words in _SYNONYMS.items() for word in words}
-
 SCHEMES = {scheme.name: scheme for scheme in (FER2013, MERGED, WITHOUT_DISGUST, FERPLUS)}
 
 
@@ -75,26 +60,6 @@ def get_scheme(name: str) -> LabelScheme:
     except KeyError:
         known = ", ".join(SCHEMES)
         raise SourceError(f'unknown label scheme "{name}"; expected one of: {known}') from None
-
-
-def parse_label(word: str, scheme: LabelScheme) -> int | None:
-    """Return the label of a class name, e.g. of a folder.
-
-    Args:
-        word: A class name, a common synonym, a label number, or a number and a name (``3_happy``), in any case.
-        scheme: Label scheme.
-
-    Returns:
-        The label, or None if it is not a class of the scheme.
-    """
-    if word.isdecimal():
-        return int(word) if int(word) < len(scheme) else None
-    name = word.lstrip("0123456789").lstrip(" ._-").lower()
-    meaning = _MEANING.get(name, name)
-    for label, class_name in enumerate(scheme.classes):
-        if meaning == _MEANING.get(class_name, class_name):
-            return label
-    return None
 
 
 def require_same(

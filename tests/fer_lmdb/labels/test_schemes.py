@@ -1,4 +1,4 @@
-"""Label schemes and class names."""
+"""Label schemes."""
 
 from __future__ import annotations
 
@@ -14,39 +14,7 @@ from fer_lmdb.labels import (
     LabelScheme,
     explain_mismatch,
     get_scheme,
-    parse_label,
 )
-
-
-@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-def test_class_names_and_numbers_are_parsed(scheme) -> None:
-    for label, name in enumerate(scheme.classes):
-        assert (
-            parse_label(name, scheme) == parse_label(name.upper(), scheme) == parse_label(str(label), scheme) == label
-        )
-        assert parse_label(f"{label}_{name}", scheme) == label
-
-
-@pytest.mark.parametrize(
-    ("word", "name"),
-    [
-        ("anger", "angry"),
-        ("Disgusted", "disgust"),
-        ("fearful", "fear"),
-        ("Happiness", "happy"),
-        ("sadness", "sad"),
-        ("surprised", "surprise"),
-        ("00 - neutral", "neutral"),
-    ],
-)
-def test_synonyms(word: str, name: str) -> None:
-    assert parse_label(word, FER2013) == FER2013.classes.index(name)
-    assert parse_label(word, FERPLUS) is not None
-
-
-@pytest.mark.parametrize("word", ["", "bored", "7", "-1", "happy faces", "contempt", "²"])
-def test_unknown_class_names(word: str) -> None:
-    assert parse_label(word, FER2013) is None
 
 
 def test_schemes_of_six_classes() -> None:
