@@ -17,6 +17,7 @@ from prototxt_like.limits import MAX_VALUES, BuildContext, format_shape
 from prototxt_like.net.filter import filter_net, make_net_state
 from prototxt_like.net.forward import run_steps
 from prototxt_like.net.fusion import fuse_batch_norm_scale
+from prototxt_like.net.graph import Step
 from prototxt_like.net.graph_builder import build_graph
 from prototxt_like.net.inputs import Shape
 from prototxt_like.net.reshape import ReshapeCheck
@@ -178,6 +179,11 @@ class Net(nn.Module):
     def caffe_layers(self) -> list[Layer]:
         """Layers in execution order, without inputs."""
         return list(self.layers.values())  # type: ignore[arg-type]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Steps of the forward pass, one per layer that is not an input; slots are positions in `shapes`."""
+        return self._graph.steps
 
     def _fill_slots(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> list[Any]:
         if positional:

@@ -37,6 +37,25 @@ def snapshot_path(solver: Solver, extension: str) -> Path:
     return Path(f"{prefix}_iter_{solver.iteration}{extension}")
 
 
+def check_snapshot_folder(parameter: SolverParameter) -> None:
+    """Create the folder of the snapshots, and check that files can be written there.
+
+    Raises:
+        SolverError: If it is not writable.
+    Source: BVLC/caffe src/caffe/solver.cpp, Solver::CheckSnapshotWritePermissions
+    """
+    folder = Path(parameter.snapshot_prefix).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise SolverError(
+            f"cannot write to snapshot prefix '{parameter.snapshot_prefix}'; make sure that the directory is writable"
+        )
+
+
 def write_snapshot(solver: Solver) -> tuple[Path, Path]:
     """Write weights and solver state. Caffe and this package can resume from them.
 
