@@ -7,6 +7,8 @@ from __future__ import annotations
 
 SPLITS = ("train", "val", "test")
 PRECISIONS = ("auto", "bfloat16", "float32")
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
+PLOT_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps")
 TTA_VIEWS = (1, 2, 4, 10)
 EXECUTORS = ("local", "ray")
 EXPORT_FORMATS = ("caffe", "onnx", "safetensors")

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.choices import ALIGNMENTS, ENCODINGS, FILLS, ON_NO_FACE, TEMPLATES
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import progress_bar
+from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.render_build import print_dataset, show_progress
 from fer_lmdb.cli.shared_options import (
     detector_option,
@@ -20,7 +22,7 @@ from fer_lmdb.cli.shared_options import (
     labels_option,
     min_face_option,
 )
-from fer_lmdb.cli.types import A_PATH
+from fer_lmdb.cli.types import A_PATH, SEED
 from fer_lmdb.labels import LABEL_ORDERS, SCHEMES
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
@@ -46,11 +48,11 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @min_face_option(20)
 @click.option(
     "--detector-threshold",
-    type=click.FloatRange(0),
+    type=number(ranges.DETECTOR_THRESHOLD),
     help="Minimum detection score; dlib's has no upper bound.  [default: the detector's own]",
 )
 @click.option(
-    "--size", type=click.IntRange(8, 1024), default=48, show_default=True, help="Height and width of the faces."
+    "--size", type=number(ranges.FACE_SIZE), default=48, show_default=True, help="Height and width of the faces."
 )
 @click.option(
     "--align",
@@ -66,7 +68,13 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
     show_default=True,
     help="Landmark template: FER2013's framing or ArcFace's.",
 )
-@click.option("--margin", default=0.0, show_default=True, help="Margin around faces, as a fraction of their side.")
+@click.option(
+    "--margin",
+    type=number(ranges.MARGIN),
+    default=0.0,
+    show_default=True,
+    help="Margin around faces, as a fraction of their side.",
+)
 @click.option(
     "--fill",
     type=click.Choice(FILLS),
@@ -93,12 +101,12 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.option("--ferplus", type=A_PATH, metavar="CSV", help="FER+'s fer2013new.csv, with votes for each face.")
 @click.option(
     "--holdout",
-    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    type=number(ranges.HOLDOUT),
     default=0.1,
     show_default=True,
     help="Fraction of each class for a validation and a test split, if the folder has none.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the shuffle and of the random splits.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the shuffle and of the random splits.")
 @click.option(
     "--encoding",
     type=click.Choice(ENCODINGS),
@@ -107,7 +115,7 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
     help="Encoding of the images in the databases.",
 )
 @executor_option("Where detection runs: locally or on a Ray cluster (RAY_ADDRESS).")
-@click.option("--shards", type=click.IntRange(1, 99999), metavar="N", help="Split each database into N shards.")
+@click.option("--shards", type=number(ranges.SHARDS), metavar="N", help="Split each database into N shards.")
 @click.option("--skip-invalid", is_flag=True, help="Skip invalid rows and files; count and list them.")
 @click.option("--images", type=A_PATH, metavar="DIR", help="Write the images as PNG files and image lists as well.")
 @click.option("--images-only", is_flag=True, help="Write no databases, only the files of --images.")

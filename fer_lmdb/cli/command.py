@@ -9,6 +9,7 @@ import click
 
 from fer_lmdb.cli import suggest, verbosity
 from fer_lmdb.cli.environment import longest_flag, variable_of
+from fer_lmdb.cli.numbers import bounded
 from fer_lmdb.cli.suggest import Choice
 
 
@@ -26,6 +27,7 @@ class Command(click.Command):
         for parameter in self.params:
             if type(parameter.type) is click.Choice:
                 parameter.type = Choice(parameter.type.choices, parameter.type.case_sensitive)
+            parameter.type = bounded(parameter.type)
             if isinstance(parameter, click.Option) and parameter.envvar is None:
                 parameter.envvar = variable_of(parameter, name or "")
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, print_next_step
+from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import json_option
+from fer_lmdb.cli.types import SEED
 
 if TYPE_CHECKING:
     from fer_lmdb.cli.demo_steps import Demo
@@ -34,8 +37,8 @@ fer-lmdb demo --out elsewhere --epochs 3
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default="demo", show_default=True, help="Output folder."
 )
-@click.option("--epochs", type=click.IntRange(1), default=12, show_default=True, help="Number of training epochs.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the synthetic faces and of training.")
+@click.option("--epochs", type=number(ranges.COUNT), default=12, show_default=True, help="Number of training epochs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the synthetic faces and of training.")
 @json_option
 def command(out: Path, epochs: int, seed: int, as_json: bool) -> None:
     """Run the whole pipeline on synthetic faces, in about a minute.

@@ -17,7 +17,7 @@ from fer_lmdb.cli.shared_options import (
     split_option,
     tta_option,
 )
-from fer_lmdb.cli.types import DATA_SET, MODEL
+from fer_lmdb.cli.types import DATA_SET, MODEL, PlotFile
 
 if TYPE_CHECKING:
     from fer_lmdb.evaluation.result import EvaluationResult
@@ -62,7 +62,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
 @click.option("--batch-accuracies", is_flag=True, help="Print the accuracy of each batch of 100 faces.")
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=PlotFile(),
     metavar="FILE",
     help=f"Plot of --batch-accuracies.  [default: {PLOT} in the run folder, or here]",
 )

@@ -52,7 +52,12 @@ def command(
     if ((model or data) and not duplicates) or (data and not model):
         raise click.UsageError("--data requires --model, and --model requires --duplicates")
     from fer_lmdb.inspection.inspect import inspect, resolve_path
+    from fer_lmdb.models.artifact_kind import artifact_kind
 
+    if draw is not None:
+        from fer_lmdb.inspection.drawing import check_drawing
+
+        check_drawing(artifact_kind(resolve_path(path)), draw)
     document = inspect(path, verify=verify)
     if draw is not None:
         from fer_lmdb.inspection.drawing import save_drawing

@@ -11,7 +11,7 @@ from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import progress_bar
 from fer_lmdb.cli.render_build import print_dataset, show_progress
 from fer_lmdb.cli.shared_options import json_option
-from fer_lmdb.cli.types import A_PATH, DATA_SET
+from fer_lmdb.cli.types import A_PATH, DATA_SET, SEED
 
 EXAMPLES = """
 # FER2013 and your own faces
@@ -25,7 +25,7 @@ fer-lmdb join data/fer2013 data/unaligned --train-only --out data/variants
 @click.argument("folders", type=DATA_SET, nargs=-1, required=True, metavar="DATA...")
 @click.option("--out", type=A_PATH, required=True, metavar="DIR", help="Folder to write.")
 @click.option("--train-only", is_flag=True, help="Use validation and test faces of the first data set only.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the order.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the order.")
 @click.option("--force", is_flag=True, help="Replace an existing data set.")
 @json_option
 def command(folders: tuple[str, ...], out: Path, train_only: bool, seed: int, force: bool, as_json: bool) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.console import next_command, note, print_ensemble_note
+from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import (
     detect_every_option,
     detector_option,
@@ -27,6 +29,7 @@ from fer_lmdb.cli.shared_options import (
     precision_option,
     tta_option,
 )
+from fer_lmdb.cli.types import PlotFile
 
 EXAMPLES = """
 # one photograph
@@ -50,9 +53,9 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write each face as an image.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write all faces as a CSV file.")
 @click.option(
-    "--plot", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Plot the expressions of a video over time."
+    "--plot", type=PlotFile(folder=True), metavar="FILE|DIR", help="Plot the expressions of a video over time."
 )
-@click.option("--top-k", type=click.IntRange(1), help="Show only the K most probable classes.  [default: all]")
+@click.option("--top-k", type=number(ranges.TOP_K), help="Show only the K most probable classes.  [default: all]")
 @min_probability_option()
 @tta_option()
 @detector_option(text="Face detector; none: each image is one face.")

@@ -9,7 +9,7 @@ import click
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note
 from fer_lmdb.cli.shared_options import device_option, json_option
-from fer_lmdb.cli.types import A_PATH, DATA_SET, Completed, data_sets, run_names
+from fer_lmdb.cli.types import A_PATH, DATA_SET, SEED, Completed, data_sets, run_names
 
 EXAMPLES = """
 # a run; writes runs/face_emotion_net-001/report/index.html
@@ -29,7 +29,7 @@ RUN_OR_DATA_SET = Completed("folder", lambda: [*run_names(), *data_sets()])
 @click.option("--data", type=DATA_SET, metavar="DIR", help="Data set of a run.  [default: the one in run.json]")
 @click.option("--faces", is_flag=True, help="Data set: show images with box and landmarks beside the aligned faces.")
 @click.option("--source", type=A_PATH, metavar="PATH", help="With --faces: csv or image folder of the data set.")
-@click.option("--seed", default=0, show_default=True, help="Seed for the selection of shown faces.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the selection of shown faces.")
 @device_option()
 @json_option
 def command(

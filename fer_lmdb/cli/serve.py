@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note, print_next_step
+from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import detector_option, device_option, models_option
 from fer_lmdb.cli.verbosity import is_quiet
 from fer_lmdb.errors import MissingExtra
@@ -27,22 +29,28 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @click.command("serve", cls=Command, examples=EXAMPLES)
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 selects a free port."
+    "--port", type=number(ranges.PORT), default=DEFAULT_PORT, show_default=True, help="0 selects a free port."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listening address; 0.0.0.0 for all interfaces.")
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the service. Repeatable.")
 @models_option("Model to serve. Repeatable; the first is the default.")
 @detector_option()
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Number of worker processes.")
-@click.option("--queue", type=click.IntRange(1, 10_000), default=16, show_default=True, help="Maximum queued images.")
 @click.option(
-    "--per-client", type=click.IntRange(1), default=4, show_default=True, help="Maximum pending images per address."
+    "--workers", type=number(ranges.PROCESSES), default=1, show_default=True, help="Number of worker processes."
 )
-@click.option("--max-mb", type=click.FloatRange(0.01, 100), default=10, show_default=True, help="Maximum file size.")
+@click.option("--queue", type=number(ranges.QUEUE), default=16, show_default=True, help="Maximum queued images.")
 @click.option(
-    "--max-megapixels", type=click.FloatRange(0.01, 100), default=25, show_default=True, help="Maximum image size."
+    "--per-client",
+    type=number(ranges.PER_CLIENT),
+    default=4,
+    show_default=True,
+    help="Maximum pending images per address.",
 )
-@click.option("--seconds", type=click.FloatRange(0.1), default=20, show_default=True, help="Time limit per image.")
+@click.option("--max-mb", type=number(ranges.MEGABYTES), default=10, show_default=True, help="Maximum file size.")
+@click.option(
+    "--max-megapixels", type=number(ranges.MEGAPIXELS), default=25, show_default=True, help="Maximum image size."
+)
+@click.option("--seconds", type=number(ranges.TIME_LIMIT), default=20, show_default=True, help="Time limit per image.")
 @device_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the address as one JSON document on stdout.")
 def command(as_json: bool, **options: Any) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.choices import EXECUTORS, PRECISIONS, SPLITS, TTA_VIEWS
-from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, Labels, NumberList
+from fer_lmdb.cli.numbers import NumberList, number
+from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, Labels
 
 Decorator = Callable[[Any], Any]
 Declare = Callable[..., Decorator]
@@ -58,7 +60,7 @@ def ensemble_weights_option() -> Decorator:
     """Declare --ensemble-weights."""
     return click.option(
         "--ensemble-weights",
-        type=NumberList(),
+        type=NumberList(ranges.NON_NEGATIVE),
         metavar="W1,W2,...",
         help="Weight of each ensemble member.  [default: equal]",
     )
@@ -79,7 +81,7 @@ def min_face_option(default: float | None = None, described: str = "") -> Decora
     """
     text = "Minimum face size in pixels." + (f"  [default: {described}]" if described else "")
     return click.option(
-        "--min-face", type=click.FloatRange(min=1), default=default, show_default=default is not None, help=text
+        "--min-face", type=number(ranges.MIN_FACE), default=default, show_default=default is not None, help=text
     )
 
 
@@ -120,14 +122,16 @@ def detect_every_option(
     text: str = "Videos: run the detector on every K-th frame and track faces in between.",
 ) -> Decorator:
     """Declare --detect-every."""
-    return click.option("--detect-every", type=click.IntRange(1), default=3, show_default=True, metavar="K", help=text)
+    return click.option(
+        "--detect-every", type=number(ranges.DETECT_EVERY), default=3, show_default=True, metavar="K", help=text
+    )
 
 
 def min_probability_option() -> Decorator:
     """Declare --min-probability."""
     return click.option(
         "--min-probability",
-        type=click.FloatRange(0, 1),
+        type=number(ranges.PROBABILITY),
         default=0.0,
         help='Label faces with a lower top probability "uncertain".  [default: 0]',
     )

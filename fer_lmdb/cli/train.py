@@ -83,16 +83,14 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
 def _make_options(options: dict[str, Any]) -> TrainOptions:
     """Return the training options; an invalid one is a usage error."""
     from fer_lmdb.errors import RunError
-    from fer_lmdb.training.options import TrainOptions, validate_options
+    from fer_lmdb.training.options import TrainOptions
 
     for repeated in ("teachers", "teacher_data"):
         options[repeated] = list(options[repeated]) or None
-    made = TrainOptions(**options)
     try:
-        validate_options(made)
+        return TrainOptions(**options)
     except RunError as error:
         raise click.UsageError(str(error)) from error
-    return made
 
 
 def _print_ignored_fields(options: TrainOptions) -> None:

@@ -1,10 +1,11 @@
-"""Click types: values that the shell can complete (models, nets, data sets, runs, detectors), numbers and lists.
+"""Click types: values that the shell can complete (models, nets, data sets, runs, detectors), devices and plots.
 
 This module does not import PyTorch, so that completion stays fast.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from fer_lmdb.errors import SourceError
+from fer_lmdb import ranges
+from fer_lmdb.cli.numbers import number
+from fer_lmdb.errors import DeviceError, OptionError, SourceError
+from fer_lmdb.io.file_names import check_plot_suffix
 from fer_lmdb.labels import read_labels
+from fer_lmdb.runtime.device import check_device_name
 
 RUNS = Path("runs")
 DATA = Path("data")
@@ -66,26 +71,31 @@ class IntChoice(click.ParamType):
         return [CompletionItem(str(choice)) for choice in self.choices if str(choice).startswith(incomplete)]
 
 
-class Numbers(tuple[float, ...]):
-    """Numbers of a comma-separated list; `str` returns the list as text."""
+class Device(Completed):
+    """Name of a torch device."""
 
-    def __str__(self) -> str:
-        return ",".join(f"{number:g}" for number in self)
-
-
-class NumberList(click.ParamType):
-    """A comma-separated list of numbers, e.g. 2,1,1."""
-
-    name = "numbers"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Numbers:
-        """Parse the list."""
-        if not isinstance(value, str):
-            return Numbers(value)
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; fail if no device can have it."""
         try:
-            return Numbers(float(number) for number in value.split(","))
-        except ValueError:
-            self.fail(f'found "{value}", expected numbers separated by commas, e.g. 2,1,1', param, ctx)
+            return check_device_name(value)
+        except DeviceError as error:
+            self.fail(str(error), param, ctx)
+
+
+class PlotFile(click.Path):
+    """File of a plot, or a folder: an ending that cannot be written is wrong usage."""
+
+    def __init__(self, *, folder: bool = False) -> None:
+        super().__init__(path_type=Path, dir_okay=folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; fail if no plot can have its ending."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            check_plot_suffix(path, or_folder=self.dir_okay)
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+        return path
 
 
 class Labels(click.ParamType):
@@ -154,4 +164,5 @@ NET = Completed("net", net_names)
 RUN = Completed("run", run_names)
 DATA_SET = Completed("folder", data_sets)
 DETECTOR = Completed("detector", detector_names)
-DEVICE = Completed("device", lambda: ("auto", "cpu", "cuda"))
+DEVICE = Device("device", lambda: ("auto", "cpu", "cuda"))
+SEED = number(ranges.SEED)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fer_lmdb import ranges
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
+from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import (
     detect_every_option,
     detector_option,
@@ -49,7 +51,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @click.option(
     "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the annotated video."
 )
-@click.option("--duration", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds.")
+@click.option("--duration", type=number(ranges.POSITIVE), help="Stop after this many seconds.")
 @min_probability_option()
 @detect_every_option("Run the detector on every K-th frame, track in between.")
 @detector_option()

@@ -13,6 +13,7 @@ from fer_lmdb.choices import LOADERS
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.sampler import EpochSampler
 from fer_lmdb.errors import RunError
+from fer_lmdb.ranges import WORKERS
 from prototxt_like.io.datum_store import LmdbFaces
 
 MEMORY_BOUND = 2 << 30
@@ -41,8 +42,9 @@ class LoaderOptions:
     def __post_init__(self) -> None:
         if self.loader not in LOADERS:
             raise RunError(f'--loader "{self.loader}": expected {", ".join(LOADERS)}')
-        if self.workers < 0:
-            raise RunError(f"--workers {self.workers}: must be 0 or more")
+        WORKERS.check("--workers", self.workers, RunError)
+        if self.start_method not in (None, "fork", "spawn", "forkserver"):
+            raise RunError(f'start_method "{self.start_method}": expected fork, spawn or forkserver')
 
     def should_stream(self, data: DataSet, splits: Sequence[str]) -> bool:
         """Return whether these splits are streamed."""

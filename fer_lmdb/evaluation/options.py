@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fer_lmdb.choices import SPLITS, TTA_VIEWS
+from fer_lmdb.choices import PRECISIONS, SPLITS, TTA_VIEWS
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, OptionError
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
+from fer_lmdb.ranges import NON_NEGATIVE
+from fer_lmdb.runtime.device import check_device_name
 
 DataSource = DataSet | str | os.PathLike[str]
 
@@ -36,7 +38,9 @@ class EvalOptions:
 
     Raises:
         DataSetError: If a split is unknown, or weights would be fitted on the test split.
-        OptionError: If the number of TTA views is not supported, or weights are both given and fitted.
+        OptionError: If the number of TTA views or the precision is not supported, a weight is out of range, or weights
+            are both given and fitted.
+        DeviceError: If no device can have this name.
     """
 
     models: Sequence[Model | ModelSource]
@@ -59,7 +63,12 @@ class EvalOptions:
                 f'ensemble weights are never fitted on "{self.fit_weights_on}": metrics on the faces that selected '
                 "them would be biased; use val"
             )
-        if self.tta not in TTA_VIEWS:
+        check_device_name(self.device)
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"invalid precision: found {self.precision!r}, expected one of: {', '.join(PRECISIONS)}")
+        for weight in () if self.ensemble_weights is None else self.ensemble_weights:
+            NON_NEGATIVE.check("ensemble_weights", weight)
+        if isinstance(self.tta, bool) or self.tta not in TTA_VIEWS:
             raise OptionError(f"{self.tta} TTA views are not supported; use one of {', '.join(map(str, TTA_VIEWS))}")
         if self.ensemble_weights is not None and self.fit_weights_on is not None:
             raise OptionError("ensemble_weights and fit_weights_on are mutually exclusive; pass one of them")

@@ -23,7 +23,8 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
         folder: Output folder; created if it does not exist.
 
     Returns:
-        Paths of deploy.prototxt, the caffemodel and, if the model has a mean image, mean.binaryproto.
+        Paths of deploy.prototxt, the caffemodel, named by a slug of the model's name, and mean.binaryproto if the model
+        has a mean image.
 
     Raises:
         ModelError: If the net uses other extensions to Caffe.

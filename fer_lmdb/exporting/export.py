@@ -62,6 +62,8 @@ def export(
     chosen = choose_format(out, format)
     if int8_data is not None and chosen != "onnx":
         raise ModelError(f"int8 requires the format onnx, not {chosen}")
+    if chosen != "caffe" and (out.is_dir() or not out.name):
+        raise ModelError(f"invalid out {out}: found a folder, expected a file for the format {chosen}; add a file name")
     loaded = _load_with_evaluations(model)
     if chosen == "caffe":
         from fer_lmdb.exporting.caffe import write_caffe

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb import ranges
 from fer_lmdb.errors import DetectorError
 from fer_lmdb.faces.alignment import TEMPLATES, AffineMatrix, Fill, Template, align, box_transform, warp
 from fer_lmdb.faces.detectors.base import Detector, Face, Image
@@ -22,8 +23,15 @@ from fer_lmdb.renames import modernize
 
 ChannelOrder = Literal["gray", "bgr", "rgb"]
 
-MAX_SIZE = 4096
-"""Maximum side of a crop in pixels; a file with a larger value is damaged."""
+RANGES = {
+    "min_face": ranges.MIN_FACE,
+    "threshold": ranges.DETECTOR_THRESHOLD,
+    "retry_pad": ranges.RETRY_PAD,
+    "retry_upscale": ranges.RETRY_UPSCALE,
+    "size": ranges.STORED_SIZE,
+    "margin": ranges.MARGIN,
+}
+"""Ranges of the numeric settings; a file with a value outside is damaged."""
 
 RETRY_MAX_SIZE = 96
 """Detection is retried in images without a face if their shorter side is under this many pixels."""
@@ -70,13 +78,13 @@ class Preprocessing:
             raise DetectorError(f'invalid fill: found "{self.fill}", expected "edge" or "black"')
         if self.channel_order not in ("gray", "bgr", "rgb"):
             raise DetectorError(f'invalid channel_order: found "{self.channel_order}", expected "gray", "bgr" or "rgb"')
-        size_fits = isinstance(self.size, int) and 1 <= self.size <= MAX_SIZE
-        if not size_fits or self.margin <= -0.5 or self.retry_pad < 0 or self.retry_upscale <= 0:
+        if not isinstance(self.detector, str):
             raise DetectorError(
-                f"invalid preprocessing: found size {self.size}, margin {self.margin}, retry_pad {self.retry_pad}, "
-                f"retry_upscale {self.retry_upscale}, expected size from 1 to {MAX_SIZE}, margin > -0.5, "
-                "retry_pad >= 0, retry_upscale > 0"
+                f"invalid detector: found {self.detector!r}, expected a name; pass one of the detectors"
             )
+        for name, accepted in RANGES.items():
+            if (value := getattr(self, name)) is not None or name != "threshold":
+                accepted.check(name, value, DetectorError)
 
     def diff(self, other: Preprocessing) -> dict[str, tuple[Any, Any]]:
         """Return the fields that differ, each with this value and the other's.

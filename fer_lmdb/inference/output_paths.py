@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.inference.inputs import InputFile
+from fer_lmdb.io.file_names import check_plot_suffix
 from fer_lmdb.io.images import printable_path
 
 
@@ -22,6 +23,9 @@ class OutputPaths:
         table: CSV file.
         plot: File or folder for plots of videos.
         one_file: Whether there is a single input, so that `save` and `plot` may be files.
+
+    Raises:
+        OptionError: If no plot can have the ending of `plot`.
     """
 
     save: Path | None = None
@@ -29,6 +33,10 @@ class OutputPaths:
     table: Path | None = None
     plot: Path | None = None
     one_file: bool = False
+
+    def __post_init__(self) -> None:
+        if self.plot is not None:
+            check_plot_suffix(self.plot, or_folder=True)
 
     @property
     def all(self) -> list[Path]:

@@ -7,7 +7,6 @@ for face in Recognizer()("photo.jpg"):
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_lmdb.choices import TTA_VIEWS
+from fer_lmdb import ranges
+from fer_lmdb.choices import PRECISIONS, TTA_VIEWS
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, to_planes
@@ -29,7 +29,7 @@ from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
 from fer_lmdb.results import UNCERTAIN, FacePrediction
-from fer_lmdb.runtime.device import resolve_device, resolve_dtype
+from fer_lmdb.runtime.device import check_device_name, resolve_device, resolve_dtype
 
 ImageArray = NDArray[np.uint8]
 
@@ -72,7 +72,9 @@ class Recognizer:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        _check_options(min_face=min_face, min_probability=min_probability, tta=tta, color=color)
+        _check_options(
+            min_face=min_face, min_probability=min_probability, tta=tta, color=color, device=device, precision=precision
+        )
         self.models = resolve_members([model] if isinstance(model, str | os.PathLike) else list(model))
         self.ensemble_weights = None if ensemble_weights is None else [float(weight) for weight in ensemble_weights]
         average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
@@ -211,13 +213,17 @@ class Recognizer:
         return FacePrediction(box, score, landmarks, expression, by_class, track_id)
 
 
-def _check_options(*, min_face: float | None, min_probability: float, tta: int, color: str) -> None:
-    if not 0 <= min_probability <= 1:  # NaN is rejected as well
-        raise OptionError(f"invalid min_probability: found {min_probability}, expected a number from 0 to 1")
-    if tta not in TTA_VIEWS:
+def _check_options(
+    *, min_face: float | None, min_probability: float, tta: int, color: str, device: str, precision: str
+) -> None:
+    ranges.PROBABILITY.check("min_probability", min_probability)
+    if isinstance(tta, bool) or tta not in TTA_VIEWS:
         raise OptionError(f"invalid tta: found {tta}, expected one of: {', '.join(map(str, TTA_VIEWS))}")
-    if min_face is not None and not 1 <= min_face < math.inf:
-        raise OptionError(f"invalid min_face: found {min_face}, expected a size in pixels of 1 or more, or None")
+    if min_face is not None:
+        ranges.MIN_FACE.check("min_face", min_face)
+    if precision not in PRECISIONS:
+        raise OptionError(f"invalid precision: found {precision!r}, expected one of: {', '.join(PRECISIONS)}")
+    check_device_name(device)
     check_color_order(color)
 
 

@@ -17,6 +17,7 @@ from fer_lmdb.faces.tracking import FaceTracker, TrackedFace
 from fer_lmdb.inference.images import to_json_path
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.io.video import VideoReader
+from fer_lmdb.ranges import DETECT_EVERY
 from fer_lmdb.results import FacePrediction, FramePrediction
 from fer_lmdb.runtime.background import prefetch
 
@@ -65,6 +66,7 @@ class VideoRecognizer:
     """
 
     def __init__(self, recognizer: Recognizer, detect_every: int = 3) -> None:
+        DETECT_EVERY.check("detect_every", detect_every)
         self.recognizer = recognizer
         self.detect_every = detect_every
         self._tracker = FaceTracker(_DetectorAdapter(recognizer), detect_every)

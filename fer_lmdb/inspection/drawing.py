@@ -20,6 +20,8 @@ from prototxt_like.errors import NetError
 from prototxt_like.io import datum_store
 
 FACES_SHOWN = 16
+NETS = ("prototxt", "caffemodel")
+DRAWN = (*NETS, "mean", "database", "data set")
 
 
 def save_drawing(kind: str, path: Path, out: Path) -> None:
@@ -33,10 +35,8 @@ def save_drawing(kind: str, path: Path, out: Path) -> None:
     Raises:
         SourceError: If this kind cannot be drawn, or `out` has another suffix.
     """
-    expected = ".svg" if kind in ("prototxt", "caffemodel") else ".png"
-    if out.suffix.lower() != expected:
-        raise SourceError(f'the image of a {kind} must be a {expected} file; found "{out.name}"')
-    if expected == ".svg":
+    check_drawing(kind, out)
+    if kind in NETS:
         out.write_text(draw_net(path), encoding="utf-8")
     elif kind == "mean":
         write_image(out, draw_mean(pl.read_mean(path)))
@@ -47,10 +47,21 @@ def save_drawing(kind: str, path: Path, out: Path) -> None:
             for record in datum_store.iterate(path)
         )
         write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
-    elif kind == "data set":
-        draw_distribution(read_manifest(path)).savefig(out, dpi=120)
     else:
+        draw_distribution(read_manifest(path)).savefig(out, dpi=120)
+
+
+def check_drawing(kind: str, out: Path) -> None:
+    """Check that a kind can be drawn into a file of this name.
+
+    Raises:
+        SourceError: If it cannot.
+    """
+    if kind not in DRAWN:
         raise SourceError(f"a {kind} cannot be drawn; pass a net, a mean image, a database or a data set")
+    expected = ".svg" if kind in NETS else ".png"
+    if out.suffix.lower() != expected:
+        raise SourceError(f'the image of a {kind} must be a {expected} file; found "{out.name}"')
 
 
 def class_names(database: Path) -> dict[int, str]:

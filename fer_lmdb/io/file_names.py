@@ -7,6 +7,9 @@ import re
 import unicodedata
 from pathlib import Path
 
+from fer_lmdb.choices import PLOT_SUFFIXES
+from fer_lmdb.errors import OptionError
+
 MAX_BYTES = 100
 """Longest slug in UTF-8; leaves room for suffixes below the 255 bytes of common file systems."""
 
@@ -45,3 +48,22 @@ def sibling(path: Path, before: str = "", after: str = "") -> Path:
 
 def _is_long(path: Path, room: int) -> bool:
     return len(os.fsencode(path.name)) > room
+
+
+def check_plot_suffix(path: Path, *, or_folder: bool = False) -> None:
+    """Check that a plot can be written in the format of a file's ending.
+
+    Args:
+        path: File to write.
+        or_folder: Whether it may be a folder: an existing one, or a path without an ending.
+
+    Raises:
+        OptionError: If the ending is not one of `PLOT_SUFFIXES`.
+    """
+    if or_folder and (path.is_dir() or not path.suffix):
+        return
+    if path.suffix.lower() not in PLOT_SUFFIXES:
+        raise OptionError(
+            f'invalid plot "{printable_path(path)}": found the ending "{path.suffix}", expected one of '
+            f"{' '.join(PLOT_SUFFIXES)}; choose another file"
+        )

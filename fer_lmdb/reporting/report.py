@@ -16,12 +16,14 @@ from fer_lmdb.io.atomic import atomic_directory
 from fer_lmdb.io.folder_kinds import REPORT
 from fer_lmdb.models.artifact_kind import artifact_kind
 from fer_lmdb.models.run_folder import RunFolder, resolve_run
+from fer_lmdb.ranges import SEED
 from fer_lmdb.reporting.dataset_report import report_data_set
 from fer_lmdb.reporting.elements import Page
 from fer_lmdb.reporting.figure_files import write_files
 from fer_lmdb.reporting.html import render
 from fer_lmdb.reporting.run_data import RunData
 from fer_lmdb.reporting.run_report import report_run
+from fer_lmdb.runtime.device import check_device_name
 
 PAGE = "index.html"
 DOCUMENT = "report.json"
@@ -102,9 +104,13 @@ def report(
         device: "auto", "cpu", "cuda", ...
 
     Raises:
+        OptionError: If the seed is out of range.
+        DeviceError: If no device can have this name.
         SourceError: If `path` is neither a run nor a data set, or `source` is missing or does not match.
         RunError, DataSetError: If run.json or the manifest is damaged, or `data` is not the data set of the run.
     """
+    SEED.check("seed", seed)
+    check_device_name(device)
     kind, folder = resolve_report(path)
     data, source = (None if each is None else Path(each) for each in (data, source))
     if kind == "run":

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fer_lmdb.choices import PRECISIONS
+from fer_lmdb.choices import DEVICE_TYPES, PRECISIONS
 from fer_lmdb.errors import DeviceError
+from fer_lmdb.ranges import shortened
 
 if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
+_DEVICE_NAME = re.compile(rf"({'|'.join(DEVICE_TYPES)})(:[0-9]{{1,3}})?")
+
+
+def check_device_name(name: object) -> str:
+    """Return the name of a device if one can have it, without asking PyTorch.
+
+    Raises:
+        DeviceError: If it is not "auto" or one of `DEVICE_TYPES`, with or without a number.
+    """
+    if name == "auto" or (isinstance(name, str) and _DEVICE_NAME.fullmatch(name)):
+        return str(name)
+    raise DeviceError(
+        f"invalid device: found {shortened(name)}, expected auto, {', '.join(DEVICE_TYPES)} or one with a number "
+        "(cuda:1); use auto to let the program choose"
+    )
 
 
 def resolve_device(name: str) -> torch.device:
@@ -28,6 +45,7 @@ def resolve_device(name: str) -> torch.device:
     """
     import torch
 
+    check_device_name(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fer_lmdb import ranges
+from fer_lmdb.runtime.device import check_device_name
+
 DEFAULT_PORT = 8000
 
 
@@ -31,6 +34,10 @@ class ServerSettings:
         held_bytes: Maximum size of the bodies of all requests in memory.
         connections: Maximum number of open connections; beyond it, connections get 503.
         allowed_hosts: Host names accepted in addition to localhost, this machine's name and plain IP addresses.
+
+    Raises:
+        OptionError: If a limit is out of its range.
+        DeviceError: If no device can have this name.
     """
 
     host: str = "127.0.0.1"
@@ -50,3 +57,24 @@ class ServerSettings:
     held_bytes: int = 256_000_000
     connections: int = 512
     allowed_hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, accepted in RANGES.items():
+            accepted.check(name, getattr(self, name))
+        check_device_name(self.device)
+
+
+RANGES = {
+    "port": ranges.PORT,
+    "workers": ranges.PROCESSES,
+    "queue": ranges.QUEUE,
+    "per_client": ranges.PER_CLIENT,
+    "max_bytes": ranges.COUNT,
+    "max_pixels": ranges.COUNT,
+    "upload_seconds": ranges.POSITIVE,
+    "wait_seconds": ranges.POSITIVE,
+    "work_seconds": ranges.POSITIVE,
+    "header_seconds": ranges.POSITIVE,
+    "held_bytes": ranges.Range(1, ranges.MAX_INT64, integer=True),
+    "connections": ranges.COUNT,
+}

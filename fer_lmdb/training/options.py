@@ -6,14 +6,22 @@ docs/recipes.md describes each of them.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 
-from fer_lmdb.choices import DISTILL_MODES, LR_POLICIES, OPTIMIZERS, TRAIN_SPLITS
+from fer_lmdb import ranges
+from fer_lmdb.choices import (
+    DISTILL_MODES,
+    LR_POLICIES,
+    MONITORS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SOFT_LABEL_MODES,
+    TRAIN_SPLITS,
+)
 from fer_lmdb.errors import RunError
-
-"""Distillation mode -> value of the solver field teacher_sees."""
+from fer_lmdb.ranges import Range
+from fer_lmdb.runtime.device import check_device_name
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,10 @@ class TrainOptions:
         warmup_epochs: Length of the linear warmup in epochs.
         save_every: Epochs between two saved checkpoints; fractions are allowed.
         solver_text: Any other solver fields as prototxt.
+
+    Raises:
+        RunError: If an option is out of its range; the message names its command-line option.
+        DeviceError: If no device can have this name.
     """
 
     model: str = "face_emotion_net"
@@ -84,42 +96,60 @@ class TrainOptions:
     save_every: float | None = None
     solver_text: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in PATHS:  # stored as JSON
+            if isinstance(value := getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(value))
+        validate_options(self)
+
     @property
     def splits(self) -> list[str]:
         """Names of the training splits."""
         return self.train_splits.split("+")
 
 
-Check = tuple[Callable[[float], bool], str]
-POSITIVE: Check = (lambda value: value > 0, "above 0")
-NON_NEGATIVE: Check = (lambda value: value >= 0, "0 or more")
-BELOW_1: Check = (lambda value: 0 <= value < 1, "at least 0 and less than 1")
-OPEN_UNIT_INTERVAL: Check = (lambda value: 0 < value < 1, "between 0 and 1")
-RANGES: dict[str, Check] = {
-    "epochs": POSITIVE,
-    "batch_size": POSITIVE,
-    "base_lr": POSITIVE,
-    "cosine_cycles": POSITIVE,
-    "plateau_patience": POSITIVE,
-    "clip_gradients": POSITIVE,
-    "save_every": POSITIVE,
-    "warmup_epochs": NON_NEGATIVE,
-    "min_lr": NON_NEGATIVE,
-    "weight_decay": NON_NEGATIVE,
-    "early_stop_patience": NON_NEGATIVE,
-    "min_delta": NON_NEGATIVE,
-    "mixup": NON_NEGATIVE,
-    "cutmix": NON_NEGATIVE,
-    "momentum": BELOW_1,
-    "ema_decay": BELOW_1,
-    "label_smoothing": BELOW_1,
-    "plateau_factor": OPEN_UNIT_INTERVAL,
+PATHS = ("model", "data", "init")
+LISTS = ("teachers", "teacher_data")
+LARGE = ranges.Range(1, 1_000_000, integer=True)
+RANGES: dict[str, Range] = {
+    "seed": ranges.SEED,
+    "epochs": LARGE,
+    "batch_size": LARGE,
+    "cosine_cycles": LARGE,
+    "plateau_patience": ranges.COUNT,
+    "early_stop_patience": ranges.Range(0, ranges.MAX_INT32, integer=True),
+    "base_lr": ranges.POSITIVE,
+    "clip_gradients": ranges.POSITIVE,
+    "save_every": ranges.POSITIVE,
+    "distill_temperature": ranges.POSITIVE,
+    "warmup_epochs": ranges.NON_NEGATIVE,
+    "min_lr": ranges.NON_NEGATIVE,
+    "weight_decay": ranges.NON_NEGATIVE,
+    "min_delta": ranges.NON_NEGATIVE,
+    "mixup": ranges.NON_NEGATIVE,
+    "cutmix": ranges.NON_NEGATIVE,
+    "momentum": ranges.BELOW_1,
+    "ema_decay": ranges.BELOW_1,
+    "label_smoothing": ranges.BELOW_1,
+    "zoom": ranges.BELOW_1,
+    "shift": ranges.BELOW_1,
+    "brightness": ranges.BELOW_1,
+    "contrast": ranges.BELOW_1,
+    "plateau_factor": ranges.INSIDE_0_1,
+    "mix_until": ranges.PROBABILITY,
+    "distill_weight": ranges.PROBABILITY,
+    "random_erasing": ranges.PROBABILITY,
+    "rotation": ranges.DEGREES,
+    "shear": ranges.SHEAR,
 }
 CHOICES: dict[str, tuple[str, ...]] = {
+    "precision": PRECISIONS,
     "train_splits": TRAIN_SPLITS,
     "lr_policy": LR_POLICIES,
     "optimizer": tuple(OPTIMIZERS),
     "distill_mode": tuple(DISTILL_MODES),
+    "soft_labels": SOFT_LABEL_MODES,
+    "monitor": tuple(MONITORS),
 }
 
 
@@ -137,10 +167,18 @@ def validate_options(options: TrainOptions) -> None:
     for name in ("reset_classifier", "widen"):
         if getattr(options, name) and options.init is None:
             raise RunError(f"{flag_of(name)} requires initial weights; add --init MODEL")
-    for name, (holds, text) in RANGES.items():
+    for name in (*PATHS, "class_weights", "solver_text"):
+        if not isinstance(value := getattr(options, name), str | None) or (value is None and name in PATHS[:2]):
+            raise RunError(f"{flag_of(name)}: found {ranges.shortened(value)}, expected a text; pass another value")
+    for name in LISTS:
         value = getattr(options, name)
-        if value is not None and not (math.isfinite(value) and holds(value)):
-            raise RunError(f"{flag_of(name)} {value}: must be {text}")
+        if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+            found = ranges.shortened(value)
+            raise RunError(f"{flag_of(name)}: found {found}, expected a list of texts; pass another value")
+    check_device_name(options.device)
+    for name, accepted in RANGES.items():
+        if (value := getattr(options, name)) is not None:
+            accepted.check(flag_of(name), value, RunError)
     for name, known in CHOICES.items():
         value = getattr(options, name)
         if value is not None and value not in known:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import prototxt_like as pl
 from fer_lmdb.choices import DISTILL_MODES, OPTIMIZERS
 from fer_lmdb.errors import RunError
+from fer_lmdb.ranges import MAX_INT32, NON_NEGATIVE
 from fer_lmdb.training.options import TrainOptions
 from prototxt_like.errors import PrototxtLikeError
 
@@ -77,9 +78,9 @@ def apply_options(
     if options.distill_mode is not None:
         solver.teacher_sees = DISTILL_MODES[options.distill_mode]
     if options.warmup_epochs is not None:
-        solver.warmup_iter = round(options.warmup_epochs * float(epoch_iterations))
+        solver.warmup_iter = _iterations("--warmup-epochs", options.warmup_epochs * float(epoch_iterations))
     if options.save_every is not None:
-        solver.keep_every = max(1, round(options.save_every * float(epoch_iterations)))
+        solver.keep_every = max(1, _iterations("--save-every", options.save_every * float(epoch_iterations)))
 
 
 def _set_fields(
@@ -97,13 +98,20 @@ def set_schedule(solver: pl.SolverParameter, options: TrainOptions, epoch_iterat
     The stepvalues of the solver file are used unless --epochs changes the length.
     """
     if options.epochs is not None:
-        solver.max_iter = math.ceil(options.epochs * epoch_iterations)
+        solver.max_iter = _iterations("--epochs", math.ceil(options.epochs * epoch_iterations))
     if solver.lr_policy == "multistep" and (options.epochs is not None or not solver.stepvalue):
         solver.stepvalue[:] = [round(fraction * solver.max_iter) for fraction in MULTISTEP_FRACTIONS]
         if not solver.gamma:
             solver.gamma = 0.1
     if solver.lr_policy == "poly" and not solver.HasField("power"):
         solver.power = 1.0
+
+
+def _iterations(option: str, count: float) -> int:
+    """Return a number of iterations as an integer of the solver's 32 bits."""
+    if count > MAX_INT32:
+        raise RunError(f"{option}: found {count:.3g} iterations, expected at most {MAX_INT32}; pass fewer epochs")
+    return round(count)
 
 
 def merge_solver_text(solver: pl.SolverParameter, text: str) -> None:
@@ -138,7 +146,10 @@ def _set_class_weights(solver: pl.SolverParameter, text: str) -> None:
         solver.class_weighting = text.replace("-", "_")
     elif text != "none":
         try:
-            solver.class_weight[:] = [float(number) for number in text.split(",")]
+            numbers = [float(number) for number in text.split(",")]
+            if not all(number in NON_NEGATIVE for number in numbers):
+                raise ValueError("not a weight")
+            solver.class_weight[:] = numbers
         except ValueError:
             raise RunError(
                 f'--class-weights "{text}": expected inverse, inverse-root, none or one number per class, '

@@ -19,7 +19,7 @@ from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.renames import modernize
-from fer_lmdb.training.options import TrainOptions, validate_options
+from fer_lmdb.training.options import TrainOptions
 from fer_lmdb.training.overrides import apply_options, merge_solver_text, set_schedule
 
 
@@ -150,7 +150,6 @@ def build_recipe(options: TrainOptions, epoch_size: int, classes: int) -> Recipe
     Raises:
         RunError: If an option is invalid.
     """
-    validate_options(options)
     net, deploy, solver = _read_files(options.model)
     layer = pl.data_layer(net, "TRAIN")
     if options.batch_size is not None:

@@ -14,7 +14,6 @@ from fer_lmdb.training.early_stopping import validate_early_stopping
 from fer_lmdb.training.ema import validate_ema
 from fer_lmdb.training.loss_layers import adapt_loss_layers
 from fer_lmdb.training.mixup import validate_mixup
-from fer_lmdb.training.options import validate_options
 from fer_lmdb.training.recipe import Recipe
 from fer_lmdb.training.targets import validate_targets
 from prototxt_like.solver.parameter import check_solver
@@ -38,7 +37,6 @@ def validate_recipe(
         SolverError: If the solver contradicts a rule of Caffe.
     """
     solver, options = recipe.solver, recipe.options
-    validate_options(options)
     if recipe.epoch_size == 0:
         raise RunError(f"{options.data}: the training split is empty; build the data set again")
     check_solver(solver)

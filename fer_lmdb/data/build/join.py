@@ -31,6 +31,7 @@ from fer_lmdb.data.manifest import (
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.atomic import atomic_directory
 from fer_lmdb.labels import require_same
+from fer_lmdb.ranges import SEED
 from fer_lmdb.runtime.progress import ProgressCallback, no_progress, report_progress
 from prototxt_like.io.datum_store import LmdbWriter, decode_datum, iterate_values, key_name
 
@@ -60,12 +61,14 @@ def join(
         progress: Called with the number of faces written and verified.
 
     Raises:
+        OptionError: If the seed is out of range.
         DataSetError: If there are fewer than two data sets, their labels or face sizes differ, only some have votes,
             one is damaged, or the folder cannot be written.
         OutputError: If the folder exists (without `force`), is or contains one of the data sets, or contains files that
             this program did not write.
         StoreError: If a database cannot be read or written.
     """
+    SEED.check("seed", seed)
     sets = [DataSet.open(folder) for folder in folders]
     _check_compatible(sets)
     first, out = sets[0].manifest, Path(out)

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from fer_lmdb import ranges
+from fer_lmdb.choices import ENCODINGS, EXECUTORS, ON_NO_FACE
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013, LabelOrder, LabelScheme, get_label_order, get_scheme, read_labels
+from fer_lmdb.runtime.device import check_device_name
 from prototxt_like.io.datum_store import Encoding
 
 
@@ -30,6 +33,10 @@ class BuildOptions:
             FER2013's csv, or if the folder has a classes.txt.
         ferplus: fer2013new.csv, whose votes are joined; used when the source is a path.
         holdout: Fraction of each class for each split that an image folder lacks; used when the source is a path.
+
+    Raises:
+        OptionError: If a value is out of its range.
+        DeviceError: If no device can have this name.
     """
 
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -44,6 +51,15 @@ class BuildOptions:
     label_order: LabelOrder | None = None
     ferplus: Path | None = None
     holdout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, accepted in RANGES.items():
+            if (value := getattr(self, name)) is not None or name != "shards":
+                accepted.check(name, value)
+        for name, known in CHOICES.items():
+            if (value := getattr(self, name)) not in known:
+                raise OptionError(f"invalid {name}: found {value!r}, expected one of: {', '.join(known)}")
+        check_device_name(self.device)
 
     def with_overrides(self, **overrides: Any) -> BuildOptions:
         """Return a copy with changed fields.
@@ -70,6 +86,10 @@ class BuildOptions:
             raise TypeError(f'unknown build option "{unknown[0]}"; expected one of: {known}')
         preprocessing = replace(own.pop("preprocessing", self.preprocessing), **overrides)
         return replace(self, preprocessing=preprocessing, **own)
+
+
+RANGES = {"seed": ranges.SEED, "shards": ranges.SHARDS, "holdout": ranges.HOLDOUT}
+CHOICES = {"on_no_face": ON_NO_FACE, "encoding": ENCODINGS, "executor": EXECUTORS}
 
 
 def _resolve_order(order: LabelOrder | str | None, labels: str | Path | None) -> dict[str, LabelOrder]:

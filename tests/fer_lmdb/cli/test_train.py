@@ -87,5 +87,5 @@ def test_resume_without_a_run_is_one_error_line(tmp_path, monkeypatch, capsys):
 def test_an_invalid_number_is_a_usage_error(options, tmp_path, capsys):
     code, _, err = run(["train", *flags(options), "--epochs", "0", "--run", str(tmp_path / "r")], capsys)
     assert code == 2
-    assert "--epochs 0: must be above 0" in err
+    assert "--epochs: found 0, expected an integer from 1 to 1000000" in err
     assert not (tmp_path / "r").exists()

@@ -145,7 +145,7 @@ def test_diff_ignores_unused_fields() -> None:
     ("values", "message"),
     [
         ({"color": "sepia"}, 'unknown entry "color"'),
-        ({"size": 0}, "found size 0, .* expected size from 1"),
+        ({"size": 0}, "invalid size: found 0, expected an integer from 1 to 4096"),
         ({"align": "nose"}, 'invalid align: found "nose"'),
         ({"fill": "white"}, 'invalid fill: found "white"'),
     ],

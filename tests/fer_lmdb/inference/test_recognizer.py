@@ -128,7 +128,7 @@ def test_weights_that_do_not_fit_the_models(ensemble: list[Path], weights: list[
         ({"min_probability": 2}, "invalid min_probability: found 2, expected a number from 0 to 1"),
         ({"min_probability": float("nan")}, "invalid min_probability: found nan"),
         ({"tta": 3}, "invalid tta: found 3, expected one of: 1, 2, 4, 10"),
-        ({"min_face": 0.01}, "invalid min_face: found 0.01, expected a size in pixels of 1 or more"),
+        ({"min_face": 0.01}, "invalid min_face: found 0.01, expected a number from 1 to 1000000"),
         ({"min_face": float("nan")}, "invalid min_face: found nan"),
         ({"color": "hsv"}, 'invalid color: found "hsv", expected "rgb" or "bgr"'),
     ],
