@@ -44,7 +44,7 @@ NUMBERS = options_of(Number, Integer, FiniteFloat, Int64, NumberList)
 DEVICES = options_of(Device)
 
 
-def refuse(tmp_path, monkeypatch, name: str, *arguments: str) -> str:
+def reject(tmp_path, monkeypatch, name: str, *arguments: str) -> str:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, [name, *POSITIONAL.get(name, []), *arguments], prog_name="fer-lmdb")
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit), result.output[-500:]
@@ -67,7 +67,7 @@ def test_no_option_has_a_number_type_that_accepts_nan():
 @pytest.mark.parametrize(("name", "flag"), NUMBERS)
 def test_numbers_that_are_none_are_wrong_usage(tmp_path, monkeypatch, name, flag):
     for value in NOT_NUMBERS:
-        output = refuse(tmp_path, monkeypatch, name, f"{flag}={value}")
+        output = reject(tmp_path, monkeypatch, name, f"{flag}={value}")
         assert f"Invalid value for '{flag}'" in output.replace("\n", " ")
         assert len(output) < 6000
 
@@ -75,7 +75,7 @@ def test_numbers_that_are_none_are_wrong_usage(tmp_path, monkeypatch, name, flag
 @pytest.mark.parametrize(("name", "flag"), DEVICES)
 def test_devices_that_are_none_are_wrong_usage(tmp_path, monkeypatch, name, flag):
     for value in NOT_DEVICES:
-        assert "invalid device: found" in refuse(tmp_path, monkeypatch, name, f"{flag}={value}")
+        assert "invalid device: found" in reject(tmp_path, monkeypatch, name, f"{flag}={value}")
 
 
 @pytest.mark.parametrize(
@@ -95,5 +95,5 @@ def test_devices_that_are_none_are_wrong_usage(tmp_path, monkeypatch, name, flag
     ],
 )
 def test_messages(tmp_path, monkeypatch, name, arguments, said):
-    output = refuse(tmp_path, monkeypatch, name, *arguments)
+    output = reject(tmp_path, monkeypatch, name, *arguments)
     assert said in " ".join(output.split())
