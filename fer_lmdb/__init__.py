@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fer_lmdb.data.build.options import BuildOptions as BuildOptions
     from fer_lmdb.data.dataset import DataSet as DataSet
     from fer_lmdb.data.loaders import LoaderOptions as LoaderOptions
+    from fer_lmdb.evaluation.calibrate import CalibrationResult as CalibrationResult
+    from fer_lmdb.evaluation.calibrate import calibrate as calibrate
     from fer_lmdb.evaluation.evaluate import evaluate as evaluate
     from fer_lmdb.evaluation.options import EvalOptions as EvalOptions
     from fer_lmdb.evaluation.result import EvaluationResult as EvaluationResult
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BuildOptions": "data.build.options",
     "Callback": "training.callbacks",
+    "CalibrationResult": "evaluation.calibrate",
     "Classifier": "models.classifier",
     "DataSet": "data.dataset",
     "EvalOptions": "evaluation.options",
@@ -68,6 +71,7 @@ _HOMES = {
     "TrainResult": "training.result",
     "annotate": "visualization.annotate",
     "build": "data.build.builder",
+    "calibrate": "evaluation.calibrate",
     "evaluate": "evaluation.evaluate",
     "export": "exporting.export",
     "get_detector": "faces.detectors.registry",
@@ -86,6 +90,7 @@ _HOMES = {
 
 __all__ = [
     "BuildOptions",
+    "CalibrationResult",
     "Callback",
     "Classifier",
     "DataSet",
@@ -105,6 +110,7 @@ __all__ = [
     "__version__",
     "annotate",
     "build",
+    "calibrate",
     "errors",
     "evaluate",
     "export",

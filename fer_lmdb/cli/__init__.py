@@ -22,6 +22,7 @@ COMMANDS = {
     "join": "Join several data sets.",
     "inspect": "Describe and verify data sets, nets, models and runs.",
     "train": "Train a net on a data set.",
+    "calibrate": "Fit a model's probabilities to its accuracy.",
     "evaluate": "Evaluate models on a split, with N and interval.",
     "report": "Report a run or a data set as one HTML page.",
     "predict": "Recognize expressions in images and videos.",

@@ -11,6 +11,7 @@ from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note
 from fer_lmdb.cli.shared_options import (
     device_option,
+    ensemble_temperature_option,
     ensemble_weights_option,
     json_option,
     precision_option,
@@ -57,6 +58,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
     help="Map seven classes to six: add disgust to anger, or drop it.",
 )
 @ensemble_weights_option()
+@ensemble_temperature_option()
 @click.option("--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split.")
 @click.option("--compare", type=MODEL, multiple=True, help="Compare with another model or ensemble (McNemar's test).")
 @click.option("--batch-accuracies", is_flag=True, help="Print the accuracy of each batch of 100 faces.")
@@ -77,6 +79,7 @@ def command(
     tta: int,
     label_scheme: str | None,
     ensemble_weights: tuple[float, ...] | None,
+    ensemble_temperature: float | None,
     fit_ensemble_weights: bool,
     compare: tuple[str, ...],
     batch_accuracies: bool,
@@ -108,6 +111,7 @@ def command(
         device=device,
         precision=precision,
         ensemble_weights=ensemble_weights,
+        ensemble_temperature=ensemble_temperature,
         fit_weights_on="val" if fit_ensemble_weights else None,
         compare_to=compare,
         label_scheme=label_scheme,

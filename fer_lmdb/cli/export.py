@@ -42,22 +42,26 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
     show_default=True,
     help="--int8: data set; its train split calibrates, its val split evaluates.",
 )
+@click.option("--uncalibrated", is_flag=True, help="Leave out the temperature that calibrate stored in MODEL.")
 @json_option
-def command(model: str, format_name: str | None, out: Path, int8: bool, data: str, as_json: bool) -> None:
+def command(
+    model: str, format_name: str | None, out: Path, int8: bool, data: str, uncalibrated: bool, as_json: bool
+) -> None:
     """Export MODEL (pretrained model, model file or run folder) to another format.
 
     caffe: deploy.prototxt, a .caffemodel and, if the net subtracts a mean,
     mean.binaryproto; for Caffe and OpenCV 4. onnx: one file that contains labels,
     mean and preprocessing; it is compared with the model after it is written.
     safetensors: one file with large blobs in half precision and the results of
-    evaluate.
+    evaluate. caffe and onnx contain the temperature of a calibrated model in the
+    weights of the last layer.
     """
     from fer_lmdb.exporting.export import choose_format, export
 
     if int8 and choose_format(out, format_name) != "onnx":
         raise click.UsageError("--int8 requires --format onnx")
 
-    result = export(model, out, format_name, data if int8 else None)
+    result = export(model, out, format_name, data if int8 else None, calibrated=not uncalibrated)
     if as_json:
         emit({"model": model, **result.to_dict()})
         return

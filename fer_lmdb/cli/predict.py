@@ -20,6 +20,7 @@ from fer_lmdb.cli.shared_options import (
     detect_every_option,
     detector_option,
     device_option,
+    ensemble_temperature_option,
     ensemble_weights_option,
     executor_option,
     json_lines_option,
@@ -49,6 +50,7 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @models_option()
 @ensemble_weights_option()
+@ensemble_temperature_option()
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")
 @click.option("--crops", type=click.Path(path_type=Path), metavar="DIR", help="Write each face as an image.")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="Write all faces as a CSV file.")
@@ -92,6 +94,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         min_probability=options["min_probability"],
         tta=options["tta"],
         ensemble_weights=options["ensemble_weights"],
+        ensemble_temperature=options["ensemble_temperature"],
         device=options["device"],
         precision=options["precision"],
     )

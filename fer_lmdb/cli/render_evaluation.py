@@ -49,6 +49,12 @@ def _print_headline(result: EvaluationResult) -> None:
         f"recall {result.macro_recall:.3f}; log-loss {result.log_loss:.3f}, "
         f"calibration error {result.ece:.3f}"
     )
+    if result.uncalibrated:
+        before = result.uncalibrated
+        click.echo(
+            f"calibrated with temperature {result.temperature:.3f}; before: log-loss {before['log_loss']:.3f}, "
+            f"calibration error {before['ece']:.3f}"
+        )
 
 
 def caveat_lines(result: Mapping[str, Any]) -> Iterator[str]:

@@ -66,6 +66,16 @@ def ensemble_weights_option() -> Decorator:
     )
 
 
+def ensemble_temperature_option() -> Decorator:
+    """Declare --ensemble-temperature."""
+    return click.option(
+        "--ensemble-temperature",
+        type=click.FloatRange(0, min_open=True),
+        metavar="T",
+        help="Temperature that calibrates the average; 1: uncalibrated.  [default: the models']",
+    )
+
+
 def detector_option(default: str | None = None, text: str = "Face detector.") -> Decorator:
     """Declare --detector; without a default, it is the detector of the model."""
     shown = text if default else f"{text}  [default: the model's]"

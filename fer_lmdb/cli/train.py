@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RESUMABLE_OPTIONS = ("run", "resume", "loader", "workers")
 """Options allowed with --resume; all others are stored in the run."""
 
+MAX_CALIBRATION_ERROR = 0.05
+"""Expected calibration error on validation above which the next step is `calibrate`."""
+
 EXAMPLES = """
 # the net's own recipe for 150 epochs
 fer-lmdb train --epochs 150
@@ -76,8 +79,17 @@ def command(context: click.Context, run: str | None, resume: bool, as_json: bool
     if not result.finished:
         next_command("train", "--resume", "--run", str(result.run.path))
         context.exit(130)
-    data = result.run.read_config()["options"]["data"]
-    next_command("evaluate", str(result.run.path), "--data", data)
+    _print_next_command(result)
+
+
+def _print_next_command(result: TrainResult) -> None:
+    options = result.run.read_config()["options"]
+    error = (result.best or {}).get("val_ece", 0.0)
+    command = "evaluate"
+    if error > MAX_CALIBRATION_ERROR and options.get("train_splits") == "train":
+        note(f"Calibration error {error:.3f} on validation: the probabilities do not match the accuracy.")
+        command = "calibrate"
+    next_command(command, str(result.run.path), "--data", options["data"])
 
 
 def _make_options(options: dict[str, Any]) -> TrainOptions:

@@ -17,6 +17,7 @@ from fer_lmdb.cli.shared_options import (
     detect_every_option,
     detector_option,
     device_option,
+    ensemble_temperature_option,
     ensemble_weights_option,
     json_lines_option,
     min_face_option,
@@ -47,6 +48,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @click.argument("source", default="0", metavar="[CAMERA|VIDEO]")
 @models_option()
 @ensemble_weights_option()
+@ensemble_temperature_option()
 @click.option("--window/--no-window", default=True, show_default=True, help="Show the annotated frames in a window.")
 @click.option(
     "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the annotated video."
@@ -77,6 +79,7 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         min_face=options["min_face"],
         min_probability=options["min_probability"],
         ensemble_weights=options["ensemble_weights"],
+        ensemble_temperature=options["ensemble_temperature"],
         device=options["device"],
     )
     print_ensemble_note(recognizer.models, len(models))

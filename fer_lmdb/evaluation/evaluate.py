@@ -12,25 +12,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.data import ferplus
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation.batch_accuracy import batch_accuracies as accuracy_per_batch
-from fer_lmdb.evaluation.contamination import was_trained_on
-from fer_lmdb.evaluation.ferplus import compute_ferplus_metrics
-from fer_lmdb.evaluation.label_mapping import map_to_scheme, target_scheme
+from fer_lmdb.evaluation.compute import compute_result, names_trained_on
 from fer_lmdb.evaluation.log import log_evaluation
-from fer_lmdb.evaluation.metrics import compute_metrics
 from fer_lmdb.evaluation.options import DataSource, EvalOptions
 from fer_lmdb.evaluation.predictor import EnsemblePredictor
 from fer_lmdb.evaluation.result import EvaluationResult
 from fer_lmdb.evaluation.significance import mcnemar_test
-from fer_lmdb.labels import FERPLUS, explain_mismatch, require_same
-from fer_lmdb.models.ensemble import Member, average_probabilities, check_weights, fit_weights, load_ensemble
+from fer_lmdb.labels import require_same
+from fer_lmdb.models.calibration import apply_temperature
+from fer_lmdb.models.ensemble import (
+    Member,
+    average_probabilities,
+    check_weights,
+    fit_weights,
+    load_ensemble,
+    temperature_of,
+)
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
-from prototxt_like.io.datum_store import key_name
 
 
 def evaluate(
@@ -42,6 +45,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "float32",
     ensemble_weights: Sequence[float] | None = None,
+    ensemble_temperature: float | None = None,
     fit_weights_on: str | None = None,
     compare_to: Model | ModelSource | Sequence[Model | ModelSource] = (),
     label_scheme: str | None = None,
@@ -58,6 +62,8 @@ def evaluate(
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
+        ensemble_temperature: Temperature that calibrates the average, greater than 0; None uses the geometric mean of
+            the models' temperatures, 1 evaluates uncalibrated probabilities.
         fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
         compare_to: Another model or ensemble to compare with by McNemar's test.
         label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
@@ -81,6 +87,7 @@ def evaluate(
             device=device,
             precision=precision,
             ensemble_weights=ensemble_weights,
+            ensemble_temperature=ensemble_temperature,
             fit_weights_on=fit_weights_on,
             compare_to=_as_list(compare_to),
             label_scheme=label_scheme,
@@ -105,65 +112,42 @@ def run_evaluation(options: EvalOptions) -> EvaluationResult:
     predictor = EnsemblePredictor(options.tta, options.device, options.precision)
     rows = predictor.predict(members, variants, options.split)
     weights = _ensemble_weights(options, predictor, members, variants, rows)
-    probabilities = average_probabilities(rows, weights)
-    result = compute_result(members, probabilities, variants, options.split, predictor, options.label_scheme)
+    uncalibrated = average_probabilities(rows, weights)
+    temperature = temperature_of([member.model for member in members], weights, options.ensemble_temperature)
+    result = _calibrated_result(options, members, uncalibrated, temperature, variants, predictor)
     if len(members) > 1:
         equal = [1 / len(members)] * len(members)
         result = replace(result, weights=list(weights or equal), fitted_on=options.fit_weights_on)
     if others:
-        probabilities = average_probabilities(predictor.predict(others, variants, options.split))
-        compared = compute_result(others, probabilities, variants, options.split, predictor, options.label_scheme)
+        uncalibrated = average_probabilities(predictor.predict(others, variants, options.split))
+        temperature = temperature_of([other.model for other in others])
+        compared = _calibrated_result(options, others, uncalibrated, temperature, variants, predictor)
         result = replace(result, compared=compared, comparison=_compare(result, compared))
     if options.batch_accuracies:
         result = replace(result, batch_accuracies=accuracy_per_batch(result.correct))
     return result
 
 
-def compute_result(
+def _calibrated_result(
+    options: EvalOptions,
     members: Sequence[Member],
     probabilities: NDArray[np.float32],
+    temperature: float,
     variants: DataSetVariants,
-    split: str,
     predictor: EnsemblePredictor,
-    label_scheme: str | None = None,
 ) -> EvaluationResult:
-    """Compute the metrics of predictions.
+    """Compute the metrics of averaged probabilities after the calibration, and what it changed."""
 
-    Args:
-        members: Models that made the predictions.
-        probabilities: (N, classes) for the faces of the reference data set.
-        variants: Data sets of the predictions.
-        split: "train", "val" or "test".
-        predictor: Predictor of the probabilities.
-        label_scheme: Scheme to map FER2013's seven classes to; None keeps the classes.
-    """
-    dataset, faces = variants.reference, variants.read(split)
-    scheme, labels, kept = dataset.scheme, faces.labels, np.arange(len(faces.labels))
-    if label_scheme is not None:
-        scheme = target_scheme(label_scheme, scheme)
-        probabilities, labels, kept = map_to_scheme(probabilities, labels, scheme)
-    protocols = None
-    if ferplus.has_votes(dataset, split) and explain_mismatch(scheme, FERPLUS) is None:
-        protocols = compute_ferplus_metrics(probabilities, labels, ferplus.read(dataset, split))
-    return EvaluationResult(
-        models=[member.name for member in members],
-        iterations=[member.model.metadata.iteration for member in members],
-        split=split,
-        tta=predictor.tta,
-        precision=str(predictor.dtype).removeprefix("torch."),
-        classes=list(scheme.classes),
-        data=str(dataset.folder),
-        data_sha256=dataset.fingerprint()["sha256"][split],
-        **compute_metrics(probabilities, labels, scheme.classes),
-        data_variants=[str(other.folder) for other in variants.sets[1:]] or None,
-        preprocessing_mismatch=_preprocessing_mismatches(members, variants) or None,
-        trained_on_split=_names_trained_on(members, dataset, split) or None,
-        label_scheme=label_scheme,
-        protocols=protocols,
-        probabilities=probabilities,
-        labels=labels,
-        names=[key_name(faces.keys[number]) for number in kept],
-        files=[member.path for member in members],
+    def compute(calibrated: NDArray[np.float32]) -> EvaluationResult:
+        return compute_result(members, calibrated, variants, options.split, predictor, options.label_scheme)
+
+    if temperature == 1:
+        return compute(probabilities)
+    before = compute(probabilities)
+    return replace(
+        compute(apply_temperature(probabilities, temperature)),
+        temperature=temperature,
+        uncalibrated={"log_loss": before.log_loss, "ece": before.ece},
     )
 
 
@@ -215,25 +199,11 @@ def _compare(result: EvaluationResult, other: EvaluationResult) -> dict[str, Any
     return own | mcnemar_test(result.correct, other.correct)
 
 
-def _names_trained_on(members: Sequence[Member], dataset: DataSet, split: str) -> list[str]:
-    return [member.name for member in members if was_trained_on(member.model.metadata, dataset, split)]
-
-
 def _check_not_trained_on(members: Sequence[Member], dataset: DataSet, fit_on: str) -> None:
     """Check that the weights would not favor models that were trained on the split."""
-    known = _names_trained_on(members, dataset, fit_on)
+    known = names_trained_on(members, dataset, fit_on)
     if known and len(known) < len(members):
         raise ModelError(
             f"{', '.join(known)} {'was' if len(known) == 1 else 'were'} trained on {fit_on}, so weights fitted on it "
             "would be biased; exclude it or set --ensemble-weights"
         )
-
-
-def _preprocessing_mismatches(members: Sequence[Member], variants: DataSetVariants) -> dict[str, dict[str, list[Any]]]:
-    """Return the models evaluated with other preprocessing than in training, with [training, evaluation] by setting."""
-    odd = {}
-    for member in members:
-        preprocessing = member.model.preprocessing
-        if fields := preprocessing.diff(variants.matching(preprocessing).preprocessing):
-            odd[member.name] = {field: list(pair) for field, pair in fields.items()}
-    return odd

@@ -45,7 +45,7 @@ def compute_metrics(
         "macro_precision": float(np.mean([metrics["precision"] for metrics in present])),
         "macro_recall": float(np.mean([metrics["recall"] for metrics in present])),
         "log_loss": log_loss(probabilities, labels),
-        "ece": _calibration_error(probabilities, labels),
+        "ece": calibration_error(probabilities, labels),
         "per_class": per_class,
         "confusion": confusion_matrix(probabilities, labels).tolist(),
     }
@@ -85,7 +85,13 @@ def wilson_interval(hits: int, count: int) -> list[float]:
     return [float(interval.low), float(interval.high)]
 
 
-def _calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the expected calibration error: the mean distance of probability and accuracy over 15 bins.
+
+    Args:
+        probabilities: (N, C).
+        labels: (N,), 0 to C - 1.
+    """
     import torch
     from torchmetrics.functional.classification import multiclass_calibration_error
 

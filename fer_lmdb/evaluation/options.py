@@ -31,6 +31,8 @@ class EvalOptions:
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
+        ensemble_temperature: Temperature that calibrates the average, greater than 0; None uses the geometric mean of
+            the models' temperatures, 1 evaluates uncalibrated probabilities.
         fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
         compare_to: Another model or ensemble to compare with by McNemar's test.
         label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
@@ -50,6 +52,7 @@ class EvalOptions:
     device: str = "auto"
     precision: str = "float32"
     ensemble_weights: Sequence[float] | None = None
+    ensemble_temperature: float | None = None
     fit_weights_on: str | None = None
     compare_to: Sequence[Model | ModelSource] = ()
     label_scheme: str | None = None

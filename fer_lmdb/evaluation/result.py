@@ -48,6 +48,8 @@ class EvaluationResult:
         protocols: Metrics under the rules of published FER+ results, for data sets with FER+ votes.
         weights: Ensemble weights; None for a single model.
         fitted_on: Split that the weights were fitted on; None if they were given.
+        temperature: Temperature of the calibration; None if the probabilities are uncalibrated.
+        uncalibrated: log_loss and ece without the calibration; None if the probabilities are uncalibrated.
         comparison: Models and accuracy of the other model, and McNemar's test.
         batch_accuracies: Accuracy of each batch, see `fer_lmdb.evaluation.batch_accuracy`.
         probabilities: (N, classes) float32.
@@ -82,6 +84,8 @@ class EvaluationResult:
     protocols: dict[str, dict[str, Any]] | None = None
     weights: list[float] | None = None
     fitted_on: str | None = None
+    temperature: float | None = None
+    uncalibrated: dict[str, float] | None = None
     comparison: dict[str, Any] | None = None
     batch_accuracies: dict[str, Any] | None = None
     probabilities: NDArray[np.float32] = field(

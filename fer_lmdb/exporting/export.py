@@ -8,6 +8,7 @@ from typing import Any
 
 from fer_lmdb.choices import EXPORT_FORMATS
 from fer_lmdb.errors import ModelError
+from fer_lmdb.exporting.temperature import fold_temperature
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource, load_model, resolve_model
@@ -40,6 +41,8 @@ def export(
     out: str | Path,
     format: str | None = None,  # noqa: A002 - the name of the command's option
     int8_data: str | Path | None = None,
+    *,
+    calibrated: bool = True,
 ) -> ExportResult:
     """Export a model.
 
@@ -51,6 +54,8 @@ def export(
             half precision and the evaluations of the run. None: by the suffix of `out`, Caffe for a folder.
         int8_data: For "onnx", a data set: also write ``<out>-int8.onnx``, calibrated on its training faces and
             evaluated on its validation faces.
+        calibrated: Whether the exported model returns calibrated probabilities. Caffe and ONNX files have the
+            temperature folded into the last layer's weights; a safetensors file has it in its metadata.
 
     Raises:
         ModelError: If the model or format does not exist, the model cannot be expressed in the format, or the written
@@ -65,16 +70,18 @@ def export(
     if chosen != "caffe" and (out.is_dir() or not out.name):
         raise ModelError(f"invalid out {out}: found a folder, expected a file for the format {chosen}; add a file name")
     loaded = _load_with_evaluations(model)
+    if not calibrated:
+        loaded = replace(loaded, metadata=loaded.metadata.with_calibration(None))
     if chosen == "caffe":
         from fer_lmdb.exporting.caffe import write_caffe
 
-        return ExportResult(chosen, write_caffe(loaded, out))
+        return ExportResult(chosen, write_caffe(fold_temperature(loaded), out))
     _check_target(model, out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if chosen == "safetensors":
         loaded.half().save(out)
         return ExportResult(chosen, [out])
-    return _export_onnx(loaded, out, int8_data)
+    return _export_onnx(fold_temperature(loaded), out, int8_data)
 
 
 def choose_format(out: Path, name: str | None) -> str:

@@ -25,8 +25,9 @@ from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_ima
 from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
 from fer_lmdb.io.image_source import ImageSource, check_is_sequence, load_image
 from fer_lmdb.io.pixels import ColorOrder, check_color_order
+from fer_lmdb.models.calibration import apply_temperature
 from fer_lmdb.models.classifier import Classifier, check_finite
-from fer_lmdb.models.ensemble import average_probabilities, load_ensemble
+from fer_lmdb.models.ensemble import average_probabilities, load_ensemble, temperature_of
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
 from fer_lmdb.results import UNCERTAIN, FacePrediction
 from fer_lmdb.runtime.device import check_device_name, resolve_device, resolve_dtype
@@ -45,6 +46,8 @@ class Recognizer:
         min_probability: Probability, 0 to 1, below which the expression is "uncertain".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         ensemble_weights: Weight of each model, 0 or more, of any sum; None weights all models equally.
+        ensemble_temperature: Temperature that calibrates the average, greater than 0; None uses the geometric mean of
+            the models' temperatures. For a single model it replaces the model's own; 1 leaves it uncalibrated.
         color: Channel order of (H, W, 3) arrays passed to `predict`: "rgb", or "bgr" as in OpenCV.
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
@@ -68,6 +71,7 @@ class Recognizer:
         min_probability: float = 0.0,
         tta: int = 1,
         ensemble_weights: Sequence[float] | None = None,
+        ensemble_temperature: float | None = None,
         color: ColorOrder = "rgb",
         device: str = "auto",
         precision: str = "float32",
@@ -80,6 +84,7 @@ class Recognizer:
         average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
         members = [member.model for member in load_ensemble(self.models)]
         self.classes = members[0].scheme.classes
+        self._temperature = temperature_of(members, self.ensemble_weights, ensemble_temperature)
         self.min_probability, self.tta, self.color = min_probability, tta, color
         self.device = str(resolve_device(device))
         dtype = resolve_dtype(precision, torch.device(self.device))
@@ -166,7 +171,7 @@ class Recognizer:
         return self._detector.detect(images, min_face_fraction)
 
     def classify(self, images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]]) -> NDArray[np.float32]:
-        """Classify the expressions of detected faces.
+        """Classify the expressions of detected faces; the probabilities are calibrated.
 
         Args:
             images: (H, W, 3) uint8 RGB or (H, W) uint8 gray, 0-255.
@@ -187,7 +192,8 @@ class Recognizer:
                 crops[settings] = _crop(images, detected, settings)
             members.append(classifier.probabilities(crops[settings], self.tta))
             check_finite(members[-1], name)
-        return average_probabilities(np.stack(members), self.ensemble_weights)
+        averaged = average_probabilities(np.stack(members), self.ensemble_weights)
+        return apply_temperature(averaged, self._temperature)
 
     def to_prediction(
         self, face: Face | None, image: ImageArray, probabilities: NDArray[np.float32], track_id: int | None = None

@@ -20,7 +20,7 @@ MIN_VALUE_BUDGET = 1 << 26
 
 
 class Classifier:
-    """Predict expression probabilities of faces, in evaluation mode.
+    """Predict expression probabilities of faces, in evaluation mode and without the temperature of the calibration.
 
     Args:
         model: Model to run.

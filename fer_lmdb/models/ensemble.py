@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import ModelError
 from fer_lmdb.labels import require_same
+from fer_lmdb.models.calibration import check_temperature
 from fer_lmdb.models.model import Model, read_model
 from fer_lmdb.models.registry import ModelSource, resolve_members, resolve_model
 
@@ -95,6 +96,30 @@ def check_weights(weights: Sequence[float] | None, count: int) -> None:
     given = np.array(weights, dtype=np.float64)
     if len(given) != count or not np.isfinite(given).all() or (given < 0).any() or not given.any():
         raise ModelError(f"ensemble weights {list(weights)}: expected {count} numbers of 0 or more, not all 0")
+
+
+def temperature_of(
+    models: Sequence[Model], weights: Sequence[float] | None = None, temperature: float | None = None
+) -> float:
+    """Return the temperature of averaged probabilities; a single model is an ensemble of one.
+
+    The members are averaged uncalibrated, so that accuracy does not depend on temperatures.
+
+    Args:
+        models: The members.
+        weights: Ensemble weights; None weights all members equally.
+        temperature: Temperature of the average; None returns the weighted geometric mean of the members' temperatures.
+
+    Raises:
+        ModelError: If the given temperature is not greater than 0.
+    """
+    check_temperature(temperature)
+    if temperature is not None:
+        return temperature
+    temperatures = [model.metadata.temperature for model in models]
+    if len(set(temperatures)) == 1:
+        return temperatures[0]
+    return float(np.exp(np.average(np.log(temperatures), weights=weights)))
 
 
 def fit_weights(probabilities: NDArray[np.floating], labels: NDArray[np.int64]) -> list[float]:

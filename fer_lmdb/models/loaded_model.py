@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.models import registry
+from fer_lmdb.models.calibration import apply_temperature
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource
@@ -37,7 +38,7 @@ class LoadedModel(Model):
 
     @cached_property
     def net(self) -> pl.Net:
-        """The net as an `nn.Module` in evaluation mode: transformed faces -> probabilities; trainable."""
+        """The net as an `nn.Module` in evaluation mode: transformed faces -> uncalibrated probabilities; trainable."""
         net = pl.Net(pl.parse_net(self.deploy_prototxt), phase="TEST").eval()
         with torch.no_grad():
             for layer, blobs in net.params.items():
@@ -56,7 +57,7 @@ class LoadedModel(Model):
         return self.scheme.classes
 
     def predict_proba(self, faces: NDArray[np.uint8] | torch.Tensor, tta: int = 1) -> NDArray[np.float32]:
-        """Return the probabilities of aligned faces.
+        """Return the calibrated probabilities of aligned faces.
 
         Args:
             faces: (N, 1, H, W) uint8 gray, 0-255, of the size that the model was trained on (48 x 48).
@@ -68,7 +69,7 @@ class LoadedModel(Model):
         Raises:
             ModelError: If the number of TTA views is not supported.
         """
-        return self.classifier.probabilities(faces, tta)
+        return apply_temperature(self.classifier.probabilities(faces, tta), self.metadata.temperature)
 
 
 def load_model(source: ModelSource, *, device: str = "auto", precision: str = "float32") -> LoadedModel:

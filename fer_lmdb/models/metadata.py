@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,23 @@ class ModelMetadata:
     def with_evaluations(self, evaluations: list[dict[str, Any]]) -> ModelMetadata:
         """Return the metadata with other evaluations."""
         return ModelMetadata({**self.values, "evaluations": evaluations})
+
+    def with_calibration(self, calibration: dict[str, Any] | None) -> ModelMetadata:
+        """Return the metadata with another calibration, or without one."""
+        others = {name: value for name, value in self.values.items() if name != "calibration"}
+        return ModelMetadata(others if calibration is None else {**others, "calibration": calibration})
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Temperature and what it was fitted on, see `fer_lmdb.evaluation.calibrate`; empty if not calibrated."""
+        return _table(self.values.get("calibration"))
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the calibration, greater than 0; 1 if there is none."""
+        found = self.calibration.get("temperature")
+        is_valid = isinstance(found, int | float) and not isinstance(found, bool) and 0 < found < math.inf
+        return float(found) if found is not None and is_valid else 1.0
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:

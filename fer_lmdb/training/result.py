@@ -21,7 +21,8 @@ class TrainResult(os.PathLike[str]):
         run: Run folder.
         finished: Whether training is complete; False after a stop request.
         iteration: Iterations done.
-        log: One record per epoch: epoch, iteration, lr, train_loss, and with a validation split val_loss, val_accuracy.
+        log: One record per epoch: epoch, iteration, lr, train_loss, and with a validation split val_loss, val_accuracy,
+            val_ece.
         best: Record of the epoch with the best model, or None before the end of the first epoch.
         init_report: Layers loaded by --init, or None.
     """

@@ -169,7 +169,7 @@ class Trainer:
         return record
 
     def validate(self, logger: TensorBoardLogger) -> dict[str, float]:
-        """Return validation loss and accuracy; empty without a validation split."""
+        """Return validation loss, accuracy and calibration error; empty without a validation split."""
         if self.validator is None:
             return {}
         metrics = self.validator.validate(self.weights)
@@ -177,7 +177,7 @@ class Trainer:
         logger.log_validation(self.iteration, loss, metrics.accuracy)
         if self.iteration == self.recipe.iterations:
             logger.log_confusion(self.iteration, metrics.confusion, self.data.scheme.classes)
-        return {"val_loss": loss, "val_accuracy": metrics.accuracy}
+        return {"val_loss": loss, "val_accuracy": metrics.accuracy, "val_ece": metrics.ece}
 
     def _is_best(self, record: dict[str, Any]) -> bool:
         """Return whether an epoch is the best on validation; without validation the last one is."""

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from fer_lmdb.data.loaders import VALIDATION_CHUNK, ValidationSet
-from fer_lmdb.evaluation.metrics import confusion_matrix, log_loss
+from fer_lmdb.evaluation.metrics import calibration_error, confusion_matrix, log_loss
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.training.distributed import ProcessGroup
 
@@ -20,11 +20,13 @@ class ValidationMetrics:
 
     Attributes:
         loss: Mean negative log-likelihood.
+        ece: Expected calibration error, 15 bins.
         accuracy: Fraction in [0, 1].
         confusion: (C, C) counts; rows are true classes.
     """
 
     loss: float
+    ece: float
     accuracy: float
     confusion: np.ndarray
 
@@ -49,7 +51,8 @@ class Validator:
         self.classifier.load_weights(weights)
         probabilities = self._predict()
         accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-        return ValidationMetrics(log_loss(probabilities, labels), accuracy, confusion_matrix(probabilities, labels))
+        loss, confusion = log_loss(probabilities, labels), confusion_matrix(probabilities, labels)
+        return ValidationMetrics(loss, calibration_error(probabilities, labels), accuracy, confusion)
 
     def _predict(self) -> np.ndarray:
         """Return (N, classes) probabilities; each process computes its slice of the faces."""

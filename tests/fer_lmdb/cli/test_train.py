@@ -33,11 +33,16 @@ def run(arguments, capsys):
     return exit_.value.code, captured.out, captured.err
 
 
-def test_training_prints_its_result_on_stdout_and_the_next_command_on_stderr(options, tmp_path, capsys):
+@pytest.mark.parametrize(("limit", "command"), [(1.0, "evaluate"), (0.0, "calibrate")])
+def test_training_prints_its_result_on_stdout_and_the_next_command_on_stderr(
+    limit, command, options, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("fer_lmdb.cli.train.MAX_CALIBRATION_ERROR", limit)
     code, out, err = run(["train", *flags(options), "--epochs", "1", "--run", str(tmp_path / "r"), "--json"], capsys)
     assert code == 0
     assert json.loads(out)["finished"] is True
-    assert f"Next: fer-lmdb evaluate {tmp_path / 'r'} --data {options.data}\n" in err
+    assert f"Next: fer-lmdb {command} {tmp_path / 'r'} --data {options.data}\n" in err
+    assert ("Calibration error 0." in err) == (command == "calibrate")
     assert "epoch   1" in err
 
 
