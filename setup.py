@@ -8,27 +8,27 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "_version.py").read_text(encoding="utf-8"))[1]
 
+# `make test-lowest` tests the lower bounds. Upper bounds exclude major versions that nobody has tested.
 REQUIRED = [
-    "av>=15.0",
-    "click>=8.1",
-    "jinja2>=3.1",
-    "joblib>=1.3",
-    "lmdb>=3.0",
-    "lz4>=4.3",
-    "matplotlib>=3.7",
-    "mtcnn>=1.0.0",
-    "numpy>=1.24",
-    "packaging>=23.0",
-    "pillow>=11.3",
-    "protobuf>=4.25",
-    "rich>=13.0",
-    "safetensors>=0.4",
-    "scikit-image>=0.22",
-    "scipy>=1.10",
-    "tensorboard>=2.14",
-    "tifffile>=2023.2.3",
-    "torch>=2.4",
-    "torchmetrics>=1.2",
+    "av>=15.0,<20",
+    "click>=8.2,<9",
+    "jinja2>=3.1.4,<4",
+    "joblib>=1.4.2,<2",
+    "lmdb>=3.0,<4",
+    "lz4>=4.3.3,<5",
+    "matplotlib>=3.9,<4",
+    "mtcnn>=1.0.0,<2",
+    "numpy>=2.0,<3",
+    "pillow>=11.3,<13",
+    "protobuf>=6.31,<8",
+    "rich>=13.8,<16",
+    "safetensors>=0.4.5,<1",
+    "scikit-image>=0.24,<1",
+    "scipy>=1.13,<2",
+    "tensorboard>=2.18,<3",
+    "tifffile>=2024.5.10",  # calendar versions
+    "torch>=2.6,<3",
+    "torchmetrics>=1.5,<2",
 ]
 # Needs libGL, which a bare server lacks; `make` puts opencv-python-headless in its place there.
 # OpenCV 5 has lost its cascades, which the detector "haar" is.

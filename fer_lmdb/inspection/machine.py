@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections import defaultdict
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-from packaging.requirements import Requirement
 
 from fer_lmdb._version import __version__
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
@@ -89,23 +88,13 @@ def _gpus() -> list[dict[str, Any]]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """Return the names of the packages that fer-lmdb (extra "") or one of its extras requires here."""
-    return _requirements_by_extra().get(extra, [])
-
-
-def _requirements_by_extra() -> dict[str, list[str]]:
+    """Return the names of the packages that fer-lmdb (extra "") or one of its extras requires."""
     try:
         lines = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:  # a checkout that is not installed
-        lines = []
-    extras = ["", *_extras()]
-    by_extra: dict[str, list[str]] = defaultdict(list)
-    for requirement in map(Requirement, lines):
-        for extra in extras:
-            applies = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-            if applies and (extra == "" or "extra" in str(requirement.marker)):
-                by_extra[extra].append(requirement.name)
-    return by_extra
+        return []
+    parsed = [(re.match(r"[\w.-]+", line), re.search(r"extra == .([\w-]+)", line)) for line in lines]
+    return [name[0] for name, marker in parsed if name and (marker[1] if marker else "") == extra]
 
 
 def _extras() -> list[str]:
