@@ -77,11 +77,13 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     a list of paths on stdin. Results go to stdout in the order of the files. With
     --json, each line is the document of an image or of a video frame.
     """
+    names = _expand_stdin(paths)
     one_file = _is_one_file(paths)
     _check_targets(one_file, save=options["save"], plot=options["plot"])
 
     from fer_lmdb.cli.render_predictions import ResultPrinter
     from fer_lmdb.inference.files import predict_files
+    from fer_lmdb.inference.left_out import LeftOut
     from fer_lmdb.inference.output_paths import OutputPaths
     from fer_lmdb.inference.recognizer import Recognizer
     from fer_lmdb.models.registry import DEFAULT_MODEL
@@ -100,16 +102,20 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     )
     print_ensemble_note(recognizer.models, len(models))
     outputs = OutputPaths(options["save"], options["crops"], options["table"], options["plot"], one_file)
+    left_out = LeftOut()
     results = predict_files(
-        _expand_stdin(paths),
+        names,
         recognizer,
         outputs,
         executor=get_executor(options["executor"]),
         detect_every=options["detect_every"],
+        left_out=left_out,
     )
     with closing(results), ResultPrinter(options["as_json"], options["top_k"]) as printer:
         for result in results:
             printer.print(result)
+    for line in left_out.to_lines():
+        click.echo(line, err=True)
     if not printer.files:
         note("No paths on stdin, no results.")
     if printer.failed:
@@ -121,11 +127,11 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
 
 def _annotated_name(path: Path) -> str:
     """Return a file name for an annotated copy in a format that can be written."""
-    from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
+    from fer_lmdb.io.file_kind import file_kind
     from fer_lmdb.io.images import WRITABLE_SUFFIXES
 
     suffix = path.suffix.lower()
-    if suffix in VIDEO_SUFFIXES:
+    if file_kind(path) != "image":
         return "annotated.mp4"
     return f"annotated{suffix if suffix in WRITABLE_SUFFIXES else '.png'}"
 
@@ -141,7 +147,7 @@ def _is_pattern(path: str) -> bool:
 
 def _check_targets(one_file: bool, **targets: Path | None) -> None:
     """Raise UsageError for an output file if a folder is required."""
-    from fer_lmdb.inference.inputs import VIDEO_SUFFIXES
+    from fer_lmdb.io.file_kind import VIDEO_SUFFIXES
     from fer_lmdb.io.images import IMAGE_SUFFIXES
 
     for option, target in targets.items():
@@ -151,12 +157,13 @@ def _check_targets(one_file: bool, **targets: Path | None) -> None:
 
 
 def _expand_stdin(paths: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths; - is replaced by the paths on stdin, separated by newlines or NUL."""
-    for path in paths:
-        if path != "-":
-            yield path
-            continue
-        for line in sys.stdin.buffer:
-            for name in line.rstrip(b"\r\n").split(b"\0"):
-                if name:
-                    yield os.fsdecode(name)
+    """Return the paths; - is replaced by the list of paths on stdin, whose beginning is checked at once."""
+    if "-" not in paths:
+        return iter(paths)
+    from fer_lmdb.errors import SourceError
+    from fer_lmdb.io.path_list import read_path_list
+
+    if sys.stdin is None:
+        raise SourceError("stdin is closed; expected a list of paths")
+    listed = read_path_list(sys.stdin.buffer)
+    return (name for path in paths for name in (listed if path == "-" else (path,)))

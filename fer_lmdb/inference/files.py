@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fer_lmdb.inference.images import predict_sources
 from fer_lmdb.inference.inputs import InputFile, find_files
+from fer_lmdb.inference.left_out import LeftOut
 from fer_lmdb.inference.output_paths import NO_GUARD, NO_OUTPUTS, OutputPaths, OverwriteGuard, any_exist
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.inference.writers import ResultWriters
@@ -43,6 +44,7 @@ def predict_files(
     *,
     executor: Executor | None = None,
     detect_every: int = 3,
+    left_out: LeftOut | None = None,
 ) -> Generator[ImagePrediction | FramePrediction | VideoSummary]:
     """Predict images and videos and write the result files.
 
@@ -52,6 +54,7 @@ def predict_files(
         outputs: Files and folders for results.
         executor: Executor for images; None runs them in this process. Videos always run in this process.
         detect_every: Run the detector on every k-th frame of a video; faces are tracked in between.
+        left_out: Counts the paths that are not predicted.
 
     Returns:
         Iterator in the order of the files: one ImagePrediction per image; for each video its FramePredictions, then
@@ -65,7 +68,7 @@ def predict_files(
         paths = list(paths)
         guard = OverwriteGuard(find_files(paths, outputs.folders), outputs.all)
     with ResultWriters(recognizer.classes, outputs, guard) as writers:
-        files = find_files(paths, outputs.folders)
+        files = find_files(paths, outputs.folders, left_out=left_out)
         for are_videos, group in groupby(files, key=lambda file: file.is_video and file.error is None):
             if are_videos:
                 for file in group:

@@ -8,10 +8,11 @@ from contextlib import closing
 
 from fer_lmdb.inference.recognizer import Recognizer
 from fer_lmdb.inference.video import VideoRecognizer
+from fer_lmdb.io.animation import open_frames
 from fer_lmdb.io.camera import Camera
 from fer_lmdb.io.container import local_path
 from fer_lmdb.io.images import printable_path
-from fer_lmdb.io.video import Frame, VideoReader
+from fer_lmdb.io.video import Frame
 from fer_lmdb.results import FramePrediction
 from fer_lmdb.runtime.background import latest_only, prefetch
 
@@ -33,7 +34,7 @@ def predict_camera(
     name = str(source)
     live = name.isdigit() or local_path(name) is None
     frame_recognizer = VideoRecognizer(recognizer or Recognizer(), detect_every)
-    with closing(Camera(int(name)) if name.isdigit() else VideoReader(name)) as video:
+    with closing(Camera(int(name)) if name.isdigit() else open_frames(name)) as video:
         frames = latest_only(iter(video)) if live else prefetch(iter(video))
         with closing(frames):
             for frame in _in_real_time(frames) if real_time and not live else frames:

@@ -16,7 +16,7 @@ from fer_lmdb.faces import Face
 from fer_lmdb.faces.tracking import FaceTracker, TrackedFace
 from fer_lmdb.inference.images import to_json_path
 from fer_lmdb.inference.recognizer import Recognizer
-from fer_lmdb.io.video import VideoReader
+from fer_lmdb.io.animation import open_frames
 from fer_lmdb.ranges import DETECT_EVERY
 from fer_lmdb.results import FacePrediction, FramePrediction
 from fer_lmdb.runtime.background import prefetch
@@ -39,7 +39,7 @@ def predict_video(
     """Yield the predictions of each frame; if the video is damaged, the last one has the error.
 
     Args:
-        path: Video file.
+        path: Video file, animated image, or TIFF with several pages.
         recognizer: Recognizer; None loads the default model.
         detect_every: Run the detector on every k-th frame; faces are tracked in between.
         keep_images: Return the pixels in `FramePrediction.image`; pass False to collect many results in a list.
@@ -48,7 +48,7 @@ def predict_video(
     frame_recognizer = VideoRecognizer(recognizer or Recognizer(), detect_every)
     index, time_s = 0, 0.0
     try:
-        with VideoReader(path) as video, closing(prefetch(iter(video))) as frames:
+        with open_frames(path) as video, closing(prefetch(iter(video))) as frames:
             for frame in frames:
                 index, time_s = frame.index, frame.time_s
                 faces = tuple(frame_recognizer.update(frame.image, time_s))

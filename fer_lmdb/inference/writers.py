@@ -133,7 +133,7 @@ class AnnotatedWriter:
         from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES, VideoWriter
 
         path = self._names.choose(file, _writable_suffix(file, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
-        return VideoWriter(path, audio_from=file.path)
+        return VideoWriter(path, audio_from=file.path if file.kind == "video" else None)
 
 
 class CropWriter:

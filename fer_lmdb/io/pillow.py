@@ -13,7 +13,7 @@ from fer_lmdb.io.tiff import read_deep_tiff, to_bytes
 from fer_lmdb.runtime.logging import silenced
 
 # Excluded on purpose: formats that are programs or containers (EPS, WMF, PSD, PDF) and would run other software.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -68,7 +68,7 @@ def _open(stream: Any, name: str) -> Image.Image:
             return Image.open(stream, formats=["HEIF"])
         except UnidentifiedImageError:
             raise ImageError(f"{name}: is damaged: it starts like HEIC, but holds no image") from None
-    return Image.open(stream, formats=_FORMATS)
+    return Image.open(stream, formats=FORMATS)
 
 
 def pil_to_rgb(image: Image.Image) -> np.ndarray:

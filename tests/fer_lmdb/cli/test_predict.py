@@ -21,6 +21,7 @@ from fer_lmdb.io.images import read_image, write_image
 from fer_lmdb.io.video import VideoReader
 from fer_lmdb.io.video_writer import VideoWriter
 from fer_lmdb.labels import FER2013
+from tests.fer_lmdb.io.video_files import encode, face
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,48 @@ def test_ensemble_weights(trained, album: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, [*words, "1,x"])
     assert result.exit_code == 2
     assert "expected numbers separated by commas, e.g. 2,1,1" in result.stderr
+
+
+def test_a_folder_of_a_phone_and_a_mac(predict, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("inputs", "left_out"):
+        monkeypatch.setattr(f"fer_lmdb.inference.{module}.has_heif", lambda: False)
+    folder = tmp_path / "phone"
+    shutil.copytree(album, folder)
+    (folder / "._one.png").write_bytes(b"\0\5\x16\7" + bytes(100))
+    (folder / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    encode(folder / "00001.MTS", [read_image(album / "one.png")] * 5, kind="mpegts")
+    result = predict(folder, "--json")
+    assert result.exit_code == 0, result.output
+    paths = [Path(json.loads(line)["path"]).name for line in result.stdout.splitlines()]
+    assert paths == ["00001.MTS"] * 5 + ["empty.png", "one.png", "two.jpg"]
+    assert "Left out: 1 hidden; 1 HEIC, which needs: pip install 'fer-lmdb[heif]'.\n" in result.stderr
+    named = predict(folder / "00001.MTS", "--json")
+    assert len(named.stdout.splitlines()) == 5
+
+
+def test_lists_on_stdin(predict, album: Path) -> None:
+    for data in (f"{album}/one.png\r\n".encode("utf-16"), f"{album}/one.png\0".encode(), f"{album}/one.png".encode()):
+        (line,) = predict("-", "--json", stdin=data).stdout.splitlines()
+        assert json.loads(line)["path"] == f"{album}/one.png"
+
+
+def test_stdin_that_is_no_list_is_rejected(predict, album: Path) -> None:
+    for data in ((album / "one.png").read_bytes(), "/\r\n/a.jpg\r\n".encode("utf-16-le")):
+        result = predict("-", "--json", stdin=data)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("Error: stdin: is not a list of paths: found binary data")
+
+
+def test_an_animation_named_alone_is_a_video(predict, tmp_path: Path) -> None:
+    face_image = face("happy", 17)
+    fade = [Image.fromarray((face_image * (k / 5)).astype(np.uint8)) for k in range(6)]
+    fade[0].save(tmp_path / "fade.gif", save_all=True, append_images=fade[1:], duration=200)
+    documents = [json.loads(line) for line in predict(tmp_path / "fade.gif", "--json").stdout.splitlines()]
+    assert [document["time_s"] for document in documents] == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert [len(documents[k]["faces"]) for k in (0, 5)] == [0, 1]
+    result = predict(tmp_path, "--json")
+    assert "faces" in json.loads(result.stdout)
+    assert "1 animations, of which the first frame was read" in result.stderr
 
 
 def test_top_k_and_min_probability(predict, album: Path) -> None:

@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from fer_lmdb.inference import inputs, left_out
 from fer_lmdb.inference.inputs import InputFile, find_files
+from fer_lmdb.inference.left_out import LeftOut
 
 
 @pytest.fixture
@@ -116,3 +119,37 @@ def test_files_are_found_one_at_a_time(holiday: Path) -> None:
     next(files)
     (holiday / "beach" / "late.jpg").write_bytes(b"x")
     assert "beach/late.jpg" in names(list(files), holiday)
+
+
+def test_paths_that_are_left_out_are_counted_by_reason(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (inputs, left_out):
+        monkeypatch.setattr(module, "has_heif", lambda: False)
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "._b.jpg", "LICENSE", "x.txt", "y.pdf", "00001.MTS", ".hidden/a.jpg"):
+        (holiday / name).parent.mkdir(exist_ok=True)
+        (holiday / name).write_bytes(b"x")
+    (holiday / "back").symlink_to(holiday)
+    counts = LeftOut()
+    found = list(find_files([str(holiday)], exclude=[holiday / "beach" / "deep"], left_out=counts))
+    assert names(found, holiday) == ["00001.MTS", "a.PNG", "b.jpg", "beach/c.webp"]
+    assert found[0].is_video
+    assert counts.to_lines() == [
+        "Left out: 3 hidden; 2 HEIC, which needs: pip install 'fer-lmdb[heif]'; 1 links to folders; "
+        "1 in an output folder; 4 by their suffix (.txt, no suffix, .pdf)."
+    ]
+
+
+def test_of_animations_in_a_folder_the_first_frame_is_read(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (20, 20), (60 * k, 0, 0)) for k in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100)
+    counts = LeftOut()
+    (found,) = find_files([str(tmp_path)], left_out=counts)
+    assert found.kind == "image"
+    assert counts.to_lines() == ["1 animations, of which the first frame was read; name them alone for all frames."]
+    (named,) = find_files([str(tmp_path / "a.gif")])
+    assert named.kind == "animation"
+
+
+def test_nothing_left_out_gives_no_line(holiday: Path) -> None:
+    counts = LeftOut()
+    list(find_files([str(holiday / "a.PNG"), str(holiday / "beach" / "*.webp")], left_out=counts))
+    assert counts.to_lines() == []
