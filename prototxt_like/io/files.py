@@ -20,6 +20,8 @@ from prototxt_like.io.file_bytes import (
     read_bytes,
     write_bytes,
 )
+from prototxt_like.io.hdf5 import SIGNATURE
+from prototxt_like.io.hdf5_snapshots import read_hdf5_state, read_hdf5_weights
 from prototxt_like.io.upgrade import upgrade_net, upgrade_solver
 from prototxt_like.limits import format_shape
 from prototxt_like.schema.caffe_schema_pb2 import (
@@ -76,7 +78,7 @@ def to_text(message: Message) -> str:
 
 
 def read_net(path: PathLike) -> NetParameter:
-    """Read a net from a prototxt or a caffemodel, detected by content.
+    """Read a net from a prototxt or a caffemodel (binary or HDF5), detected by content.
 
     Raises:
         FileError: If the file cannot be read or is not a net.
@@ -84,8 +86,8 @@ def read_net(path: PathLike) -> NetParameter:
     content = read_bytes(path, MAX_BINARY_BYTES)
     if is_text(content):
         return parse_net(decode_text(content, path), str(path))
-    if content.startswith(b"\x89HDF"):
-        raise FileError(f"{path}: HDF5 weights are not supported; save them in Caffe with snapshot_format: BINARYPROTO")
+    if content.startswith(SIGNATURE):
+        return read_hdf5_weights(path)
     net = parse_binary(content, NetParameter(), str(path))
     del content  # half a gigabyte, for VGG16
     return _upgraded(net, str(path))
@@ -101,12 +103,15 @@ def read_solver(path: PathLike) -> SolverParameter:
 
 
 def read_solver_state(path: PathLike) -> SolverState:
-    """Read a .solverstate file.
+    """Read a .solverstate file, binary or HDF5.
 
     Raises:
         FileError: If the file cannot be read or is not a solverstate.
     """
-    return parse_binary(read_bytes(path, MAX_BINARY_BYTES), SolverState(), str(path))
+    content = read_bytes(path, MAX_BINARY_BYTES)
+    if content.startswith(SIGNATURE):
+        return read_hdf5_state(path)
+    return parse_binary(content, SolverState(), str(path))
 
 
 def read_mean(path: PathLike) -> np.ndarray:

@@ -6,6 +6,7 @@ import os
 
 from prototxt_like.io.blobs import array_to_blob
 from prototxt_like.io.files import read_net, write_binary
+from prototxt_like.io.hdf5_snapshots import write_hdf5_weights
 from prototxt_like.io.upgrade import upgraded
 from prototxt_like.net.inputs import is_input
 from prototxt_like.net.net import Net
@@ -55,6 +56,9 @@ def save_weights(net: Net, path: str | os.PathLike[str]) -> None:
 
     Args:
         net: Net to save.
-        path: Path of the caffemodel; replaced atomically.
+        path: Path of the caffemodel; replaced atomically. A path that ends with .h5 is written as HDF5.
     """
-    write_binary(to_proto(net), path)
+    if str(path).endswith(".h5"):
+        write_hdf5_weights(to_proto(net), path)
+    else:
+        write_binary(to_proto(net), path)

@@ -1,4 +1,4 @@
-"""Write and restore Caffe snapshots: ``<prefix>_iter_N.caffemodel`` and ``.solverstate``."""
+"""Write and restore Caffe snapshots: ``<prefix>_iter_N.caffemodel`` and ``.solverstate``, or both as HDF5."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from prototxt_like.errors import FileError, SolverError
 from prototxt_like.io.blobs import array_to_blob, blob_to_array
 from prototxt_like.io.files import read_solver_state, write_binary
+from prototxt_like.io.hdf5_snapshots import write_hdf5_state
 from prototxt_like.net.caffemodel import load_weights, save_weights
 from prototxt_like.net.net import Net
 from prototxt_like.net.param_sharing import own_blobs
@@ -63,14 +64,14 @@ def write_snapshot(solver: Solver) -> tuple[Path, Path]:
         Paths of the .caffemodel and the .solverstate.
 
     Raises:
-        SolverError: If snapshot_format is HDF5 or there is no snapshot_prefix.
-        FileError: If a file cannot be written.
+        SolverError: If there is no snapshot_prefix.
+        FileError: If a file cannot be written, or the package for snapshot_format HDF5 is missing.
     """
-    if solver.parameter.snapshot_format == SolverParameter.HDF5:
-        raise SolverError("snapshot_format HDF5 is not supported; use BINARYPROTO")
-    model, state = snapshot_path(solver, ".caffemodel"), snapshot_path(solver, ".solverstate")
+    is_hdf5 = solver.parameter.snapshot_format == SolverParameter.HDF5
+    suffix, write_state = (".h5", write_hdf5_state) if is_hdf5 else ("", write_binary)
+    model, state = snapshot_path(solver, f".caffemodel{suffix}"), snapshot_path(solver, f".solverstate{suffix}")
     save_weights(solver.net, model)
-    write_binary(solver_state(solver, str(model)), state)
+    write_state(solver_state(solver, str(model)), state)
     return model, state
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prototxt_like.io.hdf5 import open_hdf5
+from prototxt_like.io.hdf5 import open_hdf5, read_array
 from prototxt_like.io.image_list import read_path_list
 from prototxt_like.sources.base import Source
 
@@ -68,7 +68,7 @@ class Hdf5Source(Source):
             for top in self.layer.top:
                 if top not in file:
                     raise self.fail(f'{path} has no dataset "{top}"; found {", ".join(sorted(file)) or "none"}')
-            arrays = [np.asarray(file[top], dtype=np.float32) for top in self.layer.top]
+            arrays = [read_array(file[top], path) for top in self.layer.top]
         lengths = {len(array) if array.ndim else 0 for array in arrays}
         if len(lengths) != 1 or 0 in lengths:
             raise self.fail(f"{path}: the datasets have {sorted(lengths)} rows, expected one equal number above 0")

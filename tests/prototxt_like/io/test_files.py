@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,17 @@ def test_text_and_binary_are_distinguished(tmp_path: Path) -> None:
     assert pl.read_net(str(tmp_path / "net.caffemodel")).layer[1].blobs[0].data[14] == 14
 
 
-def test_hdf5_weights_are_rejected(tmp_path: Path) -> None:
+def test_damaged_hdf5_weights_are_rejected(tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
     (tmp_path / "net.caffemodel.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(pl.FileError, match="HDF5 weights are not supported"):
+    with pytest.raises(pl.FileError, match="damaged HDF5 file"):
+        pl.read_net(tmp_path / "net.caffemodel.h5")
+
+
+def test_hdf5_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "net.caffemodel.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(pl.FileError, match=r'needs the package h5py; install it: pip install "fer-lmdb\[hdf5\]"'):
         pl.read_net(tmp_path / "net.caffemodel.h5")
 
 
