@@ -16,6 +16,7 @@ from prototxt_like.suggest import closest_match
 FORMAT = "fer-lmdb data set 1"
 FILE_NAME = "manifest.json"
 MEAN_NAME = "mean.binaryproto"
+CONTACT_SHEET_NAME = "contact_sheet.png"
 UNREADABLE_NAME = "unreadable.jsonl"
 
 

@@ -17,6 +17,7 @@ from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import Spool, SpoolEntry
 from fer_lmdb.data.detections import append_detections, append_dropped
 from fer_lmdb.data.manifest import (
+    CONTACT_SHEET_NAME,
     FORMAT,
     MEAN_NAME,
     UNREADABLE_NAME,
@@ -29,7 +30,9 @@ from fer_lmdb.data.manifest import (
 )
 from fer_lmdb.data.sources import InvalidSample, numbering
 from fer_lmdb.errors import DataSetError
+from fer_lmdb.io.images import write_image
 from fer_lmdb.runtime.progress import ProgressCallback, report_progress
+from fer_lmdb.visualization.class_sheet import ClassSheet
 from prototxt_like.io.datum_store import LmdbWriter, digest, encode_votes
 
 
@@ -85,7 +88,7 @@ def describe_source(collected: Collector) -> dict[str, Any]:
 def write_split(
     split: str, spool: Spool, folder: Path, options: BuildOptions, progress: ProgressCallback
 ) -> dict[str, Any]:
-    """Write the databases and detections of one split, and the mean image for the train split.
+    """Write the databases and detections of one split, and mean image and contact sheet for the train split.
 
     Returns:
         Digests for the manifest.
@@ -94,10 +97,12 @@ def write_split(
     if options.shards is not None:
         count = min(options.shards, len(spool))
         paths = [shard(folder, split, number, count) for number in range(count)]
+    sheet = ClassSheet(options.label_scheme.classes)
     mean = MeanAccumulator(spool.size)
-    sha256, databases = write_databases(split, paths, spool, mean, options, progress)
+    sha256, databases = write_databases(split, paths, spool, mean, sheet, options, progress)
     if split == "train":
         mean.write(folder / MEAN_NAME)
+        write_image(folder / CONTACT_SHEET_NAME, sheet.draw(split))
     if options.preprocessing.detector != "none":
         append_detections(folder, split, ((entry.name, entry.detection or {}) for entry in spool.entries()))
     faces = {"file_sha256": databases[0]["file_sha256"]} if options.shards is None else {"shards": databases}
@@ -109,6 +114,7 @@ def write_databases(
     paths: list[Path],
     spool: Spool,
     mean: MeanAccumulator,
+    sheet: ClassSheet,
     options: BuildOptions,
     progress: ProgressCallback,
 ) -> tuple[str, list[dict[str, Any]]]:
@@ -121,6 +127,7 @@ def write_databases(
         paths: Folders of the databases.
         spool: Shuffled faces.
         mean: Accumulates the faces.
+        sheet: Collects faces of each class.
         options: Build options.
         progress: Called with the number of faces written.
 
@@ -135,6 +142,7 @@ def write_databases(
             for entry, face in islice(faces, size):
                 writer.append(entry.name, face, entry.label)
                 mean.add(face)
+                sheet.add(face, entry.label)
                 report_progress(progress, f"write {split}", mean.count, len(spool))
         file_digest = file_sha256(path / "data.mdb")
         databases.append({"count": writer.count, "sha256": writer.sha256, "file_sha256": file_digest})

@@ -22,10 +22,12 @@ from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.ferplus import FerPlusSource, VoteRow
 from fer_lmdb.data.sources.open import open_source
 from fer_lmdb.data.sources.synthetic import write_synthetic_csv
-from fer_lmdb.errors import DataSetError, FerLmdbError, OutputError, SourceError
+from fer_lmdb.errors import ERRORS, DataSetError, OutputError, SourceError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
+from fer_lmdb.io.images import read_image
 from fer_lmdb.labels import FERPLUS, MERGED, WITHOUT_DISGUST
+from fer_lmdb.visualization.class_sheet import COLUMNS, GAP, TILE, TITLE, ClassSheet
 from prototxt_like.io.datum_store import read_split, read_votes
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -58,6 +60,17 @@ def test_mean_of_the_training_split(noise_data: Path) -> None:
     faces = read_split(noise_data / "train_lmdb").images
     expected = faces.sum(axis=0, dtype=np.int64).astype(np.float32) / np.float32(len(faces))
     np.testing.assert_array_equal(pl.read_mean(noise_data / "mean.binaryproto"), expected)
+
+
+def test_contact_sheet_with_a_row_of_training_faces_per_class(noise_data: Path) -> None:
+    sheet = read_image(noise_data / "contact_sheet.png")
+    assert sheet.shape == (GAP + 7 * (TITLE + TILE + GAP), GAP + COLUMNS * (TILE + GAP), 3)
+    faces = read_split(noise_data / "train_lmdb")
+    for label in range(7):
+        top = GAP + label * (TITLE + TILE + GAP) + TITLE
+        expected = ClassSheet(["one"])
+        expected.add(faces.images[faces.labels == label][0, 0], 0)
+        np.testing.assert_array_equal(sheet[top : top + TILE, GAP : GAP + TILE], expected.faces[0][0])
 
 
 def test_manifest(noise_data: Path) -> None:
@@ -260,7 +273,7 @@ def test_full_disk(tmp_path: Path) -> None:
     try:
         build(Noise(1, SMALL), disk / "data", options=PLAIN)
         for count in (2000, 3000, 4000, 6000):  # fails while writing the database, then the spool
-            with pytest.raises(FerLmdbError, match="no space left on the disk") as failure:
+            with pytest.raises(ERRORS, match="no space left on the disk") as failure:
                 build(Noise(2, {**SMALL, "train": count}), disk / "data", options=replace(PLAIN, seed=2), force=True)
             assert "\n" not in str(failure.value)
             assert read_manifest(disk / "data")["seed"] == 0

@@ -13,6 +13,8 @@ import pytest
 
 from fer_lmdb.data.build import BuildOptions, build, write_images
 from fer_lmdb.data.build.dump_images import draw_face, png_name
+from fer_lmdb.data.sources.image_folder import ImageFolder
+from fer_lmdb.data.sources.synthetic import SyntheticFaces
 from fer_lmdb.errors import OutputError
 from fer_lmdb.faces.detectors.base import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
@@ -44,11 +46,25 @@ def test_lists_and_aligned_images_give_the_same_database(tmp_path: Path) -> None
 def test_images_only(tmp_path: Path) -> None:
     document = write_images(Noise(counts=SMALL), tmp_path / "images", options=PLAIN)
     names = {sample.name for sample in Noise(counts=SMALL)}
-    lists = {"train_list.txt", "val_list.txt", "test_list.txt"}
+    lists = {"train_list.txt", "val_list.txt", "test_list.txt", "classes.txt"}
     expected = {f"{kind}{name}" for kind in ("original", "aligned") for name in names} | lists
     assert all_files(tmp_path / "images") == expected
     assert document["splits"]["train"]["count"] == 21
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_numbered_folders_are_built_again_with_the_same_labels(tmp_path: Path) -> None:
+    """The folders hold a classes.txt, and are replaced with --force in spite of it."""
+    faces = SyntheticFaces(train=14, val=7, test=7)
+    for _ in range(2):
+        write_images(faces, tmp_path / "images", options=PLAIN, force=True)
+    assert (tmp_path / "images" / "classes.txt").read_text().splitlines() == list(faces.classes)
+    again = ImageFolder(tmp_path / "images" / "original")
+    assert again.label_order.names == dict(enumerate(faces.classes))
+    assert [sample.label for sample in again] == [sample.row // 2 for sample in faces if sample.split == "train"] + [
+        *range(7),
+        *range(7),
+    ]
 
 
 def test_source_images_keep_size_and_color(tmp_path: Path) -> None:
