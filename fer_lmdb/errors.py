@@ -64,7 +64,7 @@ class ServeError(FerLmdbError):
 
 
 class OutputError(FerLmdbError):
-    """Output that would replace an input or somebody's file, or that another process is writing."""
+    """Output that would replace an input or a file that this program did not write, or is being written."""
 
 
 class OptionError(FerLmdbError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from fer_lmdb.cli.shared_options import (
     device_option,
     ensemble_temperature_option,
     ensemble_weights_option,
+    force_option,
     json_option,
     precision_option,
     split_option,
@@ -68,6 +70,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
     metavar="FILE",
     help=f"Plot of --batch-accuracies.  [default: {PLOT} in the run folder, or here]",
 )
+@force_option()
 @device_option()
 @precision_option()
 @click.option("--log/--no-log", default=True, show_default=True, help="Record the result in evaluations.jsonl.")
@@ -84,6 +87,7 @@ def command(
     compare: tuple[str, ...],
     batch_accuracies: bool,
     plot: Path | None,
+    force: bool,
     device: str,
     precision: str,
     log: bool,
@@ -100,6 +104,7 @@ def command(
         raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")
     if plot and not batch_accuracies:
         raise click.UsageError("--plot requires --batch-accuracies")
+    target = _plot_target(models, data, plot, force) if batch_accuracies else None
     from fer_lmdb.evaluation.evaluate import evaluate
     from fer_lmdb.evaluation.log import log_evaluation
 
@@ -118,7 +123,7 @@ def command(
         batch_accuracies=batch_accuracies,
         log=False,
     )
-    plotted = _plot(result, plot) if batch_accuracies else None
+    plotted = target if target and _plot(result, target, is_default=plot is None) else None
     if as_json:
         emit(result.to_dict() | ({"plot": str(plotted)} if plotted else {}))
     else:
@@ -131,20 +136,30 @@ def command(
         click.echo(f"Warning: {problem}", err=True)
 
 
-def _plot(result: EvaluationResult, path: Path | None) -> Path | None:
+def _plot_target(models: Sequence[str], data: Sequence[str], path: Path | None, force: bool) -> Path:
+    """Return where the plot goes: the given file, or a file in the run of the first model or the current folder."""
+    from fer_lmdb.io.outputs import check_file
+    from fer_lmdb.models.registry import resolve_members, resolve_model
+
+    folder = Path(models[0])
+    target = path or (folder if (folder / "run.json").is_file() else Path()) / PLOT
+    return check_file(target, [*map(resolve_model, resolve_members(models)), *data], force=force)
+
+
+def _plot(result: EvaluationResult, path: Path, is_default: bool) -> bool:
     """Plot the accuracy of each batch; a run folder that cannot be written only causes a warning."""
+    from fer_lmdb.errors import ImageError
+    from fer_lmdb.visualization.figure_file import save_figure
     from fer_lmdb.visualization.plots import batch_accuracy_figure
 
     assert result.batch_accuracies is not None
-    folder = Path(result.models[0])
-    target = path or (folder if (folder / "run.json").is_file() else Path()) / PLOT
     names = " + ".join(Path(name).name for name in result.models)
     figure = batch_accuracy_figure(result.batch_accuracies, f"{names}, split {result.split}, N = {result.n:,}")
     try:
-        figure.savefig(target, dpi=150)
-    except OSError as error:
-        if path:
+        save_figure(figure, path, dpi=150)
+    except ImageError as error:
+        if not is_default:
             raise
-        click.echo(f"Warning: {target}: cannot be written ({error.strerror}); set another file with --plot", err=True)
-        return None
-    return target
+        click.echo(f"Warning: {error}; set another file with --plot", err=True)
+        return False
+    return True

@@ -10,7 +10,7 @@ import click
 from fer_lmdb.choices import EXPORT_FORMATS
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, print_next_step
-from fer_lmdb.cli.shared_options import json_option
+from fer_lmdb.cli.shared_options import force_option, json_option
 from fer_lmdb.cli.types import DATA_SET, MODEL
 
 EXAMPLES = """
@@ -43,9 +43,17 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
     help="--int8: data set; its train split calibrates, its val split evaluates.",
 )
 @click.option("--uncalibrated", is_flag=True, help="Leave out the temperature that calibrate stored in MODEL.")
+@force_option("the model itself, or files of data sets or runs")
 @json_option
 def command(
-    model: str, format_name: str | None, out: Path, int8: bool, data: str, uncalibrated: bool, as_json: bool
+    model: str,
+    format_name: str | None,
+    out: Path,
+    int8: bool,
+    data: str,
+    uncalibrated: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Export MODEL (pretrained model, model file or run folder) to another format.
 
@@ -61,7 +69,8 @@ def command(
     if int8 and choose_format(out, format_name) != "onnx":
         raise click.UsageError("--int8 requires --format onnx")
 
-    result = export(model, out, format_name, data if int8 else None, calibrated=not uncalibrated)
+    int8_data = data if int8 else None
+    result = export(model, out, format_name, int8_data, calibrated=not uncalibrated, force=force)
     if as_json:
         emit({"model": model, **result.to_dict()})
         return

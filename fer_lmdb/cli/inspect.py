@@ -9,7 +9,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note, out_console
-from fer_lmdb.cli.shared_options import json_option, split_option
+from fer_lmdb.cli.shared_options import force_option, json_option, split_option
 from fer_lmdb.cli.types import A_PATH, MODEL
 
 EXAMPLES = """
@@ -28,6 +28,7 @@ fer-lmdb inspect data/fer2013 --duplicates
 @click.argument("path", type=A_PATH)
 @click.option("--verify", is_flag=True, help="Read and check everything; exit with 1 if a problem is found.")
 @click.option("--draw", type=A_PATH, metavar="FILE", help="Write an image: .svg of a net, otherwise .png.")
+@force_option()
 @click.option("--duplicates", is_flag=True, help="Find identical and near-duplicate faces in a data set.")
 @click.option("--model", type=MODEL, help="With --duplicates: evaluate on faces with and without a near-duplicate.")
 @click.option(
@@ -39,6 +40,7 @@ def command(
     path: Path,
     verify: bool,
     draw: Path | None,
+    force: bool,
     duplicates: bool,
     model: str | None,
     data: Path | None,
@@ -62,7 +64,7 @@ def command(
     if draw is not None:
         from fer_lmdb.inspection.drawing import save_drawing
 
-        save_drawing(document["kind"], resolve_path(path), draw)
+        save_drawing(document["kind"], resolve_path(path), draw, force=force)
         note(f"Image: {draw}")
     if duplicates:
         from fer_lmdb.inspection.duplicates import audit

@@ -23,6 +23,7 @@ from fer_lmdb.cli.shared_options import (
     ensemble_temperature_option,
     ensemble_weights_option,
     executor_option,
+    force_option,
     json_lines_option,
     min_face_option,
     min_probability_option,
@@ -57,6 +58,7 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.option(
     "--plot", type=PlotFile(folder=True), metavar="FILE|DIR", help="Plot the expressions of a video over time."
 )
+@force_option()
 @click.option("--top-k", type=number(ranges.TOP_K), help="Show only the K most probable classes.  [default: all]")
 @min_probability_option()
 @tta_option()
@@ -101,7 +103,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         precision=options["precision"],
     )
     print_ensemble_note(recognizer.models, len(models))
-    outputs = OutputPaths(options["save"], options["crops"], options["table"], options["plot"], one_file)
+    places = {name: options[name] for name in ("save", "crops", "table", "plot", "force")}
+    outputs = OutputPaths(one_file=one_file, **places)
     left_out = LeftOut()
     results = predict_files(
         names,

@@ -150,3 +150,8 @@ def min_probability_option() -> Decorator:
 def executor_option(text: str) -> Decorator:
     """Declare --executor."""
     return click.option("--executor", type=click.Choice(EXECUTORS), default="local", show_default=True, help=text)
+
+
+def force_option(kept: str = "inputs, data sets, runs or models") -> Any:
+    """Return the option --force for single files."""
+    return click.option("--force", is_flag=True, help=f"Replace files that fer-lmdb did not write; never {kept}.")

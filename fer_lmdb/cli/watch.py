@@ -19,6 +19,7 @@ from fer_lmdb.cli.shared_options import (
     device_option,
     ensemble_temperature_option,
     ensemble_weights_option,
+    force_option,
     json_lines_option,
     min_face_option,
     min_probability_option,
@@ -53,6 +54,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @click.option(
     "--save", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the annotated video."
 )
+@force_option()
 @click.option("--duration", type=number(ranges.POSITIVE), help="Stop after this many seconds.")
 @min_probability_option()
 @detect_every_option("Run the detector on every K-th frame, track in between.")
@@ -94,12 +96,17 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
     """Show and write frames until the source ends, the user stops, or the time is up; return frames and seconds."""
     from fer_lmdb.errors import ImageError
     from fer_lmdb.inference.live import predict_camera
+    from fer_lmdb.io.container import local_path
+    from fer_lmdb.io.outputs import check_file
     from fer_lmdb.io.video_writer import VideoWriter
+    from fer_lmdb.models.registry import resolve_model
     from fer_lmdb.visualization.window import DisplayWindow
 
     save = options["save"]
-    if save and save.exists() and Path(source).exists() and save.samefile(source):
-        raise ImageError(f"{save}: would overwrite the input file; choose another file")
+    if save:
+        file = local_path(source)
+        inputs = [*map(resolve_model, recognizer.models), *([file] if file else [])]
+        check_file(save, inputs, force=options["force"])
     frames, started = 0, time.monotonic()
     failure: ImageError | None = None
     with ExitStack() as stack:

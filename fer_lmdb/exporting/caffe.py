@@ -8,11 +8,13 @@ import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.file_names import slug
+from fer_lmdb.io.marks import prototxt_mark
+from fer_lmdb.io.outputs import OutputGuard
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 
-def write_caffe(model: Model, folder: Path) -> list[Path]:
+def write_caffe(model: Model, folder: Path, guard: OutputGuard | None = None) -> list[Path]:
     """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`, the name as a slug.
 
     Extension layers without effect in TEST are removed. The input of the net is a face after the TEST transform (e.g.
@@ -21,6 +23,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
     Args:
         model: Model to export.
         folder: Output folder; created if it does not exist.
+        guard: Guard of the files; None for one that knows no inputs.
 
     Returns:
         Paths of deploy.prototxt, the caffemodel, named by a slug of the model's name, and mean.binaryproto if the model
@@ -28,6 +31,7 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
 
     Raises:
         ModelError: If the net uses other extensions to Caffe.
+        OutputError: If a file would replace something that is not to be replaced.
     """
     net = Classifier(model).net_unfused
     deploy = pl.strip_extensions(net.proto)
@@ -36,13 +40,16 @@ def write_caffe(model: Model, folder: Path) -> list[Path]:
             f"the net {model.name} uses extensions that Caffe does not support: {', '.join(extensions[:5])}; export it "
             "as onnx instead"
         )
+    names = ["deploy.prototxt", f"{slug(model.name, default='model')}.caffemodel"]
+    names += ["mean.binaryproto"] if model.mean is not None else []
+    guard = guard or OutputGuard()
+    files = [guard.check(folder / name) for name in names]
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "deploy.prototxt", folder / f"{slug(model.name, default='model')}.caffemodel"]
-    atomic_write_text(files[0], _input_comment(model) + pl.to_text(deploy))
     pl.save_weights(pl.Net(deploy, pl.to_proto(net)), files[1])
     if model.mean is not None:
-        files.append(folder / "mean.binaryproto")
         pl.write_mean(model.mean, files[2])
+    # Last, because it has the digests that mark the other files.
+    atomic_write_text(files[0], prototxt_mark(files[1:]) + _input_comment(model) + pl.to_text(deploy))
     return files
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from fer_lmdb.choices import EXPORT_FORMATS
 from fer_lmdb.errors import ModelError
 from fer_lmdb.exporting.temperature import fold_temperature
+from fer_lmdb.io.outputs import OutputGuard
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import ModelSource, load_model, resolve_model
@@ -43,6 +44,7 @@ def export(
     int8_data: str | Path | None = None,
     *,
     calibrated: bool = True,
+    force: bool = False,
 ) -> ExportResult:
     """Export a model.
 
@@ -56,8 +58,11 @@ def export(
             evaluated on its validation faces.
         calibrated: Whether the exported model returns calibrated probabilities. Caffe and ONNX files have the
             temperature folded into the last layer's weights; a safetensors file has it in its metadata.
+        force: Whether to replace files that this program did not write, unless they are inputs, other models, or files
+            of a data set or run.
 
     Raises:
+        OutputError: If a file would replace something that is not to be replaced, see `fer_lmdb.io.outputs`.
         ModelError: If the model or format does not exist, the model cannot be expressed in the format, or the written
             file does not reproduce the model's probabilities.
         DataSetError: If the data set is missing or does not match the model's classes or size.
@@ -69,14 +74,18 @@ def export(
         raise ModelError(f"int8 requires the format onnx, not {chosen}")
     if chosen != "caffe" and (out.is_dir() or not out.name):
         raise ModelError(f"invalid out {out}: found a folder, expected a file for the format {chosen}; add a file name")
+    guard = OutputGuard([] if isinstance(model, Model) else [resolve_model(model)], force=force)
+    if chosen != "caffe":
+        guard.check(out, f".{chosen}")
+    if int8_data is not None:
+        guard.check(_int8_path(out))
     loaded = _load_with_evaluations(model)
     if not calibrated:
         loaded = replace(loaded, metadata=loaded.metadata.with_calibration(None))
     if chosen == "caffe":
         from fer_lmdb.exporting.caffe import write_caffe
 
-        return ExportResult(chosen, write_caffe(fold_temperature(loaded), out))
-    _check_target(model, out)
+        return ExportResult(chosen, write_caffe(fold_temperature(loaded), out, guard))
     out.parent.mkdir(parents=True, exist_ok=True)
     if chosen == "safetensors":
         loaded.half().save(out)
@@ -111,8 +120,12 @@ def _export_onnx(model: Model, out: Path, int8_data: str | Path | None) -> Expor
 
     faces = load_calibration_data(model, int8_data)  # before the slow steps, so that errors appear at once
     checks = write_onnx(model, out)
-    int8_out = out.with_name(f"{out.stem}-int8{out.suffix}")
+    int8_out = _int8_path(out)
     return ExportResult("onnx", [out, int8_out], {**checks, "int8": write_int8(out, int8_out, faces)})
+
+
+def _int8_path(out: Path) -> Path:
+    return out.with_name(f"{out.stem}-int8{out.suffix}")
 
 
 def _load_with_evaluations(model: ModelSource | Model) -> Model:
@@ -123,8 +136,3 @@ def _load_with_evaluations(model: ModelSource | Model) -> Model:
     if Path(model).is_file() or not run.config.is_file():
         return loaded
     return replace(loaded, metadata=loaded.metadata.with_evaluations(read_evaluations(run)))
-
-
-def _check_target(model: ModelSource | Model, out: Path) -> None:
-    if not isinstance(model, Model) and out.exists() and out.samefile(resolve_model(model)):
-        raise ModelError(f"{out}: the export would overwrite the model itself; choose another --out")

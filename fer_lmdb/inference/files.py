@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fer_lmdb.inference.images import predict_sources
 from fer_lmdb.inference.inputs import InputFile, find_files
 from fer_lmdb.inference.left_out import LeftOut
-from fer_lmdb.inference.output_paths import NO_GUARD, NO_OUTPUTS, OutputPaths, OverwriteGuard, any_exist
+from fer_lmdb.inference.output_paths import NO_OUTPUTS, OutputPaths, any_exist
 from fer_lmdb.inference.recognizer import Recognizer
-from fer_lmdb.inference.writers import ResultWriters
+from fer_lmdb.inference.writers import AnnotatedWriter, ResultWriters
+from fer_lmdb.io.outputs import OutputGuard
+from fer_lmdb.models.registry import resolve_model
 from fer_lmdb.results import FramePrediction, ImagePrediction
 from fer_lmdb.runtime.executors import Executor
 
 if TYPE_CHECKING:
     from fer_lmdb.inference.timeline import Timeline
+
+STDIN = 0
+"""Descriptor of stdin, which may be a file: a list of paths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +67,17 @@ def predict_files(
         its VideoSummary.
 
     Raises:
-        ImageError: If a result file cannot be written, or would overwrite an input file.
+        OutputError: If a result would replace an input, or a file that this program did not write.
+        ImageError: If a result file cannot be written.
     """
-    guard = NO_GUARD
+    inputs = list(map(resolve_model, recognizer.models))
     if any_exist(outputs.all):  # an output may be an input file, so all inputs must be known
         paths = list(paths)
-        guard = OverwriteGuard(find_files(paths, outputs.folders), outputs.all)
+        known = list(find_files(paths, outputs.folders))
+        inputs += [file.path for file in known]
+        _check_outputs(known, inputs, outputs)
+    guard = OutputGuard(inputs, force=outputs.force)
+    guard.inputs.add_stream(STDIN)
     with ResultWriters(recognizer.classes, outputs, guard) as writers:
         files = find_files(paths, outputs.folders, left_out=left_out)
         for are_videos, group in groupby(files, key=lambda file: file.is_video and file.error is None):
@@ -77,6 +88,21 @@ def predict_files(
                 for file, prediction in predict_sources(group, recognizer, executor):
                     writers.add(file, prediction)
                     yield prediction
+
+
+def _check_outputs(files: list[InputFile], inputs: list[Path], outputs: OutputPaths) -> None:
+    """Check the outputs whose names are known before the first prediction: all but crops and plots in folders."""
+    guard = OutputGuard(inputs, force=outputs.force)
+    guard.inputs.add_stream(STDIN)
+    if outputs.table is not None:
+        guard.check(outputs.table, ".csv")
+    if outputs.plot is not None and outputs.one_file and outputs.plot.suffix and not outputs.plot.is_dir():
+        guard.check(outputs.plot)
+    if outputs.save is not None:
+        copies = AnnotatedWriter(outputs.save, outputs.one_file, guard)
+        for file in files:
+            if file.error is None:
+                copies.path_of(file)
 
 
 def _predict_video(

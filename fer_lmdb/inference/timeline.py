@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_lmdb.errors import ImageError
-from fer_lmdb.io.atomic import atomic_file
-from fer_lmdb.io.images import printable_path
 from fer_lmdb.results import FacePrediction, FramePrediction
 from fer_lmdb.visualization.colors import color_of, hex_of
 
@@ -99,6 +96,8 @@ class Timeline:
         """
         from matplotlib.figure import Figure
 
+        from fer_lmdb.visualization.figure_file import save_figure
+
         people = self.most_visible()
         figure = Figure(figsize=(11, 1.2 + 2.1 * max(1, len(people))), layout="constrained")
         panels = figure.subplots(max(1, len(people)), 1, sharex=True, squeeze=False)[:, 0]
@@ -111,12 +110,7 @@ class Timeline:
         if people:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
         figure.suptitle(title)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path) as partial:  # an existing link is replaced, not its target
-                figure.savefig(partial, dpi=120, format=path.suffix[1:])
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{printable_path(path)}: cannot be written: {error}") from error
+        save_figure(figure, path)
 
     def _draw_person(self, axes: Axes, track_id: int) -> None:
         times, rows = self._series(track_id)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.inference.inputs import InputFile
-from fer_lmdb.inference.output_paths import NO_GUARD, NO_OUTPUTS, OutputNames, OutputPaths, OverwriteGuard
+from fer_lmdb.inference.output_paths import NO_OUTPUTS, OutputNames, OutputPaths
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
+from fer_lmdb.io.outputs import OutputGuard
 from fer_lmdb.results import FACE_COLUMNS, FacePrediction, FramePrediction, ImagePrediction, to_rows
 from fer_lmdb.runtime.background import BackgroundWorker
 from fer_lmdb.visualization.annotate import annotate
@@ -34,20 +35,22 @@ class ResultWriters:
     Args:
         classes: Class names in label order.
         outputs: Files and folders for results.
-        guard: Guard of the input files.
+        guard: Guard of all outputs; None for one that knows no inputs.
 
     Raises:
-        ImageError: If the CSV file cannot be written or is an input file.
+        OutputError: If the CSV file would replace something that is not to be replaced.
+        ImageError: If the CSV file cannot be written.
     """
 
     def __init__(
-        self, classes: tuple[str, ...], outputs: OutputPaths = NO_OUTPUTS, guard: OverwriteGuard = NO_GUARD
+        self, classes: tuple[str, ...], outputs: OutputPaths = NO_OUTPUTS, guard: OutputGuard | None = None
     ) -> None:
+        guard = guard or OutputGuard(force=outputs.force)
         self.classes = classes
+        self._table = CsvWriter(guard.check(outputs.table, ".csv"), classes) if outputs.table else None
         self._copies = AnnotatedWriter(outputs.save, outputs.one_file, guard) if outputs.save else None
         self._crops = CropWriter(outputs.crops, guard) if outputs.crops else None
         self._plots = _OutputChooser(outputs.plot, outputs.one_file, guard) if outputs.plot else None
-        self._table = CsvWriter(guard.check(outputs.table), classes) if outputs.table else None
 
     def add(self, file: InputFile, prediction: ImagePrediction) -> None:
         """Write the results of one image."""
@@ -116,24 +119,34 @@ class AnnotatedWriter:
     Args:
         target: File (for a single input) or folder.
         one_file: Whether there is a single input, so that `target` may be a file.
-        guard: Guard of the input files.
+        guard: Guard of all outputs; None for one that knows no inputs.
     """
 
-    def __init__(self, target: Path, one_file: bool, guard: OverwriteGuard = NO_GUARD) -> None:
-        self._names = _OutputChooser(target, one_file, guard)
+    def __init__(self, target: Path, one_file: bool, guard: OutputGuard | None = None) -> None:
+        self._names = _OutputChooser(target, one_file, guard or OutputGuard())
+
+    def path_of(self, file: InputFile) -> Path:
+        """Return the path of the copy of a file; call it once per file.
+
+        Raises:
+            OutputError: If it would replace something that is not to be replaced.
+        """
+        if file.is_video:
+            from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES
+
+            return self._names.choose(file, _writable_suffix(file, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
+        return self._names.choose(file, _writable_suffix(file, WRITABLE_SUFFIXES, ".png"))
 
     def add(self, file: InputFile, prediction: ImagePrediction) -> None:
         """Write the copy of one image, if it could be read."""
         if prediction.image is not None:
-            path = self._names.choose(file, _writable_suffix(file, WRITABLE_SUFFIXES, ".png"))
-            write_image(path, annotate(prediction.image, prediction.faces))
+            write_image(self.path_of(file), annotate(prediction.image, prediction.faces))
 
     def video(self, file: InputFile) -> VideoWriter:
         """Return a writer for the annotated frames of a video; the audio is copied."""
-        from fer_lmdb.io.video_writer import WRITABLE_VIDEO_SUFFIXES, VideoWriter
+        from fer_lmdb.io.video_writer import VideoWriter
 
-        path = self._names.choose(file, _writable_suffix(file, WRITABLE_VIDEO_SUFFIXES, ".mp4"))
-        return VideoWriter(path, audio_from=file.path if file.kind == "video" else None)
+        return VideoWriter(self.path_of(file), audio_from=file.path if file.kind == "video" else None)
 
 
 class CropWriter:
@@ -142,10 +155,10 @@ class CropWriter:
     Args:
         folder: Output folder. `photo-1.png` is the first face of `photo.jpg`, `clip-000020-1.png` the person with track
             ID 1 in frame 20 of `clip.mp4`.
-        guard: Guard of the input files.
+        guard: Guard of all outputs; None for one that knows no inputs.
     """
 
-    def __init__(self, folder: Path, guard: OverwriteGuard = NO_GUARD) -> None:
+    def __init__(self, folder: Path, guard: OutputGuard | None = None) -> None:
         self._names = OutputNames(folder, guard)
 
     def add(self, file: InputFile, prediction: ImagePrediction | FramePrediction) -> None:
@@ -191,13 +204,15 @@ class CsvWriter:
 class _OutputChooser:
     """Output path of each input: the target itself if it is a file, or a file in the target folder."""
 
-    def __init__(self, target: Path, one_file: bool, guard: OverwriteGuard) -> None:
+    def __init__(self, target: Path, one_file: bool, guard: OutputGuard) -> None:
         self._target, self._guard = target, guard
         self._is_file = one_file and target.suffix != "" and not target.is_dir()
         self._names = OutputNames(target, guard)
 
     def choose(self, file: InputFile, suffix: str) -> Path:
-        return self._guard.check(self._target, file) if self._is_file else self._names.choose(file, suffix=suffix)
+        if self._is_file:
+            return self._guard.check(self._target, source=file.path)
+        return self._names.choose(file, suffix=suffix)
 
 
 def crop(image: NDArray[np.uint8], face: FacePrediction) -> NDArray[np.uint8]:

@@ -12,10 +12,14 @@ import prototxt_like as pl
 from fer_lmdb.data.manifest import read_manifest
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.inspection.caffe_files import build_shapes
+from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.images import write_image
+from fer_lmdb.io.marks import svg_mark
+from fer_lmdb.io.outputs import check_file
 from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.visualization import plots
 from fer_lmdb.visualization.face_grid import draw_faces, draw_mean
+from fer_lmdb.visualization.figure_file import save_figure
 from prototxt_like.errors import NetError
 from prototxt_like.io import datum_store
 
@@ -24,20 +28,23 @@ NETS = ("prototxt", "caffemodel")
 DRAWN = (*NETS, "mean", "database", "data set")
 
 
-def save_drawing(kind: str, path: Path, out: Path) -> None:
+def save_drawing(kind: str, path: Path, out: Path, *, force: bool = False) -> None:
     """Write an image of a file or folder.
 
     Args:
         kind: Kind of `path`, see `fer_lmdb.models.artifact_kind`.
         path: File or folder to draw.
         out: Image file: .svg for a net, .png otherwise.
+        force: Whether to replace a file that this program did not write.
 
     Raises:
         SourceError: If this kind cannot be drawn, or `out` has another suffix.
+        OutputError: If `out` would replace something that is not to be replaced.
     """
     check_drawing(kind, out)
+    check_file(out, [path], force=force)
     if kind in NETS:
-        out.write_text(draw_net(path), encoding="utf-8")
+        atomic_write_text(out, svg_mark(draw_net(path)))
     elif kind == "mean":
         write_image(out, draw_mean(pl.read_mean(path)))
     elif kind == "database":
@@ -48,7 +55,7 @@ def save_drawing(kind: str, path: Path, out: Path) -> None:
         )
         write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
     else:
-        draw_distribution(read_manifest(path)).savefig(out, dpi=120)
+        save_figure(draw_distribution(read_manifest(path)), out)
 
 
 def check_drawing(kind: str, out: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_lmdb.renames import FILES
+
 IsOwn = Callable[[str], object]
 """Whether a file, relative to its folder with slashes, was written by this program."""
 
@@ -92,10 +94,10 @@ _DATA_SET_FILE = re.compile(
     r"|(train|val|test)(_votes)?_lmdb(-\d{5}-of-\d{5})?/(data|lock)\.mdb"
 )
 _RUN_FILE = re.compile(
-    r"(run|training)\.(json|lock)|(solver|train_val|deploy)\.prototxt|(log|evaluations|figures)\.jsonl"
-    r"|(snapshot|best|last|first_batch|teacher_probabilities|taught)\.safetensors"
-    r"|(checkpoints|kept)/\d+\.safetensors|tensorboard/.*events\.out\.tfevents\..*|(explain-78|batch-accuracies)\.png"
-    r"|\..*\.partial"
+    r"(run|training)\.(json|lock)|(solver|train_val|deploy)\.prototxt|(log|evaluations)\.jsonl"
+    r"|(snapshot|best|last|first_batch|teacher_probabilities)\.safetensors|checkpoints/\d+\.safetensors"
+    r"|tensorboard/.*events\.out\.tfevents\..*|batch-accuracies\.png|\..*\.partial"
+    rf"|({'|'.join(map(re.escape, FILES))})(/\d+\.safetensors)?"
 )
 
 

@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Hashable, Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 
 def identities(path: str | os.PathLike[str]) -> list[Hashable]:
@@ -55,14 +54,3 @@ class FileSet:
 
     def __contains__(self, path: str | os.PathLike[str]) -> bool:
         return not self._known.isdisjoint(identities(path))
-
-
-def local_path(address: str) -> Path | None:
-    """Return the file of a path or file:// address; None for the address of a stream.
-
-    FFmpeg's short form `file:clip.mp4` is an address as well.
-    """
-    if address.lower().startswith("file:"):
-        parts = urlsplit(address)
-        return Path(unquote(parts.path)) if parts.netloc in ("", "localhost") else None
-    return None if "://" in address else Path(address)

@@ -10,10 +10,11 @@ BMP, PPM and PGM have no place for a mark.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def image_options(suffix: str) -> dict[str, Any]:
     return {"comment": MARK.encode()} if suffix == ".gif" else {}
 
 
+def svg_mark(text: str) -> str:
+    """Return the text of an SVG with a mark."""
+    return text.replace("<svg", f"<!-- Written by {MARK} --><svg", 1)
+
+
+def prototxt_mark(files: Sequence[Path]) -> str:
+    """Return the first line of a deploy.prototxt, which marks the other files of an export by their digests."""
+    parts = ", ".join(f"{path.name} sha256 {_sha256(path)}" for path in files)
+    return f"{PROTOTXT_LINE} {__version__} with {parts}\n"
+
+
 def _is_ours(text: Any) -> bool:
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return isinstance(text, str) and text.startswith(f"{NAME} ")
@@ -135,6 +147,20 @@ def _prototxt(path: Path) -> bool:
     return _head(path).startswith(PROTOTXT_LINE.encode())
 
 
+def _caffe_binary(path: Path) -> bool:
+    """Protobuf's files have no place for a mark; the prototxt of the export beside them has their digests."""
+    line = _head(path.with_name("deploy.prototxt")).split(b"\n")[0]
+    return line.startswith(PROTOTXT_LINE.encode()) and f"{path.name} sha256 {_sha256(path)}".encode() in line
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_HEAD_BYTES)
@@ -149,5 +175,7 @@ _READERS: dict[str, Callable[[Path], bool]] = {
     ".svg": _vector,
     ".pdf": _vector,
     ".prototxt": _prototxt,
+    ".caffemodel": _caffe_binary,
+    ".binaryproto": _caffe_binary,
     ".safetensors": lambda path: (safetensors_format(path) or "").startswith(MODEL_FORMAT),
 }

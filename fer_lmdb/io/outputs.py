@@ -34,19 +34,24 @@ class OutputGuard:
         self._force = force
         self._outputs = FileSet()
 
-    def check(self, path: Path, suffix: str | None = None) -> Path:
+    def is_taken(self, path: Path) -> bool:
+        """Return whether an output of this call is this file already."""
+        return path in self._outputs
+
+    def check(self, path: Path, suffix: str | None = None, source: Path | None = None) -> Path:
         """Return the path of an output if it may be written.
 
         Args:
             path: File to write.
             suffix: Suffix of the files that it may replace; None takes that of the path.
+            source: Input file that the output belongs to.
 
         Raises:
             OutputError: If it would replace an input, another output of this call, a file of a data set or run, a
                 model, or (without `force`) a file without a mark; or if it is no regular file.
         """
         name = printable_path(path)
-        if path in self.inputs:
+        if path in self.inputs or (source is not None and path in FileSet([source])):
             raise OutputError(f"{name}: would overwrite an input file; choose another file or folder")
         if path in self._outputs:
             raise OutputError(f"{name}: two outputs are this one file; choose another name for one of them")

@@ -23,6 +23,7 @@ from fer_lmdb.io.atomic import AtomicFile
 from fer_lmdb.io.audio import AudioCopier
 from fer_lmdb.io.container import reason
 from fer_lmdb.io.images import printable_path
+from fer_lmdb.io.marks import MARK
 from fer_lmdb.io.video import DEFAULT_RATE
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -54,6 +55,7 @@ class VideoWriter:
         self.path, self.name = path, printable_path(path)
         codec = _encoder_for(path)
         self._file, self._output = self._open_output()
+        self._output.metadata["comment"] = MARK
         fraction = Fraction(rate).limit_denominator(1001)
         stream: Any = self._output.add_stream(codec, rate=fraction, options=_ENCODER_OPTIONS.get(codec, {}))
         self._stream = stream

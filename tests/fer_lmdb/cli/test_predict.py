@@ -260,11 +260,11 @@ def test_results_of_an_earlier_run_are_replaced(predict, album: Path, tmp_path: 
         assert predict("-", *words, stdin=os.fsencode(album / "one.png")).exit_code == 0
         written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
         assert written == ["crops/one-1.png", "faces.csv", "out/one.png"]
-        (tmp_path / "out" / "one.png").write_bytes(b"old")
-        (tmp_path / "faces.csv").write_bytes(b"old")
+        write_image(tmp_path / "out" / "one.png", np.zeros((8, 8), np.uint8))
+        (tmp_path / "faces.csv").write_bytes(b"path,frame,time_s,old")
     assert predict("-", *words, stdin=os.fsencode(album / "one.png")).exit_code == 0
     assert read_image(tmp_path / "out" / "one.png").shape[0] >= 200
-    assert (tmp_path / "faces.csv").read_bytes()[:4] == b"path"
+    assert (tmp_path / "faces.csv").read_bytes()[:22] == b"path,frame,time_s,face"
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def test_the_input_is_not_overwritten(run, clip: Path) -> None:
     before = clip.read_bytes()
     result = run(clip, "--no-window", "--save", clip)
     assert result.exit_code == 1
-    assert "would overwrite the input file" in result.stderr
+    assert "would overwrite an input file" in result.stderr
     assert clip.read_bytes() == before
 
 

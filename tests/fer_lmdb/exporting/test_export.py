@@ -33,8 +33,8 @@ def test_caffe_files_reproduce_the_probabilities(trained, stripes_data, tmp_path
 def test_comment_on_the_input_of_deploy_prototxt(trained, tmp_path):
     export(trained.run.path, tmp_path)
     lines = (tmp_path / "deploy.prototxt").read_text().splitlines()
-    assert lines[0] == "# Input: a gray face of 48 x 48, values 0-255, after this TEST transform:"
-    assert lines[1:3] == ["#   crop_size: 42", '#   mean_file: "mean.binaryproto"']
+    assert lines[1] == "# Input: a gray face of 48 x 48, values 0-255, after this TEST transform:"
+    assert lines[2:4] == ["#   crop_size: 42", '#   mean_file: "mean.binaryproto"']
 
 
 def test_extension_layers_are_removed(trained, tmp_path):

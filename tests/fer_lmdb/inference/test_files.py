@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_lmdb import Recognizer
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import OutputError
 from fer_lmdb.inference.files import VideoSummary, predict_files
 from fer_lmdb.inference.output_paths import OutputPaths
 from fer_lmdb.io.images import write_image
@@ -56,6 +56,6 @@ def test_all_result_files_are_written(folder: Path, recognizer: Recognizer, tmp_
 
 def test_an_input_is_not_overwritten(folder: Path, recognizer: Recognizer) -> None:
     before = (folder / "a.png").read_bytes()
-    with pytest.raises(ImageError, match=r"a\.png: would overwrite an input file"):
+    with pytest.raises(OutputError, match=r"a\.png: would overwrite an input file"):
         list(predict_files([str(folder / "a.png")], recognizer, OutputPaths(save=folder)))
     assert (folder / "a.png").read_bytes() == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_lmdb.errors import ImageError
+from fer_lmdb.errors import ImageError, OutputError
 from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.inference.writers import AnnotatedWriter, CropWriter, CsvWriter, crop
 from fer_lmdb.io.images import read_image, write_image
@@ -61,7 +61,7 @@ def test_the_input_is_never_overwritten(tmp_path: Path, one_file: bool) -> None:
     image = result(tmp_path / "a.png", "a.png")
     before = (tmp_path / "a.png").read_bytes()
     target = tmp_path / "a.png" if one_file else tmp_path
-    with pytest.raises(ImageError, match=r"a\.png: would overwrite an input file"):
+    with pytest.raises(OutputError, match=r"a\.png: would overwrite an input file"):
         AnnotatedWriter(target, one_file).add(*image)
     assert (tmp_path / "a.png").read_bytes() == before
 

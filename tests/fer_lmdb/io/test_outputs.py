@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from fer_lmdb.errors import OutputError
 from fer_lmdb.io.atomic import atomic_directory
 from fer_lmdb.io.folder_kinds import DATA_SET, IMAGES, REPORT, RUN
-from fer_lmdb.io.identity import FileSet, local_path
+from fer_lmdb.io.identity import FileSet
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, write_image
 from fer_lmdb.io.marks import has_mark
 from fer_lmdb.io.outputs import OutputGuard, check_file
@@ -186,13 +186,6 @@ def test_hidden_neighbors_are_not_touched(tmp_path: Path) -> None:
 def fill(target: Path, kind, force: bool = True, inputs=()) -> None:
     with atomic_directory(target, kind=kind, force=force, inputs=inputs) as folder:
         (folder / "new").write_text("new")
-
-
-def test_local_paths_of_addresses() -> None:
-    assert local_path("file:///a%20b/x.mp4") == Path("/a b/x.mp4")
-    assert local_path("file:x.mp4") == Path("x.mp4")
-    assert local_path("x.mp4") == Path("x.mp4")
-    assert local_path("rtsp://camera/stream") is None
 
 
 def test_the_file_behind_stdin(tmp_path: Path) -> None:
