@@ -15,6 +15,8 @@ EXPORT_FORMATS = ("caffe", "onnx", "safetensors")
 
 # build
 ALIGNMENTS = ("landmarks", "box")
+FACE_ALIGNMENTS = (*ALIGNMENTS, "both")
+"""Alignments of predict and evaluate: with "both", the probabilities of the two crops are averaged."""
 TEMPLATES = ("fer2013", "arcface")
 FILLS = ("edge", "black")
 ON_NO_FACE = ("keep", "drop")

@@ -10,6 +10,7 @@ import click
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, next_command, print_next_step
 from fer_lmdb.cli.shared_options import (
+    align_option,
     device_option,
     ensemble_weights_option,
     json_option,
@@ -48,6 +49,7 @@ fer-lmdb calibrate runs/a runs/b --data data/fer2013
     help="Model file to write.  [default: update MODEL]",
 )
 @tta_option()
+@align_option("Faces of --data: landmarks: aligned ones, box: unaligned ones, both: average the probabilities.")
 @ensemble_weights_option()
 @device_option()
 @precision_option()
@@ -57,6 +59,7 @@ def command(
     data: tuple[str, ...],
     out: Path | None,
     tta: int,
+    align: str | None,
     ensemble_weights: tuple[float, ...] | None,
     device: str,
     precision: str,
@@ -76,6 +79,7 @@ def command(
         data,
         out=out,
         tta=tta,
+        align=align,
         device=device,
         precision=precision,
         ensemble_weights=ensemble_weights,

@@ -11,6 +11,7 @@ import click
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note
 from fer_lmdb.cli.shared_options import (
+    align_option,
     device_option,
     ensemble_temperature_option,
     ensemble_weights_option,
@@ -35,6 +36,8 @@ fer-lmdb evaluate fer_mini --tta 10
 fer-lmdb evaluate runs/a/checkpoints --fit-ensemble-weights
 # models trained on aligned and unaligned faces, each on its own data set
 fer-lmdb evaluate runs/a runs/b --data data/aligned --data data/unaligned
+# each face aligned and unaligned, probabilities averaged
+fer-lmdb evaluate fer_conv12_wide --align both --data data/aligned --data data/unaligned
 # is one run significantly better than another?
 fer-lmdb evaluate runs/a --compare runs/b
 # the accuracy of each batch of 100 faces
@@ -54,6 +57,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
 )
 @split_option("Split. Select models on val; use test once, for the final model.")
 @tta_option()
+@align_option("Faces of --data: landmarks: aligned ones, box: unaligned ones, both: average the probabilities.")
 @click.option(
     "--label-scheme",
     type=click.Choice(["merged", "without-disgust"]),
@@ -80,6 +84,7 @@ def command(
     data: tuple[str, ...],
     split: str,
     tta: int,
+    align: str | None,
     label_scheme: str | None,
     ensemble_weights: tuple[float, ...] | None,
     ensemble_temperature: float | None,
@@ -113,6 +118,7 @@ def command(
         data,
         split,
         tta=tta,
+        align=align,
         device=device,
         precision=precision,
         ensemble_weights=ensemble_weights,

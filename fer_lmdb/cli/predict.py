@@ -17,6 +17,7 @@ from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.console import next_command, note, print_ensemble_note
 from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import (
+    align_option,
     detect_every_option,
     detector_option,
     device_option,
@@ -62,6 +63,7 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.option("--top-k", type=number(ranges.TOP_K), help="Show only the K most probable classes.  [default: all]")
 @min_probability_option()
 @tta_option()
+@align_option()
 @detector_option(text="Face detector; none: each image is one face.")
 @min_face_option(described="1/24 of the shorter side; videos: 1/12")
 @detect_every_option()
@@ -97,6 +99,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         min_face=options["min_face"],
         min_probability=options["min_probability"],
         tta=options["tta"],
+        align=options["align"],
         ensemble_weights=options["ensemble_weights"],
         ensemble_temperature=options["ensemble_temperature"],
         device=options["device"],

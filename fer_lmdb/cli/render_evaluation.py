@@ -35,7 +35,11 @@ def print_evaluation(result: EvaluationResult) -> None:
 def _print_headline(result: EvaluationResult) -> None:
     click.echo(f"{format_models(result.models)} on {result.data}, split {result.split}, N = {result.n}")
     if result.data_variants:
-        click.echo(f"models with other preprocessing are evaluated on {' or '.join(result.data_variants)}")
+        others = " or ".join(result.data_variants)
+        if result.align == "both":
+            click.echo(f"averaged over aligned and unaligned faces, with {others}")
+        elif result.align is None:
+            click.echo(f"models with other preprocessing are evaluated on {others}")
     if result.label_scheme:
         click.echo(f"mapped to the {len(result.classes)} classes of the label scheme {result.label_scheme}")
     if result.weights:

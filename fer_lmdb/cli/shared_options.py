@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fer_lmdb import ranges
-from fer_lmdb.choices import EXECUTORS, PRECISIONS, SPLITS, TTA_VIEWS
+from fer_lmdb.choices import EXECUTORS, FACE_ALIGNMENTS, PRECISIONS, SPLITS, TTA_VIEWS
 from fer_lmdb.cli.numbers import NumberList, number
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, Labels
 
@@ -121,6 +121,11 @@ def labels_option(subject: str, option: Declare = click.option) -> Decorator:
         help=f"Names of {subject} in label order, separated by commas or one per line in a file; "
         "from 0, or each with its number.",
     )
+
+
+def align_option(text: str = "Crop of each face; both: average the probabilities of the two.") -> Decorator:
+    """Declare --align."""
+    return click.option("--align", type=click.Choice(FACE_ALIGNMENTS), help=f"{text}  [default: the model's]")
 
 
 def split_option(text: str, splits: tuple[str, ...] = SPLITS) -> Decorator:

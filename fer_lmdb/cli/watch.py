@@ -14,6 +14,7 @@ from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
 from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import (
+    align_option,
     detect_every_option,
     detector_option,
     device_option,
@@ -57,6 +58,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @force_option()
 @click.option("--duration", type=number(ranges.POSITIVE), help="Stop after this many seconds.")
 @min_probability_option()
+@align_option()
 @detect_every_option("Run the detector on every K-th frame, track in between.")
 @detector_option()
 @min_face_option(described="1/12 of the shorter side")
@@ -80,6 +82,7 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
         detector=options["detector"],
         min_face=options["min_face"],
         min_probability=options["min_probability"],
+        align=options["align"],
         ensemble_weights=options["ensemble_weights"],
         ensemble_temperature=options["ensemble_temperature"],
         device=options["device"],

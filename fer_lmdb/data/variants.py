@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_lmdb.choices import ALIGNMENTS
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
@@ -99,7 +100,50 @@ class DataSetVariants:
         Raises:
             DataSetError: If the split is missing or damaged in the variant, or holds different faces.
         """
-        data, reference = self.matching(preprocessing), self.read(split)
+        return self.images_of(self.matching(preprocessing), split)
+
+    def aligned(self, align: str | None, preprocessing: Preprocessing) -> list[DataSet]:
+        """Return the data sets whose probabilities are averaged.
+
+        Args:
+            align: "landmarks" for the first data set of detected faces aligned by landmarks, "box" for the first of
+                others, "both" for the two; None for the one that matches a preprocessing.
+            preprocessing: Preprocessing of the faces that a model was trained on.
+
+        Raises:
+            DataSetError: If there is no such data set.
+        """
+        if align is None:
+            return [self.matching(preprocessing)]
+        return [self._first(kind) for kind in (ALIGNMENTS if align == "both" else [align])]
+
+    def _first(self, align: str) -> DataSet:
+        for data in self.sets:
+            own = data.preprocessing
+            if (align == "landmarks") == (own.detector != "none" and own.align == "landmarks"):
+                return data
+        missing = {"landmarks": "faces aligned by landmarks", "box": "unaligned faces"}[align]
+        folders = ", ".join(str(data.folder) for data in self.sets)
+        options = "" if align == "landmarks" else " --detector none"
+        raise DataSetError(
+            f"no data set has {missing}: found {folders}; build one with: fer-lmdb build SOURCE{options}, and pass it "
+            "with another --data"
+        )
+
+    def images_of(self, data: DataSet, split: str) -> NDArray[np.uint8]:
+        """Return the faces of a split of one of the data sets, in the order of the reference.
+
+        Args:
+            data: One of `sets`.
+            split: "train", "val" or "test".
+
+        Returns:
+            (N, C, H, W) uint8.
+
+        Raises:
+            DataSetError: If the split is missing or damaged, or holds different faces.
+        """
+        reference = self.read(split)
         if data is self.reference:
             return reference.images
         found = data.read(split)

@@ -35,6 +35,7 @@ class CalibrationResult:
         accuracy: Fraction of correct predictions; a temperature does not change it.
         uncalibrated: log_loss and ece (15 bins) before.
         calibrated: log_loss and ece after.
+        align: Data sets that were used, see `EvalOptions`; None for the one that matches the model's training.
         ensemble_weights: Ensemble weights; None for a single model.
         preprocessing_mismatch: See `EvaluationResult`.
         file: Model file that holds the temperature; None for an ensemble or a `Model` object.
@@ -50,6 +51,7 @@ class CalibrationResult:
     accuracy: float
     uncalibrated: dict[str, float]
     calibrated: dict[str, float]
+    align: str | None = None
     ensemble_weights: list[float] | None = None
     preprocessing_mismatch: dict[str, dict[str, list[Any]]] | None = None
     file: Path | None = None
@@ -62,7 +64,8 @@ class CalibrationResult:
     def to_metadata(self) -> dict[str, Any]:
         """Return the entry `calibration` of a model's metadata."""
         left_out = {"models", "data", "ensemble_weights", "preprocessing_mismatch", "file"}
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in left_out}
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in left_out}
+        return {name: value for name, value in own.items() if value is not None}
 
 
 def calibrate(
@@ -71,6 +74,7 @@ def calibrate(
     *,
     out: str | Path | None = None,
     tta: int = 1,
+    align: str | None = None,
     device: str = "auto",
     precision: str = "float32",
     ensemble_weights: Sequence[float] | None = None,
@@ -83,6 +87,7 @@ def calibrate(
         data: A data set, or several with the same faces preprocessed differently.
         out: Model file to write; None updates the model's own file.
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10; as in later predictions.
+        align: "landmarks", "box" or "both", see `EvalOptions`; as in later predictions.
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16" or "auto".
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
@@ -97,6 +102,7 @@ def calibrate(
         data,
         SPLIT,
         tta=tta,
+        align=align,
         device=device,
         precision=precision,
         ensemble_weights=ensemble_weights,
@@ -126,6 +132,7 @@ def _fit(result: EvaluationResult) -> CalibrationResult:
         data=result.data,
         data_sha256=result.data_sha256,
         tta=result.tta,
+        align=result.align,
         accuracy=result.accuracy,
         uncalibrated={"log_loss": result.log_loss, "ece": result.ece},
         calibrated={

@@ -55,11 +55,12 @@ def compute_result(
         tta=predictor.tta,
         precision=str(predictor.dtype).removeprefix("torch."),
         classes=list(scheme.classes),
+        align=predictor.align,
         data=str(dataset.folder),
         data_sha256=dataset.fingerprint()["sha256"][split],
         **compute_metrics(probabilities, labels, scheme.classes),
         data_variants=[str(other.folder) for other in variants.sets[1:]] or None,
-        preprocessing_mismatch=_preprocessing_mismatches(members, variants) or None,
+        preprocessing_mismatch=_preprocessing_mismatches(members, variants, predictor.align) or None,
         trained_on_split=names_trained_on(members, dataset, split) or None,
         label_scheme=label_scheme,
         protocols=protocols,
@@ -75,11 +76,15 @@ def names_trained_on(members: Sequence[Member], dataset: DataSet, split: str) ->
     return [member.name for member in members if was_trained_on(member.model.metadata, dataset, split)]
 
 
-def _preprocessing_mismatches(members: Sequence[Member], variants: DataSetVariants) -> dict[str, dict[str, list[Any]]]:
+def _preprocessing_mismatches(
+    members: Sequence[Member], variants: DataSetVariants, align: str | None
+) -> dict[str, dict[str, list[Any]]]:
     """Return the models evaluated with other preprocessing than in training, with [training, evaluation] by setting."""
     odd = {}
     for member in members:
         preprocessing = member.model.preprocessing
-        if fields := preprocessing.diff(variants.matching(preprocessing).preprocessing):
+        # With both, the other half of the faces differs by choice.
+        used = variants.aligned(None if align == "both" else align, preprocessing)[0]
+        if fields := preprocessing.diff(used.preprocessing):
             odd[member.name] = {field: list(pair) for field, pair in fields.items()}
     return odd

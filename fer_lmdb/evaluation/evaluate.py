@@ -42,6 +42,7 @@ def evaluate(
     split: str = "val",
     *,
     tta: int = 1,
+    align: str | None = None,
     device: str = "auto",
     precision: str = "float32",
     ensemble_weights: Sequence[float] | None = None,
@@ -59,6 +60,7 @@ def evaluate(
         data: A data set, or several with the same faces preprocessed differently, see `EvalOptions`.
         split: "train", "val" or "test".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        align: Data sets to use: "landmarks", "box" or "both", see `EvalOptions`.
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
@@ -84,6 +86,7 @@ def evaluate(
             data=_as_list(data),
             split=split,
             tta=tta,
+            align=align,
             device=device,
             precision=precision,
             ensemble_weights=ensemble_weights,
@@ -109,7 +112,7 @@ def run_evaluation(options: EvalOptions) -> EvaluationResult:
     check_weights(options.ensemble_weights, len(members))
     if options.fit_weights_on is not None:
         _check_not_trained_on(members, variants.reference, options.fit_weights_on)
-    predictor = EnsemblePredictor(options.tta, options.device, options.precision)
+    predictor = EnsemblePredictor(options.tta, options.device, options.precision, options.align)
     rows = predictor.predict(members, variants, options.split)
     weights = _ensemble_weights(options, predictor, members, variants, rows)
     uncalibrated = average_probabilities(rows, weights)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fer_lmdb.choices import PRECISIONS, SPLITS, TTA_VIEWS
+from fer_lmdb.choices import FACE_ALIGNMENTS, PRECISIONS, SPLITS, TTA_VIEWS
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, OptionError
 from fer_lmdb.models.model import Model
@@ -28,6 +28,8 @@ class EvalOptions:
             one that matches its training; the labels are those of the first.
         split: "train", "val" or "test".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        align: Data sets to use: "landmarks" (aligned faces), "box" (unaligned ones), or "both" to average the
+            probabilities of each model on the two; None uses the one that matches the model's training.
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16", or "auto" for bfloat16 if the device supports it natively.
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
@@ -49,6 +51,7 @@ class EvalOptions:
     data: Sequence[DataSource]
     split: str = "val"
     tta: int = 1
+    align: str | None = None
     device: str = "auto"
     precision: str = "float32"
     ensemble_weights: Sequence[float] | None = None
@@ -69,6 +72,8 @@ class EvalOptions:
         check_device_name(self.device)
         if self.precision not in PRECISIONS:
             raise OptionError(f"invalid precision: found {self.precision!r}, expected one of: {', '.join(PRECISIONS)}")
+        if self.align not in (None, *FACE_ALIGNMENTS):
+            raise OptionError(f"invalid align: found {self.align!r}, expected one of: {', '.join(FACE_ALIGNMENTS)}")
         for weight in () if self.ensemble_weights is None else self.ensemble_weights:
             NON_NEGATIVE.check("ensemble_weights", weight)
         if isinstance(self.tta, bool) or self.tta not in TTA_VIEWS:

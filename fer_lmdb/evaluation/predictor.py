@@ -23,9 +23,11 @@ class EnsemblePredictor:
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         device: "auto", "cpu", "cuda", ...
         precision: "float32", "bfloat16" or "auto".
+        align: "landmarks", "box" or "both", see `EvalOptions`.
 
     Attributes:
         tta: Number of TTA views.
+        align: Data sets that are used; None for the one that matches each model's training.
         device: Torch device.
         dtype: Compute dtype.
 
@@ -33,8 +35,10 @@ class EnsemblePredictor:
         DeviceError: If the device or dtype is not available.
     """
 
-    def __init__(self, tta: int = 1, device: str = "auto", precision: str = "float32") -> None:
-        self.tta = tta
+    def __init__(
+        self, tta: int = 1, device: str = "auto", precision: str = "float32", align: str | None = None
+    ) -> None:
+        self.tta, self.align = tta, align
         self.device = resolve_device(device)
         self.dtype = resolve_dtype(precision, self.device)
         self._classifiers: dict[Path | int, Classifier] = {}
@@ -57,12 +61,13 @@ class EnsemblePredictor:
         images: dict[Path, NDArray[np.uint8]] = {}
         rows = []
         for member in members:
-            preprocessing = member.model.preprocessing
-            folder = variants.matching(preprocessing).folder
-            if folder not in images:
-                images[folder] = variants.images_for(preprocessing, split)
-            _check_size(member.model, images[folder])
-            rows.append(self._classifier(member).probabilities(images[folder], self.tta))
+            used = variants.aligned(self.align, member.model.preprocessing)
+            for data in used:
+                if data.folder not in images:
+                    images[data.folder] = variants.images_of(data, split)
+                _check_size(member.model, images[data.folder])
+            classifier = self._classifier(member)
+            rows.append(np.mean([classifier.probabilities(images[data.folder], self.tta) for data in used], axis=0))
             check_finite(rows[-1], member.name)
         return np.stack(rows)
 

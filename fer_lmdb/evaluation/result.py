@@ -40,6 +40,7 @@ class EvaluationResult:
         ece: Expected calibration error, 15 bins.
         per_class: n, precision, recall and f1 by class name.
         confusion: Counts; rows are true classes, columns predicted ones.
+        align: Data sets that were used, see `EvalOptions`; None for the one that matches each model's training.
         data_variants: Further data sets with other preprocessing, if there are any.
         preprocessing_mismatch: Models evaluated on faces with different preprocessing than in training, with the
             differing settings as [training, evaluation]; None if there are none.
@@ -77,6 +78,7 @@ class EvaluationResult:
     ece: float
     per_class: dict[str, dict[str, float]]
     confusion: list[list[int]]
+    align: str | None = None
     data_variants: list[str] | None = None
     preprocessing_mismatch: dict[str, dict[str, list[Any]]] | None = None
     trained_on_split: list[str] | None = None

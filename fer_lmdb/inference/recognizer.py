@@ -21,7 +21,8 @@ from fer_lmdb import ranges
 from fer_lmdb.choices import PRECISIONS, TTA_VIEWS
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
-from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, to_planes
+from fer_lmdb.faces.preprocessing import Preprocessing
+from fer_lmdb.inference.crops import crop_faces, crop_settings
 from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
 from fer_lmdb.io.image_source import ImageSource, check_is_sequence, load_image
 from fer_lmdb.io.pixels import ColorOrder, check_color_order
@@ -45,6 +46,7 @@ class Recognizer:
         min_face: Minimum face size in pixels, 1 or more; None scales with the image size.
         min_probability: Probability, 0 to 1, below which the expression is "uncertain".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
+        align: Crop of each face: "landmarks", "box", or "both" to average their probabilities; None is the model's.
         ensemble_weights: Weight of each model, 0 or more, of any sum; None weights all models equally.
         ensemble_temperature: Temperature that calibrates the average, greater than 0; None uses the geometric mean of
             the models' temperatures. For a single model it replaces the model's own; 1 leaves it uncalibrated.
@@ -70,6 +72,7 @@ class Recognizer:
         min_face: float | None = None,
         min_probability: float = 0.0,
         tta: int = 1,
+        align: str | None = None,
         ensemble_weights: Sequence[float] | None = None,
         ensemble_temperature: float | None = None,
         color: ColorOrder = "rgb",
@@ -92,7 +95,7 @@ class Recognizer:
         if detector is not None:
             detection = replace(detection, detector=detector)
         self._detector = ScaledDetector(detection, min_face, self.device)
-        self._crop_settings = [member.preprocessing.for_detection() for member in members]
+        self._crop_settings = [crop_settings(member.preprocessing, align) for member in members]
         self._classifiers = [Classifier(member, self.device, dtype) for member in members]
 
     @property
@@ -187,10 +190,12 @@ class Recognizer:
             return np.zeros((0, len(self.classes)), np.float32)
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
         members = []
-        for name, settings, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
-            if settings not in crops:
-                crops[settings] = _crop(images, detected, settings)
-            members.append(classifier.probabilities(crops[settings], self.tta))
+        for name, kinds, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
+            for settings in kinds:
+                if settings not in crops:
+                    crops[settings] = crop_faces(images, detected, settings)
+            rows = [classifier.probabilities(faces, self.tta) for faces in _different([crops[each] for each in kinds])]
+            members.append(np.mean(rows, axis=0))
             check_finite(members[-1], name)
         averaged = average_probabilities(np.stack(members), self.ensemble_weights)
         return apply_temperature(averaged, self._temperature)
@@ -219,6 +224,11 @@ class Recognizer:
         return FacePrediction(box, score, landmarks, expression, by_class, track_id)
 
 
+def _different(crops: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Return crops without the second of two equal ones, as they are for full images and without landmarks."""
+    return crops[:1] if len(crops) == 2 and np.array_equal(crops[0], crops[1]) else crops
+
+
 def _check_options(
     *, min_face: float | None, min_probability: float, tta: int, color: str, device: str, precision: str
 ) -> None:
@@ -231,15 +241,3 @@ def _check_options(
         raise OptionError(f"invalid precision: found {precision!r}, expected one of: {', '.join(PRECISIONS)}")
     check_device_name(device)
     check_color_order(color)
-
-
-def _crop(
-    images: Sequence[ImageArray], detected: Sequence[Sequence[Face | None]], settings: Preprocessing
-) -> NDArray[np.uint8]:
-    """Return all faces as (N, C, size, size) uint8."""
-    crops = [
-        (crop_full_image(image, settings) if face is None else crop_face(image, face, settings)).crop
-        for image, faces in zip(images, detected, strict=True)
-        for face in faces
-    ]
-    return to_planes(crops)

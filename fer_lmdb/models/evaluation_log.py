@@ -25,8 +25,8 @@ def append_evaluation(run: RunFolder, evaluation: Mapping[str, Any]) -> None:
 def read_evaluations(run: RunFolder) -> list[dict[str, Any]]:
     """Return the newest evaluation of the run for each split and number of TTA views, in float32 if there is one.
 
-    Left out are evaluations of ensembles, on other data than the run's own, by another label scheme, and of a best
-    model that a later epoch has replaced.
+    Left out are evaluations of ensembles, with --align, on other data than the run's own, by another label scheme, and
+    of a best model that a later epoch has replaced.
 
     Raises:
         RunError: If the log is damaged.
@@ -53,9 +53,9 @@ def read_all_evaluations(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _is_of_one_run(record: Mapping[str, Any]) -> bool:
-    """Tell whether a record is of a run's best model in its own label scheme, not of an ensemble or a single file."""
+    """Tell whether a record is of a run's best model in its own label scheme, on faces that match its training."""
     models = record.get("models", [])
-    return len(models) == 1 and not models[0].endswith(".safetensors") and "label_scheme" not in record
+    return len(models) == 1 and not models[0].endswith(".safetensors") and not record.keys() & {"label_scheme", "align"}
 
 
 def _is_on(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:

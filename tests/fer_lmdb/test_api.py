@@ -55,8 +55,8 @@ def test_the_page_documents_every_attribute_of_a_face() -> None:
 
 def test_the_arguments_of_the_recognizer_are_stable() -> None:
     parameters = inspect.signature(Recognizer).parameters
-    options = ["detector", "min_face", "min_probability", "tta", "ensemble_weights", "ensemble_temperature"]
-    options += ["color", "device", "precision"]
+    options = ["detector", "min_face", "min_probability", "tta", "align"]
+    options += ["ensemble_weights", "ensemble_temperature", "color", "device", "precision"]
     assert list(parameters) == ["model", *options]
     assert {name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY} == set(options)
     assert all(one.default is not one.empty for one in parameters.values())

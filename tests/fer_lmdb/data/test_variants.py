@@ -103,3 +103,29 @@ def test_data_sets_with_different_classes_and_an_empty_list_are_rejected(stripes
         DataSetVariants.open([stripes_data, voted_data])
     with pytest.raises(DataSetError, match="no data set given"):
         DataSetVariants.open([])
+
+
+def test_alignments_select_data_sets(stripes_data, negative_data):
+    sets = DataSetVariants.open([stripes_data, negative_data])  # detector none, then mtcnn by landmarks
+    own = Preprocessing(detector="none")
+
+    def folders(align):
+        return [data.folder for data in sets.aligned(align, own)]
+
+    assert folders(None) == folders("box") == [stripes_data]
+    assert folders("landmarks") == [negative_data]
+    assert folders("both") == [negative_data, stripes_data]
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("landmarks", "no data set has faces aligned by landmarks: .*fer-lmdb build SOURCE, and pass it with another"),
+        ("box", "no data set has unaligned faces: .*fer-lmdb build SOURCE --detector none, and pass it with another"),
+    ],
+)
+def test_a_missing_alignment_is_an_error(missing, message, stripes_data, negative_data):
+    folder = stripes_data if missing == "landmarks" else negative_data
+    for align in (missing, "both"):
+        with pytest.raises(DataSetError, match=message):
+            DataSetVariants.open([folder]).aligned(align, Preprocessing())
