@@ -17,6 +17,7 @@ from fer_lmdb.cli.shared_options import (
     ensemble_weights_option,
     force_option,
     json_option,
+    labels_option,
     precision_option,
     split_option,
     tta_option,
@@ -51,9 +52,8 @@ fer-lmdb evaluate runs/a --batch-accuracies
     "--data",
     type=DATA_SET,
     multiple=True,
-    default=["data/fer2013"],
-    show_default=True,
-    help="Data set folder. Repeat for data sets of the same faces with other preprocessing.",
+    help="Data set, or a folder of databases of Caffe's tools; repeat for the same faces with other preprocessing.  "
+    "[default: that of the model's run, or data/fer2013]",
 )
 @split_option("Split. Select models on val; use test once, for the final model.")
 @tta_option()
@@ -63,6 +63,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
     type=click.Choice(["merged", "without-disgust"]),
     help="Map seven classes to six: add disgust to anger, or drop it.",
 )
+@labels_option("the classes of databases without a manifest")
 @ensemble_weights_option()
 @ensemble_temperature_option()
 @click.option("--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split.")
@@ -86,6 +87,7 @@ def command(
     tta: int,
     align: str | None,
     label_scheme: str | None,
+    labels: str | None,
     ensemble_weights: tuple[float, ...] | None,
     ensemble_temperature: float | None,
     fit_ensemble_weights: bool,
@@ -126,6 +128,7 @@ def command(
         fit_weights_on="val" if fit_ensemble_weights else None,
         compare_to=compare,
         label_scheme=label_scheme,
+        labels=labels,
         batch_accuracies=batch_accuracies,
         log=False,
     )

@@ -62,19 +62,22 @@ def print_table(console: Console, columns: Sequence[str], rows: Iterable[Sequenc
 
 def show_data_set(document: Document, console: Console) -> None:
     """Print source, preprocessing and splits of a data set."""
-    source, size = document["source"], document["size"]
+    source, size, seed = document["source"], document["size"], document["seed"]
+    color = " in color" if document.get("channels", 1) == 3 else ""
     print_fields(
         console,
         {
             "source": f"{source['name']}, {source['rows']:,} rows, sha256 {source['sha256'][:16]}",
             "scheme": f"{document['scheme']}: {', '.join(document['classes'])}",
-            "faces": f"{size} x {size}, {document['encoding']}, seed {document['seed']}",
+            "faces": f"{size} x {size}{color}, {document['encoding']}" + ("" if seed is None else f", seed {seed}"),
             "detector": f"{document['detector']}, alignment {document['align'] or '-'}, "
             f"without a face: {document['on_no_face']}",
             "built with": f"OpenCV {document['opencv']}" if document.get("opencv") else None,
             "unreadable": document["unreadable"] or None,
         },
     )
+    for line in document.get("notes", ()):
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     splits = document["splits"]
     print_table(console, ["", *splits], _split_rows(document["classes"], splits))
 

@@ -8,7 +8,7 @@ import click
 
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note
-from fer_lmdb.cli.shared_options import device_option, json_option
+from fer_lmdb.cli.shared_options import device_option, json_option, labels_option
 from fer_lmdb.cli.types import A_PATH, DATA_SET, SEED, Completed, data_sets, run_names
 
 EXAMPLES = """
@@ -29,6 +29,7 @@ RUN_OR_DATA_SET = Completed("folder", lambda: [*run_names(), *data_sets()])
 @click.option("--data", type=DATA_SET, metavar="DIR", help="Data set of a run.  [default: the one in run.json]")
 @click.option("--faces", is_flag=True, help="Data set: show images with box and landmarks beside the aligned faces.")
 @click.option("--source", type=A_PATH, metavar="PATH", help="With --faces: csv or image folder of the data set.")
+@labels_option("the classes of databases without a manifest")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed for the selection of shown faces.")
 @device_option()
 @json_option
@@ -38,6 +39,7 @@ def command(
     data: str | None,
     faces: bool,
     source: Path | None,
+    labels: str | None,
     seed: int,
     device: str,
     as_json: bool,
@@ -52,7 +54,7 @@ def command(
     kind, folder = resolve_report(path)
     _check(kind, data, faces, source)
     note(f"Creating the report of {kind} {folder} ...")
-    found = report(path, data=data, faces=faces, source=source, seed=seed, device=device)
+    found = report(path, data=data, faces=faces, source=source, labels=labels, seed=seed, device=device)
     document = found.write(out)
     if as_json:
         emit(document)

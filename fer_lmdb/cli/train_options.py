@@ -9,7 +9,7 @@ import click
 
 from fer_lmdb.choices import DISTILL_MODES, LOADERS, LR_POLICIES, MONITORS, OPTIMIZERS, SOFT_LABEL_MODES, TRAIN_SPLITS
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.shared_options import device_option, precision_option
+from fer_lmdb.cli.shared_options import device_option, labels_option, precision_option
 from fer_lmdb.cli.types import DATA_SET, MODEL, NET, RUN
 
 UNGROUPED = "Options"
@@ -67,7 +67,13 @@ FRACTION = {"type": float, "metavar": "FRACTION"}
 
 OPTIONS: list[Callable[[Any], Any]] = [
     run("--model", type=NET, default="face_emotion_net", show_default=True, help="Zoo net, or a folder with a net."),
-    run("--data", type=DATA_SET, default="data/fer2013", show_default=True, help="Data set folder written by build."),
+    run(
+        "--data",
+        type=DATA_SET,
+        help="Data set written by build, or a folder of databases of Caffe's tools; or these one by one: "
+        "train=A,val=B,mean=M.binaryproto.  [default: the sources of the net in a folder, or data/fer2013]",
+    ),
+    labels_option("the classes of databases without a manifest", run),
     run("--run", type=RUN, help="Run name below runs/, or a path.  [default: the net's name and the next number]"),
     run("--resume", is_flag=True, help="Resume --run (or the newest run) from its last snapshot."),
     run(

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.choices import SPLITS
+from fer_lmdb.data.caffe_folder import is_caffe_location
+from fer_lmdb.data.caffe_manifest import compute_mean, read_caffe_manifest
 from fer_lmdb.data.manifest import MEAN_NAME, Shard, read_manifest, shards, verify_sha256
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.labels import LabelScheme
+from fer_lmdb.labels import LabelOrder, LabelScheme, require_same, scheme_of
 from prototxt_like.io.datum_store import LmdbFaces, SplitArrays, read_labels, read_split
 
 if TYPE_CHECKING:
@@ -36,14 +38,35 @@ class DataSet:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: str | Path) -> DataSet:
-        """Read the manifest of a data set.
+    def open(
+        cls,
+        folder: str | Path,
+        labels: str | LabelOrder | LabelScheme | None = None,
+        assumed: LabelScheme | None = None,
+    ) -> DataSet:
+        """Open a data set.
+
+        A folder of databases without a manifest, as Caffe's tools write it, is read and checked once.
+
+        Args:
+            folder: Folder of a data set, or of databases that Caffe's tools wrote; or these databases, named as
+                ``train=A,val=B,mean=M.binaryproto``.
+            labels: Class names in label order, see `fer_lmdb.labels.scheme_of`; None for those of
+                the manifest.
+            assumed: Classes of databases without a manifest if `labels` is None.
 
         Raises:
-            DataSetError: If the folder is not a data set, or its manifest is damaged.
+            DataSetError: If the folder is not a data set, its manifest is damaged, or class names are missing or do not
+                match.
+            StoreError, FileError: If a file of Caffe's tools is damaged.
         """
-        folder = Path(folder)
-        return cls(folder, read_manifest(folder))
+        scheme = None if labels is None else scheme_of(labels)
+        if not is_caffe_location(folder):
+            data = cls(Path(folder), read_manifest(Path(folder)))
+            if scheme is not None:
+                require_same(data.scheme, scheme, f"{folder} has other classes than --labels", "remove --labels")
+            return data
+        return cls(Path(folder), read_caffe_manifest(str(folder), scheme, assumed))
 
     @property
     def scheme(self) -> LabelScheme:
@@ -125,8 +148,12 @@ class DataSet:
         Raises:
             DataSetError: If the file is missing or damaged.
         """
-        verify_sha256(self.folder / MEAN_NAME, self.manifest["mean"].get("sha256", ""))
-        return pl.read_mean(self.folder / MEAN_NAME)
+        entry = self.manifest["mean"]
+        if not entry:
+            return compute_mean([shard.path for shard in self._shards("train")], self.count("train"))
+        path = Path(entry["path"]) if "path" in entry else self.folder / MEAN_NAME
+        verify_sha256(path, entry.get("sha256", ""))
+        return pl.read_mean(path)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return the identity of the data for models and runs: source, counts and digests of the splits, seed."""

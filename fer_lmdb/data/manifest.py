@@ -56,6 +56,8 @@ class Shard:
 def shards(folder: Path, manifest: dict[str, Any], split: str) -> list[Shard]:
     """Return the database of a split, or its shards in order."""
     entry = manifest["splits"][split]
+    if "database" in entry:  # a database of Caffe's tools, see `caffe_manifest`
+        return [Shard(Path(entry["database"]), entry["count"], entry["file_sha256"])]
     listed = entry.get("shards")
     if listed is None:
         return [Shard(database(folder, split), entry["count"], entry["file_sha256"])]

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,13 @@ from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import ModelError
 from fer_lmdb.evaluation.batch_accuracy import batch_accuracies as accuracy_per_batch
 from fer_lmdb.evaluation.compute import compute_result, names_trained_on
+from fer_lmdb.evaluation.default_data import default_data
 from fer_lmdb.evaluation.log import log_evaluation
 from fer_lmdb.evaluation.options import DataSource, EvalOptions
 from fer_lmdb.evaluation.predictor import EnsemblePredictor
 from fer_lmdb.evaluation.result import EvaluationResult
 from fer_lmdb.evaluation.significance import mcnemar_test
-from fer_lmdb.labels import require_same
+from fer_lmdb.labels import LabelScheme, require_same
 from fer_lmdb.models.calibration import apply_temperature
 from fer_lmdb.models.ensemble import (
     Member,
@@ -38,7 +38,7 @@ from fer_lmdb.models.registry import ModelSource
 
 def evaluate(
     models: Model | ModelSource | Sequence[Model | ModelSource],
-    data: DataSource | Sequence[DataSource],
+    data: DataSource | Sequence[DataSource] = (),
     split: str = "val",
     *,
     tta: int = 1,
@@ -50,6 +50,7 @@ def evaluate(
     fit_weights_on: str | None = None,
     compare_to: Model | ModelSource | Sequence[Model | ModelSource] = (),
     label_scheme: str | None = None,
+    labels: str | None = None,
     batch_accuracies: bool = False,
     log: bool = True,
 ) -> EvaluationResult:
@@ -57,7 +58,8 @@ def evaluate(
 
     Args:
         models: A model or several, see `EvalOptions`.
-        data: A data set, or several with the same faces preprocessed differently, see `EvalOptions`.
+        data: A data set, or several with the same faces preprocessed differently, see `EvalOptions`; by default the
+            data set of the first model's run, or data/fer2013.
         split: "train", "val" or "test".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         align: Data sets to use: "landmarks", "box" or "both", see `EvalOptions`.
@@ -69,6 +71,7 @@ def evaluate(
         fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
         compare_to: Another model or ensemble to compare with by McNemar's test.
         label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
+        labels: Class names of databases without a manifest, see `DataSet.open`; None assumes those of the model.
         batch_accuracies: Whether to compute the accuracy of each batch of 100 faces.
         log: Whether to append the result to evaluations.jsonl of each run that a model belongs to. If a file cannot
             be written, a warning is issued.
@@ -94,6 +97,7 @@ def evaluate(
             fit_weights_on=fit_weights_on,
             compare_to=_as_list(compare_to),
             label_scheme=label_scheme,
+            labels=labels,
             batch_accuracies=batch_accuracies,
         )
     )
@@ -106,7 +110,7 @@ def run_evaluation(options: EvalOptions) -> EvaluationResult:
     """Evaluate without logging; see `evaluate`."""
     members = load_ensemble(options.models)
     others = load_ensemble(options.compare_to) if options.compare_to else []
-    variants = _open_variants(options.data)
+    variants = _open_variants(options, members[0].model.scheme)
     for group in (members, others):
         check_labels(group, variants.reference)
     check_weights(options.ensemble_weights, len(members))
@@ -175,12 +179,18 @@ def _as_list(value: Any) -> list[Any]:
     return [value] if single else list(value)
 
 
-def _open_variants(sources: Sequence[DataSource]) -> DataSetVariants:
-    if any(isinstance(source, DataSet) for source in sources):
-        return DataSetVariants.of(
-            [source if isinstance(source, DataSet) else DataSet.open(Path(source)) for source in sources]
-        )
-    return DataSetVariants.open([Path(source) for source in sources if not isinstance(source, DataSet)])
+def _open_variants(options: EvalOptions, assumed: LabelScheme) -> DataSetVariants:
+    sources = options.data or [default_data(options.models[0])]
+    return DataSetVariants.of(
+        [
+            source if isinstance(source, DataSet) else DataSet.open(source, options.labels, assumed)
+            for source in map(_as_source, sources)
+        ]
+    )
+
+
+def _as_source(source: DataSource) -> DataSet | str:
+    return source if isinstance(source, DataSet) else os.fspath(source)
 
 
 def _ensemble_weights(

@@ -25,7 +25,8 @@ class EvalOptions:
         models: Models to evaluate: pretrained names, model files, run folders, names of runs, folders of models, or
             `Model` objects. Several form an ensemble.
         data: Data sets: one, or several with the same faces preprocessed differently. Each model is evaluated on the
-            one that matches its training; the labels are those of the first.
+            one that matches its training; the labels are those of the first. An empty list selects the data of the
+            first model, see `fer_lmdb.evaluation.default_data`.
         split: "train", "val" or "test".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         align: Data sets to use: "landmarks" (aligned faces), "box" (unaligned ones), or "both" to average the
@@ -38,6 +39,7 @@ class EvalOptions:
         fit_weights_on: Split to fit the weights on: "val" or "train"; None uses `ensemble_weights`.
         compare_to: Another model or ensemble to compare with by McNemar's test.
         label_scheme: Scheme to map FER2013's seven classes to: "merged" or "without-disgust"; None keeps the classes.
+        labels: Class names of databases without a manifest, see `DataSet.open`; None assumes those of the model.
         batch_accuracies: Whether to compute the accuracy of each batch of 100 faces.
 
     Raises:
@@ -59,6 +61,7 @@ class EvalOptions:
     fit_weights_on: str | None = None
     compare_to: Sequence[Model | ModelSource] = ()
     label_scheme: str | None = None
+    labels: str | None = None
     batch_accuracies: bool = False
 
     def __post_init__(self) -> None:

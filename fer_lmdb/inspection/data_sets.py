@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 import prototxt_like as pl
+from fer_lmdb.data.caffe_folder import is_caffe_location, open_caffe_folder
+from fer_lmdb.data.caffe_manifest import make_manifest
 from fer_lmdb.data.detections import read_detections
 from fer_lmdb.data.manifest import MEAN_NAME, is_joined, read_manifest, shards, verify_sha256, votes_database
 from fer_lmdb.errors import ERRORS, DataSetError
@@ -24,9 +26,13 @@ from prototxt_like.io import datum_store
 def inspect_data_set(path: Path, verify: bool) -> dict[str, Any]:
     """Return the manifest of a data set; with `verify`, check the whole folder against it.
 
+    Databases of Caffe's tools have no manifest: what it would contain is found by reading all of them.
+
     Raises:
         DataSetError: If the manifest is missing or damaged.
     """
+    if is_caffe_location(path):  # all of it has been read and checked
+        return make_manifest(open_caffe_folder(str(path)), None) | ({"problems": []} if verify else {})
     manifest = read_manifest(path)
     return manifest | ({"problems": list(find_problems(path, manifest))} if verify else {})
 

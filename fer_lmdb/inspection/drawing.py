@@ -12,6 +12,7 @@ import prototxt_like as pl
 from fer_lmdb.data.manifest import read_manifest
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.inspection.caffe_files import build_shapes
+from fer_lmdb.inspection.data_sets import inspect_data_set
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.images import write_image
 from fer_lmdb.io.marks import svg_mark
@@ -55,7 +56,7 @@ def save_drawing(kind: str, path: Path, out: Path, *, force: bool = False) -> No
         )
         write_image(out, draw_faces(islice(faces, FACES_SHOWN)))
     else:
-        save_figure(draw_distribution(read_manifest(path)), out)
+        save_figure(draw_distribution(inspect_data_set(path, verify=False)), out)
 
 
 def check_drawing(kind: str, out: Path) -> None:

@@ -4,10 +4,12 @@ Data sets number the same expressions differently, so a class number is meaningl
 
 schemes      label schemes of data sets and models
 orders       meaning of the numbers in published data sets, and lists of class names
+given        classes that a user or a run states
 class_words  from the name of a folder to a label
 """
 
 from fer_lmdb.labels.class_words import check_class_words, class_name, parse_label
+from fer_lmdb.labels.given import recorded_labels, scheme_of
 from fer_lmdb.labels.orders import LABEL_FILES, LABEL_ORDERS, LabelOrder, find_label_file, get_label_order, read_labels
 from fer_lmdb.labels.schemes import (
     FER2013,
@@ -41,5 +43,7 @@ __all__ = [
     "get_scheme",
     "parse_label",
     "read_labels",
+    "recorded_labels",
     "require_same",
+    "scheme_of",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fer_lmdb.errors import SourceError
 from fer_lmdb.io.images import printable_path
+from prototxt_like.io.datum_store import is_database
 
 KIND_BY_CONTENT = {"manifest.json": "data set", "data.mdb": "database", "run.json": "run"}
 """Kind of a folder by a file that it contains."""
@@ -31,9 +32,11 @@ def artifact_kind(path: Path) -> str:
         for name, kind in KIND_BY_CONTENT.items():
             if (path / name).is_file():
                 return kind
+        if any(map(is_database, path.iterdir())):
+            return "data set"  # of Caffe's tools, without a manifest
         raise SourceError(
             f"{printable_path(path)} is not a data set, database or run: expected a folder with one of "
-            f"{', '.join(KIND_BY_CONTENT)}"
+            f"{', '.join(KIND_BY_CONTENT)}, or a folder of databases"
         )
     if path.suffix.lower() not in KIND_BY_SUFFIX:
         raise SourceError(f"{printable_path(path)}: unknown file type; expected one of {', '.join(KIND_BY_SUFFIX)}")

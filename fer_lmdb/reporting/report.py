@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from fer_lmdb.data.caffe_folder import is_caffe_location
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import SourceError
 from fer_lmdb.io.atomic import atomic_directory
@@ -60,7 +61,8 @@ class Report:
         """Write index.html, report.json, and each chart as PNG and SVG; an older report in `out` is replaced.
 
         Args:
-            out: Output folder; None for report/ inside the run or data set.
+            out: Output folder; None for report/ inside the run or data set. Folders of Caffe's tools stay as they are;
+                their report is written to <name>-report/ in the working directory.
 
         Returns:
             Contents of report.json with the path of the page as ``report``.
@@ -69,7 +71,7 @@ class Report:
             OutputError: If the folder contains other files.
             DataSetError: If it cannot be written.
         """
-        out = self.folder / "report" if out is None else Path(out)
+        out = _default_folder(self.folder) if out is None else Path(out)
         with atomic_directory(out, kind=REPORT, force=True, inputs=[self.folder]) as folder:
             files = write_files(self.page, folder)
             (folder / PAGE).write_text(self.to_html(), encoding="utf-8")
@@ -89,6 +91,7 @@ def report(
     data: str | Path | None = None,
     faces: bool = False,
     source: str | Path | None = None,
+    labels: str | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> Report:
@@ -100,6 +103,7 @@ def report(
         data: Data set of the run; None for the one recorded in run.json.
         faces: Whether to show the contact sheet of a data set.
         source: Csv or image folder that the data set was built from, for the contact sheet; None searches for it.
+        labels: Class names of databases without a manifest, see `DataSet.open`.
         seed: Seed for the selection of shown faces.
         device: "auto", "cpu", "cuda", ...
 
@@ -119,11 +123,15 @@ def report(
             _ = run.data_set  # an explicit data set must match; a recorded one may be missing
         page = report_run(run, seed)
     else:
-        page = report_data_set(DataSet.open(folder), faces=faces, source=source, seed=seed)
+        page = report_data_set(DataSet.open(folder, labels), faces=faces, source=source, seed=seed)
     result = Report(page, folder, _command(folder, faces, seed, data=data, source=source))
     if out is not None:
         result.write(out)
     return result
+
+
+def _default_folder(folder: Path) -> Path:
+    return Path(f"{folder.resolve().name}-report") if is_caffe_location(folder) else folder / "report"
 
 
 def resolve_report(path: str | os.PathLike[str] | DataSet) -> tuple[str, Path]:

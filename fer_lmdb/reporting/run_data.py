@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fer_lmdb.data.caffe_folder import is_caffe_location
 from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.errors import DataSetError, ModelError, RunError
 from fer_lmdb.evaluation.evaluate import run_evaluation
 from fer_lmdb.evaluation.options import EvalOptions
+from fer_lmdb.labels import recorded_labels
 from fer_lmdb.models.evaluation_log import read_evaluations
 from fer_lmdb.models.model import Model
 from fer_lmdb.models.registry import load_model
@@ -117,12 +119,13 @@ class RunData:
     @cached_property
     def data_set(self) -> DataSet:
         """Data set of the run, found by `data`, by the recorded path, or beside the folder that contains runs/."""
+        labels = recorded_labels(self.config)
         if self.data is not None:
-            return self._checked(DataSet.open(self.data))
+            return self._checked(DataSet.open(self.data, labels))
         recorded = Path(self.config["options"]["data"])
         for folder in (recorded, self.folder.path.resolve().parent.parent / recorded):
-            if folder.is_dir():
-                return self._checked(DataSet.open(folder))
+            if folder.is_dir() or is_caffe_location(folder):
+                return self._checked(DataSet.open(folder, labels))
         raise DataSetError(f"the data set {recorded} was not found; set its location with --data")
 
     def _checked(self, data_set: DataSet) -> DataSet:

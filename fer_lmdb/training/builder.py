@@ -58,10 +58,10 @@ def build_trainer(
     device = resolve_device(process_group.device(recipe.options.device))
     dtype = resolve_dtype(recipe.options.precision, device)
     rank_seed, classes = process_group.rank_seed(recipe.seed), len(data.scheme)
-    image = data.mean()
-    mean = image if pl.data_layer(recipe.net, "TRAIN").transform_param.mean_file else None
+    mean = data.mean() if pl.data_layer(recipe.net, "TRAIN").transform_param.mean_file else None
+    image_shape = data.channels, int(data.manifest["size"]), int(data.manifest["size"])
     snapshot = Snapshot.read(run)
-    net = _build_net(recipe, classes, image.shape, process_group)
+    net = _build_net(recipe, classes, image_shape, process_group)
     # The snapshot holds the weights of a resumed run; the model for --init may no longer exist.
     report = _init_weights(net, recipe, data) if snapshot is None else None
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

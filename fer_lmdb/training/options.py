@@ -33,7 +33,9 @@ class TrainOptions:
 
     Attributes:
         model: Zoo net, or a folder with train_val.prototxt, deploy.prototxt and solver.prototxt.
-        data: Folder of the data set.
+        data: Folder of the data set, or of databases that Caffe's tools wrote, see `DataSet.open`; None follows the
+            sources of the net in a folder, and uses data/fer2013 for a zoo net.
+        labels: Class names of databases without a manifest, see `fer_lmdb.labels.scheme_of`.
         seed: Seed of weights, order, augmentation and dropout; None uses the solver's random_seed, or 0.
         init: Model or .caffemodel to initialize from.
         train_splits: "train" or "train+val".
@@ -49,7 +51,8 @@ class TrainOptions:
     """
 
     model: str = "face_emotion_net"
-    data: str = "data/fer2013"
+    data: str | None = None
+    labels: str | None = None
     seed: int | None = None
     init: str | None = None
     reset_classifier: bool = False
@@ -108,7 +111,7 @@ class TrainOptions:
         return self.train_splits.split("+")
 
 
-PATHS = ("model", "data", "init")
+PATHS = ("model", "data", "labels", "init")
 LISTS = ("teachers", "teacher_data")
 LARGE = ranges.Range(1, 1_000_000, integer=True)
 RANGES: dict[str, Range] = {
@@ -168,7 +171,7 @@ def validate_options(options: TrainOptions) -> None:
         if getattr(options, name) and options.init is None:
             raise RunError(f"{flag_of(name)} requires initial weights; add --init MODEL")
     for name in (*PATHS, "class_weights", "solver_text"):
-        if not isinstance(value := getattr(options, name), str | None) or (value is None and name in PATHS[:2]):
+        if not isinstance(value := getattr(options, name), str | None) or (value is None and name == "model"):
             raise RunError(f"{flag_of(name)}: found {ranges.shortened(value)}, expected a text; pass another value")
     for name in LISTS:
         value = getattr(options, name)

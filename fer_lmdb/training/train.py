@@ -19,12 +19,15 @@ from typing import Any
 
 from fer_lmdb.data.dataset import DataSet, check_same_data
 from fer_lmdb.data.loaders import LoaderOptions
+from fer_lmdb.data.net_sources import find_data
 from fer_lmdb.errors import ERRORS
+from fer_lmdb.labels import recorded_labels
 from fer_lmdb.models.run_folder import RunFolder, create_run, latest_run, resolve_run
 from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 from fer_lmdb.runtime.signals import stop_on_signal
 from fer_lmdb.training.builder import build_trainer
 from fer_lmdb.training.callbacks import Callback, CallbackList, TrainProgress
+from fer_lmdb.training.deploy_input import fit_deploy
 from fer_lmdb.training.distributed import ProcessGroup, init_process_group
 from fer_lmdb.training.options import TrainOptions
 from fer_lmdb.training.recipe import Recipe, build_recipe, load_recipe
@@ -77,16 +80,27 @@ def _start_run(
     options: TrainOptions, run: str | Path | None, loaders: LoaderOptions | None, group: ProcessGroup
 ) -> Iterator[tuple[RunFolder, Recipe, DataSet]]:
     """Validate a run, write its folder and hold its lock."""
-    data = DataSet.open(options.data)
+    options = replace(options, data=options.data or find_data(options.model))
+    data = DataSet.open(options.data or "", options.labels)
     recipe = build_recipe(options, sum(data.count(split) for split in options.splits), len(data.scheme))
+    recipe = fit_deploy(recipe, data)
     validate_recipe(recipe, data, loaders, group)
     recipe = recipe.with_precision(resolve_dtype(options.precision, resolve_device(group.device(options.device))))
     folder = create_run(run, recipe.name)
     with folder.lock():
         folder.check_unused()  # again, since another process may have started the run before the lock was held
         recipe.write(folder)
-        folder.write_config({**recipe.to_dict(), "data": data.fingerprint(), "versions": versions()})
+        folder.write_config(
+            {**recipe.to_dict(), "data": data.fingerprint(), "versions": versions(), **labels_record(data)}
+        )
         yield folder, recipe, data
+
+
+def labels_record(data: DataSet) -> dict[str, Any]:
+    """Return the entry of run.json with the classes of a data set without a manifest; empty for any other."""
+    if "notes" not in data.manifest:
+        return {}
+    return {"labels": {"scheme": data.scheme.name, "classes": list(data.scheme.classes)}}
 
 
 def resume(
@@ -111,7 +125,7 @@ def resume(
         init_process_group(recipe.options.device) as group,
         folder.lock() if group.is_main_process else nullcontext(),
     ):
-        data = DataSet.open(recipe.options.data)
+        data = DataSet.open(recipe.options.data or "", recorded_labels(config))
         check_same_data(data, config["data"], "start a new run instead")
         trainer = build_trainer(recipe, data, folder, loaders, group)
         if group.is_main_process and folder.snapshot.exists():

@@ -37,14 +37,15 @@ def data_shapes(net: NetParameter, phase: str, image_shape: tuple[int, int, int]
         image_shape: (C, H, W) of the stored images.
 
     Returns:
-        (N, C, H', W') of the first top, after crop and ``force_color``; (N,) of the second, the labels.
+        (N, C, H', W') of the first top, after crop, ``force_color`` and ``force_gray``; (N,) of the second, the labels.
 
     Raises:
         NetError: If no layer of that phase has a ``transform_param``.
     """
     layer = data_layer(net, phase)
-    batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
+    batch, transform = layer.data_param.batch_size, layer.transform_param
     channels, height, width = image_shape
-    channels = 3 if layer.transform_param.force_color else channels
-    shapes: list[tuple[int, ...]] = [(batch, channels, crop or height, crop or width), (batch,)]
+    channels = 3 if transform.force_color else 1 if transform.force_gray else channels
+    rows, columns = transform.crop_h or transform.crop_size, transform.crop_w or transform.crop_size
+    shapes: list[tuple[int, ...]] = [(batch, channels, rows or height, columns or width), (batch,)]
     return dict(zip(layer.top, shapes, strict=False))

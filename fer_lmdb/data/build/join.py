@@ -37,7 +37,18 @@ from prototxt_like.io.datum_store import LmdbWriter, decode_datum, iterate_value
 
 Records = Iterator[tuple[str, bytes]]
 """Names and undecoded values."""
-INHERITED_KEYS = ("format", "scheme", "classes", "size", "detector", "align", "preprocessing", "on_no_face", "encoding")
+INHERITED_KEYS = (
+    "format",
+    "scheme",
+    "classes",
+    "size",
+    "channels",
+    "detector",
+    "align",
+    "preprocessing",
+    "on_no_face",
+    "encoding",
+)
 """Entries of the manifest that are copied from the first data set."""
 
 
@@ -47,6 +58,7 @@ def join(
     *,
     train_only: bool = False,
     seed: int = 0,
+    labels: str | None = None,
     force: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> DataSet:
@@ -57,6 +69,7 @@ def join(
         out: Folder to write.
         train_only: Use validation and test faces of the first data set only.
         seed: Seed of the order.
+        labels: Class names of databases without a manifest, see `DataSet.open`.
         force: Replace an existing folder.
         progress: Called with the number of faces written and verified.
 
@@ -69,7 +82,7 @@ def join(
         StoreError: If a database cannot be read or written.
     """
     SEED.check("seed", seed)
-    sets = [DataSet.open(folder) for folder in folders]
+    sets = [DataSet.open(folder, labels) for folder in folders]
     _check_compatible(sets)
     first, out = sets[0].manifest, Path(out)
     with atomic_directory(out, force=force, inputs=folders) as folder:

@@ -9,8 +9,8 @@ Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/c
 """
 
 from prototxt_like.io.datum_store.datum import Encoding, decode_datum, encode_datum, encode_votes
-from prototxt_like.io.datum_store.digest import digest
-from prototxt_like.io.datum_store.environment import check_structure
+from prototxt_like.io.datum_store.digest import add_to_digest, digest
+from prototxt_like.io.datum_store.environment import check_structure, data_file, is_database
 from prototxt_like.io.datum_store.faces import LmdbFaces
 from prototxt_like.io.datum_store.keys import key_name, make_key
 from prototxt_like.io.datum_store.random_access import LmdbRandomReader, read_labels
@@ -31,11 +31,14 @@ __all__ = [
     "LmdbWriter",
     "Record",
     "SplitArrays",
+    "add_to_digest",
     "check_structure",
+    "data_file",
     "decode_datum",
     "digest",
     "encode_datum",
     "encode_votes",
+    "is_database",
     "iterate",
     "iterate_values",
     "key_name",

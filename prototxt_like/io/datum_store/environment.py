@@ -35,6 +35,16 @@ def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environme
             environment.close()
 
 
+def is_database(path: Path) -> bool:
+    """Return whether a folder holds a database, by its content."""
+    return (Path(path) / "data.mdb").is_file()
+
+
+def data_file(path: Path) -> Path:
+    """Return the file with the records of a database."""
+    return Path(path) / "data.mdb"
+
+
 def check_structure(path: Path) -> None:
     """Check all pages of a database in Python, since LMDB itself may crash on a damaged file.
 
