@@ -35,7 +35,16 @@ class NetError(PrototxtLikeError):
 
 
 class UnknownLayerType(NetError):
-    """Layer type that is not registered."""
+    """Layer type that is not registered.
+
+    Args:
+        message: Error message.
+        layer_name: Name of the layer; empty if it is not known.
+    """
+
+    def __init__(self, message: str, layer_name: str = "") -> None:
+        super().__init__(message)
+        self.layer_name = layer_name
 
 
 class ShapeMismatch(NetError):

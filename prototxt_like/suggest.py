@@ -6,9 +6,16 @@ import difflib
 from collections.abc import Iterable
 
 
-def closest_match(name: str, known: Iterable[str]) -> str | None:
-    """Return the most similar known name, ignoring case, or None if none is similar."""
-    by_lower = {word.lower(): word for word in known}
+def closest_match(name: str, known: Iterable[str], max_difference: int | None = None) -> str | None:
+    """Return the most similar known name, ignoring case, or None if none is similar.
+
+    Args:
+        name: Misspelled name.
+        known: Known names.
+        max_difference: Maximum difference in length; None = any. A much longer name is another name, not a misspelling.
+    """
+    limit = len(name) if max_difference is None else max_difference
+    by_lower = {word.lower(): word for word in known if abs(len(word) - len(name)) <= limit}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[found[0]] if found else None
 

@@ -11,6 +11,7 @@ from prototxt_like.limits import MAX_AXES, format_shape
 from prototxt_like.schema.caffe_schema_pb2 import BlobProto
 
 _DATA, _DOUBLE_DATA, _LENGTH_DELIMITED = 5, 8, 2
+_RAW_TYPES = ("<f8", "<f4", "<f2", "<i4", "<u4")  # in the order of BlobProto.RawType
 LEGACY_FIELDS = ("num", "channels", "height", "width")
 
 
@@ -44,7 +45,7 @@ def check_blob(blob: BlobProto, name: str = "blob") -> None:
         FileError: If the number of values contradicts the shape, or a size is negative.
     """
     shape = blob_shape(blob)
-    count = len(blob.double_data) or len(blob.data)
+    count = len(blob.double_data) or len(blob.data) or _raw_count(blob, name)
     if math.prod(shape) != count:
         raise FileError(
             f"{name} has the wrong number of values: found {count}, "
@@ -60,12 +61,16 @@ def blob_to_array(blob: BlobProto, name: str = "blob") -> np.ndarray:
         name: Name for error messages.
 
     Returns:
-        float32 array in the blob's shape. ``double_data`` is rounded to float32, as in Caffe.
+        float32 array in the blob's shape. ``double_data`` is rounded to float32, as in Caffe. NVCaffe's ``raw_data``
+        of any type is converted.
 
     Raises:
         FileError: If the number of values contradicts the shape.
     """
     check_blob(blob, name)  # before memory is allocated
+    if blob.raw_data and not (blob.data or blob.double_data):
+        raw = np.frombuffer(blob.raw_data, _RAW_TYPES[blob.raw_data_type])
+        return raw.astype(np.float32).reshape(blob_shape(blob))
     field = "double_data" if len(blob.double_data) else "data"
     number, kind = (_DOUBLE_DATA, "<f8") if field == "double_data" else (_DATA, "<f4")
     blob.DiscardUnknownFields()  # the remaining fields have one of two wire types
@@ -94,6 +99,16 @@ def array_to_blob(array: np.ndarray, *, legacy: bool = False) -> BlobProto:
     else:
         blob.shape.dim.extend(array.shape)
     return blob
+
+
+def _raw_count(blob: BlobProto, name: str) -> int:
+    """Return the number of values in NVCaffe's ``raw_data``."""
+    size = np.dtype(_RAW_TYPES[blob.raw_data_type]).itemsize
+    if len(blob.raw_data) % size:
+        raise FileError(
+            f"{name} is damaged: found {len(blob.raw_data)} bytes in NVCaffe's raw_data, expected a multiple of {size}"
+        )
+    return len(blob.raw_data) // size
 
 
 def _packed_field(wire: bytes, number: int) -> tuple[int, int]:

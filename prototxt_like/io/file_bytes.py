@@ -23,6 +23,7 @@ PathLike = str | os.PathLike[str]
 #: Larger files are rejected before reading. The first is far above any prototxt; the second is protobuf's own limit.
 MAX_TEXT_BYTES = 4 * 2**20
 MAX_BINARY_BYTES = 2**31 - 1
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def write_bytes(content: bytes, path: PathLike) -> None:
@@ -64,6 +65,8 @@ def read_bytes(path: PathLike, limit: int) -> bytes:
         raise FileError(f"{path}: file too large: found more than {limit} bytes; use a Caffe file")
     if not content:
         raise FileError(f"{path}: the file is empty")
+    if content.startswith(_LFS_POINTER):
+        raise FileError(f"{path}: found a Git LFS pointer, expected the file it stands for; run git lfs pull")
     return content
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf import text_format
 
 from prototxt_like.errors import ParseError
-from prototxt_like.suggest import did_you_mean
+from prototxt_like.forks import explain_fork_field
+from prototxt_like.suggest import closest_match, did_you_mean
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
@@ -66,9 +67,15 @@ def _explain(error: text_format.ParseError, message: Message, name: str) -> str:
 
 
 def _unknown_field(found: re.Match[str], file: Any) -> str:
-    message = _message(file, found["message"])
-    hint = did_you_mean(found["name"], [field.name for field in message.fields] if message else [])
-    return f'unknown field "{found["name"]}" in {_last(found["message"])}{hint}'
+    message, name = _message(file, found["message"]), found["name"]
+    what = f'unknown field "{name}" in {_last(found["message"])}'
+    known = [field.name for field in message.fields] if message else []
+    if _last(found["message"]) not in ("LayerParameter", "V1LayerParameter"):
+        return what + did_you_mean(name, known)
+    if fork := explain_fork_field(name):
+        return f"{what}: {fork}"
+    similar = closest_match(name, known, max_difference=2)
+    return what + (f'; did you mean "{similar}"?' if similar else "; remove it, or use the field of a built layer type")
 
 
 def _unknown_enum_value(found: re.Match[str], file: Any) -> str:

@@ -6,9 +6,11 @@ Source: BVLC/caffe src/caffe/util/upgrade_proto.cpp
 from __future__ import annotations
 
 from prototxt_like.errors import FileError
+from prototxt_like.io.upgrade_v0 import upgrade_v0
 from prototxt_like.schema.caffe_schema_pb2 import (
     LayerParameter,
     NetParameter,
+    PoolingParameter,
     SolverParameter,
     V1LayerParameter,
 )
@@ -40,32 +42,31 @@ _PARAM_LISTS = (
 
 
 def upgrade_net(net: NetParameter) -> NetParameter:
-    """Upgrade a net with any layout since 2014, in place.
+    """Upgrade a net with any older layout, in place.
 
     Args:
-        net: NetParameter. Upgraded parts: V1 ``layers``, transform fields in data parameters, ``input`` fields and
-                BatchNorm layers with three ``param`` entries.
+        net: NetParameter. Upgraded parts: layers of 2013, V1 ``layers``, transform fields in data parameters, ``input``
+                fields, BatchNorm layers with three ``param`` entries, and ``ceil_mode`` of other forks.
 
     Returns:
         The same message.
 
     Raises:
-        FileError: If the net mixes two layouts or has the layout of 2013.
+        FileError: If the net mixes two layouts.
     """
     if net.layers:
         _upgrade_layers(net)
-    if net.input:
-        _upgrade_inputs(net)
-    elif net.input_dim or net.input_shape:
-        raise FileError("the net has input_dim or input_shape but no `input`; add an `input` for each of them")
+    _upgrade_inputs(net)
     for layer in net.layer:
         _freeze_batch_norm(layer)
+        _rename_ceil_mode(layer)
     return net
 
 
 def upgraded(net: NetParameter) -> NetParameter:
     """Return the net itself if its layout is current, or an upgraded copy."""
-    if not (net.layers or net.input or net.input_dim or net.input_shape):
+    renamed = any(layer.pooling_param.HasField("ceil_mode") for layer in net.layer)
+    if not (net.layers or net.input or net.input_dim or net.input_shape or renamed):
         return net
     copy = NetParameter()
     copy.CopyFrom(net)
@@ -100,12 +101,11 @@ def v1_type_name(number: int) -> str:
 def _upgrade_layers(net: NetParameter) -> None:
     if net.layer:
         raise FileError("the net mixes `layer` and the older `layers`; write all of them as `layer`")
+    if net.layers[0].HasField("layer"):
+        upgrade_v0(net)
     for index, old in enumerate(net.layers):
         if old.HasField("layer"):
-            raise FileError(
-                f"layer {index} has the layout of 2013 (`layers {{ layer {{ ... }} }}`); "
-                "rewrite it with Caffe's tool upgrade_net_proto_text or upgrade_net_proto_binary"
-            )
+            raise FileError(f"layer {index} has the layout of 2013, the first does not; write all of them alike")
         _move_transform_fields(old)
         _upgrade_layer(old, net.layer.add())
     net.ClearField("layers")
@@ -144,8 +144,11 @@ def _move_transform_fields(layer: V1LayerParameter) -> None:
 
 
 def _upgrade_inputs(net: NetParameter) -> None:
-    """Replace `input` fields by an Input layer at the front. Names without sizes (old caffemodels) are dropped."""
-    if net.input_shape or net.input_dim:
+    """Replace `input` fields by an Input layer at the front.
+
+    Names without sizes (old caffemodels) and, as in Caffe, sizes without a name are dropped.
+    """
+    if net.input and (net.input_shape or net.input_dim):
         front = LayerParameter(name="input", type="Input", top=net.input)
         for sizes in _input_sizes(net):
             front.input_param.shape.add().dim.extend(sizes)
@@ -159,18 +162,16 @@ def _upgrade_inputs(net: NetParameter) -> None:
 
 
 def _input_sizes(net: NetParameter) -> list[list[int]]:
+    """Return the sizes of every input. As in Caffe, more sizes than inputs are ignored."""
     count = len(net.input)
     if net.input_shape:
         sizes = [list(shape.dim) for shape in net.input_shape]
-    else:
-        if len(net.input_dim) != 4 * count:
-            raise FileError(
-                f"wrong number of input_dim: found {len(net.input_dim)}, expected {4 * count} for {count} input(s)"
-            )
-        sizes = [list(net.input_dim[4 * index : 4 * index + 4]) for index in range(count)]
-    if len(sizes) != count:
-        raise FileError(f"wrong number of input_shape: found {len(sizes)}, expected {count} for {count} input(s)")
-    return sizes
+        if len(sizes) < count:
+            raise FileError(f"too few input_shape: found {len(sizes)}, expected {count} for {count} input(s)")
+        return sizes[:count]
+    if len(net.input_dim) < 4 * count:
+        raise FileError(f"too few input_dim: found {len(net.input_dim)}, expected {4 * count} for {count} input(s)")
+    return [list(net.input_dim[4 * index : 4 * index + 4]) for index in range(count)]
 
 
 def _freeze_batch_norm(layer: LayerParameter) -> None:
@@ -179,3 +180,13 @@ def _freeze_batch_norm(layer: LayerParameter) -> None:
         for spec in layer.param:
             spec.lr_mult = 0
             spec.decay_mult = 0
+
+
+def _rename_ceil_mode(layer: LayerParameter) -> None:
+    """Write the fork field ``ceil_mode`` as Caffe's ``round_mode``."""
+    options = layer.pooling_param
+    if options.HasField("ceil_mode"):
+        if options.HasField("round_mode"):
+            raise FileError(f'layer "{layer.name}" has both round_mode and ceil_mode; keep round_mode')
+        options.round_mode = PoolingParameter.CEIL if options.ceil_mode else PoolingParameter.FLOOR
+        options.ClearField("ceil_mode")

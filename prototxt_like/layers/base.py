@@ -32,7 +32,7 @@ class Layer(nn.Module):
     The phase sets the initial ``training`` flag, which ``train()`` and ``eval()`` change as in any torch module.
 
     Args:
-        parameter: ``LayerParameter`` message; not modified.
+        parameter: ``LayerParameter`` message. ``setup`` may complete it with values that the type implies.
         bottom_shapes: One shape per bottom, including the batch axis.
         phase: ``"TRAIN"`` or ``"TEST"``.
         context: Build settings and size budget of the net; None = a new one.
@@ -93,6 +93,8 @@ class Layer(nn.Module):
         self.bottom_shapes: list[Shape] = [tuple(shape) for shape in bottom_shapes]
         self.top_shapes: list[Shape] = []
         self.top_count = len(parameter.top)
+        #: What the layer ignores or assumes, for ``Net.notes``.
+        self.notes: list[str] = []
         self.blob_names: list[str] = []
         self._check_counts()
         in_place = sorted(set(parameter.bottom) & set(parameter.top))

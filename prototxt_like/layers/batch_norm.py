@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prototxt_like.layers.base import Layer
 from prototxt_like.layers.registry import register
 from prototxt_like.limits import format_shape
+from prototxt_like.schema.caffe_schema_pb2 import FillerParameter
 
 if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
+
+
+_FACTOR_FIELDS = ("scale_bias", "use_weight_bias", "scale_filler", "bias_filler", "shift_filler")
 
 
 @register("BatchNorm")
@@ -23,7 +27,8 @@ class BatchNorm(Layer):
     (``blob = moving_average_fraction * blob + statistic``); TEST uses the sums, divided by the third blob.
     ``use_global_stats`` overrides the phase, so ``false`` updates the sums in TEST as well.
 
-    Blobs: sum of means (C), sum of unbiased variances (C), divisor of both sums (1); not learnable.
+    Blobs: sum of means (C), sum of unbiased variances (C), divisor of both sums (1); not learnable. With ``scale_bias``
+    or ``use_weight_bias`` (NVCaffe, Intel Caffe), or if the weights have five blobs, also factor (C) and offset (C).
 
     Source: BVLC/caffe src/caffe/layers/batch_norm_layer.cpp
     """
@@ -32,10 +37,13 @@ class BatchNorm(Layer):
     restrictions = (
         "The bottom needs at least 2 axes.",
         "A third blob of 0 means mean 0 and variance 0, as in Caffe.",
+        "With five blobs, the sums are accumulated as in Caffe 1.0; NVCaffe stores averages, with a third blob of 1.",
     )
     mean_sum: Tensor
     variance_sum: Tensor
     scale_sum: Tensor
+    factor: nn.Parameter
+    offset: nn.Parameter
 
     def setup(self, parameter: LayerParameter) -> None:
         """Create the running sums at zero."""
@@ -43,7 +51,7 @@ class BatchNorm(Layer):
         shape = self.bottom_shapes[0]
         if len(shape) < 2:
             self.fail_shape(f"the bottom needs at least 2 axes (N, C, ...), found {format_shape(shape)}")
-        if any(spec.lr_mult != 0 for spec in parameter.param):
+        if any(spec.lr_mult != 0 for spec in parameter.param[:3]):
             self.fail("its blobs are statistics and cannot be learned; set lr_mult: 0 in every param")
         self.fraction: float = options.moving_average_fraction
         self.eps: float = options.eps
@@ -51,11 +59,22 @@ class BatchNorm(Layer):
         self.add_buffer("mean_sum", (shape[1],))
         self.add_buffer("variance_sum", (shape[1],))
         self.add_buffer("scale_sum", (1,))
+        self.has_factor = any(_is_written(options, name) for name in _FACTOR_FIELDS)
+        if self.has_factor:
+            self._add_factor(options, shape[1])
         self.top_shapes = [shape]
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize the channels (axis 1)."""
+        if self.has_factor:
+            return self.normalize(x, self.factor, self.offset)
         return self.normalize(x, None, None)
+
+    def _add_factor(self, options: Any, channels: int) -> None:
+        one, zero = FillerParameter(type="constant", value=1), FillerParameter(type="constant", value=0)
+        offset = "bias_filler" if options.HasField("bias_filler") else "shift_filler"
+        self.add_blob("factor", (channels,), options.scale_filler if options.HasField("scale_filler") else one)
+        self.add_blob("offset", (channels,), getattr(options, offset) if options.HasField(offset) else zero)
 
     def normalize(self, x: Tensor, factor: Tensor | None, bias: Tensor | None) -> Tensor:
         """Normalize, multiply and shift the channels in one pass.
@@ -102,3 +121,7 @@ class BatchNorm(Layer):
         self.mean_sum.mul_(self.fraction).add_(mean)
         self.variance_sum.mul_(self.fraction).add_(variance)
         self.scale_sum.mul_(self.fraction).add_(1)
+
+
+def _is_written(options: Any, name: str) -> bool:
+    return options.HasField(name) and getattr(options, name) is not False

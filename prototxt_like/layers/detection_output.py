@@ -38,7 +38,7 @@ class DetectionOutput(Layer):
     parameter_field = "detection_output_param"
     restrictions = (
         "No gradient. torch.export is not supported, because the number of detections depends on the data.",
-        "`save_output_param` and `visualize` raise an error, because net files must not write files.",
+        "`save_output_param` and `visualize` are ignored with a note, because net files must not write files.",
         "A fourth bottom, the image to draw on, has no effect.",
     )
 
@@ -46,7 +46,7 @@ class DetectionOutput(Layer):
         """Read thresholds and check the sizes."""
         options = self.layer_param(parameter)
         if options.save_output_param.output_directory or options.visualize:
-            self.fail("save_output_param and visualize write files; remove them and use the top")
+            self.notes.append("save_output_param and visualize are ignored, because net files must not write files")
         self.classes: int = options.num_classes
         self.background: int = options.background_label_id
         self.share_location: bool = options.share_location

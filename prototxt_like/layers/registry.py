@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from prototxt_like.errors import UnknownLayerType
+from prototxt_like.forks import explain_fork_type
 from prototxt_like.layers.base import Layer
-from prototxt_like.suggest import did_you_mean
+from prototxt_like.suggest import closest_match
 
 LayerClass = TypeVar("LayerClass", bound=type[Layer])
 _CLASSES: dict[str, type[Layer]] = {}
@@ -38,13 +39,22 @@ def layer_types() -> list[str]:
     return sorted(_CLASSES)
 
 
-def get_layer_class(type_name: str) -> type[Layer]:
+def get_layer_class(type_name: str, layer_name: str = "") -> type[Layer]:
     """Return the class of a layer type.
 
+    Args:
+        type_name: Type name as in ``type: "..."``.
+        layer_name: Name of the layer for error messages.
+
     Raises:
-        UnknownLayerType: If there is no such type. The message contains the most similar name.
+        UnknownLayerType: If there is no such type. The message contains the layer, and the fork of the type and the
+            way out, or a similar name.
     """
     if type_name in _CLASSES:
         return _CLASSES[type_name]
-    hint = did_you_mean(type_name, _CLASSES) or "; docs/prototxt.md lists the known types"
-    raise UnknownLayerType(f'unknown layer type "{type_name}"{hint}')
+    where = f'layer "{layer_name}": ' if layer_name else ""
+    if fork := explain_fork_type(type_name):
+        raise UnknownLayerType(f'{where}unknown layer type "{type_name}": {fork}', layer_name)
+    found = closest_match(type_name, _CLASSES, max_difference=2)
+    hint = f'; did you mean "{found}"?' if found else "; docs/prototxt.md lists the known types"
+    raise UnknownLayerType(f'{where}unknown layer type "{type_name}"{hint}', layer_name)

@@ -120,7 +120,8 @@ def _is_norm(layer: LayerParameter) -> bool:
     options = layer.batch_norm_param
     of_train = layer.HasField("phase") and layer.phase == Phase.Value("TRAIN")
     by_batch = not options.use_global_stats if options.HasField("use_global_stats") else of_train
-    return layer.type == "BatchNorm" and not by_batch and not any(spec.name for spec in layer.param)
+    alone = not options.scale_bias and len(layer.param) <= 3
+    return layer.type == "BatchNorm" and alone and not by_batch and not any(spec.name for spec in layer.param)
 
 
 def _is_scale(net: Net, layer: LayerParameter) -> bool:

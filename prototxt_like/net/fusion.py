@@ -70,7 +70,13 @@ def fuse_batch_norm_scale(steps: Sequence[Step], layers: Mapping[str, Layer]) ->
 
 def _can_fuse(previous: Step, step: Step, layers: Mapping[str, Layer]) -> bool:
     norm, scale = layers[previous.key], layers[step.key]
-    if not isinstance(norm, BatchNorm) or not isinstance(scale, Scale) or previous.fused or step.fused:
+    if (
+        not isinstance(norm, BatchNorm)
+        or norm.has_factor
+        or not isinstance(scale, Scale)
+        or previous.fused
+        or step.fused
+    ):
         return False
     unread = step.tops == previous.tops or previous.tops[0] in step.free_after
     if any(use is not None and use.aliases for use in (previous.memory, step.memory)):

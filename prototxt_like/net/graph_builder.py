@@ -94,7 +94,7 @@ class GraphBuilder:
     def _add_layer(self, index: int, written: LayerParameter) -> None:
         parameter = LayerParameter()
         parameter.CopyFrom(written)
-        cls = get_layer_class(parameter.type)
+        cls = get_layer_class(parameter.type, parameter.name)
         check_numbers(parameter, f'layer "{parameter.name}" ({parameter.type})')
         self._name_automatic_top(parameter, cls)
         shapes = [self._bottom_shape(parameter, bottom) for bottom in parameter.bottom]
@@ -116,6 +116,7 @@ class GraphBuilder:
         self._add_loss_weights(parameter, cls)
         self.sharing.add(key, layer, parameter)
         self._add_dynamic(key, layer, parameter)
+        self.graph.notes += [f"{layer.display_name}: {note}" for note in layer.notes]
         self.parts.append((key, parameter))
 
     def _add_dynamic(self, key: str, layer: Layer, parameter: LayerParameter) -> None:

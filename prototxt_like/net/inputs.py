@@ -22,8 +22,8 @@ _CONVOLUTIONS = frozenset({"Convolution"})
 
 
 def is_input(layer: LayerParameter) -> bool:
-    """Return whether the caller passes the layer's tops."""
-    return layer.type in INPUT_TYPES and not layer.bottom
+    """Return whether the caller passes the layer's tops. Python layers without bottoms are data sources."""
+    return (layer.type in INPUT_TYPES or layer.type == "Python") and not layer.bottom
 
 
 def input_shapes(
@@ -44,24 +44,33 @@ def input_shapes(
         NetError: If a shape cannot be inferred.
     """
     return [
-        tuple(int(size) for size in given[top]) if top in given else _declared(layer, index, weights, net)
+        tuple(int(size) for size in given[top]) if top in given else _declared(layer, index, given, weights, net)
         for index, top in enumerate(layer.top)
     ]
 
 
-def _declared(layer: LayerParameter, index: int, weights: NetParameter | None, net: NetParameter) -> Shape:
+def _declared(
+    layer: LayerParameter,
+    index: int,
+    given: Mapping[str, Sequence[int]],
+    weights: NetParameter | None,
+    net: NetParameter,
+) -> Shape:
     if layer.type == "Input":
         return _input_shape(layer, index)
-    batch = _batch_size(layer)
-    if index == 1:
-        return (batch,)
-    if index == 0:
+    has_labels = layer.type in DATA_TYPES and layer.type != "HDF5Data"
+    batch = _batch_size(layer) if layer.type in DATA_TYPES else 1
+    if has_labels and index == 1:  # one label per image
+        images = given.get(layer.top[0], ())
+        return (int(images[0]) if images else batch,)
+    if has_labels and index == 0:
         image = _image_shape(layer, weights, net)
         if image is not None:
             return (batch, *image)
+    sizes = "(batch, channels, height, width)" if has_labels else "(batch, ...)"
     raise NetError(
         f'the shape of "{layer.top[index]}" is unknown: layer "{layer.name}" ({layer.type}) does not define it; '
-        f'pass input_shapes={{"{layer.top[index]}": (batch, channels, height, width)}}'
+        f'pass input_shapes={{"{layer.top[index]}": {sizes}}}'
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from prototxt_like.errors import NetError, ShapeMismatch
+from prototxt_like.errors import NetError, ShapeMismatch, UnknownLayerType
 from prototxt_like.io.files import read_net
+from prototxt_like.io.positions import layer_position
 from prototxt_like.io.upgrade import upgraded
 from prototxt_like.layers import Layer
 from prototxt_like.limits import MAX_VALUES, BuildContext, format_shape
+from prototxt_like.net.blob_layouts import follow_blob_counts
 from prototxt_like.net.filter import filter_net, make_net_state
 from prototxt_like.net.forward import run_steps
 from prototxt_like.net.fusion import fuse_batch_norm_scale
@@ -82,13 +84,21 @@ class Net(nn.Module):
             trained = message  # a caffemodel contains a net and its weights
         for layer in self.proto.layer:
             layer.ClearField("blobs")
-        self._graph = build_graph(self.proto, phase, input_shapes or {}, trained, BuildContext(max_values))
+        if trained is not None:
+            follow_blob_counts(self.proto, trained)
+        try:
+            self._graph = build_graph(self.proto, phase, input_shapes or {}, trained, BuildContext(max_values))
+        except UnknownLayerType as error:
+            if isinstance(net, NetParameter):
+                raise
+            position = layer_position(net, error.layer_name)
+            raise UnknownLayerType(f"{position}: {error}", error.layer_name) from None
         self.layers = nn.ModuleDict(self._graph.layers)
         self.training = phase == "TRAIN"
         self._fused_steps = fuse_batch_norm_scale(self._graph.steps, self._graph.layers)
         self._reshape_check = ReshapeCheck(self.proto, phase, self._graph)
         if trained is not None:
-            copy_trained_layers(self.caffe_layers, trained)
+            self._graph.notes += copy_trained_layers(self.caffe_layers, trained).notes()
 
     def forward(self, *positional: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """Run the net.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,15 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
+    def notes(self) -> list[str]:
+        """Return one sentence for each kind of layer that was not loaded."""
+        found = []
+        if self.missing:
+            found.append(f"not in the weights, so initialized by its fillers: {_listed(self.missing)}")
+        if self.unused:
+            found.append(f"only in the weights, so ignored: {_listed(self.unused)}")
+        return found
+
 
 def copy_trained_layers(layers: Sequence[Layer], trained: NetParameter) -> LoadReport:
     """Copy trained blobs into the layers with the same names.
@@ -44,7 +54,7 @@ def copy_trained_layers(layers: Sequence[Layer], trained: NetParameter) -> LoadR
 
     Raises:
         FileError: If a blob's number of values contradicts its shape.
-        WeightsError: If the number of blobs of a layer or the shape of a blob differs.
+        WeightsError: If no layer fits, or the number of blobs of a layer or the shape of a blob differs.
     Source: BVLC/caffe src/caffe/net.cpp, Net::CopyTrainedLayersFrom
     """
     targets = {layer.name: layer for layer in reversed(layers)}
@@ -60,12 +70,22 @@ def copy_trained_layers(layers: Sequence[Layer], trained: NetParameter) -> LoadR
     for tensor, blob in copies:  # converted one at a time, to limit peak memory
         _copy(tensor, blob)
     with_blobs = dict.fromkeys(layer.name for layer in layers if layer.blob_names)
+    if report.unused and with_blobs and not report.loaded:
+        raise WeightsError(
+            f"no layer of the weights fits the net: found {_listed(report.unused)}, expected some of "
+            f"{_listed(list(with_blobs))}; use the weights of this net, or rename its layers"
+        )
     report.missing = [name for name in with_blobs if name not in report.loaded]
     return report
 
 
 def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, BlobProto]]:
-    tensors = layer.blobs
+    tensors, blobs = layer.blobs, _in_order(layer, blobs)
+    if len(tensors) != len(blobs) and layer.type_name == "BatchNorm" and len(blobs) == 5:
+        raise WeightsError(
+            f"{layer.display_name}: found five blobs, the BatchNorm and Scale of NVCaffe or Intel Caffe in one layer, "
+            "expected three; write batch_norm_param { scale_bias: true }, or pass the weights when building the net"
+        )
     if len(tensors) != len(blobs):
         raise WeightsError(
             f"wrong number of blobs for {layer.display_name}: found {len(blobs)}, expected {len(tensors)}; "
@@ -79,6 +99,22 @@ def _matched(layer: Layer, blobs: Sequence[BlobProto]) -> list[tuple[Tensor, Blo
             )
         check_blob(blob, f"{layer.display_name}: blob {index} of the weights")
     return list(zip(tensors, blobs, strict=True))
+
+
+def _in_order(layer: Layer, blobs: Sequence[BlobProto]) -> Sequence[BlobProto]:
+    """Return five BatchNorm blobs in NVCaffe's order: mean, variance, divisor, factor, offset.
+
+    Older versions of Intel Caffe write factor, offset, mean, variance, divisor.
+    """
+    if layer.type_name != "BatchNorm" or len(blobs) != 5:
+        return blobs
+    counts = [math.prod(blob_shape(blob)) for blob in blobs]
+    return [*blobs[2:], *blobs[:2]] if counts[4] == 1 != counts[2] else blobs
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
 
 
 def shape_equals(shape: tuple[int, ...], blob: BlobProto) -> bool:

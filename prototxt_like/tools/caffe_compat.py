@@ -13,6 +13,21 @@ if TYPE_CHECKING:
 FIRST_EXTENSION = 10000
 #: Layer types that are extensions. In TEST they return their bottom unchanged.
 EXTENSION_TYPES = frozenset({"GaussianNoise"})
+#: Fields of forks other than SSD have numbers from here to ``FIRST_EXTENSION``.
+FIRST_FORK_FIELD = 8000
+#: Layer types of forks other than SSD.
+FORK_TYPES = frozenset(
+    {
+        "BN",
+        "ConvolutionDepthwise",
+        "DepthwiseConvolution",
+        "Interp",
+        "ReLU6",
+        "ROIPooling",
+        "SmoothL1Loss",
+        "Upsample",
+    }
+)
 #: Solver types of Caffe 1.0.
 CAFFE_SOLVERS = frozenset({"AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"})
 #: Learning-rate policies of Caffe 1.0.
@@ -22,7 +37,7 @@ CAFFE_POLICIES = frozenset({"", "exp", "fixed", "inv", "multistep", "poly", "sig
 def is_pure_caffe(message: Any) -> bool:
     """Return whether a message uses no extensions, so that Caffe can load it.
 
-    Layers of the SSD fork count as Caffe's.
+    Layers of the SSD fork count as Caffe's, those of other forks as extensions.
 
     Args:
         message: NetParameter, SolverParameter, ``Net``, or any other message of the schema.
@@ -69,7 +84,7 @@ def strip_extensions(net: NetParameter) -> NetParameter:
 def _extensions(message: Message, owner: str) -> Iterator[str]:
     if isinstance(message, LayerParameter):
         owner = f'layer "{message.name}": '
-        if message.type in EXTENSION_TYPES:
+        if message.type in EXTENSION_TYPES | FORK_TYPES:
             yield f"{owner}type {message.type}"
         if message.type == "SoftmaxWithLoss" and len(message.top) == 2:
             yield f"{owner}two tops of SoftmaxWithLoss"
@@ -81,7 +96,7 @@ def _extensions(message: Message, owner: str) -> Iterator[str]:
         if message.lr_policy not in CAFFE_POLICIES:
             yield f'lr_policy "{message.lr_policy}"'
     for field, value in message.ListFields():
-        if field.number >= FIRST_EXTENSION:
+        if field.number >= FIRST_FORK_FIELD:
             yield f"{owner}{field.name} in {message.DESCRIPTOR.name}"
         elif field.message_type is not None and field.name != "blobs":
             for part in [value] if hasattr(value, "ListFields") else value:

@@ -28,7 +28,8 @@ restrictions. For all layers:
 - A label or index out of range raises an error on the CPU. It is not checked on other devices and in compiled graphs,
   because the check would force a synchronization.
 - The phase sets the initial mode: TRAIN means `training = True`.
-- The tables list fields with their defaults. Fields marked *extension* are not part of Caffe.
+- The tables list fields with their defaults. Fields marked *extension* are not part of Caffe,
+  those marked *fork* are of forks.
 
 ## Inputs
 
@@ -45,7 +46,7 @@ _TYPES = {
     FieldDescriptor.CPPTYPE_BOOL: "bool",
     FieldDescriptor.CPPTYPE_STRING: "string",
 }
-_FIRST_EXTENSION = 10000
+_FIRST_FORK_FIELD, _FIRST_EXTENSION = 8000, 10000
 
 
 def markdown() -> str:
@@ -95,6 +96,8 @@ def _fields(name: str) -> str:
     rows = [f"Fields of `{name}`:\n", "| field | type | default |", "|---|---|---|"]
     for field in message.fields:
         extension = " (*extension*)" if field.number >= _FIRST_EXTENSION else ""
+        if _FIRST_FORK_FIELD <= field.number < _FIRST_EXTENSION:
+            extension = " (*fork*)"
         rows.append(f"| `{field.name}`{extension} | {_kind(field)} | {_default(field)} |")
     return "\n".join(rows) + "\n"
 

@@ -117,5 +117,9 @@ def test_errors(rejects: Callable[..., None]) -> None:
     rejects(r"bottom 2 \(priors\) must be 1 x 2 x 4", TEXT % "num_classes: 2", (1, 16), (1, 8), (1, 16))
     rejects("bottom 0 must be 1 x 16", TEXT % "num_classes: 2", (1, 12), (1, 8), (1, 2, 16))
     rejects("bottom 1 must be 1 x 12", TEXT % "num_classes: 3", *shapes)
-    save = 'num_classes: 2 save_output_param { output_directory: "x" }'
-    rejects("write files", TEXT % save, *shapes)
+
+
+def test_output_files_are_not_written(make_layer: Callable[..., Layer]) -> None:
+    save = 'num_classes: 2 nms_param { nms_threshold: 0.4 } save_output_param { output_directory: "x" }'
+    layer = make_layer(TEXT % save, (1, 16), (1, 8), (1, 2, 16))
+    assert layer.notes == ["save_output_param and visualize are ignored, because net files must not write files"]

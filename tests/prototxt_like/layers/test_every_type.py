@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 
 from prototxt_like.errors import NetError, UnknownLayerType
+from prototxt_like.forks import FORK_LAYERS, ForkLayer
 from prototxt_like.layers import Layer, get_layer_class, layer_types, register
+from prototxt_like.net.inputs import DATA_TYPES
 
 Shape = tuple[int, ...]
 
@@ -54,6 +57,7 @@ EXAMPLES = {
     "AbsVal": Example("", (IMAGE,)),
     "Accuracy": Example("", ((4, 3), (4,)), whole=((1, 3),), exact_gradient=False),
     "ArgMax": Example("argmax_param { top_k: 2 }", ((4, 3, 5),), exact_gradient=False),
+    "BN": Example("bn_param { slope_filler { value: 2 } }", (IMAGE,)),
     "BNLL": Example("", (IMAGE,)),
     "BatchNorm": Example("", (IMAGE,)),
     "BatchReindex": Example("", ((4, 3, 5), (6,)), whole=((1, 4),), batch_axis=None),
@@ -62,8 +66,10 @@ EXAMPLES = {
     "Concat": Example("", (IMAGE, (2, 4, 7, 5))),
     "ContrastiveLoss": Example("", ((4, 3), (4, 3), (4,)), whole=((2, 2),), exact_gradient=False),
     "Convolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (IMAGE,)),
+    "ConvolutionDepthwise": Example("convolution_param { num_output: 6 kernel_size: 3 pad: 1 }", (IMAGE,)),
     "Crop": Example("crop_param { axis: 2 offset: 1 }", (IMAGE, (2, 3, 4, 3))),
     "Deconvolution": Example("convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", (IMAGE,)),
+    "DepthwiseConvolution": Example("convolution_param { num_output: 6 kernel_size: 3 }", (IMAGE,)),
     "DetectionOutput": Example(
         "detection_output_param { num_classes: 3 nms_param { nms_threshold: 0.4 } confidence_threshold: 0.6 }",
         ((2, 20), (2, 15), (1, 2, 20)),
@@ -90,6 +96,7 @@ EXAMPLES = {
     "Im2col": Example("convolution_param { kernel_size: 3 stride: 2 dilation: 2 pad: 1 }", (IMAGE,)),
     "InfogainLoss": Example("", ((4, 3), (4,), (1, 1, 3, 3)), whole=((1, 3),), exact_gradient=False),
     "InnerProduct": Example("inner_product_param { num_output: 4 }", (IMAGE,)),
+    "Interp": Example("interp_param { zoom_factor: 2 pad_beg: -1 }", (IMAGE,)),
     "LRN": Example("lrn_param { local_size: 3 alpha: 0.5 }", (IMAGE,)),
     "LSTM": Example(
         'recurrent_param { num_output: 4 weight_filler { type: "xavier" } }',
@@ -119,7 +126,15 @@ EXAMPLES = {
         whole=((1, 2),),
         batch_axis=1,
     ),
+    "ROIPooling": Example(
+        "roi_pooling_param { pooled_h: 2 pooled_w: 3 }",
+        (IMAGE, (4, 5)),
+        whole=((1, 2),),
+        batch_axis=None,
+        compiles=False,
+    ),
     "ReLU": Example("relu_param { negative_slope: 0.1 }", (IMAGE,)),
+    "ReLU6": Example("", (IMAGE,)),
     "Reduction": Example("reduction_param { operation: SUMSQ axis: 1 }", (IMAGE,)),
     "Reshape": Example("reshape_param { shape { dim: 0 dim: -1 dim: 7 } }", (IMAGE,)),
     "SPP": Example("spp_param { pyramid_height: 2 pool: AVE }", (IMAGE,)),
@@ -128,6 +143,7 @@ EXAMPLES = {
     "SigmoidCrossEntropyLoss": Example("", ((4, 3), (4, 3)), whole=((1, 2),)),
     "Silence": Example("", (IMAGE,), tops=0, exact_gradient=False),
     "Slice": Example("slice_param { slice_point: 1 }", (IMAGE,), tops=2),
+    "SmoothL1Loss": Example("smooth_l1_loss_param { sigma: 2 }", (IMAGE, IMAGE), whole=((1, 2),)),
     "Softmax": Example("", (IMAGE,)),
     "SoftmaxWithLoss": Example("", ((4, 3), (4,)), whole=((1, 3),)),
     "Split": Example("", (IMAGE,), tops=2),
@@ -135,6 +151,7 @@ EXAMPLES = {
     "TanH": Example("", (IMAGE,)),
     "Threshold": Example("threshold_param { threshold: 0.5 }", (IMAGE,), exact_gradient=False),
     "Tile": Example("tile_param { tiles: 3 }", (IMAGE,)),
+    "Upsample": Example("upsample_param { scale: 2 }", (IMAGE,)),
 }
 UNSUPPORTED = {"HDF5Output", "Python"}
 every_type = pytest.mark.parametrize("name", EXAMPLES)
@@ -323,6 +340,16 @@ def test_an_unknown_type_suggests_the_most_similar() -> None:
         get_layer_class("RELU")
     with pytest.raises(UnknownLayerType, match=r'"ROIAlign.*docs/prototxt.md'):
         get_layer_class("ROIAlignQQQ")
+    with pytest.raises(UnknownLayerType, match=r'^layer "l": unknown .*; docs/prototxt.md lists the known types'):
+        get_layer_class("HeavilyMaskedConvolution", "l")  # much longer than any similar name
+
+
+@pytest.mark.parametrize("fork", FORK_LAYERS, ids=lambda fork: fork.type_name)
+def test_types_of_forks_are_named_with_the_way_out(fork: ForkLayer) -> None:
+    if fork.type_name in DATA_TYPES:
+        pytest.skip("a data layer is an input")
+    with pytest.raises(UnknownLayerType, match=f"it is a type of {re.escape(fork.fork)}, which is not built; "):
+        get_layer_class(fork.type_name)
 
 
 def test_a_type_is_registered_once() -> None:

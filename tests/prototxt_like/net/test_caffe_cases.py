@@ -66,7 +66,7 @@ class TestKernelBeyondTheBottom:
 
 
 class TestTwoTopsOfALoss:
-    """Caffe refuses two tops of SoftmaxWithLoss in any case, and of InfogainLoss without loss_weight."""
+    """Caffe rejects two tops of SoftmaxWithLoss in any case, and of InfogainLoss without loss_weight."""
 
     @pytest.mark.parametrize("weights", ["", "loss_weight: 1 loss_weight: 0"])
     def test_softmax_with_loss(self, weights: str) -> None:

@@ -238,7 +238,7 @@ class TestErrors:
                 layer("a", "AbsVal", "x", "a", "loss_weight: 2") + layer("b", "ReLU", "a", "a"),
                 'layer "b" works in place on blob "a", which has a loss_weight; rename its top',
             ),
-            (layer("a", "Relu", "x", "a"), 'unknown layer type "Relu"; did you mean "ReLU"?'),
+            (layer("a", "Relu", "x", "a"), 'layer "a": unknown layer type "Relu"; did you mean "ReLU"?'),
             (layer("a", "", "x", "a"), 'layer "a" has no type'),
             (
                 layer("a", "InnerProduct", "x", "a", "param {} " * 3 + "inner_product_param { num_output: 2 }"),

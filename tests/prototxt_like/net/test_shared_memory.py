@@ -34,7 +34,7 @@ def layer(name: str, kind: str, bottom: str, top: str, more: str = "") -> str:
     return f'layer {{ name: "{name}" type: "{kind}" {bottoms} {tops} {more} }} '
 
 
-def picture(*shape: int) -> Tensor:
+def image(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(2)).requires_grad_()
 
 
@@ -49,7 +49,7 @@ def test_an_in_place_layer_behind_flatten_changes_the_bottom_of_flatten() -> Non
         + layer("r", "ReLU", "f", "f")
         + layer("c2", "Convolution", "c", "c2", POINT)
     )
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     blobs = net.blobs(x=x)
     (w1, b1), (w2, b2) = net.params["c"], net.params["c2"]
     c = F.conv2d(x.detach(), w1, b1).detach()
@@ -84,7 +84,7 @@ def test_all_layers_that_share_memory(view: str) -> None:
         + layer("t", "TanH", "v", "v")
         + layer("a", "AbsVal", "x", "a")
     )
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     given = x.detach().clone()
     with torch.no_grad():
         blobs = net.blobs(x=x)
@@ -98,14 +98,14 @@ def test_all_layers_that_share_memory(view: str) -> None:
 def test_slices_and_concatenations_are_copies(kind: str, tops: str) -> None:
     bottoms = "x x" if kind == "Concat" else "x"
     net = build(layer("v", kind, bottoms, tops) + layer("t", "TanH", "v", "v") + layer("a", "AbsVal", "x", "a"))
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     torch.testing.assert_close(net(x=x)["a"], x.abs())
     assert not net.notes
 
 
 def test_a_written_split() -> None:
     net = build(layer("s", "Split", "x", "a b") + layer("r", "ReLU", "a", "a") + layer("t", "TanH", "b", "t"))
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     tops = net(x=x)
     torch.testing.assert_close(tops["t"], x.clamp(min=0).tanh())
     (tops["a"].sum() + tops["t"].sum()).backward()
@@ -130,7 +130,7 @@ OVERWRITTEN_TOP = {
 def test_gradient_from_an_overwritten_top(kind: str) -> None:
     text, derivative = OVERWRITTEN_TOP[kind]
     net = build(layer("t", kind, "x", "y", text) + FACTOR)
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     z = net(x=x)["y"]
     z.sum().backward()
     factor = net.params["s"][0].detach().reshape(-1, 1, 1)
@@ -140,7 +140,7 @@ def test_gradient_from_an_overwritten_top(kind: str) -> None:
 
 def test_gradient_of_softmax_from_an_overwritten_top() -> None:
     net = build(layer("t", "Softmax", "x", "y") + FACTOR)
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     z = net(x=x)["y"]
     z.sum().backward()
     g, z = net.params["s"][0].detach().reshape(1, -1, 1, 1).expand(2, 4, 3, 3), z.detach()
@@ -159,7 +159,7 @@ def test_gradient_of_a_layer_that_overwrites_its_own_bottom(kind: str) -> None:
     text, derivative = IN_PLACE[kind]
     net = build(layer("p", "InnerProduct", "x", "y", "inner_product_param { num_output: 3 }"
                       ) + layer("b", kind, "y", "y", text), shape=(2, 4))  # fmt: skip
-    x = picture(2, 4)
+    x = image(2, 4)
     y = net(x=x)["y"]
     y.sum().backward()
     torch.testing.assert_close(x.grad, derivative(y.detach()) @ net.params["p"][0].detach())
@@ -169,7 +169,7 @@ def test_a_relu_before_an_in_place_batch_norm_sees_the_normalized_values() -> No
     net = build(
         layer("r", "ReLU", "x", "y") + layer("n", "BatchNorm", "y", "y") + layer("s", "Scale", "y", "y"), "TRAIN"
     )
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     y = net(x=x)["y"]
     weights = torch.arange(72.0).reshape(2, 4, 3, 3)
     (y * weights).sum().backward()
@@ -177,13 +177,13 @@ def test_a_relu_before_an_in_place_batch_norm_sees_the_normalized_values() -> No
     normal = F.batch_norm(relu, None, None, net.params["s"][0].detach(), training=True, eps=1e-5)
     (normal * weights).sum().backward()
     torch.testing.assert_close(y.detach(), normal.detach())
-    # not in place: the ReLU reads its own bottom, which nobody overwrites
+    # not in place: the ReLU reads its own bottom, which no layer overwrites
     torch.testing.assert_close(x.grad, relu.grad * (x > 0))
 
     net = build(
         layer("a", "Power", "x", "y") + layer("r", "ReLU", "y", "y") + layer("n", "BatchNorm", "y", "y"), "TRAIN"
     )
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     y = net(x=x)["y"]
     (y * weights).sum().backward()
     relu = x.detach().clamp(min=0).requires_grad_()
@@ -200,7 +200,7 @@ def test_layers_that_keep_the_sign_need_no_note(second: str) -> None:
 
 def test_a_copy_of_the_net_uses_its_own_layers() -> None:
     net = build(layer("t", "TanH", "x", "y") + FACTOR)
-    x = picture(2, 4, 3, 3)
+    x = image(2, 4, 3, 3)
     copy.deepcopy(net)(x=x)["y"].sum().backward()
     expected = x.grad
     x.grad = None
@@ -229,7 +229,7 @@ class TestLayersThatClearTheirTop:
 
     def test_eltwise_sum(self) -> None:
         net = build(self.SOURCES + layer("e", "Eltwise", "u z", "u", "eltwise_param { coeff: 2 coeff: 5 }"))
-        x = picture(2, 4, 3, 3)
+        x = image(2, 4, 3, 3)
         top = net(x=x)["u"]
         torch.testing.assert_close(top, 15 * x)
         top.sum().backward()
@@ -238,7 +238,7 @@ class TestLayersThatClearTheirTop:
 
     def test_eltwise_max(self) -> None:
         net = build(self.SOURCES + layer("e", "Eltwise", "u z", "u", "eltwise_param { operation: MAX }"))
-        x = picture(2, 4, 3, 3)
+        x = image(2, 4, 3, 3)
         top = net(x=x)["u"]
         torch.testing.assert_close(top, 3 * x)
         top.sum().backward()
@@ -249,11 +249,11 @@ class TestLayersThatClearTheirTop:
         net = build(
             self.SOURCES + layer("e", "Pooling", "u", "u", f"pooling_param {{ pool: {method} kernel_size: 1 }}")
         )
-        assert (net(x=picture(2, 4, 3, 3))["u"] == value).all()
+        assert (net(x=image(2, 4, 3, 3))["u"] == value).all()
 
     def test_lrn(self) -> None:
         net = build(self.SOURCES + layer("e", "LRN", "u", "u", "lrn_param { local_size: 1 alpha: 0.5 beta: 0.75 }"))
-        x = picture(2, 4, 3, 3)
+        x = image(2, 4, 3, 3)
         torch.testing.assert_close(net(x=x)["u"], (1 + 0.5 * x * x) ** -1.5)
 
 
@@ -263,14 +263,14 @@ def test_force_backward_overrides_propagate_down() -> None:
     )
     for force, expected in (("force_backward: true ", True), ("", False)):
         net = build(force + text, shape=(2, 4))
-        net(x=picture(2, 4))["v"].sum().backward()
+        net(x=image(2, 4))["v"].sum().backward()
         assert (net.params["a"][0].grad is not None) is expected
 
 
 def test_a_phase_in_the_file_outlasts_train() -> None:
     text = 'layer { name: "a" type: "Dropout" bottom: "x" top: "y" phase: TEST } '
     net = build(text + layer("b", "Dropout", "x", "z"), "TRAIN", shape=(2, 300))
-    x = picture(2, 300)
+    x = image(2, 300)
     for _ in range(2):
         tops = net(x=x)
         assert torch.equal(tops["y"], x) and not torch.equal(tops["z"], x)
