@@ -22,7 +22,7 @@ from prototxt_like.net.fusion import fuse_batch_norm_scale
 from prototxt_like.net.graph import Step
 from prototxt_like.net.graph_builder import build_graph
 from prototxt_like.net.inputs import Shape
-from prototxt_like.net.reshape import ReshapeCheck
+from prototxt_like.net.reshape import ReshapeCheck, is_traced
 from prototxt_like.net.trained_layers import copy_trained_layers
 from prototxt_like.schema.caffe_schema_pb2 import NetParameter
 from prototxt_like.suggest import did_you_mean
@@ -221,7 +221,7 @@ class Net(nn.Module):
         for (name, built), shape in zip(self.input_shapes.items(), shapes, strict=True):
             if len(shape) != len(built) or shape[1:] != built[1:]:
                 self._fail_input(name, shape)
-        if not _is_traced(shapes):
+        if not is_traced(shapes):
             self._reshape_check.check(shapes)
 
     def _by_name(self, positional: tuple[Tensor, ...], inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -240,13 +240,6 @@ class Net(nn.Module):
             f'input "{name}" has the wrong shape: found {format_shape(shape)}, expected {expected}; '
             f'for another size, build the net with input_shapes={{"{name}": (...)}}'
         )
-
-
-def _is_traced(shapes: tuple[Shape, ...]) -> bool:
-    """Return whether a graph is being traced. Sizes may then be symbolic and must not be compared."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return True
-    return any(isinstance(size, torch.SymInt) for shape in shapes for size in shape[:1])
 
 
 def _message(net: NetParameter | str | os.PathLike[str]) -> NetParameter:

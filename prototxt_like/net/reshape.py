@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from prototxt_like.limits import CAFFE_VALUES, BuildContext, format_shape
 from prototxt_like.net.graph import NetGraph
 from prototxt_like.net.graph_builder import build_graph
@@ -56,6 +58,13 @@ class ReshapeCheck:
                         f"inputs of these sizes need a blob {index} of {format_shape(required)}, "
                         f"but the net was built with {format_shape(built)}; build the net with these input_shapes"
                     )
+
+
+def is_traced(shapes: tuple[Shape, ...]) -> bool:
+    """Return whether a graph is being traced. Sizes may then be symbolic and must not be compared."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    return any(isinstance(size, torch.SymInt) for shape in shapes for size in shape[:1])
 
 
 def _blob_shapes(graph: NetGraph) -> dict[str, list[Shape]]:
