@@ -90,7 +90,6 @@ RETRY_UPSCALE = Range(0, 16, low_open=True)
 
 # build
 SHARDS = Range(1, 99_999, integer=True)
-HOLDOUT = Range(0, 0.5, low_open=True, high_open=True)
 
 # train
 WORKERS = Range(0, 256, integer=True)

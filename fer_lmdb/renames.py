@@ -35,7 +35,8 @@ OPTIONS: dict[str, dict[str, str]] = {
     },
     "build": {
         "--on-miss": "--on-no-face",
-        "--fraction": "--holdout",
+        "--fraction": "--split-ratio",
+        "--holdout": "--split-ratio",
         "--skip-bad": "--skip-invalid",
         "--only-images": "--images-only",
         "--classes": "--label-scheme",

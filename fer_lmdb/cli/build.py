@@ -22,7 +22,7 @@ from fer_lmdb.cli.shared_options import (
     labels_option,
     min_face_option,
 )
-from fer_lmdb.cli.types import A_PATH, SEED
+from fer_lmdb.cli.types import A_PATH, SEED, Ratio
 from fer_lmdb.labels import LABEL_ORDERS, SCHEMES
 
 DEFAULT_SOURCE = Path("data/fer2013.csv")
@@ -35,6 +35,8 @@ fer-lmdb build data/fer2013.csv --detector none --out data/unaligned
 fer-lmdb build photos/ --out data/mine --skip-invalid
 # folders that are numbers, as in RAF-DB
 fer-lmdb build raf-db/ --label-order rafdb
+# a list of "path label" lines, with your own class names
+fer-lmdb build list.txt --root images/ --labels angry,happy,neutral --split-ratio 90/5/5
 # FER+'s eight classes and votes
 fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplus
 """
@@ -100,11 +102,16 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @labels_option("numbered classes")
 @click.option("--ferplus", type=A_PATH, metavar="CSV", help="FER+'s fer2013new.csv, with votes for each face.")
 @click.option(
-    "--holdout",
-    type=number(ranges.HOLDOUT),
-    default=0.1,
-    show_default=True,
-    help="Fraction of each class for a validation and a test split, if the folder has none.",
+    "--split-ratio",
+    type=Ratio(),
+    metavar="TRAIN/VAL/TEST",
+    help="Random splits of a source that has none; near-duplicates stay together.  [default: 80/10/10]",
+)
+@click.option(
+    "--root",
+    type=A_PATH,
+    metavar="DIR",
+    help="Folder of the paths in an image list.  [default: the list's folder, or the current one]",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the shuffle and of the random splits.")
 @click.option(
@@ -130,7 +137,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Convert SOURCE (fer2013.csv or a folder of class folders) to databases, mean image and manifest."""
+    """Convert SOURCE to databases, mean image and manifest.
+
+    SOURCE is fer2013.csv, a folder of class folders, or a list with "path label" lines.
+    """
     if images_only and images is None:
         raise click.UsageError("--images-only needs --images DIR")
     if options["labels"] is not None and options["label_order"] is not None:

@@ -51,6 +51,11 @@ def print_dataset(manifest: dict[str, Any], folder: Path, seconds: float, *, as_
     print_full_table(counts_table(manifest), console)
     rows = manifest["source"]["rows"]
     console.print(f"{rows:,} images in {seconds:.1f} s ({rows / seconds:,.0f} images/s): {folder}", highlight=False)
+    if random := manifest["source"].get("random_splits"):
+        note(
+            f"random splits {random['ratio']}, seed {random['seed']};"
+            f" {random['near_duplicates']:,} near-duplicates were kept in one split each"
+        )
     if (folder / UNREADABLE_NAME).is_file():
         note(f"{manifest['unreadable']:,} invalid samples were skipped; see {folder / UNREADABLE_NAME}")
     if not images_only:

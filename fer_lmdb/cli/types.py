@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 
 from fer_lmdb import ranges
 from fer_lmdb.cli.numbers import number
+from fer_lmdb.data.split_ratio import SplitRatio
 from fer_lmdb.errors import DeviceError, OptionError, SourceError
 from fer_lmdb.io.file_names import check_plot_suffix
 from fer_lmdb.labels import read_labels
@@ -114,6 +115,20 @@ class Labels(click.ParamType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return files."""
         return [CompletionItem(incomplete, type="file")]
+
+
+class Ratio(click.ParamType):
+    """Sizes of train, val and test, e.g. 80/10/10; checked here and parsed by the command."""
+
+    name = "ratio"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the value unchanged; fail if it is not a ratio."""
+        try:
+            SplitRatio.parse(str(value))
+        except OptionError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
 
 def model_names() -> list[str]:

@@ -76,13 +76,19 @@ def read_source_images(path: Path, names: Collection[str]) -> dict[str, Image]:
         SourceError: If a folder contains none of the images.
     """
     if not path.is_dir():
-        requested = set(names)
+        requested = {_without_split(name): name for name in names}
         samples = (item for item in Fer2013Csv(path) if isinstance(item, Sample))
-        return {sample.name: sample.image for sample in samples if sample.name in requested}
+        images = ((requested.get(_without_split(sample.name)), sample.image) for sample in samples)
+        return {name: image for name, image in images if name is not None}
     found = dict(_read_folder(path, names))
     if names and not found:
         raise SourceError(f"{path} contains none of the images of the data set, e.g. {next(iter(names))}")
     return found
+
+
+def _without_split(name: str) -> str:
+    """Return the name of an image without its split, which `build` may have assigned."""
+    return name.split("/", 2)[2]
 
 
 def _read_folder(root: Path, names: Iterable[str]) -> Iterable[tuple[str, Image]]:

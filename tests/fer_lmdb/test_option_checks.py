@@ -34,7 +34,7 @@ WRONG = [math.nan, math.inf, -math.inf, 10**300, -(10**300), "1", True, [1]]
         (TrainOptions, TRAIN_RANGES, RunError),
         (Preprocessing, PREPROCESSING_RANGES, DetectorError),
         (ServerSettings, SERVER_RANGES, OptionError),
-        (BuildOptions, ("seed", "shards", "holdout"), OptionError),
+        (BuildOptions, ("seed", "shards"), OptionError),
         (LoaderOptions, ("workers",), RunError),
     ],
 )

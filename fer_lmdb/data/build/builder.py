@@ -120,7 +120,8 @@ def _open(source: Source | str | Path, options: BuildOptions) -> Source:
         options.label_scheme,
         label_order=options.label_order,
         ferplus=options.ferplus,
-        holdout=options.holdout,
+        root=options.root,
+        split_ratio=options.split_ratio,
         seed=options.seed,
     )
 

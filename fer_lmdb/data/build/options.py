@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fer_lmdb import ranges
 from fer_lmdb.choices import ENCODINGS, EXECUTORS, ON_NO_FACE
+from fer_lmdb.data.split_ratio import SplitRatio
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import FER2013, LabelOrder, LabelScheme, get_label_order, get_scheme, read_labels
@@ -32,7 +33,9 @@ class BuildOptions:
         label_order: Meaning of class numbers in the source, used when the source is a path. None: numbers count only in
             FER2013's csv, or if the folder has a classes.txt.
         ferplus: fer2013new.csv, whose votes are joined; used when the source is a path.
-        holdout: Fraction of each class for each split that an image folder lacks; used when the source is a path.
+        split_ratio: Ratio of random splits for a source without splits, used when the source is a path; None: 80/10/10.
+        root: Folder of the paths in an image list, used when the source is a path; None: the folder of the list or the
+            working directory.
 
     Raises:
         OptionError: If a value is out of its range.
@@ -50,7 +53,8 @@ class BuildOptions:
     executor: str = "local"
     label_order: LabelOrder | None = None
     ferplus: Path | None = None
-    holdout: float = 0.1
+    split_ratio: SplitRatio | None = None
+    root: Path | None = None
 
     def __post_init__(self) -> None:
         for name, accepted in RANGES.items():
@@ -67,18 +71,20 @@ class BuildOptions:
         Args:
             overrides: Fields of `BuildOptions` or of `Preprocessing`, ``detector_threshold`` for the threshold of the
                 latter. ``label_scheme`` and ``label_order`` may be names; ``labels`` contains the class names of a
-                label order, as a file or separated by commas.
+                label order, as a file or separated by commas. ``split_ratio`` may be a text such as "80/10/10".
 
         Raises:
             TypeError: If there is no such field.
             SourceError: If there is no label scheme or order of this name, or the class names cannot be read.
-            OptionError: If both an order and class names are given.
+            OptionError: If both an order and class names are given, or the ratio is none.
             DetectorError: If a value of the preprocessing is out of range.
         """
         if "detector_threshold" in overrides:
             overrides["threshold"] = overrides.pop("detector_threshold")
         if isinstance(overrides.get("label_scheme"), str):
             overrides["label_scheme"] = get_scheme(overrides["label_scheme"])
+        if isinstance(overrides.get("split_ratio"), str):
+            overrides["split_ratio"] = SplitRatio.parse(overrides["split_ratio"])
         overrides |= _resolve_order(overrides.pop("label_order", None), overrides.pop("labels", None))
         own = {name: overrides.pop(name) for name in _names(BuildOptions) & overrides.keys()}
         if unknown := sorted(overrides.keys() - _names(Preprocessing)):
@@ -88,7 +94,7 @@ class BuildOptions:
         return replace(self, preprocessing=preprocessing, **own)
 
 
-RANGES = {"seed": ranges.SEED, "shards": ranges.SHARDS, "holdout": ranges.HOLDOUT}
+RANGES = {"seed": ranges.SEED, "shards": ranges.SHARDS}
 CHOICES = {"on_no_face": ON_NO_FACE, "encoding": ENCODINGS, "executor": EXECUTORS}
 
 

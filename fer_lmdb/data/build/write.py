@@ -29,6 +29,7 @@ from fer_lmdb.data.manifest import (
     write_manifest,
 )
 from fer_lmdb.data.sources import InvalidSample, numbering
+from fer_lmdb.data.sources.random_splits import RandomSplits
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.images import write_image
 from fer_lmdb.runtime.progress import ProgressCallback, report_progress
@@ -82,7 +83,11 @@ def describe_source(collected: Collector) -> dict[str, Any]:
     source = collected.source
     order = numbering(source)
     described = {"name": source.name, "sha256": source.sha256(), "rows": collected.rows}
-    return described | ({"label_order": str(order)} if order is not None else {})
+    if order is not None:
+        described["label_order"] = str(order)
+    if isinstance(source, RandomSplits):
+        described["random_splits"] = source.summary
+    return described
 
 
 def write_split(

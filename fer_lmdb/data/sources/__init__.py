@@ -22,7 +22,7 @@ class Sample:
 
     Attributes:
         name: Path inside a data set, e.g. ``/train/3/01081.png``; part of the LMDB key.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test"; empty if the source has no splits.
         label: Class number in the order of the source's `classes`; None if it is not one of them.
         image: (H, W) gray or (H, W, 3) RGB, uint8.
         location: Origin for messages: ``fer2013.csv:17`` or the path of a file.

@@ -1,7 +1,7 @@
 """FER2013's csv: one face per row, 2,304 numbers from 0 to 255.
 
 Two column layouts exist; both are supported, with the columns in any order: ``emotion,pixels,Usage`` (the contest's
-file) and ``emotion, Usage, pixels`` (a later one).
+file) and ``emotion, Usage, pixels`` (a later one). Copies without the column Usage have no splits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from fer_lmdb.labels import FER2013, LABEL_ORDERS, LabelOrder, LabelScheme, pars
 
 SIDE = 48
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
-COLUMNS = {"emotion", "pixels", "usage"}
+COLUMNS = {"emotion", "pixels"}
+Columns = tuple[int, int, int | None]
+"""Positions of emotion, pixels and usage; None without usage."""
 MAX_LINE_LENGTH = 1 << 20
 _VALUES = {str(value): value for value in range(256)}
 FER2013_LABELS = {str(label): label for label in range(len(FER2013))}
@@ -35,6 +37,9 @@ class Fer2013Csv:
         path: The csv file.
         scheme: Classes of the labels.
         label_order: Meaning of the numbers in the column emotion. The layout is FER2013's, hence the default.
+
+    Attributes:
+        unsplit: "" if the csv has no splits, else None.
 
     Raises:
         SourceError: If the file is missing or unreadable or has another header, or, while iterating, if it changes.
@@ -57,6 +62,7 @@ class Fer2013Csv:
                 self._columns = read_header(file.readline(MAX_LINE_LENGTH), self.path)
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from None
+        self.unsplit = "" if self._columns[2] is None else None
 
     def size_hint(self) -> int | None:
         """Return an estimate of the number of rows from the bytes read so far; None before the first row."""
@@ -106,26 +112,27 @@ class Fer2013Csv:
         self._bytes_read += len(piece)
 
 
-def read_header(line: bytes, path: Path) -> tuple[int, int, int]:
-    """Return the positions of the columns emotion, pixels and usage.
+def read_header(line: bytes, path: Path) -> Columns:
+    """Return the positions of the columns emotion, pixels and usage; None for usage if there is no such column.
 
     Raises:
-        SourceError: If one of them is missing.
+        SourceError: If emotion or pixels is missing.
     """
     names = [name.strip().lower() for name in _fields(line.removeprefix(b"\xef\xbb\xbf")) or ()]
     if not set(names) >= COLUMNS:
         found = line[:60].decode("utf-8", errors="backslashreplace").strip()
         raise SourceError(
-            f'{path}:1: the header is "{found}"; expected emotion, pixels, Usage (FER2013\'s columns, in any order)'
+            f'{path}:1: the header is "{found}"; expected emotion, pixels, Usage (FER2013\'s columns, in any order,'
+            " Usage is optional)"
         )
-    return names.index("emotion"), names.index("pixels"), names.index("usage")
+    return names.index("emotion"), names.index("pixels"), names.index("usage") if "usage" in names else None
 
 
 def parse_row(
     line: bytes,
     row: int,
     location: str,
-    columns: tuple[int, int, int],
+    columns: Columns,
     labels: Mapping[str, int | None] = FER2013_LABELS,
 ) -> Sample | InvalidSample:
     """Parse one row.
@@ -138,19 +145,21 @@ def parse_row(
         labels: Label by number; None for a number whose class is not in the label scheme.
     """
     fields = _fields(line)
-    if fields is None or len(fields) <= max(columns):
-        return InvalidSample(location, f"{len(fields or [])} fields; expected emotion, pixels and Usage")
-    emotion, pixels, usage = (fields[column].strip() for column in columns)
-    split = SPLIT_OF_USAGE.get(usage)
+    if fields is None or len(fields) <= max(column for column in columns if column is not None):
+        names = "emotion, pixels and Usage" if columns[2] is not None else "emotion and pixels"
+        return InvalidSample(location, f"{len(fields or [])} fields; expected {names}")
+    emotion, pixels = fields[columns[0]].strip(), fields[columns[1]].strip()
+    usage = None if columns[2] is None else fields[columns[2]].strip()
+    split = "" if usage is None else SPLIT_OF_USAGE.get(usage)
     if split is None:
-        return InvalidSample(location, f'usage "{_short(usage)}"; expected Training, PublicTest or PrivateTest')
+        return InvalidSample(location, f'usage "{_short(usage or "")}"; expected Training, PublicTest or PrivateTest')
     label = labels.get(emotion)
     if label is None:
         known = ", ".join(number for number, known in labels.items() if known is not None)
-        return InvalidSample(location, f'emotion "{_short(emotion)}"; expected one of: {known}', split)
+        return InvalidSample(location, f'emotion "{_short(emotion)}"; expected one of: {known}', split or None)
     face = parse_pixels(pixels)
     if isinstance(face, str):
-        return InvalidSample(location, face, split)
+        return InvalidSample(location, face, split or None)
     return Sample(f"/{split}/{emotion}/{row:05d}.png", split, label, face, location, row)
 
 

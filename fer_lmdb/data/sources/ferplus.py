@@ -82,11 +82,16 @@ class FerPlusSource:
         row = self._find(sample)
         if row is None:
             return InvalidSample(sample.location, "FER+'s csv has no row for this image", sample.split)
+        if not sample.split:  # FER+'s csv contains the split
+            return self._joined(replace(sample, split=row.split, name=f"/{row.split}/{sample.name[2:]}"), row)
         if row.split != sample.split:
             raise SourceError(
                 f"{sample.location} belongs to {sample.split}, FER+'s row {sample.row} to {row.split};"
                 " use the two files of one release"
             )
+        return self._joined(sample, row)
+
+    def _joined(self, sample: Sample, row: VoteRow) -> Sample:
         label = majority_label(row.votes) if self._relabel else sample.label
         return replace(sample, votes=row.votes, label=label)
 

@@ -1,18 +1,16 @@
 """Image folders: one folder per class, optionally inside one folder per split.
 
 photos/train/happy/1.jpg   photos/val/...   photos/test/...
-photos/happy/1.jpg         random splits of each class
+photos/happy/1.jpg         no splits, see `random_splits`
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from fer_lmdb.choices import SPLITS
 from fer_lmdb.data.sources import InvalidSample, Sample
@@ -43,7 +41,7 @@ class ImageFile:
 
     Attributes:
         path: Path of the file.
-        split: "train", "val" or "test".
+        split: "train", "val" or "test"; empty in a folder without splits.
         folder: Name of the class folder.
         inside: Path relative to the class folder.
     """
@@ -57,18 +55,14 @@ class ImageFile:
 class ImageFolder:
     """Source of the images in class folders, sorted by path.
 
-    Without a validation split, a random fraction of the training split is used; without any split, a test split is
-    held out as well.
-
     Args:
         root: The folder.
         scheme: Classes that the folders are named after.
-        holdout: Fraction of each class for each split that is missing.
-        seed: Seed of the random splits.
         label_order: Meaning of folders that are numbers; None: as in the folder's own classes.txt or labels.txt.
 
     Attributes:
         label_order: Meaning of folders that are numbers; None if there are none.
+        unsplit: "" if the folder has no splits, "train" if it only lacks a validation split, else None.
 
     Raises:
         SourceError: If the folder is missing, cannot be read or has no class folder, or the class of a folder would
@@ -79,8 +73,6 @@ class ImageFolder:
         self,
         root: Path,
         scheme: LabelScheme = FER2013,
-        holdout: float = 0.1,
-        seed: int = 0,
         label_order: LabelOrder | None = None,
     ) -> None:
         self.root = Path(root)
@@ -88,12 +80,12 @@ class ImageFolder:
         self.scheme = scheme
         self.classes = scheme.classes
         self._digest = hashlib.sha256()
-        if not 0 < holdout < 0.5:
-            raise SourceError(f"invalid holdout: found {holdout}, expected a number above 0 and below 0.5")
         try:
-            self.files = assign_splits(find_files(self.root), holdout, seed)
+            self.files = find_files(self.root)
         except OSError as error:
             raise SourceError(f"{printable_path(error.filename or root)}: {error.strerror}") from None
+        splits = {file.split for file in self.files}
+        self.unsplit = None if "val" in splits else next(iter(splits & {"", "train"}), None)
         folders = {file.folder for file in self.files}
         self.label_order = label_order or find_label_file(self.root)
         check_class_words(folders, self.label_order, printable_path(root))
@@ -121,14 +113,14 @@ class ImageFolder:
         location = printable_path(file.path)
         label = self._labels[file.folder]
         if label is None:
-            return InvalidSample(location, self._explain(file.folder), file.split)
+            return InvalidSample(location, self._explain(file.folder), file.split or None)
         if "\n" in file.inside or "\r" in file.inside:
-            return InvalidSample(location, "the file name contains a line break; rename it", file.split)
+            return InvalidSample(location, "the file name contains a line break; rename it", file.split or None)
         try:
             data = read_bytes(file.path)
             image = decode_image(data, location)
         except (ImageError, OSError) as error:
-            return InvalidSample(location, str(error).removeprefix(f"{location}: "), file.split)
+            return InvalidSample(location, str(error).removeprefix(f"{location}: "), file.split or None)
         self._digest.update(os.fsencode(f"{file.split}/{file.folder}/{file.inside}\0{len(data)}\0"))
         self._digest.update(data)
         return Sample(f"/{file.split}/{file.folder}/{file.inside}", file.split, label, image, location, row)
@@ -172,31 +164,6 @@ def walk(class_folder: Path, split: str, folder: str) -> Iterator[ImageFile]:
             if not is_hidden(name):
                 path = os.path.join(root, name)  # noqa: PTH118 - Path objects for 100,000 files take seconds
                 yield ImageFile(path, split, folder, os.path.relpath(path, class_folder))
-
-
-def assign_splits(files: Iterable[ImageFile], holdout: float, seed: int) -> list[ImageFile]:
-    """Assign each file to a split; missing splits get a random fraction of each class."""
-    files = list(files)
-    present = {file.split for file in files}
-    if present == {""}:
-        return split_by_class(files, {"test": holdout, "val": holdout}, seed)
-    if "val" not in present:
-        train = [file for file in files if file.split == "train"]
-        return split_by_class(train, {"val": holdout}, seed) + [file for file in files if file.split != "train"]
-    return files
-
-
-def split_by_class(files: list[ImageFile], fractions: dict[str, float], seed: int) -> list[ImageFile]:
-    """Assign a random fraction of each class to each split and the rest to training, without changing the order."""
-    split_of = dict.fromkeys((file.path for file in files), "train")
-    for number, folder in enumerate(sorted({file.folder for file in files})):
-        paths = [file.path for file in files if file.folder == folder]
-        order = np.random.default_rng([seed, number]).permutation(len(paths)).tolist()
-        for split, fraction in fractions.items():
-            count = round(fraction * len(paths))
-            selected, order = order[:count], order[count:]
-            split_of.update((paths[index], split) for index in selected)
-    return [ImageFile(file.path, split_of[file.path], file.folder, file.inside) for file in files]
 
 
 def read_bytes(path: str) -> bytes:

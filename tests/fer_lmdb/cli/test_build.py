@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -89,7 +90,7 @@ def test_images_only(csv: Path, tmp_path: Path, capsys) -> None:
         ["--images-only"],
         ["--label-scheme", "nine"],
         ["--on-no-face", "cry"],
-        ["--holdout", "0.7"],
+        ["--split-ratio", "80/30"],
         ["--size", "1"],
         ["--nonsense"],
     ],
@@ -103,7 +104,7 @@ def test_wrong_usage(csv: Path, capsys, flags: list[str]) -> None:
     [
         ("a.zip", b"PK", "is an archive"),
         ("a.csv", b"a,b\n", "the header is"),
-        ("missing.csv", None, "expected fer2013.csv or a folder"),
+        ("missing.csv", None, "expected fer2013.csv, a folder"),
     ],
 )
 def test_other_sources(tmp_path: Path, capsys, name: str, content: bytes | None, message: str) -> None:
@@ -126,7 +127,8 @@ def test_folders(tmp_path: Path, capsys) -> None:
         for number in range(10):
             path = tmp_path / "faces" / name / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (60, 50), (number, 90, 200)).save(path)
+            pixels = np.random.default_rng(len(name) * 10 + number).integers(0, 256, (50, 60), np.uint8)
+            Image.fromarray(pixels).save(path)
     arguments = [tmp_path / "faces", "--detector", "none", "--out", tmp_path / "data", "--json"]
     code, out, _ = run(arguments, capsys)
     assert code == 0

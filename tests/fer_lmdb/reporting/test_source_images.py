@@ -14,7 +14,6 @@ from fer_lmdb.data.build import BuildOptions, build
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.data.sources.fer2013 import Fer2013Csv
-from fer_lmdb.data.sources.image_folder import ImageFolder
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.images import write_image
@@ -68,9 +67,7 @@ def test_images_of_a_folder(layout: str, tmp_path, drawn_csv) -> None:
         split, label = name.split("/")[1:3]
         above = {"split": Path(split), "cut": Path(), "train only": Path("train")}[layout]
         write_image(root / above / classes[int(label)] / f"{number}.png", image)
-    build(
-        ImageFolder(root, seed=3, holdout=0.2), tmp_path / "data", options=BuildOptions(Preprocessing(detector="none"))
-    )
+    build(root, tmp_path / "data", options=BuildOptions(Preprocessing(detector="none"), seed=3))
     keys = DataSet.open(tmp_path / "data").read("val").keys
     found = read_source_images(root, [name_of({"key": key}) for key in keys])
     for key, face in zip(keys, DataSet.open(tmp_path / "data").read("val").images[:, 0], strict=True):
