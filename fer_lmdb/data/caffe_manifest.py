@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 import prototxt_like as pl
 from fer_lmdb.data.caffe_folder import CaffeFolder, open_caffe_folder
-from fer_lmdb.data.manifest import FORMAT, file_sha256
+from fer_lmdb.data.manifest import FORMAT, database_sha256, file_sha256
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.labels import LabelScheme
 from prototxt_like.io.datum_store import (
     add_to_digest,
     check_structure,
-    data_file,
     decode_datum,
     iterate,
     iterate_values,
@@ -173,7 +172,7 @@ def _entry(path: Path, found: DatabaseSummary, scheme: LabelScheme) -> dict[str,
         "dropped": 0,
         "per_class": {name: found.labels[label] for label, name in enumerate(scheme.classes)},
         "sha256": found.sha256,
-        "file_sha256": file_sha256(data_file(path)),
+        "file_sha256": database_sha256(path),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from fer_lmdb.choices import SPLITS
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.renames import modernize
+from prototxt_like.io.datum_store import is_leveldb, leveldb_sha256
 from prototxt_like.suggest import closest_match
 
 FORMAT = "fer-lmdb data set 1"
@@ -50,7 +51,8 @@ class Shard:
         Raises:
             DataSetError: If it is missing or differs.
         """
-        verify_sha256(self.path / "data.mdb", self.file_sha256)
+        file = self.path if is_leveldb(self.path) else self.path / "data.mdb"
+        _compare(file, database_sha256(self.path), self.file_sha256)
 
 
 def shards(folder: Path, manifest: dict[str, Any], split: str) -> list[Shard]:
@@ -175,7 +177,19 @@ def verify_sha256(path: Path, expected: str) -> None:
     Raises:
         DataSetError: If the file is missing or differs.
     """
-    found = file_sha256(path)
+    _compare(path, file_sha256(path), expected)
+
+
+def database_sha256(path: Path) -> str:
+    """Return the SHA-256 of a database's data.mdb, or of all files of a LevelDB.
+
+    Raises:
+        DataSetError: If it is missing or cannot be read.
+    """
+    return leveldb_sha256(path) if is_leveldb(path) else file_sha256(path / "data.mdb")
+
+
+def _compare(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise DataSetError(
             f"{path} is damaged: found SHA-256 {found[:12]}..., expected {expected[:12]}...; build the data set again"

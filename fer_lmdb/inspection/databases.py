@@ -64,7 +64,7 @@ def inspect_database(path: Path, verify: bool) -> dict[str, Any]:
         problems.append(f"contains images of {len(sizes)} sizes: {', '.join(sizes)}")
     return {
         "records": labels.total(),
-        "bytes": (path / "data.mdb").stat().st_size,
+        "bytes": _size(path),
         "first_key": None if first is None else printable_path(os.fsdecode(first)),
         "last_key": None if last is None else printable_path(os.fsdecode(last)),
         "per_label": dict(sorted(labels.items())),
@@ -72,6 +72,12 @@ def inspect_database(path: Path, verify: bool) -> dict[str, Any]:
         "encodings": dict(encodings),
         "problems": problems,
     }
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of an LMDB's data.mdb, or of all files of a LevelDB."""
+    files = path.iterdir() if datum_store.is_leveldb(path) else [path / "data.mdb"]
+    return sum(file.stat().st_size for file in files)
 
 
 def describe_record(value: bytes) -> RecordInfo:

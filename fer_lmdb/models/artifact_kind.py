@@ -32,6 +32,8 @@ def artifact_kind(path: Path) -> str:
         for name, kind in KIND_BY_CONTENT.items():
             if (path / name).is_file():
                 return kind
+        if is_database(path):
+            return "database"  # a LevelDB
         if any(map(is_database, path.iterdir())):
             return "data set"  # of Caffe's tools, without a manifest
         raise SourceError(

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from prototxt_like import glog
 from prototxt_like.errors import FileError
+from prototxt_like.io.datum_store import open_leveldb
 from prototxt_like.schema.caffe_schema_pb2 import Datum
 from prototxt_like.sources.base import ImageSource
 
@@ -108,18 +109,8 @@ _ENVIRONMENTS: WeakValueDictionary[str, _SharedEnvironment] = WeakValueDictionar
 
 
 def _leveldb_records(path: str) -> Iterator[tuple[bytes, bytes]]:
-    try:
-        import plyvel
-    except ModuleNotFoundError:
-        raise FileError(f'{path} is a LevelDB; install its reader: pip install "fer-lmdb[leveldb]"') from None
-    try:
-        base = plyvel.DB(path)
-    except plyvel.Error as error:
-        raise FileError(f"{path}: {error}") from None
-    try:
-        yield from base
-    finally:
-        base.close()
+    with open_leveldb(Path(path)) as base:
+        yield from base.iterator(verify_checksums=True)
 
 
 def decode_datum(value: bytes, location: str) -> tuple[np.ndarray, int]:

@@ -10,9 +10,10 @@ Source: BVLC/caffe tools/convert_imageset.cpp, src/caffe/util/db_lmdb.cpp, src/c
 
 from prototxt_like.io.datum_store.datum import Encoding, decode_datum, encode_datum, encode_votes
 from prototxt_like.io.datum_store.digest import add_to_digest, digest
-from prototxt_like.io.datum_store.environment import check_structure, data_file, is_database
+from prototxt_like.io.datum_store.environment import check_structure, is_database
 from prototxt_like.io.datum_store.faces import LmdbFaces
 from prototxt_like.io.datum_store.keys import key_name, make_key
+from prototxt_like.io.datum_store.leveldb import is_leveldb, leveldb_sha256, open_leveldb
 from prototxt_like.io.datum_store.random_access import LmdbRandomReader, read_labels
 from prototxt_like.io.datum_store.reader import (
     Record,
@@ -33,16 +34,18 @@ __all__ = [
     "SplitArrays",
     "add_to_digest",
     "check_structure",
-    "data_file",
     "decode_datum",
     "digest",
     "encode_datum",
     "encode_votes",
     "is_database",
+    "is_leveldb",
     "iterate",
     "iterate_values",
     "key_name",
+    "leveldb_sha256",
     "make_key",
+    "open_leveldb",
     "read_labels",
     "read_split",
     "read_votes",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prototxt_like.errors import StoreError
+from prototxt_like.io.datum_store.leveldb import is_leveldb
 
 if TYPE_CHECKING:
     import lmdb
@@ -36,13 +37,8 @@ def open_readonly(path: Path, readahead: bool = True) -> Iterator[lmdb.Environme
 
 
 def is_database(path: Path) -> bool:
-    """Return whether a folder holds a database, by its content."""
-    return (Path(path) / "data.mdb").is_file()
-
-
-def data_file(path: Path) -> Path:
-    """Return the file with the records of a database."""
-    return Path(path) / "data.mdb"
+    """Return whether a folder holds an LMDB or a LevelDB, by its content."""
+    return (Path(path) / "data.mdb").is_file() or is_leveldb(path)
 
 
 def check_structure(path: Path) -> None:
@@ -53,6 +49,8 @@ def check_structure(path: Path) -> None:
     """
     from lmdb.verify import VerifyError, verify
 
+    if is_leveldb(path):
+        return  # its records have checksums
     if not (Path(path) / "data.mdb").is_file():
         raise StoreError(_not_found(path))
     try:
@@ -64,6 +62,8 @@ def check_structure(path: Path) -> None:
 
 
 def _not_found(path: Path) -> str:
+    if is_leveldb(path):
+        return f"{path} is a LevelDB, which has no random access; use --loader memory"
     return f"{path} is not an LMDB: no data.mdb found; pass the folder of a database"
 
 

@@ -15,6 +15,7 @@ from prototxt_like.errors import StoreError
 from prototxt_like.io.datum_store.datum import decode_datum, parse_datum
 from prototxt_like.io.datum_store.environment import open_readonly
 from prototxt_like.io.datum_store.keys import printable_key
+from prototxt_like.io.datum_store.leveldb import is_leveldb, open_leveldb
 from prototxt_like.limits import format_shape
 
 
@@ -114,6 +115,11 @@ def read_votes(path: Path) -> tuple[list[str], NDArray[np.float32]]:
 @contextmanager
 def _open_reader(path: Path) -> Iterator[tuple[int, Iterator[tuple[bytes, bytes]]]]:
     """Open a finished database; yield its number of records and an iterator of the records."""
+    if is_leveldb(path):
+        with open_leveldb(path) as leveldb:
+            count = sum(1 for _ in leveldb.iterator(verify_checksums=True, include_value=False))
+            yield count, leveldb.iterator(verify_checksums=True)
+        return
     with open_readonly(path) as environment, environment.begin() as transaction:
         yield environment.stat()["entries"], iter(transaction.cursor())
 

@@ -16,7 +16,7 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import DataSetError, SourceError
 from fer_lmdb.inspection.inspect import inspect
 from fer_lmdb.labels import FER2013, scheme_of
-from prototxt_like.io.datum_store import LmdbWriter
+from prototxt_like.io.datum_store import LmdbWriter, encode_datum
 
 NAMES = "cat,dog,owl"
 
@@ -164,6 +164,19 @@ def test_inspect_describes_the_folder(tmp_path: Path) -> None:
     assert found["kind"] == "data set"
     assert (found["channels"], found["size"], found["classes"]) == (3, 8, ["0", "1", "2"])
     assert found["problems"] == []
+
+
+def test_a_leveldb_is_a_database_like_any_other(tmp_path: Path) -> None:
+    plyvel = pytest.importorskip("plyvel")
+    base = plyvel.DB(str(tmp_path / "x_train_leveldb"), create_if_missing=True)
+    for number in range(6):
+        base.put(b"%08d_a" % number, encode_datum(np.full((8, 8), number, np.uint8), number % 3))
+    base.close()
+    before = digests(tmp_path)
+    data = DataSet.open(tmp_path, NAMES)
+    assert data.read("train").images[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert inspect(tmp_path / "x_train_leveldb")["records"] == 6
+    assert digests(tmp_path) == before
 
 
 def test_join_accepts_folders_of_caffe(tmp_path: Path) -> None:
