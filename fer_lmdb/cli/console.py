@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
+import stat
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +45,41 @@ def print_full_table(table: Table, console: Console | None = None) -> None:
 
 def emit(document: Any, indent: int | None = 2) -> None:
     """Print a document as JSON on stdout; numbers that JSON does not have (NaN, infinity) become null."""
-    click.echo(json.dumps(_plain(document), indent=indent, ensure_ascii=False))
+    click.echo(_to_json(document, indent))
+
+
+def _to_json(document: Any, indent: int | None) -> str:
+    return json.dumps(_plain(document), indent=indent, ensure_ascii=False)
+
+
+def emit_line(document: Any) -> None:
+    """Print a document as one line of JSON on stdout; all of the line or nothing, if stdout is a file on a full disk.
+
+    Raises:
+        OSError: If it cannot be printed.
+    """
+    size = _stdout_size()
+    if size is None:
+        emit(document, indent=None)
+        return
+    sys.stdout.flush()
+    descriptor = sys.stdout.fileno()
+    line = memoryview(_to_json(document, None).encode("utf-8", "backslashreplace") + b"\n")
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def _stdout_size() -> int | None:
+    """Return the size of the file behind stdout; None if it is no regular file."""
+    try:
+        status = os.fstat(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, or replaced in Python
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _plain(value: Any) -> Any:

@@ -92,6 +92,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     from fer_lmdb.inference.recognizer import Recognizer
     from fer_lmdb.models.registry import DEFAULT_MODEL
     from fer_lmdb.runtime.executors import get_executor
+    from fer_lmdb.runtime.signals import ended_by_signals
 
     recognizer = Recognizer(
         models or DEFAULT_MODEL,
@@ -117,7 +118,11 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         detect_every=options["detect_every"],
         left_out=left_out,
     )
-    with closing(results), ResultPrinter(options["as_json"], options["top_k"]) as printer:
+    with (
+        ended_by_signals(),
+        closing(results),
+        ResultPrinter(options["as_json"], options["top_k"]) as printer,
+    ):
         for result in results:
             printer.print(result)
     for line in left_out.to_lines():

@@ -10,9 +10,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from fer_lmdb.cli.console import emit, out_console, progress_bar
+from fer_lmdb.cli.console import emit_line, out_console, progress_bar
 from fer_lmdb.io.images import printable_path
 from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction
+from fer_lmdb.runtime.signals import uninterrupted
 from fer_lmdb.visualization.colors import color_of, hex_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class ResultPrinter:
 
     def print(self, result: ImagePrediction | FramePrediction | VideoSummary) -> None:
         """Print one result."""
+        with uninterrupted():
+            self._print(result)
+
+    def _print(self, result: ImagePrediction | FramePrediction | VideoSummary) -> None:
         if isinstance(result, FramePrediction):
             self._print_frame(result)
             return
@@ -53,7 +58,7 @@ class ResultPrinter:
 
     def _print_image(self, result: ImagePrediction) -> None:
         if self._as_json:
-            emit(result.to_dict(), indent=None)
+            emit_line(result.to_dict())
         elif result.error is not None:
             click.echo(f"Error: {result.error}", err=True)
         else:
@@ -61,7 +66,7 @@ class ResultPrinter:
 
     def _print_frame(self, result: FramePrediction) -> None:
         if self._as_json:
-            emit(result.to_dict(), indent=None)
+            emit_line(result.to_dict())
         if self._bar is None:
             self._bar = progress_bar("frames")
             self._bar.start()

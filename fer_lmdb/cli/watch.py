@@ -11,7 +11,7 @@ import click
 
 from fer_lmdb import ranges
 from fer_lmdb.cli.command import Command
-from fer_lmdb.cli.console import emit, err_console, print_ensemble_note, print_next_step
+from fer_lmdb.cli.console import emit_line, err_console, print_ensemble_note, print_next_step
 from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.shared_options import (
     align_option,
@@ -97,12 +97,12 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
 
 def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tuple[int, float]:
     """Show and write frames until the source ends, the user stops, or the time is up; return frames and seconds."""
-    from fer_lmdb.errors import ImageError
     from fer_lmdb.inference.live import predict_camera
     from fer_lmdb.io.container import local_path
     from fer_lmdb.io.outputs import check_file
     from fer_lmdb.io.video_writer import VideoWriter
     from fer_lmdb.models.registry import resolve_model
+    from fer_lmdb.runtime.signals import ended_by_signals, uninterrupted
     from fer_lmdb.visualization.window import DisplayWindow
 
     save = options["save"]
@@ -111,8 +111,8 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
         inputs = [*map(resolve_model, recognizer.models), *([file] if file else [])]
         check_file(save, inputs, force=options["force"])
     frames, started = 0, time.monotonic()
-    failure: ImageError | None = None
     with ExitStack() as stack:
+        stack.enter_context(ended_by_signals())
         window = stack.enter_context(DisplayWindow()) if options["window"] else None
         writer = stack.enter_context(VideoWriter(save)) if save else None
         predictions = predict_camera(
@@ -121,15 +121,12 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
         try:
             for prediction in stack.enter_context(closing(predictions)):
                 frames += 1
-                is_open = _output(prediction, window, writer, options["as_json"])
+                with uninterrupted():
+                    is_open = _output(prediction, window, writer, options["as_json"])
                 if not is_open or _is_over(started, options["duration"]):
                     break
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
-        except ImageError as error:  # raised after the writer has completed the file
-            failure = error
-    if failure:
-        raise failure
     return frames, time.monotonic() - started
 
 
@@ -140,7 +137,7 @@ def _output(
     from fer_lmdb.visualization.annotate import annotate
 
     if as_json:
-        emit(prediction.to_dict(), indent=None)
+        emit_line(prediction.to_dict())
     if prediction.image is None:
         return True
     if writer:

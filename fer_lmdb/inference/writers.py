@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from fer_lmdb.inference.inputs import InputFile
 from fer_lmdb.inference.output_paths import NO_OUTPUTS, OutputNames, OutputPaths
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
 from fer_lmdb.io.outputs import OutputGuard
+from fer_lmdb.io.streaming import StreamingFile
 from fer_lmdb.results import FACE_COLUMNS, FacePrediction, FramePrediction, ImagePrediction, to_rows
 from fer_lmdb.runtime.background import BackgroundWorker
+from fer_lmdb.runtime.signals import uninterrupted
 from fer_lmdb.visualization.annotate import annotate
 
 if TYPE_CHECKING:
@@ -54,12 +57,13 @@ class ResultWriters:
 
     def add(self, file: InputFile, prediction: ImagePrediction) -> None:
         """Write the results of one image."""
-        if self._copies:
-            self._copies.add(file, prediction)
-        if self._crops:
-            self._crops.add(file, prediction)
-        if self._table:
-            self._table.add(prediction)
+        with uninterrupted():
+            if self._copies:
+                self._copies.add(file, prediction)
+            if self._crops:
+                self._crops.add(file, prediction)
+            if self._table:
+                self._table.add(prediction)
 
     @contextmanager
     def video(self, file: InputFile) -> Iterator[VideoWriters]:
@@ -102,15 +106,16 @@ class VideoWriters:
 
     def add(self, prediction: FramePrediction) -> None:
         """Write the results of the next frame."""
-        if self._table:
-            self._table.add(prediction)
-        if prediction.image is None:
-            return
-        self.timeline.add(prediction)
-        if self._crops:
-            self._worker.submit(self._crops.add, self.file, prediction)
-        if self._copy:
-            self._worker.submit(_add_annotated, self._copy, prediction)
+        with uninterrupted():
+            if self._table:
+                self._table.add(prediction)
+            if prediction.image is None:
+                return
+            self.timeline.add(prediction)
+            if self._crops:
+                self._worker.submit(self._crops.add, self.file, prediction)
+            if self._copy:
+                self._worker.submit(_add_annotated, self._copy, prediction)
 
 
 class AnnotatedWriter:
@@ -174,31 +179,55 @@ class CropWriter:
 class CsvWriter:
     """Write a CSV file with one row per face, or one row without a face for an image that has none.
 
+    It grows as `NAME.partial` and has its own name when it is closed.
+
     Args:
         path: CSV file.
         classes: Class names in label order, one column each.
 
+    Attributes:
+        rows: Number of images or frames written.
+
     Raises:
         ImageError: If the file cannot be written.
+        OutputError: If another process is writing the file.
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
         self.columns = ["path", "frame", "time_s", *FACE_COLUMNS, *classes, "error"]
+        self._name, self.rows, self._closed = printable_path(path), 0, False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="utf-8", newline="")
+            self._file = StreamingFile(path)
         except OSError as error:
-            raise ImageError(f"{printable_path(path)}: cannot be written: {error.strerror}") from error
-        self._rows = csv.DictWriter(self._file, self.columns, restval="", extrasaction="raise")
-        self._rows.writeheader()
+            raise ImageError(f"{self._name}: cannot be written: {error.strerror}") from error
+        self._append([dict(zip(self.columns, self.columns, strict=True))])
 
     def add(self, prediction: ImagePrediction | FramePrediction) -> None:
-        """Write the rows of one image or frame."""
-        self._rows.writerows(to_rows(prediction))
+        """Write the rows of one image or frame, all of them or none.
+
+        Raises:
+            ImageError: If they cannot be written.
+        """
+        self._append(to_rows(prediction))
+        self.rows += 1
+
+    def _append(self, rows: Iterable[dict[str, Any]]) -> None:
+        text = StringIO(newline="")
+        csv.DictWriter(text, self.columns, restval="", extrasaction="raise").writerows(rows)
+        try:
+            self._file.append(text.getvalue().encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            self.close()
+            raise ImageError(
+                f"{self._name}: cannot be written: {error.strerror}; it ends after {self.rows} images or frames"
+            ) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file and give it its own name; no-op the second time."""
+        if not self._closed:
+            self._closed = True
+            self._file.commit()
 
 
 class _OutputChooser:

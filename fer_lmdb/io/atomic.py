@@ -127,7 +127,7 @@ def atomic_directory(
     target = Path(target).resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(_beside(target, "lock"), inherited=True, remove=True) as lock:
+        with FileLock(_beside(target, "lock"), remove=True) as lock:
             if not lock.acquire():
                 raise OutputError(
                     f"{printable_path(target)} is being built by another process; wait until it finishes or choose "

@@ -61,9 +61,9 @@ class AudioCopier:
             self._write(self._next)
             self._next = self._read()
 
-    def finish(self) -> None:
-        """Write the remaining audio."""
-        self.write_until(float("inf"))
+    def finish(self, until_s: float | None = None) -> None:
+        """Write the remaining audio, up to a time in seconds from the first frame, or all of it."""
+        self.write_until(float("inf") if until_s is None else until_s)
         if self._track is not None and not self._copies:
             self._output.mux(self._target.encode(None))
 

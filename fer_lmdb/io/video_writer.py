@@ -19,12 +19,13 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from fer_lmdb.errors import ImageError
-from fer_lmdb.io.atomic import AtomicFile
 from fer_lmdb.io.audio import AudioCopier
 from fer_lmdb.io.container import reason
 from fer_lmdb.io.images import printable_path
 from fer_lmdb.io.marks import MARK
+from fer_lmdb.io.streaming import StreamingFile
 from fer_lmdb.io.video import DEFAULT_RATE
+from fer_lmdb.runtime.signals import uninterrupted
 
 _CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 WRITABLE_VIDEO_SUFFIXES = frozenset(_CONTAINERS)
@@ -35,20 +36,27 @@ _ENCODER_OPTIONS = {
     "libx264": {"preset": "superfast", "crf": "22"},
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "crf": "10", "b": "4M"},
 }
+FRAMES_PER_RESERVE, BYTES_PER_RESERVE = 50_000, 4 << 20
+"""Space kept for the index at the end of the file; it takes up to 60 bytes per frame with its audio."""
 
 
 class VideoWriter:
     """Context manager that writes frames to a video: VP8 for .webm, else H.264.
 
-    The file appears when it is complete. After an exception, or without a frame, no file is written.
+    The file grows as `NAME.partial`. It has its own name and is playable after the context, also if that ends by an
+    error, a signal or a full disk. Without a frame no file is written.
 
     Args:
         path: Target; .mp4, .m4v, .mov, .mkv or .webm. Its folder is created.
         rate: Nominal frames per second; the times of the frames are exact.
         audio_from: Video whose audio is copied.
 
+    Attributes:
+        frames: Number of frames written.
+
     Raises:
         ImageError: If the extension is unknown, or the file cannot be written.
+        OutputError: If another process is writing the file.
     """
 
     def __init__(self, path: Path, rate: Fraction | float = DEFAULT_RATE, audio_from: Path | None = None) -> None:
@@ -64,14 +72,15 @@ class VideoWriter:
         self._audio_error: str | None = None
         self._audio = self._open_audio(audio_from)
         self._size: tuple[int, int] | None = None
+        self.frames = 0
         self._last_pts = -1
 
-    def _open_output(self) -> tuple[AtomicFile, Any]:
+    def _open_output(self) -> tuple[StreamingFile, Any]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = AtomicFile(self.path, sync=False)
+            file = StreamingFile(self.path, reserve=True)
             container = _CONTAINERS[self.path.suffix.lower()]
-            return file, av.open(str(file.partial), "w", container, options={"movflags": "faststart"})
+            return file, av.open(file, "w", container, options={"movflags": "faststart"})
         except OSError as error:
             raise ImageError(f"{self.name}: cannot be written: {reason(error)}") from error
 
@@ -97,6 +106,7 @@ class VideoWriter:
         Raises:
             ImageError: If the file cannot be written.
         """
+        self._check_space()
         if self._size is None:
             self._size = (image.shape[1] + image.shape[1] % 2, image.shape[0] + image.shape[0] % 2)  # even for H.264
             self._stream.width, self._stream.height = self._size
@@ -104,8 +114,16 @@ class VideoWriter:
         self._last_pts = frame.pts = max(self._last_pts + 1, round(time_s / _TIME_BASE))
         frame.time_base = _TIME_BASE
         self._mux(frame)
+        self.frames += 1
         if self._audio:
             self._checked(self._audio.write_until, time_s)
+        if self.frames % FRAMES_PER_RESERVE == 0:
+            self._file.extend_reserve(BYTES_PER_RESERVE)
+        self._check_space()
+
+    def _check_space(self) -> None:
+        if self._file.is_full:
+            raise ImageError(f"{self.name}: no space left on the disk; the video ends after {self.frames} frames")
 
     def _mux(self, frame: Any) -> None:
         self._checked(lambda: self._output.mux(self._stream.encode(frame)))
@@ -122,19 +140,25 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        complete = self._size is not None and error is None
-        try:
-            if complete:
-                self._mux(None)
-                if self._audio:
-                    self._checked(self._audio.finish)
-            if self._audio:
-                self._audio.close()
-            self._output.close()
-            if complete:
+        with uninterrupted():
+            try:
+                if self.frames:
+                    self._mux(None)
+                    if self._audio:
+                        self._checked(self._audio.finish, None if error is None else self._last_pts * float(_TIME_BASE))
+                self._close()
+            except BaseException:
+                self._file.abandon()
+                raise
+            if self.frames:
                 self._file.commit()
-        finally:
-            self._file.discard()
+            else:
+                self._file.discard()
+
+    def _close(self) -> None:
+        if self._audio:
+            self._audio.close()
+        self._checked(self._output.close)
 
 
 def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:

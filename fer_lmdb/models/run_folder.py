@@ -148,7 +148,7 @@ class RunFolder(os.PathLike[str]):
         Raises:
             RunError: If another process is training the run.
         """
-        with FileLock(self.path / "training.lock", inherited=False) as lock:
+        with FileLock(self.path / "training.lock") as lock:
             if not lock.acquire():
                 raise RunError(f"{self.path}: another process is training this run; wait until it finishes or stop it")
             for partial in self.path.glob("*.partial"):

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from fer_lmdb.runtime.signals import uninterrupted
+
 T = TypeVar("T")
 
 STOP_TIMEOUT_S = 15.0
@@ -86,6 +88,8 @@ class _LatestReceiver(Generic[T]):
 class BackgroundWorker:
     """Run calls one after the other in another thread; errors are raised by a later call or at the end.
 
+    At the end of the context all calls are complete, also after an error or a signal.
+
     Args:
         max_pending: Number of calls that can be pending before `submit` blocks, which bounds the memory.
     """
@@ -107,6 +111,7 @@ class BackgroundWorker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=error is not None)
-        while self._calls and error is None:
-            self._calls.popleft().result()
+        with uninterrupted():
+            self._pool.shutdown()
+            while self._calls and error is None:
+                self._calls.popleft().result()

@@ -8,46 +8,47 @@ import os
 from pathlib import Path
 from types import TracebackType
 
+_HELD: dict[tuple[int, str], FileLock] = {}
+"""Locks of this process by its ID and their path: the system's locks do not exclude other threads of a process."""
+
 
 class FileLock:
     """Exclusive advisory lock on a file; the system releases it when its holder ends, for whatever reason.
 
-    Used as a context manager that releases the lock on exit; `acquire` takes it. On a file system without locks
-    `acquire` succeeds without locking.
+    Used as a context manager that releases the lock on exit; `acquire` takes it. Child processes do not inherit it
+    (POSIX record lock, not flock): the workers of a killed process live on for a moment, and its successor must not
+    wait for them. On a file system without locks `acquire` excludes only this process.
 
     Args:
-        path: Lock file; created if missing.
-        inherited: Whether child processes share the lock (flock) or not (lockf). A run must not be locked by an
-            inherited lock: the loader processes of a killed trainer live on for a moment and would keep the run locked
-            against `train --resume`. A directory under construction takes an inherited lock: a process-wide one would
-            not exclude two threads of the same process, and it is lost when any other descriptor of the file closes.
+        path: Lock file; created if missing. Nothing else may open it, since a record lock ends when any descriptor of
+            its file is closed.
         remove: Whether to delete the file on release.
     """
 
-    def __init__(self, path: Path, *, inherited: bool, remove: bool = False) -> None:
+    def __init__(self, path: Path, *, remove: bool = False) -> None:
         self.path = path
-        self._lock = fcntl.flock if inherited else fcntl.lockf
         self._remove = remove
         self._descriptor: int | None = None
+        self._key = (0, "")
 
     def acquire(self) -> bool:
         """Try to take the lock without waiting.
 
         Returns:
-            False if another process (or another inherited lock of this one) holds it.
+            False if another process, or another lock of this one, holds it.
 
         Raises:
             OSError: If the file cannot be opened.
         """
-        while True:
-            descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o644)
-            if not self._try(descriptor):
-                os.close(descriptor)
-                return False
-            if self.path.exists() and os.path.samestat(os.fstat(descriptor), self.path.stat()):
-                self._descriptor = descriptor
-                return True
-            os.close(descriptor)  # the previous holder removed the file between our open and our lock
+        self._key = (os.getpid(), os.path.realpath(self.path))
+        if _HELD.setdefault(self._key, self) is not self:
+            return False
+        try:
+            self._descriptor = self._open_locked()
+        finally:
+            if self._descriptor is None:
+                del _HELD[self._key]
+        return self._descriptor is not None
 
     def release(self) -> None:
         """Release the lock; no-op if it is not held."""
@@ -57,13 +58,17 @@ class FileLock:
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
         self._descriptor = None
+        _HELD.pop(self._key, None)
 
-    def _try(self, descriptor: int) -> bool:
-        try:
-            self._lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EAGAIN)
-        return True
+    def _open_locked(self) -> int | None:
+        while True:
+            descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o644)
+            if not _try_lock(descriptor):
+                os.close(descriptor)
+                return None
+            if self.path.exists() and os.path.samestat(os.fstat(descriptor), self.path.stat()):
+                return descriptor
+            os.close(descriptor)  # the previous holder removed the file between our open and our lock
 
     def __enter__(self) -> FileLock:
         return self
@@ -72,3 +77,11 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN)
+    return True

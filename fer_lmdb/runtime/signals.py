@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -92,3 +93,64 @@ class TerminationGuard:
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class _Deferral:
+    """Signals that arrived inside `uninterrupted` blocks of the main thread."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.received: list[int] = []
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Raise the exception of a signal, or note the signal inside a block."""
+        if self.depth:
+            self.received.append(number)
+        else:
+            _raise(number)
+
+
+_DEFERRAL = _Deferral()
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, and SIGTERM and SIGHUP SystemExit with 128 + their number, but never inside
+    `uninterrupted`. Ignored signals (nohup) remain ignored. Outside the main thread nothing changes.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    numbers = [number for number in ENDING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _DEFERRAL.handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Postpone the signals of `ended_by_signals` to the end of the block, for writes that are complete or not done."""
+    if not _in_main_thread():
+        yield
+        return
+    _DEFERRAL.depth += 1
+    try:
+        yield
+    finally:
+        _DEFERRAL.depth -= 1
+        if not _DEFERRAL.depth and _DEFERRAL.received:
+            number = _DEFERRAL.received[0]
+            _DEFERRAL.received.clear()
+            _raise(number)
+
+
+def _raise(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)

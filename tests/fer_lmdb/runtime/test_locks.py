@@ -1,7 +1,9 @@
-"""File locks: exclusive, released with their holder, inherited by child processes or not."""
+"""File locks: exclusive, released with their holder, not inherited by its workers."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,34 +15,80 @@ from fer_lmdb.runtime.locks import FileLock
 HOLDER = """
 import os, sys, time
 from pathlib import Path
+from torch.utils.data import DataLoader
+from fer_lmdb.io.atomic import atomic_directory
+from fer_lmdb.io.streaming import StreamingFile
+from fer_lmdb.models.run_folder import RunFolder
 from fer_lmdb.runtime.locks import FileLock
-lock = FileLock(Path(sys.argv[1]), inherited=sys.argv[2] == "inherited")
-print(lock.acquire(), flush=True)
-if os.fork() == 0:
-    sys.stdin.readline()  # the child outlives its parent
+
+
+class Endless:
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        print(os.getpid(), flush=True)
+        time.sleep(1000)
+
+
+def wait_with_workers():
+    next(iter(DataLoader(Endless(), num_workers=1)))
+
+
+folder = Path(sys.argv[2])
+if sys.argv[1] == "lock":
+    with FileLock(folder / "lock") as lock:
+        assert lock.acquire()
+        wait_with_workers()
+elif sys.argv[1] == "data set":
+    with atomic_directory(folder / "data"):
+        wait_with_workers()
+elif sys.argv[1] == "run":
+    with RunFolder(folder).lock():
+        wait_with_workers()
+else:
+    file = StreamingFile(folder / "faces.csv")
+    wait_with_workers()
 """
+LOCKS = {"lock": "lock", "data set": ".data.fer-lmdb-lock", "run": "training.lock", "stream": ".faces.csv.lock"}
 
 
-@pytest.mark.parametrize(("mode", "held"), [("inherited", True), ("own", False)])
-def test_children_share_an_inherited_lock_only(tmp_path: Path, mode: str, held: bool) -> None:
-    command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock"), mode]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "True\n"
-        process.wait()
-        with FileLock(tmp_path / "lock", inherited=mode == "inherited") as lock:
-            assert lock.acquire() is not held
+@pytest.mark.parametrize("what", LOCKS)
+def test_a_lock_is_free_when_its_holder_is_killed_even_if_its_workers_live(tmp_path: Path, what: str) -> None:
+    command = [sys.executable, "-c", HOLDER, what, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        worker = int(holder.stdout.readline())
+        try:
+            with FileLock(tmp_path / LOCKS[what]) as lock:
+                assert not lock.acquire()
+            holder.send_signal(signal.SIGKILL)
+            holder.wait()
+            os.kill(worker, 0)  # it lives
+            with FileLock(tmp_path / LOCKS[what]) as lock:
+                assert lock.acquire()
+        finally:
+            os.kill(worker, signal.SIGKILL)
 
 
 def test_two_holders_in_one_process(tmp_path: Path) -> None:
-    with FileLock(tmp_path / "lock", inherited=True, remove=True) as first:
+    with FileLock(tmp_path / "lock", remove=True) as first:
         assert first.acquire()
-        with FileLock(tmp_path / "lock", inherited=True, remove=True) as second:
+        with FileLock(tmp_path / "lock", remove=True) as second:
             assert not second.acquire()
+        with FileLock(tmp_path / "." / "lock", remove=True) as third:
+            assert not third.acquire()
         assert (tmp_path / "lock").exists()
     assert not (tmp_path / "lock").exists()
 
 
 def test_a_lock_can_be_taken_again(tmp_path: Path) -> None:
     for _ in range(2):
-        with FileLock(tmp_path / "lock", inherited=True, remove=True) as lock:
+        with FileLock(tmp_path / "lock", remove=True) as lock:
             assert lock.acquire()
+
+
+def test_a_lock_that_cannot_be_opened_is_not_held(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "missing" / "lock")
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError):
+            lock.acquire()
