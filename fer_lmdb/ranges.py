@@ -100,6 +100,7 @@ SHEAR = Range(0, 90, high_open=True)
 
 # predict and watch
 DETECT_EVERY = COUNT
+FPS = Range(0, 1000, low_open=True)
 TOP_K = COUNT
 
 # serve

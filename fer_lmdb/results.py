@@ -19,6 +19,8 @@ UNCERTAIN = "uncertain"
 
 BOX_COLUMNS = ("x", "y", "width", "height")
 FACE_COLUMNS = ("face", *BOX_COLUMNS, "score", "expression")
+UNSMOOTHED = "unsmoothed_"
+"""Prefix of the columns with the probabilities of a frame alone."""
 _MAX_DISPLAY_SIDE = 1024
 
 
@@ -34,6 +36,10 @@ class FacePrediction:
         expression: Most probable class, or "uncertain" if its probability is below `min_probability`.
         probabilities: Probability, 0 to 1, by class name in label order; the sum is 1.
         id: Track ID of the person in a video; None for images.
+        detected: Whether the face was found in the image. False in videos if the detector has missed it: box and
+            probabilities are then held over from earlier frames.
+        unsmoothed_probabilities: In videos, the probabilities of this frame alone; None for images and for faces that
+            are held over.
     """
 
     box: tuple[float, float, float, float]
@@ -42,6 +48,8 @@ class FacePrediction:
     expression: str
     probabilities: dict[str, float]
     id: int | None = None
+    detected: bool = True
+    unsmoothed_probabilities: dict[str, float] | None = None
 
     @property
     def probability(self) -> float:
@@ -64,9 +72,12 @@ class FacePrediction:
             "score": round(self.score, 5),
             "landmarks": self.landmarks and [[round(x, 2), round(y, 2)] for x, y in self.landmarks],
             "expression": self.expression,
-            "probabilities": {name: round(probability, 5) for name, probability in self.probabilities.items()},
+            "probabilities": _rounded(self.probabilities),
         }
-        return document if self.id is None else document | {"id": self.id}
+        if self.id is None:
+            return document
+        unsmoothed = self.unsmoothed_probabilities and _rounded(self.unsmoothed_probabilities)
+        return document | {"id": self.id, "detected": self.detected, "unsmoothed_probabilities": unsmoothed}
 
     def _repr_html_(self) -> str:
         """Return a table of probability bars for notebooks."""
@@ -142,7 +153,8 @@ def to_rows(prediction: Prediction) -> list[dict[str, Any]]:
     """Return table rows: one per face, or one without a face if an image or frame has none.
 
     Returns:
-        Rows by column name: path, frame, time_s (frames only), the columns of `FACE_COLUMNS`, one per class, error.
+        Rows by column name: path, frame, time_s (frames only), the columns of `FACE_COLUMNS`, one per class; for
+        videos detected and one per class with the prefix `UNSMOOTHED`; error.
     """
     if isinstance(prediction, FacePrediction):
         return [_face_row(prediction, 1)]
@@ -179,7 +191,21 @@ def _face_row(face: FacePrediction, number: int) -> dict[str, Any]:
     document = face.to_dict()
     box = dict(zip(BOX_COLUMNS, document["box"], strict=True))
     row = {"face": face.id or number, **box, "score": document["score"], "expression": face.expression}
-    return {**row, **document["probabilities"]}
+    row |= document["probabilities"]
+    if face.id is None:
+        return row
+    unsmoothed = document["unsmoothed_probabilities"] or {}
+    return row | {"detected": face.detected} | {UNSMOOTHED + name: value for name, value in unsmoothed.items()}
+
+
+def table_columns(classes: Sequence[str]) -> list[str]:
+    """Return the columns of a CSV file of images and videos with these classes; see `to_rows`."""
+    video = ["detected", *(UNSMOOTHED + name for name in classes)]
+    return ["path", "frame", "time_s", *FACE_COLUMNS, *classes, *video, "error"]
+
+
+def _rounded(probabilities: dict[str, float]) -> dict[str, float]:
+    return {name: round(probability, 5) for name, probability in probabilities.items()}
 
 
 def _label(face: FacePrediction, number: int | None = None) -> str:

@@ -25,6 +25,7 @@ from fer_lmdb.cli.shared_options import (
     ensemble_weights_option,
     executor_option,
     force_option,
+    fps_option,
     json_lines_option,
     min_face_option,
     min_probability_option,
@@ -67,6 +68,7 @@ find . -name '*.png' | fer-lmdb predict - --json
 @detector_option(text="Face detector; none: each image is one face.")
 @min_face_option(described="1/24 of the shorter side; videos: 1/12")
 @detect_every_option()
+@fps_option()
 @executor_option(
     "Where images are processed: locally or on a Ray cluster (RAY_ADDRESS). Videos are always processed locally."
 )
@@ -116,6 +118,7 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         outputs,
         executor=get_executor(options["executor"]),
         detect_every=options["detect_every"],
+        fps=options["fps"],
         left_out=left_out,
     )
     with (

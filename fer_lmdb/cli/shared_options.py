@@ -142,6 +142,16 @@ def detect_every_option(
     )
 
 
+def fps_option() -> Decorator:
+    """Declare --fps."""
+    return click.option(
+        "--fps",
+        type=number(ranges.FPS),
+        metavar="N",
+        help="Videos and cameras: look at N frames a second.  [default: all]",
+    )
+
+
 def min_probability_option() -> Decorator:
     """Declare --min-probability."""
     return click.option(

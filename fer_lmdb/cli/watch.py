@@ -21,6 +21,7 @@ from fer_lmdb.cli.shared_options import (
     ensemble_temperature_option,
     ensemble_weights_option,
     force_option,
+    fps_option,
     json_lines_option,
     min_face_option,
     min_probability_option,
@@ -60,6 +61,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @min_probability_option()
 @align_option()
 @detect_every_option("Run the detector on every K-th frame, track in between.")
+@fps_option()
 @detector_option()
 @min_face_option(described="1/12 of the shorter side")
 @device_option()
@@ -116,7 +118,7 @@ def _watch(source: str, recognizer: Recognizer, options: dict[str, Any]) -> tupl
         window = stack.enter_context(DisplayWindow()) if options["window"] else None
         writer = stack.enter_context(VideoWriter(save)) if save else None
         predictions = predict_camera(
-            source, recognizer, detect_every=options["detect_every"], real_time=options["window"]
+            source, recognizer, detect_every=options["detect_every"], fps=options["fps"], real_time=options["window"]
         )
         try:
             for prediction in stack.enter_context(closing(predictions)):

@@ -50,6 +50,7 @@ def predict_files(
     *,
     executor: Executor | None = None,
     detect_every: int = 3,
+    fps: float | None = None,
     left_out: LeftOut | None = None,
 ) -> Generator[ImagePrediction | FramePrediction | VideoSummary]:
     """Predict images and videos and write the result files.
@@ -60,6 +61,7 @@ def predict_files(
         outputs: Files and folders for results.
         executor: Executor for images; None runs them in this process. Videos always run in this process.
         detect_every: Run the detector on every k-th frame of a video; faces are tracked in between.
+        fps: Frames per second of a video to look at; None looks at all.
         left_out: Counts the paths that are not predicted.
 
     Returns:
@@ -83,7 +85,7 @@ def predict_files(
         for are_videos, group in groupby(files, key=lambda file: file.is_video and file.error is None):
             if are_videos:
                 for file in group:
-                    yield from _predict_video(file, recognizer, writers, detect_every)
+                    yield from _predict_video(file, recognizer, writers, detect_every, fps)
             else:
                 for file, prediction in predict_sources(group, recognizer, executor):
                     writers.add(file, prediction)
@@ -106,13 +108,13 @@ def _check_outputs(files: list[InputFile], inputs: list[Path], outputs: OutputPa
 
 
 def _predict_video(
-    file: InputFile, recognizer: Recognizer, writers: ResultWriters, detect_every: int
+    file: InputFile, recognizer: Recognizer, writers: ResultWriters, detect_every: int, fps: float | None
 ) -> Generator[FramePrediction | VideoSummary]:
     from fer_lmdb.inference.video import predict_video  # imports PyAV, which images do not need
 
     error = None
     with writers.video(file) as video:
-        for frame in predict_video(file.path, recognizer, detect_every=detect_every):
+        for frame in predict_video(file.path, recognizer, detect_every=detect_every, fps=fps):
             video.add(frame)
             error = frame.error
             yield frame

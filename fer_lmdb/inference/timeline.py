@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 MAX_BINS = 1500
 MAX_DRAWN_PEOPLE = 6
 MAX_TRACKED_PEOPLE = 200
+MAX_MARKERS = 100
+"""Most points of a person that are drawn with markers."""
 
 
 @dataclass
 class _Person:
-    """Probability sums and frame counts of one person per time bin."""
+    """Probability sums, smoothed and unsmoothed, and frame counts of one person per time bin."""
 
     first_s: float
     last_s: float
@@ -61,8 +63,10 @@ class Timeline:
             self._merge_bins()
         at = int(prediction.time_s / self.bin_s)
         for face in prediction.faces:
+            if not face.detected:
+                continue  # held over, so there is nothing new
             person = self.people.setdefault(_track_id(face), _Person(prediction.time_s, prediction.time_s))
-            row = np.fromiter(face.probabilities.values(), np.float64, len(self.classes))
+            row = np.array([list(face.probabilities.values()), list(_unsmoothed(face).values())], np.float64)
             person.sums[at] = person.sums.get(at, 0.0) + row
             person.counts[at] = person.counts.get(at, 0) + 1
             person.last_s = prediction.time_s
@@ -77,7 +81,7 @@ class Timeline:
     def mean(self, track_id: int) -> dict[str, float]:
         """Return the mean probabilities of a person over the video."""
         person = self.people[track_id]
-        total: NDArray[np.float64] = np.sum(list(person.sums.values()), axis=0) / person.frames
+        total: NDArray[np.float64] = np.sum([rows[0] for rows in person.sums.values()], axis=0) / person.frames
         return dict(zip(self.classes, total.tolist(), strict=True))
 
     def most_visible(self, limit: int = MAX_DRAWN_PEOPLE) -> list[int]:
@@ -85,7 +89,7 @@ class Timeline:
         return sorted(sorted(self.people, key=lambda track_id: -self.people[track_id].frames)[:limit])
 
     def draw(self, path: Path, title: str = "") -> None:
-        """Plot the expressions of the people visible longest, one panel each.
+        """Plot the expressions of the people visible longest, one panel each; thin lines are not smoothed.
 
         Args:
             path: Output file; its suffix selects the format.
@@ -114,21 +118,24 @@ class Timeline:
 
     def _draw_person(self, axes: Axes, track_id: int) -> None:
         times, rows = self._series(track_id)
-        for name, probabilities in zip(self.classes, rows.T, strict=True):
-            axes.plot(times, probabilities, label=name, color=hex_of(color_of(name)), linewidth=1.8)
+        marker = "." if len(times) <= MAX_MARKERS else ""  # a line through a single point is invisible
+        for at, name in enumerate(self.classes):
+            color = hex_of(color_of(name))
+            axes.plot(times, rows[:, 1, at], color=color, linewidth=0.7, alpha=0.45)
+            axes.plot(times, rows[:, 0, at], label=name, color=color, linewidth=1.8, marker=marker)
         axes.set(ylim=(0, 1.02), ylabel=f"person {track_id}")
         axes.yaxis.set_major_formatter("{x:.0%}")
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
 
     def _series(self, track_id: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return times (N,) and probabilities (N, classes), with NaN where the person was absent."""
+        """Return times (N,) and probabilities (N, 2, classes), smoothed and not; NaN where the person was absent."""
         person = self.people[track_id]
         times, rows, before = [], [], None
         for at in sorted(person.sums):
             if before is not None and (at - before) * self.bin_s > max(0.5, 1.5 * self.bin_s):
                 times.append((at - 0.5) * self.bin_s)
-                rows.append(np.full(len(self.classes), np.nan))
+                rows.append(np.full((2, len(self.classes)), np.nan))
             times.append((at + 0.5) * self.bin_s)
             rows.append(person.sums[at] / person.counts[at])
             before = at
@@ -143,6 +150,10 @@ class Timeline:
                 sums[at // 2] = sums.get(at // 2, 0.0) + row
                 counts[at // 2] = counts.get(at // 2, 0) + person.counts[at]
             person.sums, person.counts = sums, counts
+
+
+def _unsmoothed(face: FacePrediction) -> dict[str, float]:
+    return face.unsmoothed_probabilities or face.probabilities
 
 
 def _track_id(face: FacePrediction) -> int:

@@ -20,7 +20,7 @@ from fer_lmdb.inference.output_paths import NO_OUTPUTS, OutputNames, OutputPaths
 from fer_lmdb.io.images import WRITABLE_SUFFIXES, printable_path, write_image
 from fer_lmdb.io.outputs import OutputGuard
 from fer_lmdb.io.streaming import StreamingFile
-from fer_lmdb.results import FACE_COLUMNS, FacePrediction, FramePrediction, ImagePrediction, to_rows
+from fer_lmdb.results import FacePrediction, FramePrediction, ImagePrediction, table_columns, to_rows
 from fer_lmdb.runtime.background import BackgroundWorker
 from fer_lmdb.runtime.signals import uninterrupted
 from fer_lmdb.visualization.annotate import annotate
@@ -194,8 +194,8 @@ class CsvWriter:
     """
 
     def __init__(self, path: Path, classes: Sequence[str]) -> None:
-        self.columns = ["path", "frame", "time_s", *FACE_COLUMNS, *classes, "error"]
         self._name, self.rows, self._closed = printable_path(path), 0, False
+        self.columns = table_columns(classes)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = StreamingFile(path)

@@ -15,7 +15,7 @@ from fer_lmdb.io.container import local_path
 from fer_lmdb.io.file_kind import file_kind
 from fer_lmdb.io.images import MAX_PIXELS, printable_path
 from fer_lmdb.io.pillow import FORMATS, pil_to_rgb
-from fer_lmdb.io.video import Frame, VideoReader
+from fer_lmdb.io.video import Frame, FrameSampler, VideoReader
 from fer_lmdb.runtime.logging import silenced
 
 DEFAULT_FRAME_S = 0.1
@@ -29,6 +29,7 @@ class AnimationReader:
 
     Args:
         path: Image file.
+        fps: Frames per second to return; None returns all.
 
     Attributes:
         rate: Frames per second of the first frame.
@@ -38,7 +39,8 @@ class AnimationReader:
         ImageError: If the file cannot be read. During iteration: if it is damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], fps: float | None = None) -> None:
+        self._sampler = FrameSampler(fps)
         self.name = printable_path(path)
         try:
             with silenced(modules=r"PIL\."):
@@ -60,7 +62,8 @@ class AnimationReader:
                 raise
             except Exception as error:
                 raise ImageError(f"{self.name}: is damaged after {index} frames: {one_line(error)}") from error
-            yield Frame(index, time_s, pixels)
+            if self._sampler.takes(time_s):
+                yield Frame(index, time_s, pixels)
             time_s += self._duration()
 
     def _duration(self) -> float:
@@ -87,15 +90,16 @@ class AnimationReader:
         self.close()
 
 
-def open_frames(source: str | os.PathLike[str]) -> VideoReader | AnimationReader:
+def open_frames(source: str | os.PathLike[str], fps: float | None = None) -> VideoReader | AnimationReader:
     """Open a video, a stream or an animated image.
 
     Args:
         source: Path of a file, or address of a stream.
+        fps: Frames per second to return; None returns all.
 
     Raises:
         ImageError: If it cannot be read.
     """
     path = local_path(source)
     is_animation = path is not None and file_kind(Path(path)) == "animation"
-    return AnimationReader(path) if is_animation and path is not None else VideoReader(source)
+    return AnimationReader(path, fps) if is_animation and path is not None else VideoReader(source, fps)

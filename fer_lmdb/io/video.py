@@ -45,11 +45,32 @@ class Frame:
     image: NDArray[np.uint8]
 
 
+class FrameSampler:
+    """Choose the frames of a video at a lower rate, by their times.
+
+    Args:
+        fps: Frames per second; None chooses all.
+    """
+
+    def __init__(self, fps: float | None) -> None:
+        self._step_s = 0.0 if fps is None else 1 / fps
+        self._next_s = 0.0
+
+    def takes(self, time_s: float) -> bool:
+        """Return whether the frame of a time is chosen."""
+        if time_s < self._next_s - 1e-6:
+            return False
+        missed = int((time_s - self._next_s + 1e-6) / self._step_s) if self._step_s else 0
+        self._next_s += (missed + 1) * self._step_s
+        return True
+
+
 class VideoReader:
     """Iterable over the frames of a video file or stream.
 
     Args:
         source: Path or file:// address of a file, or address of a stream (rtsp://, http://).
+        fps: Frames per second to return; None returns all. Skipped frames keep their index.
 
     Attributes:
         rate: Frames per second.
@@ -60,7 +81,8 @@ class VideoReader:
             damaged or truncated.
     """
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
+    def __init__(self, source: str | os.PathLike[str], fps: float | None = None) -> None:
+        self._sampler = FrameSampler(fps)
         self.name = printable_path(source)
         _check_exists(source, self.name)
         self._input = self._open(source)
@@ -94,7 +116,8 @@ class VideoReader:
             for index, frame in enumerate(self._input.decode(self._stream)):
                 time_s = frame.time if frame.time is not None else float(index / self.rate)
                 start = time_s if start is None else start
-                yield Frame(index, time_s - start, self._to_image(frame))
+                if self._sampler.takes(time_s - start):
+                    yield Frame(index, time_s - start, self._to_image(frame))
         except FFmpegError as error:
             raise ImageError(f"{self.name}: is damaged after {index + 1} frames: {reason(error)}") from error
         self._check_complete(index + 1)

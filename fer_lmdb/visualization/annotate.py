@@ -90,7 +90,7 @@ def _draw_detections(
             canvas,
             box,
             [(x * scale, y * scale) for x, y in face.landmarks or ()],
-            thickness=max(2, round(size / 7)),
+            thickness=max(2, round(size / 7)) if face.detected else 1,
             radius=max(1.2, min(size / 8, box.width / 25)),
             color=color_of(face.expression),
         )
@@ -99,7 +99,8 @@ def _draw_detections(
 def _label_text(face: FacePrediction, number: int | None) -> str:
     """Return the label of a face, e.g. `2  happy 87%`; the number is the track ID in videos."""
     mark = number if face.id is None else face.id
-    return ("" if mark is None else f"{mark}  ") + f"{face.expression} {face.probability:.0%}"
+    text = ("" if mark is None else f"{mark}  ") + f"{face.expression} {face.probability:.0%}"
+    return text if face.detected else f"{text} (held)"
 
 
 def _label_box(name: str, box: Rect, size: int, width: int, height: int) -> Rect:

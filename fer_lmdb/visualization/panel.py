@@ -23,12 +23,14 @@ class Panel:
         best: Name of the most probable class, drawn in bold.
         size: Font size in pixels.
         title: Heading, e.g. "2", or "" for none.
+        unsmoothed: Probability of this frame alone for each bar, drawn as a mark; empty for none.
     """
 
     rows: tuple[tuple[str, float], ...]
     best: str
     size: int
     title: str = ""
+    unsmoothed: tuple[float, ...] = ()
 
     @property
     def names_width(self) -> float:
@@ -56,8 +58,10 @@ class Panel:
         if self.title:
             canvas.text(x + 0.5 * self.size, middle, self.title, _INK, self.size, bold=True)
             middle += self._row
-        for name, probability in self.rows:
+        for at, (name, probability) in enumerate(self.rows):
             self._draw_row(canvas, x + 0.5 * self.size, middle, name, probability)
+            if self.unsmoothed:
+                self._draw_mark(canvas, x + 0.5 * self.size, middle, self.unsmoothed[at])
             middle += self._row
 
     def _draw_row(self, canvas: Canvas, x: float, middle: float, name: str, probability: float) -> None:
@@ -70,10 +74,16 @@ class Panel:
         right = x + self.width - self.size
         canvas.text(right, middle, f"{probability:.0%}", _INK, self.size, bold=bold, anchor="rm")
 
+    def _draw_mark(self, canvas: Canvas, x: float, middle: float, probability: float) -> None:
+        at = x + self.names_width + 0.5 * self.size + 4.2 * self.size * probability
+        width, height = max(2.0, 0.12 * self.size), 0.8 * self.size
+        canvas.fill(Rect(at - width / 2, middle - height / 2, width, height), _INK)
+
 
 def make_panel(face: FacePrediction, size: int, title: str = "") -> Panel:
     """Return the panel of a face."""
-    return Panel(tuple(face.probabilities.items()), face.best, size, title)
+    unsmoothed = tuple((face.unsmoothed_probabilities or {}).values())
+    return Panel(tuple(face.probabilities.items()), face.best, size, title, unsmoothed)
 
 
 def place_panel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +41,8 @@ def test_memory_is_bounded_and_means_are_correct() -> None:
     assert line.mean(1)["happy"] == pytest.approx(0.4)
     times, rows = line._series(1)
     assert times[-1] == pytest.approx(2000, abs=2 * line.bin_s)
-    np.testing.assert_allclose(rows[times < 995, 0], 0.2)
-    np.testing.assert_allclose(rows[times > 1005, 0], 0.6)
+    np.testing.assert_allclose(rows[times < 995, :, 0], 0.2)
+    np.testing.assert_allclose(rows[times > 1005, :, 0], 0.6)
 
 
 def test_the_number_of_people_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,8 +78,26 @@ def test_absence_is_a_gap() -> None:
     for index in (*range(25), *range(100, 125)):
         line.add(frame(index, index / 25, {1: 0.5}))
     times, rows = line._series(1)
-    assert np.isnan(rows).all(axis=1).sum() == 1
+    assert np.isnan(rows).all(axis=(1, 2)).sum() == 1
     assert (np.diff(times) > 0).all()
+
+
+def test_faces_that_are_held_over_do_not_count() -> None:
+    line = Timeline(("happy", "sad"))
+    for index in range(10):
+        prediction = frame(index, index / 25, {1: 0.5 if index < 5 else 0.9})
+        held = tuple(replace(face, detected=index < 5) for face in prediction.faces)
+        line.add(replace(prediction, faces=held))
+    assert line.people[1].frames == 5
+    assert line.mean(1)["happy"] == pytest.approx(0.5)
+
+
+def test_unsmoothed_probabilities_are_kept_beside_the_smoothed() -> None:
+    line = Timeline(("happy", "sad"))
+    prediction = frame(0, 0.0, {1: 0.5})
+    unsmoothed = {"happy": 0.9, "sad": 0.1}
+    line.add(replace(prediction, faces=(replace(prediction.faces[0], unsmoothed_probabilities=unsmoothed),)))
+    np.testing.assert_allclose(line._series(1)[1], [[[0.5, 0.5], [0.9, 0.1]]])
 
 
 def test_the_most_visible_people_are_drawn_in_order() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_lmdb import Recognizer
+from fer_lmdb.errors import OptionError
 from fer_lmdb.inference.video import SMOOTHING_SECONDS, ProbabilitySmoother, VideoRecognizer, predict_video
 from fer_lmdb.io.video_writer import VideoWriter
+from tests.fer_lmdb.io.video_files import encode, face
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,9 @@ def test_people_keep_their_track_ids(clip: Path, recognizer: Recognizer) -> None
 def test_the_json_of_a_frame(clip: Path, recognizer: Recognizer) -> None:
     document = list(predict_video(clip, recognizer, keep_images=False))[20].to_dict()
     assert list(document) == ["path", "frame", "time_s", "faces"]
-    assert list(document["faces"][0]) == ["box", "score", "landmarks", "expression", "probabilities", "id"]
+    assert list(document["faces"][0]) == [
+        "box", "score", "landmarks", "expression", "probabilities", "id", "detected", "unsmoothed_probabilities",
+    ]  # fmt: skip
     assert document["path"] == str(clip)
     assert document["time_s"] == 0.8
 
@@ -84,16 +90,74 @@ def test_a_still_image_is_one_person_in_all_frames(trained, detect_every: int) -
     assert [[face.id for face in faces] for faces in results] == [[1]] * 51
 
 
-def test_a_person_who_left_is_not_classified_and_then_dropped(trained) -> None:
-    """Three detections of a portrait, then an empty image, then the portrait again."""
+def test_a_face_that_is_missed_is_held_over_and_then_dropped(trained) -> None:
+    """Frames of a portrait in a room, then of the room with the face covered, then of the portrait again."""
     frames = VideoRecognizer(Recognizer(trained.run.path, device="cpu"), detect_every=2)
-    image, empty = np.ascontiguousarray(portrait()), np.full((200, 200, 3), 90, np.uint8)
+    room = np.random.default_rng(0).integers(60, 200, (9, 16, 3), dtype=np.uint8).repeat(40, axis=0).repeat(40, axis=1)
+    image = room.copy()
+    image[80:280, 200:400] = portrait()
+    covered = image.copy()
+    covered[100:260, 240:360] = 90
     before = [frames.update(image, index / 25) for index in range(6)][-1]
-    after = [frames.update(empty, (6 + index) / 25) for index in range(4)]
-    assert [len(faces) for faces in after] == [1, 1, 0, 0]
-    assert all(faces[0].probabilities == before[0].probabilities for faces in after[:2])
-    (back,) = frames.update(image, 0.4)
+    assert before[0].detected
+    assert before[0].unsmoothed_probabilities is not None
+    after = [frames.update(covered, (6 + index) / 25) for index in range(5)]
+    assert [len(faces) for faces in after] == [1, 1, 1, 1, 0]  # for 0.2 s
+    for (held,) in after[:4]:
+        assert not held.detected
+        assert held.probabilities == before[0].probabilities
+        assert held.unsmoothed_probabilities is None
+        assert held.to_dict()["detected"] is False
+    frames.update(image, 0.44)  # without a run of the detector
+    (back,) = frames.update(image, 0.48)
     assert back.id == before[0].id == 1
+
+
+def test_one_frame_a_second_has_faces_only_where_they_are(recognizer: Recognizer, tmp_path: Path) -> None:
+    one, two = face("happy", 17), face("surprise", 33)
+    wall = np.full_like(one, 120)
+    path = encode(tmp_path / "slow.mp4", [one, wall, two, wall, wall, one, wall, wall], rate=1)
+    ids = [[found.id for found in frame.faces] for frame in predict_video(path, recognizer)]
+    assert ids == [[1], [], [2], [], [], [3], [], []]
+
+
+def test_a_cut_is_another_person(recognizer: Recognizer, tmp_path: Path) -> None:
+    path = encode(tmp_path / "cut.mp4", [face("happy", 17)] * 8 + [face("surprise", 33)] * 8)
+    frames = list(predict_video(path, recognizer))
+    assert [[found.id for found in frame.faces] for frame in frames] == [[1]] * 8 + [[2]] * 8
+    first, second = frames[7].faces[0], frames[8].faces[0]
+    assert second.probabilities == second.unsmoothed_probabilities != first.probabilities
+
+
+def test_pixels_that_are_not_square_do_not_matter(recognizer: Recognizer, tmp_path: Path) -> None:
+    square = face("happy", 17, 320)
+    narrow = np.asarray(Image.fromarray(square).resize((320, 480)))
+    results = []
+    for name, image, aspect in (("a.mp4", square, None), ("b.mp4", narrow, Fraction(3, 2))):
+        (found,) = next(iter(predict_video(encode(tmp_path / name, [image] * 2, aspect=aspect), recognizer))).faces
+        results.append(found)
+    np.testing.assert_allclose(results[0].box, results[1].box, atol=6)
+    assert results[0].expression == results[1].expression
+
+
+def test_boxes_are_inside_the_frame(recognizer: Recognizer, tmp_path: Path) -> None:
+    image = face("happy", 17)
+    leaving = [np.pad(image[:, 6 * k :], ((0, 0), (0, 6 * k), (0, 0)), constant_values=130) for k in range(24)]
+    boxes = [
+        found.box
+        for frame in predict_video(encode(tmp_path / "leaves.mp4", leaving), recognizer)
+        for found in frame.faces
+    ]
+    assert len(boxes) > 10
+    assert all(x >= 0 and y >= 0 and x + width <= 239 and y + height <= 239 for x, y, width, height in boxes)
+
+
+def test_a_number_of_frames_a_second_is_looked_at(clip: Path, recognizer: Recognizer) -> None:
+    frames = list(predict_video(clip, recognizer, fps=5))
+    assert [frame.frame for frame in frames] == [0, 5, 10, 15, 20]
+    assert [frame.frame for frame in predict_video(clip, recognizer, fps=100)] == list(range(24))
+    with pytest.raises(OptionError, match="invalid fps: found 0"):
+        next(predict_video(clip, recognizer, fps=0))
 
 
 def test_a_truncated_video_ends_with_an_error(clip: Path, recognizer: Recognizer, tmp_path: Path) -> None:
@@ -142,7 +206,7 @@ def test_smoothing_depends_on_time_not_on_the_number_of_frames() -> None:
 def test_tracks_that_ended_are_dropped() -> None:
     smoother = ProbabilitySmoother()
     smoother.update(1, np.float32([1, 0]), 0.0)
-    smoother.keep_only({2})
+    smoother.keep_until(0.005)
     np.testing.assert_array_equal(smoother.update(1, np.float32([0, 1]), 0.01), [0, 1])
 
 

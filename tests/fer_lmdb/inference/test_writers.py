@@ -99,7 +99,8 @@ def test_crops_stay_inside_the_image(box: tuple[float, float, float, float], sha
 def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
     path = tmp_path / "new" / "faces.csv"
     table = CsvWriter(path, ["happy", "sad"])
-    table.add(FramePrediction('odd, "name".mp4', 3, 0.12, (replace(FACE, id=5), replace(FACE, id=6))))
+    moving = replace(FACE, id=6, unsmoothed_probabilities={"happy": 0.5, "sad": 0.5})
+    table.add(FramePrediction('odd, "name".mp4', 3, 0.12, (replace(FACE, id=5), moving)))
     table.add(ImagePrediction("none.jpg", 80, 90, ()))
     table.add(ImagePrediction("broken.jpg", 0, 0, (), "broken.jpg: is damaged"))
     table.add(ImagePrediction("two.jpg", 80, 90, (FACE, FACE)))
@@ -120,6 +121,9 @@ def test_the_table_has_a_row_per_face_and_one_for_none(tmp_path: Path) -> None:
         "expression": "happy",
         "happy": "0.75",
         "sad": "0.25",
+        "detected": "True",
+        "unsmoothed_happy": "0.5",
+        "unsmoothed_sad": "0.5",
         "error": "",
     }
     assert [row["face"] for row in rows] == ["5", "6", "", "", "1", "2"]
