@@ -7,13 +7,30 @@ PYTEST_FLAGS ?=
 # LOCKED=1 installs what requirements.lock names, every file by its hash; PyTorch by its version, since its builds differ.
 LOCKED ?=
 
-.PHONY: demo test check lint site bench reproduce torture fuzz lock sbom audit licenses docs gallery clean
+.PHONY: demo test test-pythons test-lowest check lint site bench reproduce torture fuzz lock sbom audit licenses docs gallery clean
 
 demo: $(READY)
 	$(BIN)/fer-lmdb demo
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# The tests with every other Python that setup.py allows, each in an environment of its own, with the newest packages.
+PYTHONS ?= python3.10 python3.12 python3.13
+test-pythons:
+	for python in $(PYTHONS); do \
+	  $(MAKE) test PYTHON=$$python VENV=.venv-$$python || exit 1; \
+	done
+
+# The tests with the lowest versions that setup.py allows.
+LOWEST := .venv-lowest
+test-lowest: $(VENV)/.tools
+	$(PYTHON) -m venv $(LOWEST)
+	$(VENV)/tools/bin/uv pip compile --quiet --resolution lowest-direct --extra dev --extra onnx \
+	  --python $(LOWEST)/bin/python --output-file $(LOWEST)/requirements.txt setup.py
+	$(VENV)/tools/bin/uv pip install --quiet --python $(LOWEST)/bin/python --requirement $(LOWEST)/requirements.txt
+	$(VENV)/tools/bin/uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --editable .
+	$(LOWEST)/bin/python -m pytest $(PYTEST_FLAGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,29 +10,29 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "_version.p
 
 # `make test-lowest` tests the lower bounds. Upper bounds exclude major versions that nobody has tested.
 REQUIRED = [
-    "av>=15.0,<20",
+    "av>=17.1,<20",
     "click>=8.2,<9",
     "jinja2>=3.1.4,<4",
     "joblib>=1.4.2,<2",
     "lmdb>=3.0,<4",
     "lz4>=4.3.3,<5",
-    "matplotlib>=3.9,<4",
+    "matplotlib>=3.10.8,<4",
     "mtcnn>=1.0.0,<2",
     "numpy>=2.0,<3",
     "pillow>=11.3,<13",
     "protobuf>=6.31,<8",
-    "rich>=13.8,<16",
+    "rich>=15.0,<16",
     "safetensors>=0.4.5,<1",
     "scikit-image>=0.24,<1",
     "scipy>=1.13,<2",
     "tensorboard>=2.18,<3",
     "tifffile>=2024.5.10",  # calendar versions
-    "torch>=2.6,<3",
+    "torch>=2.10,<3",
     "torchmetrics>=1.5,<2",
 ]
 # Needs libGL, which a bare server lacks; `make` puts opencv-python-headless in its place there.
 # OpenCV 5 has lost its cascades, which the detector "haar" is.
-OPENCV = ["opencv-python>=4.8,<5"]
+OPENCV = ["opencv-python>=4.10.0.84,<5"]
 
 EXTRAS = {
     "heif": ["pillow-heif>=1.0"],

@@ -1,4 +1,4 @@
-"""Opening of video containers with PyAV 15 and later, with a list of allowed formats and protocols.
+"""Opening of video containers with PyAV, with a list of allowed formats and protocols.
 
 FFmpeg selects the format by content. Without limits, a file called clip.mp4 that is a playlist or a concat script makes
 it read other files, and addresses.
@@ -7,6 +7,7 @@ it read other files, and addresses.
 from __future__ import annotations
 
 import os
+from errno import EINVAL
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -83,6 +84,6 @@ def _checked_address(address: str) -> str:
 
 def reason(error: BaseException) -> str:
     """Return the reason of an error of FFmpeg or the system in one line."""
-    if isinstance(error, av.error.ArgumentError):  # what FFmpeg reports for a format that is not in its list
+    if isinstance(error, av.error.FFmpegError) and error.errno == EINVAL:  # reported for a format that is not listed
         return "its format is not supported; playlists, concat scripts and SDP files are not followed"
     return str(getattr(error, "strerror", None) or error).split("\n")[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from prototxt_like.layers.base import Layer, count
@@ -88,7 +87,7 @@ class ClassLoss(NormalizedLoss):
 
 def at_least_one(size: int) -> int:
     """Return max(size, 1), so that the loss of an empty batch is 0."""
-    return torch.sym_max(size, 1)  # in a compiled graph the size may be a symbol
+    return size or 1  # neither max() nor torch.sym_max compiles with every version of PyTorch if the size is a symbol
 
 
 def check_label_count(layer: Layer, scores: tuple[int, ...], labels: tuple[int, ...], axis: int) -> None:
