@@ -37,8 +37,15 @@ class LayerwiseNet:
     """
 
     def __init__(self, net: Net, read_batch: Callable[[], Mapping[str, Tensor]] | None = None) -> None:
-        self.net = net
         self.read_batch = read_batch
+        self.data: dict[str, Tensor] = {}
+        self.diff: dict[str, Tensor] = {}
+        self.param_diffs: dict[int, Tensor] = {}
+        self.replace_net(net)
+
+    def replace_net(self, net: Net) -> None:
+        """Continue with another net of the same layers, e.g. one that was built for other input shapes."""
+        self.net = net
         self.layers: list[LayerParameter] = list(net.proto.layer)
         steps, names, modules = iter(net.steps), list(net.shapes), net.layers._modules
         self.modules: list[Layer | None] = []
@@ -49,9 +56,6 @@ class LayerwiseNet:
             self.modules.append(None if step is None else modules[step.key])  # type: ignore[arg-type]
             self.tops.append(list(layer.top) if step is None else [names[slot] for slot in step.tops])
             self._detached.append(() if step is None else step.detach)
-        self.data: dict[str, Tensor] = {}
-        self.diff: dict[str, Tensor] = {}
-        self.param_diffs: dict[int, Tensor] = {}
         self._records: list[_Record | None] = [None] * len(self.layers)
         self._backward_blobs = self._find_backward_blobs()
         self._in_place = {name for index, tops in enumerate(self.tops) for name in tops if name in self.bottoms(index)}

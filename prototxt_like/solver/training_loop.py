@@ -54,7 +54,7 @@ class TrainingLoop:
         folder: Path | None = None,
         *,
         device: torch.device | str = "cpu",
-        make_net: Callable[..., FedNet] = FedNet,
+        make_net: Callable[..., Any] = FedNet,
         requested_action: Callable[[], Action] = lambda: Action.NONE,
     ) -> None:
         self.parameter = parameter
@@ -124,7 +124,7 @@ class TrainingLoop:
                 self.test_all()
                 if self._stopped:
                     return
-            self._update(display=_is_due(parameter.display, solver.iteration))
+            self.update(display=_is_due(parameter.display, solver.iteration))
             action = self._requested_action()
             if _is_due(parameter.snapshot, solver.iteration) or action is Action.SNAPSHOT:
                 self.snapshot()
@@ -172,9 +172,9 @@ class TrainingLoop:
         place = "sgd_solver.cpp:296" if is_hdf5 else "sgd_solver.cpp:284"
         glog.info(place, f"Snapshotting solver state to {kind} file {state}")
 
-    def _update(self, *, display: bool) -> None:
+    def update(self, *, display: bool) -> None:
         """Run ``iter_size`` batches forward and backward, log, and update the parameters."""
-        solver, iter_size = self.solver, self.parameter.iter_size
+        iter_size = self.parameter.iter_size
         loss = 0.0
         outputs: Mapping[str, Tensor] = {}
         for _ in range(iter_size):
@@ -183,7 +183,11 @@ class TrainingLoop:
         self._average.add(loss / iter_size)
         if display:
             self._display(outputs)
-        solver.update()
+        self.apply_update()
+
+    def apply_update(self) -> None:
+        """Update the parameters from their gradients."""
+        self.solver.update()
 
     def _display(self, outputs: Mapping[str, Tensor]) -> None:
         now, iteration = time.perf_counter(), self.solver.iteration
@@ -203,7 +207,7 @@ class TrainingLoop:
                 self._stopped = True
 
 
-def _build(source: NetSource, phase: str, device: torch.device | str, make_net: Callable[..., FedNet]) -> FedNet:
+def _build(source: NetSource, phase: str, device: torch.device | str, make_net: Callable[..., Any]) -> FedNet:
     options: dict[str, Any] = {"level": source.level, "stages": source.stages, "folder": source.folder}
     net = make_net(source.message, phase, device=device, **options)
     for layer in net.net.caffe_layers:

@@ -17,6 +17,7 @@ PROGRAMS = {
     "test": ("caffe_test", "score a model"),
     "time": ("caffe_time", "benchmark model execution time"),
     "device_query": ("device_query", "show GPU diagnostic information"),
+    "run": ("run_script", "run a Python script that imports caffe"),
 }
 
 

@@ -12,7 +12,7 @@ TOUR = Path(__file__).parents[2] / "docs" / "caffe.md"
 
 def test_the_tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", TOUR.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     monkeypatch.chdir(tmp_path)
     exec(compile("\n".join(blocks), str(TOUR), "exec"), {"__name__": "tour"})
     merged = {"merged.caffemodel", "merged.prototxt"}
