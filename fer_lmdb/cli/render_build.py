@@ -44,6 +44,9 @@ def print_dataset(manifest: dict[str, Any], folder: Path, seconds: float, *, as_
         as_json: Print a JSON document instead.
         images_only: Whether the folder contains images only.
     """
+    if exchanged := manifest["source"].get("exchanged_classes"):
+        found = ", ".join(f'"{label}" is mostly {voted}' for label, voted in exchanged.items())
+        note(f"Warning: the labels contradict FER+'s votes: {found}; check the order of the classes")
     if as_json:
         emit({"images" if images_only else "data": str(folder), "seconds": round(seconds, 2), **manifest})
         return

@@ -29,6 +29,7 @@ from fer_lmdb.data.manifest import (
     write_manifest,
 )
 from fer_lmdb.data.sources import InvalidSample, numbering
+from fer_lmdb.data.sources.ferplus import FerPlusSource
 from fer_lmdb.data.sources.random_splits import RandomSplits
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.io.images import write_image
@@ -87,6 +88,8 @@ def describe_source(collected: Collector) -> dict[str, Any]:
         described["label_order"] = str(order)
     if isinstance(source, RandomSplits):
         described["random_splits"] = source.summary
+    if isinstance(source, FerPlusSource) and (exchanged := source.label_check.exchanged()):
+        described["exchanged_classes"] = exchanged
     return described
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fer_lmdb.data.sources import InvalidSample, Sample, Source, numbering
 from fer_lmdb.data.sources.fer2013 import SPLIT_OF_USAGE
+from fer_lmdb.data.sources.label_check import LabelCheck
 from fer_lmdb.errors import SourceError
 from fer_lmdb.labels import FERPLUS, LabelOrder
 
@@ -45,6 +46,9 @@ class FerPlusSource:
         votes: Rows of fer2013new.csv.
         by_name: Join by file name instead of by row.
         relabel: Replace the labels by the expressions with the most votes; None if there is no vote for an expression.
+
+    Attributes:
+        label_check: Comparison of the source's labels with the votes; complete after the iteration.
     """
 
     def __init__(self, source: Source, votes: list[VoteRow], *, by_name: bool = False, relabel: bool = False) -> None:
@@ -54,6 +58,7 @@ class FerPlusSource:
         self._votes = votes
         self._by_name = {row.name: row for row in votes if row.name} if by_name else None
         self._relabel = relabel
+        self.label_check = LabelCheck(source.classes)
 
     @property
     def label_order(self) -> LabelOrder | None:
@@ -70,6 +75,7 @@ class FerPlusSource:
 
     def __iter__(self) -> Iterator[Sample | InvalidSample]:
         read = 0
+        self.label_check = LabelCheck(self.source.classes)
         for item in self.source:
             read += 1
             yield self._join(item) if isinstance(item, Sample) else item
@@ -92,6 +98,8 @@ class FerPlusSource:
         return self._joined(sample, row)
 
     def _joined(self, sample: Sample, row: VoteRow) -> Sample:
+        if sample.label is not None:
+            self.label_check.add(sample.label, row.votes)
         label = majority_label(row.votes) if self._relabel else sample.label
         return replace(sample, votes=row.votes, label=label)
 

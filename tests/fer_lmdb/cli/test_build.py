@@ -146,6 +146,32 @@ def test_votes(csv: Path, tmp_path: Path, capsys) -> None:
     assert (tmp_path / "data" / "val_votes_lmdb" / "data.mdb").is_file()
 
 
+def test_exchanged_classes_are_noticed(tmp_path: Path, capsys) -> None:
+    """Happy and sad are exchanged in the csv; FER+'s csv has the splits that it lacks."""
+    write_synthetic_csv(tmp_path / "faces.csv", train=140, val=7, test=7)
+    _, *rows = (tmp_path / "faces.csv").read_text().splitlines()
+    fields = [row.split(",") for row in rows]
+    order = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt", "unknown", "NF"]
+    votes = [
+        f"{usage},x,{','.join('9' if number == int(emotion) else '0' for number in range(10))}"
+        for emotion, _, usage in fields
+    ]
+    (tmp_path / "votes.csv").write_text("\n".join([f"Usage,Image name,{','.join(order)}", *votes, ""]))
+    swapped = [f"{str.translate(emotion, {51: 52, 52: 51})},{pixels}" for emotion, pixels, _ in fields]
+    (tmp_path / "faces.csv").write_text("\n".join(["emotion,pixels", *swapped, ""]))
+    flags = ["--detector", "none", "--ferplus", tmp_path / "votes.csv", "--out", tmp_path / "data"]
+    code, out, err = run([tmp_path / "faces.csv", *flags, "--json"], capsys)
+    assert code == 0
+    assert 'Warning: the labels contradict FER+\'s votes: "happy" is mostly sad, "sad" is mostly happy; check' in err
+    document = json.loads(out)
+    assert document["source"]["exchanged_classes"] == {"happy": "sad", "sad": "happy"}
+    assert {split: counts["count"] for split, counts in document["splits"].items()} == {
+        "train": 140,
+        "val": 7,
+        "test": 7,
+    }
+
+
 def test_skip_invalid(csv: Path, tmp_path: Path, capsys) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(csv.read_text() + "3,1 2 3,Training\n")
