@@ -91,7 +91,7 @@ ifdef LOCKED
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check
 else
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,onnx,ssd,web]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,hdf5,heif,onnx,ssd,web]'
 endif
 	@# opencv-python needs libGL, which a bare server lacks: the headless wheel does everything but open windows.
 	@$(BIN)/python -c 'import cv2' 2>/dev/null || { \

@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "fer_lmdb" / "_version.py").read_text(encoding="utf-8"))[1]
 
-# `make test-lowest` tests the lower bounds. Upper bounds exclude major versions that nobody has tested.
+# `make test-lowest` tests the lower bounds. Upper bounds exclude untested major versions.
 REQUIRED = [
     "av>=17.1,<20",
     "click>=8.2,<9",
@@ -21,6 +21,7 @@ REQUIRED = [
     "numpy>=2.0,<3",
     "pillow>=11.3,<13",
     "protobuf>=6.31,<8",
+    "pydantic>=2.10,<3",
     "rich>=15.0,<16",
     "safetensors>=0.4.5,<1",
     "scikit-image>=0.24,<1",

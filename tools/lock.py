@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
-EXTRAS = ("dev", "docs", "onnx", "ssd", "web")
+EXTRAS = ("dev", "docs", "hdf5", "heif", "onnx", "ssd", "web")
 LEFT_OUT = re.compile(r"(torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
 HEADER = """# Written by `make lock` from setup.py and constraints.txt; do not edit.
 # Why PyTorch is missing: tools/lock.py.

@@ -29,7 +29,7 @@ def run_speed_trial(seconds: float = 10.0, device: str = "auto") -> dict[str, An
 
     Returns:
         net, batch_size, train_faces_per_second (precision "auto"), predict_faces_per_second (float32) and
-        detect_images_per_second (MTCNN on 48x48 drawn faces).
+        detect_images_per_second (MTCNN on 48x48 synthetic faces).
     """
     resolved, part = resolve_device(device), seconds / 3
     return {
@@ -84,11 +84,11 @@ def _forward_pass(device: torch.device) -> Callable[[], object]:
 
 
 def _detection(device: torch.device) -> Callable[[], object]:
-    detector, images = get_detector("mtcnn", device=str(device)), _drawn_faces()
+    detector, images = get_detector("mtcnn", device=str(device)), _synthetic_faces()
     return lambda: detector.detect(images)
 
 
-def _drawn_faces() -> list[NDArray[np.uint8]]:
+def _synthetic_faces() -> list[NDArray[np.uint8]]:
     """Return a batch of (48, 48, 3) uint8 RGB drawings."""
     faces = [draw_face("happy", np.random.default_rng([0, index]))[0] for index in range(BATCH)]
     return [to_rgb(face, "rgb") for face in faces]

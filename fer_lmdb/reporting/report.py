@@ -61,7 +61,7 @@ class Report:
         """Write index.html, report.json, and each chart as PNG and SVG; an older report in `out` is replaced.
 
         Args:
-            out: Output folder; None for report/ inside the run or data set. Folders of Caffe's tools stay as they are;
+            out: Output folder; None for report/ inside the run or data set. Folders of Caffe's tools are not changed;
                 their report is written to <name>-report/ in the working directory.
 
         Returns:
