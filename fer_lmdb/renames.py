@@ -131,10 +131,11 @@ def modernize(kind: str, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored object with today's keys and values; other keys and the order stay.
 
     Args:
-        kind: A key of `STORED`.
+        kind: A key of `STORED`, or the part of one of `VALUES` before the last comma.
         stored: The object as read from the file.
     """
-    modern = {STORED[kind].get(key, key): value for key, value in stored.items()}
+    names = STORED.get(kind, {})
+    modern = {names.get(key, key): value for key, value in stored.items()}
     for key, value in modern.items():
         if isinstance(value, str):
             modern[key] = VALUES.get(f"{kind}, {key}", {}).get(value, value)

@@ -15,14 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb import renames
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.errors import DataSetError
 from fer_lmdb.faces.preprocessing import PreparedFace
+from fer_lmdb.io.file_names import printable_path
 from prototxt_like.io.datum_store import make_key
 
 FILE_NAME = "detections.jsonl"
-_RENAMED_STATES = renames.VALUES["detections.jsonl, state"]
 
 
 def detection_fields(prepared: PreparedFace) -> dict[str, Any]:
@@ -55,17 +54,17 @@ def append_dropped(folder: Path, dropped: Iterable[Sample]) -> None:
 
 
 def read_detections(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a data set's detections, with the current names of states.
+    """Yield the detections of a data set, with the current names of states.
 
     Raises:
         DataSetError: If the file is missing or damaged.
     """
+    from fer_lmdb.artifacts.base import read_lines
+    from fer_lmdb.artifacts.detections import Detection
+
     path = Path(folder) / FILE_NAME
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                record = json.loads(line)
-                state = record["state"]
-                yield {**record, "split": record["split"], "state": _RENAMED_STATES.get(state, state)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataSetError(f"{path} is missing or damaged ({error!r}); build the data set again") from None
+        for detection in read_lines(Detection, path, DataSetError, "build the data set again"):
+            yield {"key": None, **detection.to_dict()}
+    except FileNotFoundError:
+        raise DataSetError(f"{printable_path(path)} is missing; build the data set again") from None

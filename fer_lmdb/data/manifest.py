@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_lmdb.choices import SPLITS
 from fer_lmdb.errors import DataSetError
-from fer_lmdb.renames import modernize
 from prototxt_like.io.datum_store import is_leveldb, leveldb_sha256
 from prototxt_like.suggest import closest_match
 
@@ -97,62 +95,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         similar = closest_match(Path(folder).name, siblings)
         hint = f'did you mean "{Path(folder).parent / similar}"?' if similar else "create one with: fer-lmdb build"
         raise DataSetError(f"{folder} is not a data set: no {FILE_NAME} found; {hint}")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataSetError(f"{path} is damaged ({error}); build the data set again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise DataSetError(f'{path} has the format "{found}"; expected "{FORMAT}"; build the data set again')
-    if problem := validate_manifest(manifest):
-        raise DataSetError(f"{path} is damaged ({problem}); build the data set again")
-    return _modernized(manifest)
+    from fer_lmdb.artifacts.base import read_object
+    from fer_lmdb.artifacts.manifest import Manifest
 
-
-def _modernized(manifest: dict[str, Any]) -> dict[str, Any]:
-    preprocessing = modernize("preprocessing", manifest["preprocessing"])
-    splits = {split: modernize("manifest.json, splits", entry) for split, entry in manifest["splits"].items()}
-    return modernize("manifest.json", manifest) | {"preprocessing": preprocessing, "splits": splits}
-
-
-def validate_manifest(manifest: dict[str, Any]) -> str | None:
-    """Return the first problem of the required entries, or None."""
-    types = {"classes": list, "size": int, "seed": int, "preprocessing": dict, "mean": dict, "splits": dict}
-    for key, expected in types.items():
-        if not isinstance(manifest.get(key), expected):
-            return f"{key} is missing or not of type {expected.__name__}"
-    for split, entry in manifest["splits"].items():
-        if split not in SPLITS or not isinstance(entry, dict):
-            return f'splits has the entry "{split}"'
-        if not _has_files(entry) and not _has_shards(entry):
-            return f"{split} has no count or digest"
-    if not all(isinstance(name, str) for name in manifest["classes"]):
-        return "classes has an entry that is not a name"
-    if not _has_parts(manifest.get("source", {})):
-        return "source has an invalid list of joined data sets"
-    return None
-
-
-def _has_parts(source: Any) -> bool:
-    joined = source.get("joined", []) if isinstance(source, dict) else None
-    return isinstance(joined, list) and all(
-        isinstance(part, dict) and isinstance(part.get("preprocessing"), dict) and _has_parts(part.get("source", {}))
-        for part in joined
-    )
-
-
-def _has_files(entry: dict[str, Any]) -> bool:
-    return isinstance(entry.get("count"), int) and isinstance(entry.get("file_sha256"), str) and "shards" not in entry
-
-
-def _has_shards(entry: dict[str, Any]) -> bool:
-    shards = entry.get("shards")
-    if not isinstance(shards, list) or not all(isinstance(each, dict) for each in shards):
-        return False
-    counts = [each.get("count") for each in shards]
-    if not all(isinstance(count, int) for count in counts) or sum(counts) != entry.get("count"):
-        return False
-    return all(isinstance(each.get("file_sha256"), str) for each in shards)
+    return read_object(Manifest, path, DataSetError, "build the data set again").to_dict()
 
 
 def file_sha256(path: Path) -> str:

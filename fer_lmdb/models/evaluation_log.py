@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_append
 from fer_lmdb.models.model import read_metadata
-from fer_lmdb.models.records import read_records
 from fer_lmdb.models.run_folder import EVALUATIONS, RunFolder
-from fer_lmdb.renames import FILES, modernize
+from fer_lmdb.renames import FILES
+
+if TYPE_CHECKING:
+    from fer_lmdb.artifacts.evaluation import Evaluation
 
 
 def append_evaluation(run: RunFolder, evaluation: Mapping[str, Any]) -> None:
@@ -36,35 +40,41 @@ def read_evaluations(run: RunFolder) -> list[dict[str, Any]]:
     best = read_metadata(run.best) if own else None
     iteration = best.iteration if best else None
     own = [record for record in own if _is_on(digests, record) and _is_at(iteration, record)]
-    own.sort(key=lambda record: record.get("precision", "float32") == "float32")
-    newest = {(record.get("split"), record.get("tta")): record for record in own}
-    return [newest[key] for key in sorted(newest, key=lambda key: (str(key[0]), int(key[1] or 1)))]
+    own.sort(key=lambda record: record.precision == "float32")
+    newest = {(record.split, record.tta): record for record in own}
+    return [newest[key].to_dict() for key in sorted(newest)]
 
 
-def read_all_evaluations(run: RunFolder) -> list[dict[str, Any]]:
+def read_all_evaluations(run: RunFolder) -> list[Evaluation]:
     """Return all logged evaluations, oldest first, including those that version 0.1.0 logged to figures.jsonl.
 
     Raises:
         RunError: If the log is damaged.
     """
+    from fer_lmdb.artifacts.base import read_lines
+    from fer_lmdb.artifacts.evaluation import Evaluation
+
     older = [run.path / old for old, new in FILES.items() if new == EVALUATIONS]
-    records = [record for path in (*older, run.evaluations) for record in read_records(path)]
-    return [modernize("evaluation", record) for record in records]
+    records: list[Evaluation] = []
+    for path in (*older, run.evaluations):
+        with suppress(FileNotFoundError):
+            records += read_lines(Evaluation, path, RunError, "delete the file to continue without it")
+    return records
 
 
-def _is_of_one_run(record: Mapping[str, Any]) -> bool:
+def _is_of_one_run(record: Evaluation) -> bool:
     """Tell whether a record is of a run's best model in its own label scheme, on faces that match its training."""
-    models = record.get("models", [])
-    return len(models) == 1 and not models[0].endswith(".safetensors") and not record.keys() & {"label_scheme", "align"}
+    is_single = len(record.models) == 1 and not record.models[0].endswith(".safetensors")
+    return is_single and record.label_scheme is None and record.align is None
 
 
-def _is_on(digests: Mapping[str, str], record: Mapping[str, Any]) -> bool:
+def _is_on(digests: Mapping[str, str | None], record: Evaluation) -> bool:
     """Tell whether a record is of faces with these digests; True for older records without a digest."""
-    own, found = digests.get(str(record.get("split"))), record.get("data_sha256")
-    return own is None or found is None or own == found
+    own = digests.get(record.split)
+    return own is None or record.data_sha256 is None or own == record.data_sha256
 
 
-def _is_at(iteration: int | None, record: Mapping[str, Any]) -> bool:
+def _is_at(iteration: int | None, record: Evaluation) -> bool:
     """Tell whether a record is of the model of an iteration; True for older records without an iteration."""
-    found = record.get("iterations") or [None]
+    found = record.iterations or [None]
     return iteration is None or found[0] is None or found[0] == iteration

@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,11 +29,14 @@ import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.io.file_names import printable_path
 from fer_lmdb.labels import LabelScheme
 from fer_lmdb.models.metadata import ModelMetadata
+from fer_lmdb.ranges import shortened
 from fer_lmdb.renames import modernize
 
 FORMAT = "fer-lmdb model 1"
+PRETRAINED_DIR = Path(__file__).parent / "pretrained"
 MIN_HALF_NUMEL = 4096
 """Blobs with fewer values stay float32: biases and the sums of BatchNorm, which exceed the range of half precision."""
 
@@ -119,7 +123,7 @@ def read_model(path: Path) -> Model:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a readable .safetensors file ({error}); download or export it again") from error
-    return _parse(path, modernize("model and snapshot file", texts), tensors)
+    return _parse(path, texts, tensors)
 
 
 def read_metadata(path: Path) -> ModelMetadata | None:
@@ -133,21 +137,48 @@ def read_metadata(path: Path) -> ModelMetadata | None:
 
 
 def _parse(path: Path, texts: Mapping[str, str], tensors: dict[str, torch.Tensor]) -> Model:
-    if texts.get("format") != FORMAT:
-        found = texts.get("format", "no format mark")
-        raise ModelError(f'{path}: found {found}, expected "{FORMAT}"; use a model written by fer-lmdb')
-    try:
-        classes = tuple(str(name) for name in json.loads(texts["classes"]))
-        mean = tensors.pop("mean", None)
-        return Model(
-            name=texts["name"],
-            deploy_prototxt=texts["net"],
-            transform_prototxt=texts["transform"],
-            weights=tensors,
-            mean=None if mean is None else mean.numpy(),
-            scheme=LabelScheme(texts["scheme"], classes),
-            preprocessing=Preprocessing.from_dict(json.loads(texts["preprocessing"])),
-            metadata=ModelMetadata.from_dict(json.loads(texts["metadata"])),
+    stored = _trusted(texts) if path.parent == PRETRAINED_DIR else _checked(path, texts)
+    mean = tensors.pop("mean", None)
+    _check_tensors(path, tensors, mean)
+    return Model(
+        name=stored["name"],
+        deploy_prototxt=stored["net"],
+        transform_prototxt=stored["transform"],
+        weights=tensors,
+        mean=None if mean is None else mean.numpy(),
+        scheme=LabelScheme(stored["scheme"], tuple(stored["classes"])),
+        preprocessing=Preprocessing.from_dict(stored["preprocessing"]),
+        metadata=ModelMetadata.from_dict(stored["metadata"]),
+    )
+
+
+def _trusted(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the texts of a model of the package, which the tests check: importing pydantic takes 0.2 s."""
+    table: dict[str, Any] = modernize("model and snapshot file", texts)
+    return table | {name: json.loads(table[name]) for name in ("classes", "preprocessing", "metadata")}
+
+
+def _checked(path: Path, texts: Mapping[str, str]) -> dict[str, Any]:
+    from fer_lmdb.artifacts.base import parse_texts
+    from fer_lmdb.artifacts.model_file import ENCODED, ModelTexts
+
+    name, modern = printable_path(path), modernize("model and snapshot file", texts)
+    if modern.get("format") != FORMAT:
+        found = shortened(modern["format"]) if "format" in modern else "no format mark"
+        raise ModelError(f'{name}: found {found}, expected "{FORMAT}"; use a model written by fer-lmdb')
+    return parse_texts(ModelTexts, modern, ENCODED, name, ModelError, "export the model again").to_dict()
+
+
+def _check_tensors(path: Path, weights: Mapping[str, torch.Tensor], mean: torch.Tensor | None) -> None:
+    for key, blob in weights.items():
+        if blob.dtype not in (torch.float32, torch.float16):
+            found = str(blob.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"{printable_path(path)}: invalid blob {shortened(key)}: found {found}, expected float32 or float16; "
+                "export the model again"
+            )
+    if mean is not None and (mean.dtype != torch.float32 or mean.ndim != 3 or not mean.isfinite().all()):
+        raise ModelError(
+            f"{printable_path(path)}: invalid mean: found {tuple(mean.shape)} {mean.dtype}, "
+            "expected finite float32 of three dimensions; export the model again"
         )
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path}: the model's texts are damaged ({error!r}); export the model again") from error

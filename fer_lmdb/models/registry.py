@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.models.model import Model, read_model
+from fer_lmdb.models.model import PRETRAINED_DIR, Model, read_model
 from fer_lmdb.models.run_folder import BEST, CONFIG, LAST, RUNS
 from prototxt_like.suggest import did_you_mean
 
-PRETRAINED_DIR = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "fer_mini"
 
 ModelSource = str | os.PathLike[str]

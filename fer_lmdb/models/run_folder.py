@@ -30,12 +30,12 @@ from typing import Any
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.file_names import slug
-from fer_lmdb.models.records import check_objects, parse_object, read_records
 from fer_lmdb.renames import FILES
 from fer_lmdb.runtime.locks import FileLock
 
 RUNS = Path("runs")
 CONFIG = "run.json"
+CONFIG_FORMAT = "fer-lmdb run 1"
 SNAPSHOT = "snapshot.safetensors"
 BEST = "best.safetensors"
 LAST = "last.safetensors"
@@ -115,19 +115,18 @@ class RunFolder(os.PathLike[str]):
         Raises:
             RunError: If the folder is not a run, or the file is damaged.
         """
+        from fer_lmdb.artifacts.base import read_object
+        from fer_lmdb.artifacts.run_config import RunConfig
+
         try:
-            config = parse_object(self.config.read_text(encoding="utf-8"))
-            check_objects(config, "options", "data")
-            check_objects(config.get("data", {}), "counts", "sha256")
+            remedy = "restore the file, or start a new run with --init"
+            return read_object(RunConfig, self.config, RunError, remedy).to_dict()
         except FileNotFoundError:
             raise RunError(f"{self.path}: no run.json found; {self._suggestion()}") from None
-        except (ValueError, RecursionError) as error:
-            raise RunError(f"{self.config}: damaged ({error})") from error
-        return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write run.json."""
-        atomic_write_text(self.config, json.dumps(config, indent=2) + "\n")
+        atomic_write_text(self.config, json.dumps({"format": CONFIG_FORMAT, **config}, indent=2) + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
         """Return the epoch log, oldest record first; empty before the end of the first epoch.
@@ -135,7 +134,14 @@ class RunFolder(os.PathLike[str]):
         Raises:
             RunError: If the log is damaged.
         """
-        return read_records(self.log)
+        from fer_lmdb.artifacts.base import read_lines
+        from fer_lmdb.artifacts.epoch_log import EpochRecord
+
+        try:
+            records = read_lines(EpochRecord, self.log, RunError, "delete the file to continue without it")
+            return [record.to_dict() for record in records]
+        except FileNotFoundError:
+            return []
 
     def write_log(self, records: list[dict[str, Any]]) -> None:
         """Write the epoch log."""

@@ -15,19 +15,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 import prototxt_like as pl
 from fer_lmdb.choices import DISTILL_MODES
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.variants import DataSetVariants
-from fer_lmdb.errors import RunError
+from fer_lmdb.errors import RunError, one_line
 from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.io.file_names import printable_path
 from fer_lmdb.labels import require_same
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
@@ -36,6 +39,8 @@ from fer_lmdb.models.run_folder import TEACHER_FILE, RunFolder
 from fer_lmdb.training.recipe import Recipe
 from prototxt_like.io.datum_store import SplitArrays
 
+TEACHER_FORMAT = "fer-lmdb teacher probabilities 1"
+MAX_SUM_ERROR = 1e-3
 TTA_VIEWS = 4
 """TTA views of offline teachers; better than ten crops, and cheaper (docs/experiments.md)."""
 TEACHER_FIELDS = ("teacher_weight", "temperature", "teacher_sees", "teacher_data")
@@ -124,14 +129,48 @@ def cached_teacher_probabilities(
     """
     solver, cache = recipe.solver, run.stored(TEACHER_FILE)
     if cache.exists():
-        return next(iter(load_file(cache).values()))
+        faces = sum(len(part.labels) for part in parts.values())
+        return read_teacher_probabilities(cache, (faces, len(data.scheme)))
     variants = DataSetVariants.of([data, *map(DataSet.open, solver.teacher_data)], known=parts)
     teachers = load_teachers(solver.teacher, variants)
     probabilities = teacher_probabilities(teachers, variants, list(parts), solver.temperature, device, dtype)
     probabilities = probabilities.cpu().contiguous()
     with atomic_file(cache) as partial:
-        save_file({"teacher_probabilities": probabilities}, partial)
+        save_file({"teacher_probabilities": probabilities}, partial, metadata={"format": TEACHER_FORMAT})
     return probabilities
+
+
+def read_teacher_probabilities(path: Path, shape: tuple[int, int]) -> Tensor:
+    """Read cached teacher probabilities.
+
+    Args:
+        path: File in the run folder.
+        shape: Number of training faces and of classes.
+
+    Returns:
+        (N, classes) float32; rows sum to 1.
+
+    Raises:
+        RunError: If the file is damaged, or of other faces or classes.
+    """
+    from fer_lmdb.artifacts.base import parse
+    from fer_lmdb.artifacts.teachers import TeacherTexts
+
+    name, remedy = printable_path(path), "delete it to compute the probabilities again"
+    try:
+        with safe_open(path, framework="pt") as file:
+            texts = file.metadata() or {}
+            tensors = [file.get_tensor(key) for key in file.keys()]  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{name}: damaged: {one_line(error)}; {remedy}") from None
+    parse(TeacherTexts, {key: value for key, value in texts.items() if key == "format"}, name, RunError, remedy)
+    found = [f"{tuple(each.shape)} {each.dtype}" for each in tensors]
+    if found != [f"{shape} torch.float32"]:
+        raise RunError(f"{name}: damaged: found {', '.join(found) or 'no tensor'}, expected {shape} float32; {remedy}")
+    sums = tensors[0].sum(dim=1)
+    if not ((tensors[0] >= 0).all() and ((sums - 1).abs() < MAX_SUM_ERROR).all()):
+        raise RunError(f"{name}: damaged: found rows that are no probabilities, expected sums of 1; {remedy}")
+    return tensors[0]
 
 
 def teacher_probabilities(

@@ -18,7 +18,6 @@ from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.renames import modernize
 from fer_lmdb.training.options import TrainOptions
 from fer_lmdb.training.overrides import apply_options, merge_solver_text, set_schedule
 
@@ -123,9 +122,8 @@ def load_recipe(run: RunFolder, config: dict[str, Any]) -> Recipe:
         RunError: If run.json has options that this version does not have.
     """
     try:
-        stored = modernize("run.json, options", config["options"])
-        options, epoch_size = TrainOptions(**stored), int(config["epoch_size"])
-    except (KeyError, TypeError, ValueError) as error:
+        options, epoch_size = TrainOptions(**config["options"]), config["epoch_size"]
+    except TypeError as error:
         by = config.get("versions", {}).get("fer-lmdb", "unknown")
         raise RunError(
             f"{run.config}: unknown or missing options ({error}), written by version {by} of fer-lmdb; "

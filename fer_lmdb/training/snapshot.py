@@ -21,10 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 import prototxt_like as pl
-from fer_lmdb.errors import RunError
+from fer_lmdb.errors import RunError, one_line
 from fer_lmdb.io.atomic import atomic_file
-from fer_lmdb.models.run_folder import RunFolder
-from fer_lmdb.renames import modernize
+from fer_lmdb.io.file_names import printable_path
+from fer_lmdb.models.run_folder import SNAPSHOT, RunFolder
 from fer_lmdb.training.ema import ModelEMA
 from fer_lmdb.training.state import TrainState
 
@@ -52,13 +52,18 @@ class Snapshot:
         """
         if not run.snapshot.exists():
             return None
+        from fer_lmdb.artifacts.base import parse_texts
+        from fer_lmdb.artifacts.snapshot import ENCODED, SnapshotTexts
+
+        name, remedy = printable_path(run.snapshot), "delete it to restart the run from scratch"
         try:
             with safe_open(run.snapshot, framework="pt") as file:
-                texts = modernize("model and snapshot file", file.metadata() or {})
+                texts = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-                return cls(tensors, json.loads(texts["metadata"]))
-        except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-            raise RunError(f"{run.snapshot}: damaged ({error}); delete it to restart the run from scratch") from error
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{name}: damaged ({error}); {remedy}") from error
+        stored = parse_texts(SnapshotTexts, texts, ENCODED, name, RunError, remedy)
+        return cls(tensors, stored.metadata.to_dict())
 
     def write(self, run: RunFolder) -> None:
         """Replace the snapshot of a run atomically."""
@@ -82,14 +87,24 @@ def take_snapshot(net: pl.Net, solver: pl.Solver, ema: ModelEMA | None, state: T
 def restore_snapshot(
     snapshot: Snapshot, net: pl.Net, solver: pl.Solver, ema: ModelEMA | None, state: TrainState
 ) -> None:
-    """Restore the complete state into objects that were built from the same recipe."""
+    """Restore the complete state into objects that were built from the same recipe.
+
+    Raises:
+        RunError: If the snapshot is of another net or solver.
+    """
     tensors, metadata = snapshot.tensors, snapshot.metadata
-    net.load_state_dict(_below("net/", tensors))
-    _load_solver(solver, _below("solver/", tensors), metadata["solver"])
-    if ema:
-        ema.load_state_dict(_below("average/", tensors))
     recent_losses = metadata["solver"]["losses"]  # for snapshots of version 0.1.0
-    state.load_state_dict({"recent_losses": recent_losses, **metadata, "loss_sum": tensors["loss_sum"]})
+    try:
+        net.load_state_dict(_below("net/", tensors))
+        _load_solver(solver, _below("solver/", tensors), metadata["solver"])
+        if ema:
+            ema.load_state_dict(_below("average/", tensors))
+        state.load_state_dict({"recent_losses": recent_losses, **metadata, "loss_sum": tensors["loss_sum"]})
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{SNAPSHOT}: damaged: found the state of another net or solver ({one_line(error)[:200]}), expected "
+            "that of this run; delete it to restart the run from scratch"
+        ) from error
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -126,7 +126,7 @@ def resume(
         folder.lock() if group.is_main_process else nullcontext(),
     ):
         data = DataSet.open(recipe.options.data or "", recorded_labels(config))
-        check_same_data(data, config["data"], "start a new run instead")
+        check_same_data(data, config.get("data", {}), "start a new run instead")
         trainer = build_trainer(recipe, data, folder, loaders, group)
         if group.is_main_process and folder.snapshot.exists():
             folder.write_log(trainer.log)  # the process may have been killed between snapshot and log

@@ -128,7 +128,11 @@ def _model(folder: Path) -> list[bytes]:
 
 def _snapshot(folder: Path) -> list[bytes]:
     run = RunFolder(folder)
-    Snapshot({"net/c/0": torch.zeros(3, 5)}, {"iteration": 7, "log": [], "best": None}).write(run)
+    Snapshot({"net/c/0": torch.zeros(3, 5)}, {
+        "iteration": 7, "loss_count": 1, "recent_losses": [0.5], "best": None,
+        "log": [{"epoch": 1, "iteration": 5, "lr": 0.1, "train_loss": 2.0}],
+        "solver": {"iteration": 7, "losses": [0.5], "plain": {"0": {"step": 7}}},
+    }).write(run)  # fmt: skip
     return [run.snapshot.read_bytes()]
 
 

@@ -87,7 +87,7 @@ def test_a_damaged_or_missing_mean(copy: Path) -> None:
 
 def test_a_missing_manifest_or_one_of_another_format(copy: Path) -> None:
     change_manifest(copy, format="something else")
-    with pytest.raises(DataSetError, match='has the format "something else"'):
+    with pytest.raises(DataSetError, match="format: found 'something else', expected 'fer-lmdb data set 1'"):
         DataSet.open(copy)
     (copy / "manifest.json").unlink()
     with pytest.raises(DataSetError, match="the names of its 7 classes are unknown"):  # as in a folder of Caffe's tools

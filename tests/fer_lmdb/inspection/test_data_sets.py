@@ -142,9 +142,11 @@ def test_detections(tmp_path: Path, monkeypatch, damage: str) -> None:
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     else:
         path.write_text("not json\n")
-    expected = (
-        "test: 1 faces are unaligned, the manifest states 2" if damage == "truncated" else "is missing or damaged"
-    )
+    expected = {
+        "missing": "detections.jsonl is missing; build the data set again",
+        "truncated": "test: 1 faces are unaligned, the manifest states 2",
+        "not json": "detections.jsonl:1: damaged: ",
+    }[damage]
     assert problems(tmp_path / "data").startswith("detections: ")
     assert expected in problems(tmp_path / "data")
 

@@ -17,12 +17,14 @@ from fer_lmdb.models import run_folder
 from fer_lmdb.models.evaluation_log import append_evaluation, read_evaluations
 from fer_lmdb.models.run_folder import RunFolder
 
+METRICS = {"models": ["run"], "split": "val", "tta": 1, "n": 2, "accuracy": 0.5, "ci95": [0.1, 0.9]}
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> RunFolder:
     monkeypatch.chdir(tmp_path)
     folder = run_folder.create_run(None, "net")
-    folder.write_config({"options": {}})
+    folder.write_config({"options": {}, "epoch_size": 9})
     return folder
 
 
@@ -44,7 +46,7 @@ def test_a_bare_name_is_not_an_unrelated_folder(folder):
     Path("net").mkdir()
     assert run_folder.resolve_run("net").path == run_folder.RUNS / "net"
     Path("old").mkdir()
-    Path("old/run.json").write_text("{}")
+    Path("old/run.json").write_text('{"options": {}, "epoch_size": 9}')
     assert run_folder.resolve_run("old").path == Path("old")
 
 
@@ -72,7 +74,7 @@ def test_a_folder_that_another_process_just_created_is_skipped(folder):
 def test_the_latest_run_is_the_one_trained_last_not_the_one_evaluated_last(folder):
     folder.snapshot.touch()
     newer = run_folder.create_run(None, "net")
-    newer.write_config({})
+    newer.write_config({"options": {}, "epoch_size": 9})
     os.utime(folder.snapshot, (1000, 1000))
     os.utime(newer.config, (2000, 2000))
     append_evaluation(folder, {"models": ["a"]})
@@ -81,10 +83,11 @@ def test_the_latest_run_is_the_one_trained_last_not_the_one_evaluated_last(folde
 
 def test_concurrent_evaluations_are_all_logged(folder):
     script = (
+        f"METRICS = {METRICS!r}\n"
         "import sys; from pathlib import Path; from fer_lmdb.models.run_folder import RunFolder\n"
         "from fer_lmdb.models.evaluation_log import append_evaluation\n"
         "run = RunFolder(Path(sys.argv[1]))\n"
-        "for i in range(40): append_evaluation(run, {'models': ['a'], 'i': i, 'x': 'x' * 9999})"
+        "for i in range(40): append_evaluation(run, {**METRICS, 'i': i, 'x': 'x' * 9999})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(folder.path)]) for _ in range(3)]
     assert [writer.wait(timeout=120) for writer in writers] == [0, 0, 0]
@@ -94,7 +97,7 @@ def test_concurrent_evaluations_are_all_logged(folder):
 
 def test_evaluations_of_a_replaced_best_model_are_left_out(folder):
     save_file({"a": torch.zeros(1)}, folder.best, metadata={"metadata": json.dumps({"epoch": {"iteration": 9}})})
-    record = {"models": ["run"], "split": "val", "tta": 1}
+    record = METRICS
     for iteration in (4, 9, None):
         append_evaluation(folder, {**record, "tta": iteration or 2, "iterations": [iteration]})
     assert [found["iterations"] for found in read_evaluations(folder)] == [[None], [9]]
@@ -102,7 +105,7 @@ def test_evaluations_of_a_replaced_best_model_are_left_out(folder):
 
 def test_float32_takes_precedence_over_a_newer_evaluation_in_bfloat16(folder):
     for precision in ("float32", "bfloat16"):
-        append_evaluation(folder, {"models": ["run"], "split": "val", "tta": 1, "precision": precision})
+        append_evaluation(folder, {**METRICS, "precision": precision})
     assert [found["precision"] for found in read_evaluations(folder)] == ["float32"]
 
 
@@ -114,10 +117,23 @@ def test_a_folder_without_a_run_is_rejected(tmp_path):
         RunFolder(tmp_path).read_config()
 
 
-@pytest.mark.parametrize("text", ['{"data": [1]}', '{"options": "none"}', '{"data": {"sha256": 3}}'])
-def test_a_value_that_is_not_an_object_is_an_error(folder, text):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"options": {}, "epoch_size": 9, "data": [1]}', r"data: found \[1\], expected an object"),
+        ('{"options": "none", "epoch_size": 9}', "options: found 'none', expected an object"),
+        ('{"options": {}, "epoch_size": 9, "data": {"sha256": 3}}', r"data\.sha256: found 3, expected an object"),
+        ('{"options": {}}', "epoch_size: found none, expected one"),
+        ('{"options": {}, "epoch_size": 0}', "epoch_size: found 0, expected at least 1"),
+        ('{"options": {}, "epoch_size": 9, "epoch_size": 8}', 'found the key "epoch_size" twice'),
+        ('{"options": {}, "epoch_size": NaN}', "found NaN, which is no number of JSON"),
+        ('{"options": {"x": 1e999}, "epoch_size": 9}', "found the number 1e999, which is too large"),
+        ('{"format": "other", "options": {}, "epoch_size": 9}', "format: found 'other', expected 'fer-lmdb run 1'"),
+    ],
+)
+def test_a_value_that_does_not_match_is_an_error(folder, text, said):
     folder.config.write_text(text)
-    with pytest.raises(RunError, match=r"run.json: damaged .*expected an object"):
+    with pytest.raises(RunError, match=rf"run.json: damaged: {said}.*; restore the file, or start a new run"):
         folder.read_config()
 
 
@@ -131,7 +147,7 @@ def test_a_damaged_text_file_is_an_error(folder, name, content):
         "evaluations.jsonl": lambda: read_evaluations(folder),
     }
     read = readers[name]
-    with pytest.raises(RunError, match=f"{name}: damaged") as failure:
+    with pytest.raises(RunError, match=rf"{name}(:\d)?: damaged: ") as failure:
         read()
     assert "\n" not in str(failure.value)
 

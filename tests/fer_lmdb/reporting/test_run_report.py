@@ -86,7 +86,7 @@ def test_recorded_test_result_is_quoted(copied) -> None:
         "data": "data/x",
         "split": "test",
     }
-    rest = {"classes": [], "macro_f1": 0.5, "ece": 0.1, "per_class": {}, "confusion": []}
+    rest = {"classes": ["a"], "macro_f1": 0.5, "ece": 0.1, "per_class": {}, "confusion": []}
     append_evaluation(folder, record | rest)
     found = report(folder.path, device="cpu")
     assert fact(found, "Test accuracy").value == "50.00%"
@@ -224,7 +224,7 @@ def test_damaged_log(copied, text: str) -> None:
     folder = copied()
     folder.log.write_text(text)
     reasons = report(folder.path, device="cpu").page.missing()
-    assert any("log.jsonl: damaged" in reason for reason in reasons)
+    assert any("log.jsonl:1: damaged: " in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("config", [[], {}, {"options": 3, "epoch_size": 1, "data": {}}])
