@@ -11,6 +11,7 @@ DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 PLOT_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps")
 TTA_VIEWS = (1, 2, 4, 10)
 EXECUTORS = ("local", "ray")
+ROTATIONS = ("none", "auto")
 EXPORT_FORMATS = ("caffe", "onnx", "safetensors")
 
 # build

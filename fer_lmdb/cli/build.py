@@ -16,6 +16,7 @@ from fer_lmdb.cli.numbers import number
 from fer_lmdb.cli.render_build import print_dataset, show_progress
 from fer_lmdb.cli.shared_options import (
     detector_option,
+    detector_threshold_option,
     device_option,
     executor_option,
     json_option,
@@ -48,11 +49,7 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 @click.option("--force", is_flag=True, help="Replace existing folders.")
 @detector_option("mtcnn", "Face detector; none: use the whole image.")
 @min_face_option(20)
-@click.option(
-    "--detector-threshold",
-    type=number(ranges.DETECTOR_THRESHOLD),
-    help="Minimum detection score; dlib's has no upper bound.  [default: the detector's own]",
-)
+@detector_threshold_option()
 @click.option(
     "--size", type=number(ranges.FACE_SIZE), default=48, show_default=True, help="Height and width of the faces."
 )

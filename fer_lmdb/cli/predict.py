@@ -20,10 +20,12 @@ from fer_lmdb.cli.shared_options import (
     align_option,
     detect_every_option,
     detector_option,
+    detector_threshold_option,
     device_option,
     ensemble_temperature_option,
     ensemble_weights_option,
     executor_option,
+    face_selection_options,
     force_option,
     fps_option,
     json_lines_option,
@@ -67,6 +69,8 @@ find . -name '*.png' | fer-lmdb predict - --json
 @align_option()
 @detector_option(text="Face detector; none: each image is one face.")
 @min_face_option(described="1/24 of the shorter side; videos: 1/12")
+@detector_threshold_option()
+@face_selection_options
 @detect_every_option()
 @fps_option()
 @executor_option(
@@ -100,6 +104,10 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
         models or DEFAULT_MODEL,
         detector=options["detector"],
         min_face=options["min_face"],
+        detector_threshold=options["detector_threshold"],
+        max_faces=options["max_faces"],
+        largest=options["largest"],
+        rotate=options["rotate"],
         min_probability=options["min_probability"],
         tta=options["tta"],
         align=options["align"],

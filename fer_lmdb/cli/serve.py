@@ -11,7 +11,12 @@ from fer_lmdb import ranges
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note, print_next_step
 from fer_lmdb.cli.numbers import number
-from fer_lmdb.cli.shared_options import detector_option, device_option, models_option
+from fer_lmdb.cli.shared_options import (
+    detector_option,
+    detector_threshold_option,
+    device_option,
+    models_option,
+)
 from fer_lmdb.cli.verbosity import is_quiet
 from fer_lmdb.errors import MissingExtra
 from fer_lmdb.serve.settings import DEFAULT_PORT, ServerSettings
@@ -35,6 +40,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the service. Repeatable.")
 @models_option("Model to serve. Repeatable; the first is the default.")
 @detector_option()
+@detector_threshold_option()
 @click.option(
     "--workers", type=number(ranges.PROCESSES), default=1, show_default=True, help="Number of worker processes."
 )
@@ -83,6 +89,7 @@ def _settings(options: dict[str, Any]) -> ServerSettings:
         port=options["port"],
         models=tuple(options["models"]),
         detector=options["detector"],
+        detector_threshold=options["detector_threshold"],
         device=options["device"],
         workers=options["workers"],
         queue=options["queue"],

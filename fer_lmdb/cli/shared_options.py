@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fer_lmdb import ranges
-from fer_lmdb.choices import EXECUTORS, FACE_ALIGNMENTS, PRECISIONS, SPLITS, TTA_VIEWS
+from fer_lmdb.choices import EXECUTORS, FACE_ALIGNMENTS, PRECISIONS, ROTATIONS, SPLITS, TTA_VIEWS
 from fer_lmdb.cli.numbers import NumberList, number
 from fer_lmdb.cli.types import DETECTOR, DEVICE, MODEL, IntChoice, Labels
 
@@ -93,6 +93,38 @@ def min_face_option(default: float | None = None, described: str = "") -> Decora
     return click.option(
         "--min-face", type=number(ranges.MIN_FACE), default=default, show_default=default is not None, help=text
     )
+
+
+def detector_threshold_option() -> Decorator:
+    """Declare --detector-threshold."""
+    return click.option(
+        "--detector-threshold",
+        type=number(ranges.DETECTOR_THRESHOLD),
+        help="Minimum detection score; dlib's has no upper bound.  [default: the detector's own]",
+    )
+
+
+def face_selection_options(command: Any) -> Any:
+    """Declare --max-faces, --largest and --rotate."""
+    options = (
+        click.option(
+            "--max-faces",
+            type=number(ranges.COUNT),
+            metavar="N",
+            help="Use the N faces with the highest detection score.  [default: all]",
+        ),
+        click.option("--largest", is_flag=True, help="Use the largest face; with --max-faces the N largest."),
+        click.option(
+            "--rotate",
+            type=click.Choice(ROTATIONS),
+            default="none",
+            show_default=True,
+            help="auto: look for faces in the image turned by 90, 180 and 270 degrees, too.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def tta_option() -> Decorator:

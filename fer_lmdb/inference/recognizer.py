@@ -18,12 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from fer_lmdb import ranges
-from fer_lmdb.choices import PRECISIONS, TTA_VIEWS
-from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
 from fer_lmdb.faces.preprocessing import Preprocessing
 from fer_lmdb.inference.crops import crop_faces, crop_settings
-from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector
+from fer_lmdb.inference.recognizer_options import check_options
+from fer_lmdb.inference.scaled_detector import MIN_FACE_FRACTION, ScaledDetector, Selection
 from fer_lmdb.io.image_source import ImageSource, check_is_sequence, load_image
 from fer_lmdb.io.pixels import ColorOrder, check_color_order
 from fer_lmdb.models.calibration import apply_temperature
@@ -31,7 +30,7 @@ from fer_lmdb.models.classifier import Classifier, check_finite
 from fer_lmdb.models.ensemble import average_probabilities, load_ensemble, temperature_of
 from fer_lmdb.models.registry import DEFAULT_MODEL, resolve_members
 from fer_lmdb.results import UNCERTAIN, FacePrediction
-from fer_lmdb.runtime.device import check_device_name, resolve_device, resolve_dtype
+from fer_lmdb.runtime.device import resolve_device, resolve_dtype
 
 ImageArray = NDArray[np.uint8]
 
@@ -44,6 +43,10 @@ class Recognizer:
             probabilities are averaged, and faces are detected with the settings of the first one.
         detector: Face detector instead of the model's; "none" treats each image as one face.
         min_face: Minimum face size in pixels, 1 or more; None scales with the image size.
+        detector_threshold: Minimum detection score; None is the default of the detector.
+        max_faces: Maximum number of faces per image, those of the highest detection score; None for all.
+        largest: Prefer the largest faces to those of the highest score; without `max_faces` a single face.
+        rotate: "auto" also looks for faces in the image turned by 90, 180 and 270 degrees; "none" does not.
         min_probability: Probability, 0 to 1, below which the expression is "uncertain".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         align: Crop of each face: "landmarks", "box", or "both" to average their probabilities; None is the model's.
@@ -70,6 +73,10 @@ class Recognizer:
         *,
         detector: str | None = None,
         min_face: float | None = None,
+        detector_threshold: float | None = None,
+        max_faces: int | None = None,
+        largest: bool = False,
+        rotate: str = "none",
         min_probability: float = 0.0,
         tta: int = 1,
         align: str | None = None,
@@ -79,9 +86,10 @@ class Recognizer:
         device: str = "auto",
         precision: str = "float32",
     ) -> None:
-        _check_options(
+        check_options(
             min_face=min_face, min_probability=min_probability, tta=tta, color=color, device=device, precision=precision
         )
+        selection = Selection(max_faces, largest, rotate)
         self.models = resolve_members([model] if isinstance(model, str | os.PathLike) else list(model))
         self.ensemble_weights = None if ensemble_weights is None else [float(weight) for weight in ensemble_weights]
         average_probabilities(np.ones((len(self.models), 0, 1)), self.ensemble_weights)  # raises if they do not fit
@@ -93,8 +101,11 @@ class Recognizer:
         dtype = resolve_dtype(precision, torch.device(self.device))
         detection = members[0].preprocessing.for_detection()
         if detector is not None:
-            detection = replace(detection, detector=detector)
-        self._detector = ScaledDetector(detection, min_face, self.device)
+            detection = replace(detection, detector=detector, threshold=None)
+        if detector_threshold is not None:
+            ranges.DETECTOR_THRESHOLD.check("detector_threshold", detector_threshold)
+            detection = replace(detection, threshold=detector_threshold)
+        self._detector = ScaledDetector(detection, min_face, self.device, selection)
         self._crop_settings = [crop_settings(member.preprocessing, align) for member in members]
         self._classifiers = [Classifier(member, self.device, dtype) for member in members]
 
@@ -102,6 +113,11 @@ class Recognizer:
     def has_detector(self) -> bool:
         """Whether faces are detected; if not, each image is one face."""
         return self._detector.detects
+
+    @property
+    def max_faces(self) -> int | None:
+        """Maximum number of faces per image; None for all."""
+        return self._detector.selection.limit
 
     @overload
     def predict(
@@ -227,17 +243,3 @@ class Recognizer:
 def _different(crops: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
     """Return crops without the second of two equal ones, as they are for full images and without landmarks."""
     return crops[:1] if len(crops) == 2 and np.array_equal(crops[0], crops[1]) else crops
-
-
-def _check_options(
-    *, min_face: float | None, min_probability: float, tta: int, color: str, device: str, precision: str
-) -> None:
-    ranges.PROBABILITY.check("min_probability", min_probability)
-    if isinstance(tta, bool) or tta not in TTA_VIEWS:
-        raise OptionError(f"invalid tta: found {tta}, expected one of: {', '.join(map(str, TTA_VIEWS))}")
-    if min_face is not None:
-        ranges.MIN_FACE.check("min_face", min_face)
-    if precision not in PRECISIONS:
-        raise OptionError(f"invalid precision: found {precision!r}, expected one of: {', '.join(PRECISIONS)}")
-    check_device_name(device)
-    check_color_order(color)

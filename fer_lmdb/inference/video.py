@@ -99,6 +99,9 @@ class VideoRecognizer:
         rows = self._classify(image, [one for one in tracked if one.detected], time_s)
         self._smoother.keep_until(time_s - MAX_GAP_S)
         shown = [one for one in tracked if one.detected or (one.missed_s <= HELD_S and self._smoother.has(one.id))]
+        if self.recognizer.max_faces is not None:  # a new face takes the place of one that is held over
+            kept = {one.id for one in sorted(shown, key=lambda one: not one.detected)[: self.recognizer.max_faces]}
+            shown = [one for one in shown if one.id in kept]
         predictions = (self._to_prediction(one, image, rows.get(one.id)) for one in shown)
         return [prediction for prediction in predictions if prediction is not None]
 

@@ -20,6 +20,7 @@ class ServerSettings:
         models: Pretrained models, model files or run folders; the first is the default. Empty for all pretrained
             models.
         detector: Face detector; None for each model's own.
+        detector_threshold: Minimum detection score; None for the default of the detector.
         device: "auto", "cpu", "cuda", ...
         workers: Number of worker processes. Each loads its own copy of the models.
         queue: Maximum number of images waiting for a worker; beyond it, requests get 503.
@@ -44,6 +45,7 @@ class ServerSettings:
     port: int = DEFAULT_PORT
     models: tuple[str, ...] = ()
     detector: str | None = None
+    detector_threshold: float | None = None
     device: str = "auto"
     workers: int = 1
     queue: int = 16

@@ -61,7 +61,12 @@ class Worker:
         self._recognizers: dict[str, Recognizer] = {}
         self.models = []
         for name, path in _public_names(settings.models).items():
-            self._recognizers[name] = Recognizer(path, detector=settings.detector, device=settings.device)
+            self._recognizers[name] = Recognizer(
+                path,
+                detector=settings.detector,
+                detector_threshold=settings.detector_threshold,
+                device=settings.device,
+            )
             self.models.append(_describe(name, path))
         self._warm_up()
 

@@ -55,7 +55,8 @@ def test_the_page_documents_every_attribute_of_a_face() -> None:
 
 def test_the_arguments_of_the_recognizer_are_stable() -> None:
     parameters = inspect.signature(Recognizer).parameters
-    options = ["detector", "min_face", "min_probability", "tta", "align"]
+    options = ["detector", "min_face", "detector_threshold", "max_faces", "largest", "rotate"]
+    options += ["min_probability", "tta", "align"]
     options += ["ensemble_weights", "ensemble_temperature", "color", "device", "precision"]
     assert list(parameters) == ["model", *options]
     assert {name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY} == set(options)

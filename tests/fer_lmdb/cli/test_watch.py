@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -62,7 +63,25 @@ def test_json_lines(run, clip: Path) -> None:
 def test_no_output_is_a_usage_error(run, clip: Path) -> None:
     result = run(clip, "--no-window")
     assert result.exit_code == 2
-    assert "--no-window without --save or --json has no output" in result.stderr
+    assert "--no-window without --save, --csv or --json has no output" in result.stderr
+
+
+def test_a_table_of_all_faces(run, clip: Path, tmp_path: Path) -> None:
+    result = run(clip, "--no-window", "--csv", tmp_path / "faces.csv", "--largest", "--fps", 5)
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "faces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["frame"], row["face"], row["detected"]) for row in rows] == [
+        ("0", "1", "True"), ("5", "1", "True"), ("10", "1", "True"),
+    ]  # fmt: skip
+    assert all(float(row["unsmoothed_happy"]) <= 1 for row in rows)
+
+
+def test_a_file_address_is_not_overwritten(run, clip: Path) -> None:
+    before = clip.read_bytes()
+    result = run(clip.as_uri(), "--no-window", "--save", clip)
+    assert result.exit_code == 1
+    assert clip.read_bytes() == before
 
 
 def test_no_camera_and_no_display_are_errors(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
