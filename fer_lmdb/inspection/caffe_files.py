@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 import prototxt_like as pl
 from prototxt_like.errors import NetError, ParseError, PrototxtLikeError
+from prototxt_like.limits import format_shape
 
 FACE_SHAPE = (1, 48, 48)
 """Input shape of nets whose data layer does not define it."""
@@ -90,8 +91,22 @@ def describe_net(message: pl.NetParameter, phase: str) -> dict[str, Any]:
         "outputs": list(net.outputs),
         **{total: sum(getattr(row, total) for row in rows) for total in TOTALS},
         "layers": [vars(row) for row in rows],
-        "notes": list(net.notes),
+        "notes": [*_assumptions(message, phase), *net.notes],
     }
+
+
+def _assumptions(message: pl.NetParameter, phase: str) -> list[str]:
+    """Return what `build_shapes` assumes."""
+    try:
+        with torch.device("meta"):
+            pl.Net(message, phase=phase)
+    except NetError:
+        layer = pl.data_layer(message, phase)
+        return [
+            f'the shape of "{layer.top[0]}" is unknown: layer "{layer.name}" ({layer.type}) does not define it; '
+            f"images of {format_shape(FACE_SHAPE)} are assumed"
+        ]
+    return []
 
 
 def build_shapes(message: pl.NetParameter, phase: str) -> pl.Net:

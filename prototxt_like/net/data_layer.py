@@ -11,19 +11,23 @@ if TYPE_CHECKING:
     from prototxt_like.schema.caffe_schema_pb2 import LayerParameter, NetParameter
 
 
+IMAGE_TYPES = ("Data", "ImageData")
+
+
 def data_layer(net: NetParameter, phase: str) -> LayerParameter:
-    """Return the layer with a ``transform_param`` that feeds the net in a phase.
+    """Return the layer that feeds images to the net in a phase: with a ``transform_param`` or of a type that has one.
 
     Args:
         net: NetParameter, not filtered by phase.
         phase: "TRAIN" or "TEST".
 
     Raises:
-        NetError: If no layer of that phase has a ``transform_param``.
+        NetError: If there is no such layer.
     """
     for layer in net.layer:
         phases = {Phase.Name(rule.phase) for rule in layer.include if rule.HasField("phase")}
-        if layer.HasField("transform_param") and (not phases or phase in phases):
+        is_data = layer.HasField("transform_param") or layer.type in IMAGE_TYPES
+        if is_data and (not phases or phase in phases):
             return layer
     raise NetError(f'net "{net.name}": no data layer with a transform_param for phase {phase}')
 
@@ -40,7 +44,7 @@ def data_shapes(net: NetParameter, phase: str, image_shape: tuple[int, int, int]
         (N, C, H', W') of the first top, after crop, ``force_color`` and ``force_gray``; (N,) of the second, the labels.
 
     Raises:
-        NetError: If no layer of that phase has a ``transform_param``.
+        NetError: If there is no data layer of that phase.
     """
     layer = data_layer(net, phase)
     batch, transform = layer.data_param.batch_size, layer.transform_param

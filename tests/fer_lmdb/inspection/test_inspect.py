@@ -81,6 +81,20 @@ def test_solver_with_another_file_name(tmp_path: Path) -> None:
     assert inspect(tmp_path / "recipe.prototxt")["what"] == "solver"
 
 
+def test_a_shape_that_the_file_does_not_say_is_called_an_assumption(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "d" type: "Data" top: "data" top: "label" data_param { batch_size: 64 } }\n'
+        'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 10 } }\n'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
+    )
+    phase = inspect(path)["phases"]["TRAIN"]
+    assert phase["inputs"] == {"data": [64, 1, 48, 48], "label": [64]}
+    assert phase["notes"] == [
+        'the shape of "data" is unknown: layer "d" (Data) does not define it; images of 1 x 48 x 48 are assumed'
+    ]
+
+
 def test_a_broken_prototxt(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text('layer { name: "a" kernal_size: 3 }')
     with pytest.raises(PrototxtLikeError, match=r"net.prototxt:1:\d+"):
