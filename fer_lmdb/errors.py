@@ -80,8 +80,13 @@ ERRORS = (FerLmdbError, PrototxtLikeError)
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of any error in one line; the name of its type if it has none."""
-    text = " ".join(str(error).split())
+    """Return the message of any error in one printable line; the name of its type if it has none."""
+    text = printable(" ".join(str(error).split()))
     if isinstance(error, MemoryError):
         return f"out of memory: {text}".rstrip(": ")
     return text or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Return a text with control characters and what is not Unicode escaped; lines and tabs remain."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)

@@ -15,7 +15,9 @@ import click
 
 from fer_lmdb.cli import verbosity
 from fer_lmdb.cli.lazy_group import LazyGroup
+from fer_lmdb.errors import printable
 from fer_lmdb.runtime.malloc import tune_malloc
+from fer_lmdb.runtime.streams import occupy_closed_streams
 
 COMMANDS = {
     "build": "Build an LMDB data set from a csv or image folders.",
@@ -78,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # OpenMP reads the policy once, when PyTorch is imported. Spinning idle threads make face detection seven times
     # slower while another program uses the processor.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    occupy_closed_streams()
     tune_malloc()
     _escape_unprintable()
     try:
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         # A closed pipe (head, less) is not an error; a full disk is.
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {printable(str(error))}", err=True)
         sys.exit(1)
     finally:
         _close_stdout()

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fer_lmdb.cli.verbosity import is_quiet
+from fer_lmdb.errors import printable
+from fer_lmdb.io.file_names import printable_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,13 +101,20 @@ def print_next_step(text: str) -> None:
 
 def next_command(*words: str) -> None:
     """Print the next fer-lmdb command on stderr, quoted for the shell."""
-    print_next_step(shlex.join(["fer-lmdb", *words]))
+    print_next_step(" ".join(["fer-lmdb", *map(shell_word, words)]))
+
+
+def shell_word(text: str) -> str:
+    """Quote a text for the shell; with the escapes of bash and zsh if it has characters that are not printable."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + printable_path(text.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def note(text: str) -> None:
     """Print a note on stderr, unless --quiet was given."""
     if not is_quiet():
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def print_ensemble_note(members: Sequence[str], named: int) -> None:

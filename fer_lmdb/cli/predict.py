@@ -160,7 +160,14 @@ def _annotated_name(path: Path) -> str:
 
 def _is_one_file(paths: tuple[str, ...]) -> bool:
     """Return whether there is exactly one input file, so that `--save` may be a file."""
-    return len(paths) == 1 and paths[0] != "-" and not Path(paths[0]).is_dir() and not _is_pattern(paths[0])
+    return len(paths) == 1 and paths[0] != "-" and not _is_folder(paths[0]) and not _is_pattern(paths[0])
+
+
+def _is_folder(path: str | Path) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # an over-long name or a NUL byte, reported when it is read or written
+        return False
 
 
 def _is_pattern(path: str) -> bool:
@@ -170,12 +177,15 @@ def _is_pattern(path: str) -> bool:
 def _check_targets(one_file: bool, **targets: Path | None) -> None:
     """Raise UsageError for an output file if a folder is required."""
     from fer_lmdb.io.file_kind import VIDEO_SUFFIXES
+    from fer_lmdb.io.file_names import printable_path
     from fer_lmdb.io.images import IMAGE_SUFFIXES
 
     for option, target in targets.items():
-        is_file = target and target.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not target.is_dir()
-        if is_file and not one_file:
-            raise click.UsageError(f"--{option} {target} is a file, but there may be several results; pass a folder")
+        if target is None or one_file or _is_folder(target):
+            continue
+        if target.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            name = printable_path(target)
+            raise click.UsageError(f"--{option} {name} is a file, but there may be several results; pass a folder")
 
 
 def _expand_stdin(paths: tuple[str, ...]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from fer_lmdb.cli.console import emit_line, out_console, progress_bar
@@ -70,7 +71,7 @@ class ResultPrinter:
         if self._bar is None:
             self._bar = progress_bar("frames")
             self._bar.start()
-            self._bar.add_task(Path(result.path).name, total=None, note="")
+            self._bar.add_task(escape(printable_path(Path(result.path).name)), total=None, note="")
         task = self._bar.tasks[0]
         self._bar.update(task.id, advance=1, note=f"{task.speed:.0f}/s" if task.speed else "")
 
@@ -78,7 +79,7 @@ class ResultPrinter:
         if result.error is not None:
             click.echo(f"Error: {result.error}", err=True)
         elif result.audio_note is not None:
-            click.echo(f"Note: {result.path} is saved without audio: {result.audio_note}", err=True)
+            click.echo(f"Note: {printable_path(result.path)} is saved without audio: {result.audio_note}", err=True)
         if result.timeline.frames and not self._as_json:
             print_video(out_console(), result.path, result.timeline, self._top_k)
 

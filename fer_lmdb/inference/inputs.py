@@ -73,7 +73,7 @@ def find_files(
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except ValueError:  # a NUL byte, which is reported when the file is read
+    except (ValueError, OSError):  # a NUL byte or an over-long name, reported when the file is read
         return False
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_lmdb.inference.inputs import InputFile
-from fer_lmdb.io.file_names import check_plot_suffix
+from fer_lmdb.io.file_names import MAX_NAME_BYTES, check_plot_suffix, shorten
 from fer_lmdb.io.outputs import OutputGuard
 
 
@@ -51,6 +52,8 @@ class OutputPaths:
 
 
 NO_OUTPUTS = OutputPaths()
+ROOM_FOR_NUMBER = 8
+"""Bytes for the number that makes a name unique."""
 
 
 class OutputNames:
@@ -78,6 +81,7 @@ class OutputNames:
         preferred = self.folder / file.relative_path
         stem = preferred.stem + ending
         suffix = preferred.suffix if suffix is None else suffix
+        stem = shorten(stem, MAX_NAME_BYTES - len(os.fsencode(suffix)) - ROOM_FOR_NUMBER)
         path = preferred.with_name(stem + suffix)
         number = 2
         while self._guard.is_taken(path):
@@ -88,7 +92,14 @@ class OutputNames:
 
 def any_exist(places: Iterable[Path]) -> bool:
     """Return whether an output may collide with a file: a place is a file or a folder that is not empty."""
-    return any(place.is_file() or (place.is_dir() and _has_entries(place)) for place in places)
+    return any(map(_exists, places))
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.is_file() or (place.is_dir() and _has_entries(place))
+    except (OSError, ValueError):  # an over-long name or a NUL byte, reported when it is written
+        return False
 
 
 def _has_entries(folder: Path) -> bool:

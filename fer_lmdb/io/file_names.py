@@ -41,13 +41,14 @@ def printable_path(path: str | os.PathLike[str]) -> str:
 
 def sibling(path: Path, before: str = "", after: str = "") -> Path:
     """Return a path in the same folder: the name with text before and after it, shortened to what a file may have."""
-    room = MAX_NAME_BYTES - len(os.fsencode(before + after))
-    name = os.fsencode(path.name)[:room].decode("utf-8", "ignore") if _is_long(path, room) else path.name
+    name = shorten(path.name, MAX_NAME_BYTES - len(os.fsencode(before + after)))
     return path.with_name(f"{before}{name}{after}")
 
 
-def _is_long(path: Path, room: int) -> bool:
-    return len(os.fsencode(path.name)) > room
+def shorten(name: str, size: int) -> str:
+    """Return a name, or its beginning if it has more bytes than `size`."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= size else encoded[:size].decode("utf-8", "ignore")
 
 
 def check_plot_suffix(path: Path, *, or_folder: bool = False) -> None:

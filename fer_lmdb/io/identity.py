@@ -17,12 +17,13 @@ def identities(path: str | os.PathLike[str]) -> list[Hashable]:
     Args:
         path: Path; it may be missing, invalid or a link.
     """
+    found: list[Hashable] = []
     try:
-        found: list[Hashable] = [os.path.realpath(path)]
+        found.append(os.path.realpath(path))
         status = Path(path).stat()
     except ValueError:  # a NUL byte
         return []
-    except OSError:
+    except OSError:  # missing, or an over-long name
         return found
     return [*found, (status.st_dev, status.st_ino)]
 

@@ -107,11 +107,16 @@ def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         raise ImageError(f"{name}: cannot be written: {error.strerror or error}") from error
 
 
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error of the system without its number and file name."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def _check_is_file(path: Path, name: str) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {reason_of(error)}"
         raise ImageError(f"{name}: {reason}") from error
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{name}: is a folder; expected an image")

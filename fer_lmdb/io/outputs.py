@@ -117,8 +117,10 @@ def _check_owner(path: Path, name: str) -> None:
 def _check_existing(path: Path, name: str, force: bool, suffix: str) -> None:
     try:
         status = path.stat()
-    except (OSError, ValueError):  # missing, or reported when it is written
+    except FileNotFoundError:
         return
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte
+        raise OutputError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
     if stat.S_ISDIR(status.st_mode):
         raise OutputError(f"{name}: is a folder; expected a file")
     if not stat.S_ISREG(status.st_mode):

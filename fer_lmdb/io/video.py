@@ -173,9 +173,15 @@ def _check_exists(source: str | os.PathLike[str], name: str) -> None:
     path = local_path(source)
     if path is None:
         return
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be read: {error.strerror}") from error
+    if not exists:
         raise ImageError(f"{name}: does not exist")
     if path.is_dir():
         raise ImageError(f"{name}: is a folder; expected a video")
+    if not path.is_file():
+        raise ImageError(f"{name}: is a pipe, socket or device; expected a video")
     if path.stat().st_size == 0:
         raise ImageError(f"{name}: is empty (0 bytes); expected a video")

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from fer_lmdb.io.images import write_image
 from fer_lmdb.reporting.elements import Chart, Group, ImageGrid, Page
+from fer_lmdb.visualization.figure_file import plain_texts, save_figure, without_glyph_warnings
 
 DPI = 150
 TILE_INCHES = 0.92
@@ -32,9 +33,11 @@ def write_files(page: Page, folder: Path) -> list[str]:
             names.append(f"{element.name}.png")
         elif isinstance(element, Chart | ImageGrid):
             figure = element.figure if isinstance(element, Chart) else grid_figure(element)
-            figure.draw_without_rendering()
+            plain_texts(figure)
+            with without_glyph_warnings():
+                figure.draw_without_rendering()
             figure.set_layout_engine("none")  # fix the layout, so that all files are identical
-            figure.savefig(folder / f"{element.name}.png", dpi=DPI)
+            save_figure(figure, folder / f"{element.name}.png", dpi=DPI)
             text = chart_svg(element) if isinstance(element, Chart) else svg(figure, element.name)
             (folder / f"{element.name}.svg").write_text(on_white(text), encoding="utf-8")
             names += [f"{element.name}.png", f"{element.name}.svg"]
@@ -49,7 +52,8 @@ def svg(figure: Figure, name: str) -> str:
         name: Salt of the IDs, which makes the output reproducible.
     """
     data = BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+    plain_texts(figure)
+    with without_glyph_warnings(), matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         figure.savefig(data, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return data.getvalue().decode("utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ class DisplayWindow:
         hint = "use --no-window --save out.mp4 to write a file instead"
         if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise ImageError(f"no display available for a window; {hint}")
+        if not can_open_window():
+            raise ImageError(f"the display {_display()} cannot be opened; check it with another program, or {hint}")
         try:
             cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
@@ -58,6 +61,19 @@ class DisplayWindow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         cv2.destroyWindow(TITLE)
+
+
+def can_open_window() -> bool:
+    """Return whether OpenCV can open a window; asked of another process, since Qt aborts its own if it cannot."""
+    if not _display():
+        return True
+    code = f"import cv2; cv2.namedWindow({TITLE!r}, cv2.WINDOW_NORMAL); cv2.destroyAllWindows()"
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.returncode == 0 or "cv2.error" in done.stderr  # an error of OpenCV is reported by the caller
+
+
+def _display() -> str:
+    return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or ""
 
 
 class FpsMeter:

@@ -12,6 +12,7 @@ from fer_lmdb.data.sources.image_list import ImageList
 from fer_lmdb.data.sources.random_splits import RandomSplits
 from fer_lmdb.data.split_ratio import DEFAULT_RATIO, SplitRatio
 from fer_lmdb.errors import SourceError
+from fer_lmdb.io.file_names import printable_path
 from fer_lmdb.labels import FER2013, FERPLUS, LabelOrder, LabelScheme
 
 ARCHIVE_SUFFIXES = {".zip", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".tar"}
@@ -49,6 +50,7 @@ def open_source(
     if split_ratio is not None and (source.unsplit is None or ferplus is not None):
         raise SourceError(f"{path} has its own splits; leave out --split-ratio")
     if ferplus is not None:
+        check_regular(ferplus, "fer2013new.csv")
         by_name = not isinstance(source, Fer2013Csv)
         return FerPlusSource(source, read_votes(ferplus), by_name=by_name, relabel=scheme == FERPLUS)
     return (
@@ -67,11 +69,23 @@ def _open_images(
         raise SourceError(
             f"{path} does not exist; expected fer2013.csv, a folder of class folders or a list (see data/README.md)"
         )
+    check_regular(path, "fer2013.csv, a folder of class folders or a list")
     if path.suffix.lower() in ARCHIVE_SUFFIXES:
         raise SourceError(f"{path} is an archive; unpack it and pass the csv or the folder inside")
     if not _is_csv(path):
         return ImageList(path, scheme, order, root)
     return Fer2013Csv(path) if order is None else Fer2013Csv(path, scheme, order)
+
+
+def check_regular(path: Path, expected: str) -> None:
+    """Check that an existing path is a file: a pipe would be waited for, and a device may never end.
+
+    Raises:
+        SourceError: If it is not.
+    """
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe, socket or device"
+        raise SourceError(f"{printable_path(path)}: found {found}, expected {expected}")
 
 
 def _is_csv(path: Path) -> bool:

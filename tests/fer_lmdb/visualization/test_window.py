@@ -24,6 +24,7 @@ def test_a_headless_opencv_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         raise cv2.error("not implemented")
 
     monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(window, "can_open_window", lambda: True)
     monkeypatch.setattr(cv2, "namedWindow", fail)
     with pytest.raises(ImageError, match=r"built without window support .* pip install opencv-python"):
         DisplayWindow()
@@ -37,6 +38,7 @@ class FakeScreen:
         self.keys: list[int] = []
         self.visible = 1.0
         monkeypatch.setenv("DISPLAY", ":0")
+        monkeypatch.setattr(window, "can_open_window", lambda: True)
         for name in ("namedWindow", "resizeWindow", "destroyWindow"):
             monkeypatch.setattr(cv2, name, lambda *_: None)
         monkeypatch.setattr(cv2, "imshow", lambda _, image: self.shown.append(image))
