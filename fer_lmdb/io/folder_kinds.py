@@ -12,6 +12,9 @@ from typing import Any
 
 from fer_lmdb.renames import FILES
 
+CLASS_NAMES = "classes.txt"
+IMAGE_FOLDERS = ("original", "boxed", "aligned")
+"""Folders of images that `build --images` writes."""
 IsOwn = Callable[[str], object]
 """Whether a file, relative to its folder with slashes, was written by this program."""
 
@@ -121,7 +124,7 @@ def _read_images(folder: Path) -> IsOwn:
         if path.is_file():
             names = [line.rpartition(b" ")[0] for line in path.read_bytes().splitlines()]
             own.add(path.name)
-            own.update(f"{kind}{os.fsdecode(name)}" for name in names for kind in ("original", "boxed", "aligned"))
+            own.update(f"{kind}{os.fsdecode(name)}" for name in names for kind in IMAGE_FOLDERS)
     return own.__contains__
 
 

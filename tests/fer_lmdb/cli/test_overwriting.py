@@ -70,6 +70,18 @@ def test_an_older_data_set_is_replaced_with_force(data: Path, tmp_path: Path) ->
     assert json.loads((data / "manifest.json").read_text())["seed"] == 1
 
 
+def test_older_images_are_replaced_with_force(tmp_path: Path) -> None:
+    """Every file of `build --images` is known, and every file of a data set."""
+    write_synthetic_csv(tmp_path / "faces.csv", 14, 7, 7, 0)
+    for source in ("faces.csv", "images/original"):
+        for force in ((), ("--force",)):
+            outputs = ("--out", tmp_path / "data", "--images", tmp_path / "images")
+            if source != "faces.csv":
+                outputs = ("--out", tmp_path / "data2", "--images", tmp_path / "images2")
+            result = run("build", tmp_path / source, *outputs, "--detector", "haar", *force)
+            assert result.exit_code == 0, result.output
+
+
 def test_images_of_a_user_survive_build_images(data: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "train_list.txt").write_text("cat.png 0\n")
