@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from fer_lmdb.inference.recognizer import Recognizer as Recognizer
     from fer_lmdb.inference.video import predict_video as predict_video
     from fer_lmdb.inspection.inspect import inspect as inspect
+    from fer_lmdb.models.caffe_import import CaffeOptions as CaffeOptions
+    from fer_lmdb.models.caffe_import import import_caffe as import_caffe
     from fer_lmdb.models.classifier import Classifier as Classifier
     from fer_lmdb.models.listing import list_models as list_models
     from fer_lmdb.models.loaded_model import load_model as load_model
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BuildOptions": "data.build.options",
     "Callback": "training.callbacks",
+    "CaffeOptions": "models.caffe_import",
     "CalibrationResult": "evaluation.calibrate",
     "Classifier": "models.classifier",
     "DataSet": "data.dataset",
@@ -75,6 +78,7 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "export": "exporting.export",
     "get_detector": "faces.detectors.registry",
+    "import_caffe": "models.caffe_import",
     "inspect": "inspection.inspect",
     "join": "data.build.join",
     "list_models": "models.listing",
@@ -90,6 +94,7 @@ _HOMES = {
 
 __all__ = [
     "BuildOptions",
+    "CaffeOptions",
     "CalibrationResult",
     "Callback",
     "Classifier",
@@ -115,6 +120,7 @@ __all__ = [
     "evaluate",
     "export",
     "get_detector",
+    "import_caffe",
     "inspect",
     "join",
     "list_models",

@@ -18,6 +18,7 @@ EXPORT_FORMATS = ("caffe", "onnx", "safetensors")
 ALIGNMENTS = ("landmarks", "box")
 FACE_ALIGNMENTS = (*ALIGNMENTS, "both")
 """Alignments of predict and evaluate: with "both", the probabilities of the two crops are averaged."""
+CHANNEL_ORDERS = ("gray", "bgr", "rgb")
 TEMPLATES = ("fer2013", "arcface")
 FILLS = ("edge", "black")
 ON_NO_FACE = ("keep", "drop")

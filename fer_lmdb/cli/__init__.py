@@ -30,6 +30,7 @@ COMMANDS = {
     "predict": "Recognize expressions in images and videos.",
     "watch": "Recognize expressions live, from a camera or video.",
     "serve": "Serve a web page and an HTTP API.",
+    "import": "Make a model file from a Caffe net and its weights.",
     "export": "Export a model to Caffe, ONNX or safetensors.",
     "models": "List pretrained models and nets.",
     "demo": "Run the whole pipeline on synthetic faces.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note
 from fer_lmdb.cli.shared_options import (
@@ -64,6 +65,7 @@ fer-lmdb evaluate runs/a --batch-accuracies
     help="Map seven classes to six: add disgust to anger, or drop it.",
 )
 @labels_option("the classes of databases without a manifest")
+@caffe_options("models", shared=("labels",))
 @ensemble_weights_option()
 @ensemble_temperature_option()
 @click.option("--fit-ensemble-weights", is_flag=True, help="Fit the weights on the validation split.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fer_lmdb.choices import EXPORT_FORMATS
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, print_next_step
 from fer_lmdb.cli.shared_options import force_option, json_option
@@ -27,6 +28,7 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
 
 @click.command("export", cls=Command, examples=EXAMPLES)
 @click.argument("model", type=MODEL)
+@caffe_options("model")
 @click.option(
     "--format",
     "format_name",

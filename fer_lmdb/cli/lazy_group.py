@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "FER_LMDB_DEBUG": "1 shows the traceback of an error, like -vv.",
     "NO_COLOR": "Disables colors if set.",
 }
+MODULES = {"import": "import_caffe"}
+"""Module of a command whose name is a word of Python."""
 EXIT_CODES = {"0": "done", "1": "failed", "2": "wrong usage", "130": "interrupted with Ctrl-C"}
 
 
@@ -46,7 +48,7 @@ class LazyGroup(click.Group):
         """Import the module of a command and return the command."""
         if cmd_name not in self.summaries:
             return None
-        command: click.Command = importlib.import_module(f"fer_lmdb.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"fer_lmdb.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

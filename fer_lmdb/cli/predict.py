@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from fer_lmdb import ranges
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command, options_given
 from fer_lmdb.cli.console import next_command, note, print_ensemble_note
 from fer_lmdb.cli.numbers import number
@@ -54,6 +55,7 @@ find . -name '*.png' | fer-lmdb predict - --json
 @click.command("predict", cls=Command, examples=EXAMPLES)
 @click.argument("paths", type=click.Path(), nargs=-1, required=True, metavar="PATH...")
 @models_option()
+@caffe_options("models", shared=("detector",))
 @ensemble_weights_option()
 @ensemble_temperature_option()
 @click.option("--save", type=click.Path(path_type=Path), metavar="FILE|DIR", help="Write annotated copies.")

@@ -19,7 +19,7 @@ from fer_lmdb.cli.numbers import number
 from fer_lmdb.data.split_ratio import SplitRatio
 from fer_lmdb.errors import DeviceError, OptionError, SourceError
 from fer_lmdb.io.file_names import check_plot_suffix
-from fer_lmdb.labels import read_labels
+from fer_lmdb.labels import SCHEMES, read_labels
 from fer_lmdb.runtime.device import check_device_name
 
 RUNS = Path("runs")
@@ -100,12 +100,14 @@ class PlotFile(click.Path):
 
 
 class Labels(click.ParamType):
-    """Class names separated by commas, or a file with one name per line; checked here and read by the command."""
+    """Class names separated by commas, a file with one name per line, or a scheme; the command reads them."""
 
     name = "labels"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the value unchanged; fail if it does not contain class names."""
+        if str(value) in SCHEMES:
+            return str(value)
         try:
             read_labels(str(value))
         except SourceError as error:

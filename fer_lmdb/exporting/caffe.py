@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import prototxt_like as pl
@@ -10,6 +11,7 @@ from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.file_names import slug
 from fer_lmdb.io.marks import prototxt_mark
 from fer_lmdb.io.outputs import OutputGuard
+from fer_lmdb.models.caffe_files import CLASSES_COMMENT, PREPROCESSING_COMMENT
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
@@ -66,4 +68,7 @@ def _input_comment(model: Model) -> str:
     lines += [f"  {line}" for line in pl.to_text(transform).splitlines()] or ["  none"]
     if transform.per_picture_normalization:
         lines.append("per_picture_normalization is an extension: scale each face to mean 0 and standard deviation 1.")
-    return "".join(f"# {line}\n" for line in lines)
+    comment = "".join(f"# {line}\n" for line in lines)
+    classes = json.dumps(list(model.scheme.classes))
+    faces = json.dumps(model.preprocessing.to_dict())
+    return f"{comment}{CLASSES_COMMENT}{classes}\n{PREPROCESSING_COMMENT}{faces}\n"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from fer_lmdb.errors import ModelError
 from fer_lmdb.labels import require_same
 from fer_lmdb.models.calibration import check_temperature
-from fer_lmdb.models.model import Model, read_model
-from fer_lmdb.models.registry import ModelSource, resolve_members, resolve_model
+from fer_lmdb.models.model import Model
+from fer_lmdb.models.registry import ModelSource, read_any_model, resolve_members, resolve_model
 
 EM_ITERATIONS = 500
 
@@ -57,7 +57,7 @@ def load_ensemble(sources: Sequence[Model | ModelSource]) -> list[Member]:
 def _load_members(source: Model | ModelSource) -> list[Member]:
     if isinstance(source, str | os.PathLike):
         files = {name: resolve_model(name) for name in resolve_members([source])}
-        return [Member(name, read_model(path), path) for name, path in files.items()]
+        return [Member(name, read_any_model(path), path) for name, path in files.items()]
     return [Member(source.name, source)]
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from fer_lmdb.errors import ModelError
+from fer_lmdb.models.caffe_files import is_caffe_folder
+from fer_lmdb.models.caffe_import import read_caffe_model
 from fer_lmdb.models.model import PRETRAINED_DIR, Model, read_model
 from fer_lmdb.models.run_folder import BEST, CONFIG, LAST, RUNS
 from prototxt_like.suggest import did_you_mean
 
+log = logging.getLogger(__name__)
+
 DEFAULT_MODEL = "fer_mini"
 
 ModelSource = str | os.PathLike[str]
-"""Pretrained name, path of a model file or run folder, or name of a run in runs/."""
+"""Pretrained name, path of a model file, run folder or folder with Caffe's files, or name of a run in runs/."""
 
 
 def list_pretrained() -> list[str]:
@@ -26,12 +31,27 @@ def load_model(source: ModelSource) -> Model:
     """Load a model.
 
     Args:
-        source: Pretrained name, model file, run folder (its best model) or name of a run in runs/.
+        source: Pretrained name, model file, run folder (its best model), name of a run in runs/, or folder with a
+            deploy prototxt and a caffemodel.
 
     Raises:
         ModelError: If there is no such model, or the file is damaged or not a model.
     """
-    return read_model(resolve_model(source))
+    return read_any_model(resolve_model(source))
+
+
+def read_any_model(path: Path) -> Model:
+    """Read a model file, or a folder with Caffe's files; what the latter do not contain is assumed and logged.
+
+    Raises:
+        ModelError: If the model is damaged, or no model.
+    """
+    if not path.is_dir():
+        return read_model(path)
+    result = read_caffe_model(path)
+    for line in [*result.notes, *(f"assumed {line}" for line in result.assumptions)]:
+        log.warning("%s: %s", path, line)
+    return result.model
 
 
 def resolve_model(source: ModelSource) -> Path:
@@ -45,6 +65,8 @@ def resolve_model(source: ModelSource) -> Path:
         return PRETRAINED_DIR / f"{name}.safetensors"
     path = Path(name)
     if path.is_file():
+        return path
+    if is_caffe_folder(path) and not any((path / name).is_file() for name in (BEST, LAST, CONFIG)):
         return path
     folders = [path, RUNS / path] if len(path.parts) == 1 else [path]
     for file in (folder / model for folder in folders for model in (BEST, LAST)):
