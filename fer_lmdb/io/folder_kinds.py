@@ -118,7 +118,7 @@ def _read_run(folder: Path) -> IsOwn:
 
 def _read_images(folder: Path) -> IsOwn:
     """Return the names in the lists, which hold one line `/train/3/01081.png 3` per image, and the class names."""
-    own = {f"{kind}classes.txt" for kind in ("", "original/", "boxed/", "aligned/")}
+    own = {CLASS_NAMES, *(f"{kind}/{CLASS_NAMES}" for kind in IMAGE_FOLDERS)}
     for split in ("train", "val", "test"):
         path = folder / f"{split}_list.txt"
         if path.is_file():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.choices import SPLITS
+from fer_lmdb.data.build.invalid_samples import check_samples, raise_invalid
 from fer_lmdb.data.build.options import BuildOptions
 from fer_lmdb.data.build.spool import Spool, SpoolEntry
 from fer_lmdb.data.detections import detection_fields
@@ -115,17 +116,23 @@ class Collector:
     def run(self, progress: ProgressCallback) -> None:
         """Read the source to its end. Reading a batch overlaps with detection in the previous one.
 
+        Without `skip_invalid` the source is read twice if faces are detected: all invalid samples are reported before.
+
         Raises:
             SourceError: If a sample is invalid (without `skip_invalid`), or there is no training face.
             DetectorError: If the detector cannot be loaded.
         """
         preprocessor = FacePreprocessor(self.options.preprocessing, self.options.device)
         _ = preprocessor.detector  # loaded first, so that a missing package is reported before anything is read
+        if not self.options.skip_invalid and preprocessor.detector is not None:
+            check_samples(self.source, progress)
         batches = map(self._accept, prefetch(batched(self.source)))
         for batch, faces in get_executor(self.options.executor).map(preprocessor, batches, _images):
             for (sample, label), prepared in zip(batch, faces, strict=True):
                 self._add(sample, label, prepared)
             progress("read", self.rows, self.source.size_hint())
+        if self.invalid and not self.options.skip_invalid:
+            raise_invalid(self.invalid)
         if not len(self.spools["train"]):
             raise SourceError(
                 f"{self.source.name} has no face to train on; expected rows or folders of a training split"
@@ -147,8 +154,6 @@ class Collector:
         return accepted
 
     def _count_invalid(self, sample: InvalidSample) -> None:
-        if not self.options.skip_invalid:
-            raise SourceError(f"{sample.location}: {sample.reason} (use --skip-invalid to skip and list such samples)")
         self.invalid.append(sample)
         if sample.split is not None:
             self.counts[sample.split].unreadable += 1
