@@ -13,6 +13,7 @@ from fer_lmdb.cli.shared_options import (
     align_option,
     device_option,
     ensemble_weights_option,
+    force_option,
     json_option,
     precision_option,
     tta_option,
@@ -48,6 +49,7 @@ fer-lmdb calibrate runs/a runs/b --data data/fer2013
     metavar="FILE",
     help="Model file to write.  [default: update MODEL]",
 )
+@force_option("data sets or other files of runs")
 @tta_option()
 @align_option("Faces of --data: landmarks: aligned ones, box: unaligned ones, both: average the probabilities.")
 @ensemble_weights_option()
@@ -58,6 +60,7 @@ def command(
     models: tuple[str, ...],
     data: tuple[str, ...],
     out: Path | None,
+    force: bool,
     tta: int,
     align: str | None,
     ensemble_weights: tuple[float, ...] | None,
@@ -83,6 +86,7 @@ def command(
         device=device,
         precision=precision,
         ensemble_weights=ensemble_weights,
+        force=force,
     )
     if as_json:
         emit(result.to_dict())

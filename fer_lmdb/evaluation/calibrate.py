@@ -13,6 +13,7 @@ from fer_lmdb.evaluation.evaluate import evaluate
 from fer_lmdb.evaluation.metrics import calibration_error, log_loss
 from fer_lmdb.evaluation.options import DataSource
 from fer_lmdb.evaluation.result import EvaluationResult
+from fer_lmdb.io.outputs import check_file
 from fer_lmdb.models.calibration import apply_temperature, fit_temperature
 from fer_lmdb.models.model import Model, read_model
 from fer_lmdb.models.registry import PRETRAINED_DIR, ModelSource
@@ -78,6 +79,7 @@ def calibrate(
     device: str = "auto",
     precision: str = "float32",
     ensemble_weights: Sequence[float] | None = None,
+    force: bool = False,
 ) -> CalibrationResult:
     """Fit a temperature on the validation split and store it in the model's metadata; the weights do not change.
 
@@ -91,12 +93,16 @@ def calibrate(
         device: "auto", "cpu", "cuda", ...
         precision: Compute dtype: "float32", "bfloat16" or "auto".
         ensemble_weights: Weight of each member, 0 or more, of any sum; None weights all members equally.
+        force: Whether `out` may replace a file that this program did not write.
 
     Raises:
+        OutputError: If `out` would replace a file that is not to be replaced, see `fer_lmdb.io.outputs`.
         ModelError: If a model is missing or damaged, was trained on the validation split, or has no file to update.
         DataSetError: If the data set is missing or damaged, or does not match the model.
         OptionError: If an argument is out of range.
     """
+    if out is not None:
+        check_file(out, force=force, suffix=".safetensors")
     result = evaluate(
         models,
         data,

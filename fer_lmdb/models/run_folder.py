@@ -30,6 +30,7 @@ from typing import Any
 from fer_lmdb.errors import RunError
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.file_names import slug
+from fer_lmdb.io.folder_kinds import DATA_SET
 from fer_lmdb.renames import FILES
 from fer_lmdb.runtime.locks import FileLock
 
@@ -165,10 +166,12 @@ class RunFolder(os.PathLike[str]):
         """Check that a new run would overwrite nothing.
 
         Raises:
-            RunError: If the folder contains a run or a file with the name of one of a run's files.
+            RunError: If the folder is a data set, or contains a run or a file with the name of one of a run's files.
         """
         if self.config.exists():
             raise RunError(f"{self.path} already contains a run; continue it with --resume, or set another --run name")
+        if DATA_SET.is_at(self.path):
+            raise RunError(f"{self.path} is a data set; set another --run name")
         taken = [name for name in OUTPUT_FILES if (self.path / name).exists()]
         if taken:
             raise RunError(f"{self.path} is not a run, and its {taken[0]} would be overwritten; set another --run name")

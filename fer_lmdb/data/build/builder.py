@@ -129,7 +129,7 @@ def _open(source: Source | str | Path, options: BuildOptions) -> Source:
 def _inputs(source: Source | str | Path, options: BuildOptions) -> list[str | Path]:
     """Return the files and folders that are read."""
     sources = [source] if isinstance(source, str | Path) else []
-    return [*sources, *([options.ferplus] if options.ferplus is not None else [])]
+    return [*sources, *(path for path in (options.ferplus, options.root) if path is not None)]
 
 
 def check_separate(out: Path, images: Path) -> None:

@@ -272,3 +272,16 @@ def test_drawings_do_not_replace_files(data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_text("mine")
     rejected(tmp_path, "exists and was not written", "inspect", data, "--draw", tmp_path / "mine.png")
     assert run("inspect", data, "--draw", tmp_path / "mine.png", "--force").exit_code == 0
+
+
+def test_calibrate_does_not_replace_other_files(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "state.safetensors").write_bytes(snapshot())
+    command = ("calibrate", "fer_mini", "--data", data, "--out")
+    rejected(tmp_path, "exists and was not written", *command, tmp_path / "mine.txt")
+    rejected(tmp_path, "fer-lmdb snapshot 1", *command, tmp_path / "state.safetensors", "--force")
+    rejected(tmp_path, "is a file of the data set", *command, data / "mean.binaryproto", "--force")
+
+
+def test_a_run_is_not_written_into_a_data_set(data: Path, tmp_path: Path) -> None:
+    rejected(tmp_path, "is a data set; set another --run name", "train", "--data", data, "--run", data)
