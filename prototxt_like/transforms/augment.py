@@ -205,7 +205,8 @@ def standardize(values: Tensor) -> Tensor:
         values: (N, C, H, W) float32.
     """
     variance, mean = torch.var_mean(values, dim=(1, 2, 3), correction=0, keepdim=True)
-    return (values - mean) * torch.rsqrt(variance + 1e-8) * (variance > 1e-6)
+    # Not variance + 1e-8: the exporter to ONNX takes an addend this small for 0, and a constant image becomes NaN.
+    return (values - mean) * torch.rsqrt(variance.clamp(min=1e-6)) * (variance > 1e-6)
 
 
 def random_erasing(values: Tensor, random: BatchRandom, probability: float) -> Tensor:
