@@ -62,4 +62,4 @@ def test_data_sets_are_made_once_and_before_they_are_needed() -> None:
             made.append(words[-1])
         named = [words[i + 1] for i, word in enumerate(words) if word in ("--data", "--teacher-data")]
         assert set(named) <= set(made)
-    assert len(made) == len(set(made)) == 4
+    assert len(made) == len(set(made)) == 3

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fer_lmdb.errors import ModelError
-from fer_lmdb.evaluation import contamination
 from fer_lmdb.labels import MERGED, WITHOUT_DISGUST, LabelScheme
 from fer_lmdb.models import ensemble
-from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.registry import load_model, resolve_members
 
 GENERATOR = np.random.default_rng(3)
@@ -76,19 +73,3 @@ def test_members_with_different_label_schemes_are_rejected(trained, tmp_path, sc
         first = tmp_path / "first.safetensors"
     with pytest.raises(ModelError, match="cannot be averaged"):
         ensemble.load_ensemble([first, tmp_path / "other.safetensors"])
-
-
-def test_the_models_outside_the_package_form_an_ensemble_with_those_inside():
-    """The published fer_ensemble; the metadata of two members contain validation as a training split."""
-    folder = Path(__file__).parents[3] / "data" / "models" / "fer_ensemble"
-    names = resolve_members(["face_emotion_net", "fer_conv12_wide", folder])
-    members = ensemble.load_ensemble(names)
-    face = np.full((1, 1, 48, 48), 128, np.uint8)
-    rows = np.stack([Classifier(member.model).probabilities(face) for member in members])
-    assert ensemble.average_probabilities(rows, [1, 2, 2, 2, 2, 2, 1]).sum() == pytest.approx(1)
-    trained_on_val = [
-        Path(member.name).stem
-        for member in members
-        if any("val" in splits for splits in contamination.training_splits(member.model.metadata).values())
-    ]
-    assert trained_on_val == ["fer_conv12_wide-41", "fer_conv12_wide-42"]
