@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from fer_lmdb._version import __version__
 from fer_lmdb.serve.http_errors import ApiError
+from fer_lmdb.serve.request_images import MAX_IMAGES, Upload
 from fer_lmdb.serve.settings import ServerSettings
 from fer_lmdb.serve.uploads import UploadReader, discard
 from fer_lmdb.serve.worker_pool import WorkerPool
@@ -39,6 +40,12 @@ class ImageDocument(BaseModel):
     height: int
     faces: list[FaceDocument]
     error: str | None
+
+
+class ImagesDocument(BaseModel):
+    """Several images of one request; an image that cannot be used has an `error`."""
+
+    images: list[ImageDocument]
 
 
 class ErrorDetail(BaseModel):
@@ -71,7 +78,16 @@ IMAGE_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "image": {"type": "string", "description": "base64, with or without data:image/...;base64,"},
+                        "images": {"type": "array", "maxItems": MAX_IMAGES, "items": {"type": "string"}},
+                    },
                 }
             },
             "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
@@ -84,6 +100,8 @@ NOTICE = (
     "No image is stored. The European Union's AI Act prohibits emotion recognition at work and in education."
 )
 HTTP_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
+IMAGE_CODES = {"not_a_picture", "damaged_picture", "too_large"}
+"""Errors of one image of a list, which do not end the others."""
 CLOSING_CODES = {"too_large", "upload_too_slow", "queue_full", "too_many_requests", "unknown_model"}
 """Errors after which the request body may be partly unread, so the connection cannot be reused."""
 
@@ -106,7 +124,7 @@ def build_api(settings: ServerSettings, pool: WorkerPool, uploads: UploadReader)
 def _add_predict(app: FastAPI, pool: WorkerPool, uploads: UploadReader) -> None:
     @app.post(
         "/v1/predict",
-        response_model=ImageDocument,
+        response_model=ImageDocument | ImagesDocument,
         responses=ERRORS,
         openapi_extra=IMAGE_BODY,
         summary="Detect the faces of an image and predict their expressions",
@@ -115,7 +133,11 @@ def _add_predict(app: FastAPI, pool: WorkerPool, uploads: UploadReader) -> None:
         request: Request,
         model: Annotated[str | None, Query(max_length=200, description="A name from /v1/models.")] = None,
     ) -> Any:
-        """Send the image as the multipart field `file` or as the request body. Same output as `predict --json`."""
+        """Send the image as the multipart field `file`, as the request body, or as base64 in JSON.
+
+        The output is that of `predict --json`. Several fields `file`, or the JSON field `images`, give a list in
+        `images`.
+        """
         client = request.client.host if request.client else None
         try:
             name = pool.check_model(model)
@@ -123,9 +145,29 @@ def _add_predict(app: FastAPI, pool: WorkerPool, uploads: UploadReader) -> None:
         except ApiError:
             await discard(request)
             raise
-        async with uploads.read_image(request) as upload:
-            answer = await _while_connected(request, pool.predict(upload.data, upload.name, name, client))
-        return {"path": upload.name, **answer, "error": None}
+        async with uploads.read_images(request) as found:
+            if found.is_list:
+                return await _while_connected(request, _predict_all(pool, found.images, name, client))
+            (image,) = found.images
+            answer = await _while_connected(request, pool.predict(image.data, image.name, name, client))
+        return {"path": image.name, **answer, "error": None}
+
+
+async def _predict_all(
+    pool: WorkerPool, images: Sequence[Upload], model: str, client: str | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Predict one image after the other, so that a request has one place in the queue."""
+    documents = []
+    for image in images:
+        document = {"path": image.name, "width": 0, "height": 0, "faces": [], "error": None}
+        try:
+            document |= await pool.predict(image.data, image.name, model, client)
+        except ApiError as error:
+            if error.code not in IMAGE_CODES:
+                raise
+            document["error"] = error.message
+        documents.append(document)
+    return {"images": documents}
 
 
 def _add_status(app: FastAPI, settings: ServerSettings, pool: WorkerPool) -> None:

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import anyio
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from fer_lmdb.io.images import printable_path
 from fer_lmdb.serve.http_errors import ApiError
+from fer_lmdb.serve.request_images import RequestImages, parse_form, parse_json, parse_raw
 
 MULTIPART_OVERHEAD = 64_000
-"""Maximum size in bytes of a multipart body in addition to the image."""
-NOT_IMAGES = ("application/json", "text/", "application/xml", "video/", "audio/")
-DEFAULT_NAME = "picture"
-MAX_NAME_LENGTH = 120
+"""Maximum size in bytes of a multipart or JSON body in addition to the images."""
+NOT_IMAGES = ("text/", "application/xml", "video/", "audio/")
 DISCARD_SECONDS = 10.0
 DISCARD_BYTES = 100_000_000
-
-
-@dataclass(frozen=True)
-class Upload:
-    """An uploaded image.
-
-    Attributes:
-        data: Contents of the file.
-        name: File name given by the client, for display only; never used as a path.
-    """
-
-    data: bytes
-    name: str
 
 
 class UploadReader:
@@ -67,8 +48,10 @@ class UploadReader:
             self.held -= sum(map(len, chunks))
 
     @asynccontextmanager
-    async def read_image(self, request: Request) -> AsyncIterator[Upload]:
-        """Read the image of a request: the multipart field `file` or the body.
+    async def read_images(self, request: Request) -> AsyncIterator[RequestImages]:
+        """Read the images of a request: the body, the multipart fields `file`, or base64 in JSON.
+
+        All images of a request together have at most `max_bytes`.
 
         Raises:
             ApiError: If the body cannot be read (see `read`), or contains no image.
@@ -78,14 +61,21 @@ class UploadReader:
             raise ApiError(
                 "not_a_picture",
                 f"found a body of type {content_type.split(';')[0]!r}, expected an image; send image/jpeg, image/png, "
-                "... or multipart/form-data with the field file",
+                "..., multipart/form-data with the field file, or application/json with base64",
             )
-        is_form = content_type.startswith("multipart/")
-        async with self.read(request, self._max_bytes + (MULTIPART_OVERHEAD if is_form else 0)) as data:
-            upload = await _parse_form(request, data) if is_form else Upload(data, DEFAULT_NAME)
-            if len(upload.data) > self._max_bytes:
+        async with self.read(request, self._body_limit(content_type)) as data:
+            if content_type.startswith("multipart/"):
+                found = await parse_form(request.headers, data)
+            else:
+                found = parse_json(data) if _is_json(content_type) else parse_raw(data)
+            if sum(len(image.data) for image in found.images) > self._max_bytes:
                 raise self._too_large()
-            yield upload
+            yield found
+
+    def _body_limit(self, content_type: str) -> int:
+        if _is_json(content_type):
+            return self._max_bytes * 4 // 3 + MULTIPART_OVERHEAD
+        return self._max_bytes + (MULTIPART_OVERHEAD if content_type.startswith("multipart/") else 0)
 
     async def _collect(self, request: Request, max_bytes: int, chunks: list[bytes]) -> None:
         """Append the body to `chunks`; read and discard the rest of a body that is too large.
@@ -121,7 +111,14 @@ class UploadReader:
             raise self._too_large()
 
     def _too_large(self) -> ApiError:
-        return ApiError("too_large", f"the image is larger than {self._max_bytes / 1e6:g} MB; reduce it and try again")
+        return ApiError(
+            "too_large",
+            f"the image is larger than {self._max_bytes / 1e6:g} MB; reduce it and try again",
+        )
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.split(";")[0].strip() == "application/json"
 
 
 async def discard(request: Request) -> None:
@@ -137,39 +134,3 @@ async def discard(request: Request) -> None:
             size += len(chunk)
             if size > DISCARD_BYTES:
                 return
-
-
-class _MemoryMultipartParser(MultiPartParser):
-    """Starlette's parser without its temporary files for uploads above 1 MB."""
-
-    spool_max_size = 2**40
-
-
-async def _parse_form(request: Request, data: bytes) -> Upload:
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield data
-
-    try:
-        form = await _MemoryMultipartParser(
-            request.headers, stream(), max_files=4, max_fields=16, max_part_size=MULTIPART_OVERHEAD
-        ).parse()
-    except (MultiPartException, ValueError) as error:
-        raise ApiError("wrong_request", f"the multipart body is damaged: {_reason(error)}") from None
-    field = form.get("file")
-    if not isinstance(field, UploadFile):
-        names = ", ".join(sorted({printable_path(name)[:40] for name in form})) or "none"
-        raise ApiError("wrong_request", f"found the fields: {names}; expected a file in the field file")
-    upload = Upload(await field.read(), _display_name(field.filename))
-    await form.close()
-    return upload
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "message", None) or str(error) or type(error).__name__
-    return " ".join(text.split())
-
-
-def _display_name(filename: str | None) -> str:
-    """Return the last component of the client's file name as one printable line."""
-    last = PurePosixPath((filename or "").replace("\\", "/")).name
-    return printable_path(last.encode("utf-8", "replace").decode())[:MAX_NAME_LENGTH] or DEFAULT_NAME

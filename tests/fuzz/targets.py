@@ -124,9 +124,10 @@ def _http(data: bytes, folder: Path) -> None:
         return pieces.pop(0) if pieces else {"type": "http.disconnect"}
 
     async def read() -> None:
-        async with UploadReader(1_000_000, 10_000_000, seconds=2).read_image(Request(scope, receive)) as upload:
-            assert "\n" not in upload.name
-            decode_image(upload.data)
+        async with UploadReader(1_000_000, 10_000_000, seconds=2).read_images(Request(scope, receive)) as upload:
+            for image in upload.images:
+                assert "\n" not in image.name
+                decode_image(image.data)
 
     anyio.run(read)
 

@@ -128,7 +128,7 @@ def part(body: bytes, more: bool = True) -> dict:
 
 async def error_code(uploads: UploadReader, request: Request) -> str:
     with pytest.raises(ApiError) as caught:
-        async with uploads.read_image(request):
+        async with uploads.read_images(request):
             pass
     assert uploads.held == 0
     return caught.value.code
@@ -143,7 +143,7 @@ def test_disconnected_client_frees_its_memory() -> None:
     async def scenario() -> None:
         uploads = UploadReader(max_bytes=100, held_bytes=150, seconds=5)
         with pytest.raises(ClientDisconnect):
-            async with uploads.read_image(request_of([part(b"x" * 50), {"type": "http.disconnect"}])):
+            async with uploads.read_images(request_of([part(b"x" * 50), {"type": "http.disconnect"}])):
                 pass
         assert uploads.held == 0
 
@@ -153,10 +153,10 @@ def test_disconnected_client_frees_its_memory() -> None:
 def test_total_memory_of_uploads_is_limited() -> None:
     async def scenario() -> None:
         uploads = UploadReader(max_bytes=100, held_bytes=150, seconds=5)
-        async with uploads.read_image(request_of([part(b"x" * 100, more=False)])) as first:
-            assert len(first.data) == uploads.held == 100
+        async with uploads.read_images(request_of([part(b"x" * 100, more=False)])) as first:
+            assert len(first.images[0].data) == uploads.held == 100
             with pytest.raises(ApiError) as caught:
-                async with uploads.read_image(request_of([part(b"y" * 60, more=False)])):
+                async with uploads.read_images(request_of([part(b"y" * 60, more=False)])):
                     pass
             assert (caught.value.code, caught.value.retry_after) == ("queue_full", 5)
         assert uploads.held == 0
@@ -179,8 +179,8 @@ def test_large_multipart_uploads_are_not_written_to_disk(monkeypatch) -> None:
     async def scenario() -> None:
         uploads = UploadReader(max_bytes=4_000_000, held_bytes=9_000_000, seconds=5)
         request = request_of([part(body, more=False)], content_type="multipart/form-data; boundary=b")
-        async with uploads.read_image(request) as upload:
-            assert (len(upload.data), upload.name) == (3_000_000, "b.png")
+        async with uploads.read_images(request) as upload:
+            assert (len(upload.images[0].data), upload.images[0].name) == (3_000_000, "b.png")
 
     asyncio.run(scenario())
 
@@ -211,9 +211,10 @@ def test_any_multipart_body_is_an_upload_or_an_error(pieces: list[bytes], bounda
 
         request = Request({"type": "http", "method": "POST", "headers": raw, "path": "/"}, receive)
         try:
-            async with uploads.read_image(request) as upload:
-                assert upload.name.isprintable()
-                assert "/" not in upload.name
+            async with uploads.read_images(request) as upload:
+                for image in upload.images:
+                    assert image.name.isprintable()
+                    assert "/" not in image.name
         except ApiError as error:
             assert error.code in {"wrong_request", "not_a_picture"}
         assert uploads.held == 0

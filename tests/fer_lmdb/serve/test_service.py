@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -81,11 +82,30 @@ def test_models_and_health(service, astronaut: bytes) -> None:
     assert predict(service, astronaut, params={"model": models["default"]}).status_code == 200
 
 
+def test_several_files_and_base64(service, astronaut: bytes) -> None:
+    post = f"{service.url}/v1/predict"
+    single = predict(service, astronaut).json()
+    files = [("file", ("a.png", astronaut)), ("file", ("b.png", b"not an image")), ("file", ("c.png", astronaut))]
+    answer = httpx.post(post, files=files, timeout=60)
+    assert answer.status_code == 200
+    first, second, third = answer.json()["images"]
+    assert (first["path"], first["faces"], first["error"]) == ("a.png", single["faces"], None)
+    assert third == first | {"path": "c.png"}
+    assert (second["path"], second["width"], second["faces"]) == ("b.png", 0, [])
+    assert second["error"].startswith("b.png: not a supported image")
+    text = base64.b64encode(astronaut).decode()
+    assert httpx.post(post, json={"image": text}, timeout=60).json() == single
+    listed = httpx.post(post, json={"images": [f"data:image/png;base64,{text}"]}, timeout=60).json()["images"]
+    assert listed == [single | {"path": "image-1"}]
+
+
 def test_error_codes_of_invalid_requests(service, astronaut: bytes) -> None:
     post = f"{service.url}/v1/predict"
     assert error_of(predict(service, b"")) == (422, "damaged_picture")
     assert error_of(predict(service, b"not an image")) == (415, "not_a_picture")
-    assert error_of(httpx.post(post, json={"image": "photo.jpg"})) == (415, "not_a_picture")
+    assert error_of(httpx.post(post, json={"image": "photo.jpg"})) == (422, "wrong_request")
+    assert error_of(httpx.post(post, json={"images": []})) == (422, "wrong_request")
+    assert error_of(httpx.post(post, json={"image": "aGVsbG8="})) == (415, "not_a_picture")
     assert error_of(predict(service, astronaut[:5000])) == (422, "damaged_picture")
     assert error_of(predict(service, astronaut, params={"model": "../../etc/passwd"})) == (422, "unknown_model")
     assert error_of(predict(service, astronaut, params={"model": "x" * 500})) == (422, "wrong_request")
