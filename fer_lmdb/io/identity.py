@@ -12,13 +12,17 @@ from pathlib import Path
 
 
 def identities(path: str | os.PathLike[str]) -> list[Hashable]:
-    """Return what identifies a file: its resolved path and, if it exists, its device and inode.
+    """Return what identifies a file: its place, its resolved path and, if it exists, its device and inode.
+
+    The place is the path with a resolved folder: that of a link itself, which an output replaces.
 
     Args:
         path: Path; it may be missing, invalid or a link.
     """
     found: list[Hashable] = []
     try:
+        given = Path(path)
+        found.append(os.fspath(Path(os.path.realpath(given.parent)) / given.name))
         found.append(os.path.realpath(path))
         status = Path(path).stat()
     except ValueError:  # a NUL byte

@@ -17,6 +17,7 @@ KNOWING = {
     "image": chunks.mutate,
     "model": words.mutate_safetensors,
     "snapshot": words.mutate_safetensors,
+    "outputs": lambda data, dice: dice.randbytes(8),
     "manifest": words.mutate,
     "http": words.mutate,
 }

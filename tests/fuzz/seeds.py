@@ -167,5 +167,6 @@ MAKERS = {
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,
+    "outputs": lambda folder: [b"12345678"],
     "http": _http,
 }

@@ -23,6 +23,7 @@ from fer_lmdb.training.snapshot import Snapshot
 from prototxt_like.errors import PrototxtLikeError
 from prototxt_like.io.datum_store import decode_datum
 
+from .outputs import try_outputs
 from .seeds import NET
 
 EXPECTED_ERRORS = (FerLmdbError, PrototxtLikeError)
@@ -144,6 +145,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "model": _model,
     "snapshot": _snapshot,
     "manifest": _manifest,
+    "outputs": try_outputs,
 }
 if find_spec("starlette"):
     TARGETS["http"] = _http

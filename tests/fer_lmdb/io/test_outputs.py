@@ -196,3 +196,12 @@ def test_the_file_behind_stdin(tmp_path: Path) -> None:
     files.add_stream(stream.fileno() if not stream.closed else 10_000)
     assert tmp_path / "list.txt" in files
     assert tmp_path / "other.txt" not in files
+
+
+def test_a_link_is_one_output_even_after_it_was_replaced(tmp_path: Path) -> None:
+    write_image(tmp_path / "photo.png", GRAY)
+    (tmp_path / "link.png").symlink_to(tmp_path / "photo.png")
+    guard = OutputGuard(force=True)
+    write_image(guard.check(tmp_path / "link.png"), GRAY)
+    with pytest.raises(OutputError, match="two outputs are this one file"):
+        guard.check(tmp_path / "link.png")
