@@ -17,6 +17,8 @@ from fer_lmdb.cli.types import DATA_SET, MODEL
 EXAMPLES = """
 # for Caffe and OpenCV 4
 fer-lmdb export fer_mini --out caffe/
+# the same with mean and scale inside the net, and code that runs it
+fer-lmdb export fer_mini --raw-input --out caffe/
 # for onnxruntime: maps uint8 faces to probabilities
 fer-lmdb export fer_mini --out face.onnx
 # also in int8, evaluated on the validation split
@@ -44,6 +46,7 @@ fer-lmdb export runs/mine --format safetensors --out mine.safetensors
     show_default=True,
     help="--int8: data set; its train split calibrates, its val split evaluates.",
 )
+@click.option("--raw-input", is_flag=True, help="caffe: put mean and scale into the net; pixels go in.")
 @click.option("--uncalibrated", is_flag=True, help="Leave out the temperature that calibrate stored in MODEL.")
 @force_option("the model itself, or files of data sets or runs")
 @json_option
@@ -53,6 +56,7 @@ def command(
     out: Path,
     int8: bool,
     data: str,
+    raw_input: bool,
     uncalibrated: bool,
     force: bool,
     as_json: bool,
@@ -60,7 +64,8 @@ def command(
     """Export MODEL (pretrained model, model file or run folder) to another format.
 
     caffe: deploy.prototxt, a .caffemodel and, if the net subtracts a mean,
-    mean.binaryproto; for Caffe and OpenCV 4. onnx: one file that contains labels,
+    mean.binaryproto; for Caffe and OpenCV 4. With --raw-input the net takes the
+    pixels of a cropped face, and README.md has code that runs it. onnx: one file that contains labels,
     mean and preprocessing; it is compared with the model after it is written.
     safetensors: one file with large blobs in half precision and the results of
     evaluate. caffe and onnx contain the temperature of a calibrated model in the
@@ -68,11 +73,13 @@ def command(
     """
     from fer_lmdb.exporting.export import choose_format, export
 
+    if raw_input and choose_format(out, format_name) != "caffe":
+        raise click.UsageError("--raw-input requires --format caffe")
     if int8 and choose_format(out, format_name) != "onnx":
         raise click.UsageError("--int8 requires --format onnx")
 
     int8_data = data if int8 else None
-    result = export(model, out, format_name, int8_data, calibrated=not uncalibrated, force=force)
+    result = export(model, out, format_name, int8_data, calibrated=not uncalibrated, raw_input=raw_input, force=force)
     if as_json:
         emit({"model": model, **result.to_dict()})
         return

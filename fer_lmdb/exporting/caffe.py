@@ -7,6 +7,8 @@ from pathlib import Path
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
+from fer_lmdb.exporting.caffe_readme import readme
+from fer_lmdb.exporting.raw_input import with_raw_input
 from fer_lmdb.io.atomic import atomic_write_text
 from fer_lmdb.io.file_names import slug
 from fer_lmdb.io.marks import prototxt_mark
@@ -16,7 +18,7 @@ from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
 
 
-def write_caffe(model: Model, folder: Path, guard: OutputGuard | None = None) -> list[Path]:
+def write_caffe(model: Model, folder: Path, guard: OutputGuard | None = None, *, raw_input: bool = False) -> list[Path]:
     """Write files for `caffe.Net("deploy.prototxt", "<name>.caffemodel", caffe.TEST)`, the name as a slug.
 
     Extension layers without effect in TEST are removed. The input of the net is a face after the TEST transform (e.g.
@@ -26,15 +28,18 @@ def write_caffe(model: Model, folder: Path, guard: OutputGuard | None = None) ->
         model: Model to export.
         folder: Output folder; created if it does not exist.
         guard: Guard of the files; None for one that knows no inputs.
+        raw_input: Whether the net takes the pixels of a cropped face. Mean and scale are then layers of the net, and a
+            README.md has the code that runs it.
 
     Returns:
         Paths of deploy.prototxt, the caffemodel, named by a slug of the model's name, and mean.binaryproto if the model
-        has a mean image.
+        has a mean image, or README.md with `raw_input`.
 
     Raises:
         ModelError: If the net uses other extensions to Caffe.
         OutputError: If a file would replace something that is not to be replaced.
     """
+    model = with_raw_input(model) if raw_input else model
     net = Classifier(model).net_unfused
     deploy = pl.strip_extensions(net.proto)
     if extensions := pl.extensions(deploy):
@@ -43,13 +48,15 @@ def write_caffe(model: Model, folder: Path, guard: OutputGuard | None = None) ->
             "as onnx instead"
         )
     names = ["deploy.prototxt", f"{slug(model.name, default='model')}.caffemodel"]
-    names += ["mean.binaryproto"] if model.mean is not None else []
+    names += ["README.md"] if raw_input else ["mean.binaryproto"] if model.mean is not None else []
     guard = guard or OutputGuard()
     files = [guard.check(folder / name) for name in names]
     folder.mkdir(parents=True, exist_ok=True)
     pl.save_weights(pl.Net(deploy, pl.to_proto(net)), files[1])
     if model.mean is not None:
         pl.write_mean(model.mean, files[2])
+    if raw_input:
+        atomic_write_text(files[2], readme(model, files[1]))
     # Last, because it has the digests that mark the other files.
     atomic_write_text(files[0], prototxt_mark(files[1:]) + _input_comment(model) + pl.to_text(deploy))
     return files

@@ -44,6 +44,7 @@ def export(
     int8_data: str | Path | None = None,
     *,
     calibrated: bool = True,
+    raw_input: bool = False,
     force: bool = False,
 ) -> ExportResult:
     """Export a model.
@@ -58,6 +59,8 @@ def export(
             evaluated on its validation faces.
         calibrated: Whether the exported model returns calibrated probabilities. Caffe and ONNX files have the
             temperature folded into the last layer's weights; a safetensors file has it in its metadata.
+        raw_input: For "caffe": the net takes the pixels of a cropped face. Mean and scale are layers of the net, and a
+            README.md has the code that runs it.
         force: Whether to replace files that this program did not write, unless they are inputs, other models, or files
             of a data set or run.
 
@@ -72,6 +75,8 @@ def export(
     chosen = choose_format(out, format)
     if int8_data is not None and chosen != "onnx":
         raise ModelError(f"int8 requires the format onnx, not {chosen}")
+    if raw_input and chosen != "caffe":
+        raise ModelError(f"raw_input requires the format caffe, not {chosen}")
     if chosen != "caffe" and (out.is_dir() or not out.name):
         raise ModelError(f"invalid out {out}: found a folder, expected a file for the format {chosen}; add a file name")
     guard = OutputGuard([] if isinstance(model, Model) else [resolve_model(model)], force=force)
@@ -85,7 +90,7 @@ def export(
     if chosen == "caffe":
         from fer_lmdb.exporting.caffe import write_caffe
 
-        return ExportResult(chosen, write_caffe(fold_temperature(loaded), out, guard))
+        return ExportResult(chosen, write_caffe(fold_temperature(loaded), out, guard, raw_input=raw_input))
     out.parent.mkdir(parents=True, exist_ok=True)
     if chosen == "safetensors":
         loaded.half().save(out)

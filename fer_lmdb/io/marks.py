@@ -3,7 +3,7 @@
 PNG, JPEG, WebP, TIFF   field "Software"                 SVG, PDF      field "Creator"
 GIF, MP4, MKV, WebM     comment                          ONNX          producer
 safetensors             "format" in the metadata         CSV           header
-deploy.prototxt         first line, with the digests of the other files of the export
+deploy.prototxt         first line, with the digests of the other files of the export (README.md as well)
 
 BMP, PPM and PGM have no place for a mark.
 """
@@ -177,5 +177,6 @@ _READERS: dict[str, Callable[[Path], bool]] = {
     ".prototxt": _prototxt,
     ".caffemodel": _caffe_binary,
     ".binaryproto": _caffe_binary,
+    ".md": _caffe_binary,
     ".safetensors": lambda path: (safetensors_format(path) or "").startswith(MODEL_FORMAT),
 }
