@@ -112,6 +112,19 @@ fer-lmdb build --ferplus fer2013new.csv --label-scheme ferplus --out data/ferplu
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the shuffle and of the random splits.")
 @click.option(
+    "--shuffle/--no-shuffle",
+    default=True,
+    show_default=True,
+    help="Shuffle each split, or keep the source's order.",
+)
+@click.option(
+    "--channel-order",
+    type=click.Choice(["gray", "bgr"]),
+    default="gray",
+    show_default=True,
+    help="Store faces in gray, or in color as Caffe does: blue, green, red.",
+)
+@click.option(
     "--encoding",
     type=click.Choice(ENCODINGS),
     default="raw",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_lmdb.faces.detectors.base import as_rgb
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.visualization.canvas import Canvas, Rect
 from fer_lmdb.visualization.colors import color_of
 
@@ -61,6 +62,6 @@ class ClassSheet:
 
 
 def _to_rgb_tile(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    image = as_rgb(face) if face.ndim == 2 else face[::-1].transpose(1, 2, 0)
+    image = as_rgb(face if face.ndim == 2 else from_planes(face))
     interpolation = cv2.INTER_AREA if image.shape[0] > TILE else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(np.ascontiguousarray(image), (TILE, TILE), interpolation=interpolation), np.uint8)

@@ -60,10 +60,10 @@ def build(
         if images is not None:
             target = atomic_directory(Path(images), kind=IMAGES, force=force, inputs=inputs)
             dumper = ImageDumper(stack.enter_context(target), boxed=options.preprocessing.detector != "none")
-        spools = stack.enter_context(open_spools(folder, options.preprocessing.size))
+        spools = stack.enter_context(open_spools(folder, options.preprocessing.size, options.preprocessing.channels))
         collected = Collector(opened, spools, options, dumper.add if dumper else None)
         collected.run(progress)
-        shuffle(spools, options.seed)
+        shuffle(spools, options.seed if options.shuffle else None)
         if dumper is not None:
             dumper.write_lists(spools, options.label_scheme, numbering(opened))
         manifest = write_dataset(collected, folder, progress)
@@ -97,13 +97,13 @@ def write_images(
         SourceError, DetectorError, OutputError, DataSetError: See `build`.
     """
     options = (options or BuildOptions()).with_overrides(**overrides)
-    opened, size = _open(source, options), options.preprocessing.size
+    opened, preprocessing = _open(source, options), options.preprocessing
     target = atomic_directory(Path(images), kind=IMAGES, force=force, inputs=_inputs(source, options))
-    with target as folder, open_spools(folder, size) as spools:
-        dumper = ImageDumper(folder, boxed=options.preprocessing.detector != "none")
+    with target as folder, open_spools(folder, preprocessing.size, preprocessing.channels) as spools:
+        dumper = ImageDumper(folder, boxed=preprocessing.detector != "none")
         collected = Collector(opened, spools, options, dumper.add)
         collected.run(progress)
-        shuffle(spools, options.seed)
+        shuffle(spools, options.seed if options.shuffle else None)
         dumper.write_lists(spools, options.label_scheme, numbering(opened))
     return {
         "classes": list(options.label_scheme.classes),

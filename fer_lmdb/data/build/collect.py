@@ -18,7 +18,7 @@ from fer_lmdb.data.detections import detection_fields
 from fer_lmdb.data.sources import InvalidSample, Sample, Source
 from fer_lmdb.errors import SourceError
 from fer_lmdb.faces.detectors.base import Detector
-from fer_lmdb.faces.preprocessing import PreparedFace, Preprocessing, preprocess_faces
+from fer_lmdb.faces.preprocessing import PreparedFace, Preprocessing, preprocess_faces, to_planes
 from fer_lmdb.labels import FER2013, LabelScheme
 from fer_lmdb.runtime.background import prefetch
 from fer_lmdb.runtime.executors import get_executor
@@ -169,7 +169,8 @@ class Collector:
         counts.unaligned += not prepared.aligned
         counts.per_class[self.options.label_scheme.classes[label]] += 1
         detection = detection_fields(prepared) if detecting else None
-        self.spools[sample.split].add(prepared.crop, SpoolEntry(sample.name, label, detection, sample.votes))
+        entry = SpoolEntry(sample.name, label, detection, sample.votes)
+        self.spools[sample.split].add(to_planes([prepared.crop])[0], entry)
         if self._on_face is not None:
             self._on_face(sample, prepared, label)
 

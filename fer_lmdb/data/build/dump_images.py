@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from fer_lmdb.data.build.spool import Spool
 from fer_lmdb.data.sources import Sample
 from fer_lmdb.faces.detectors.base import Face, as_rgb
-from fer_lmdb.faces.preprocessing import PreparedFace
+from fer_lmdb.faces.preprocessing import PreparedFace, to_planes
+from fer_lmdb.io.pixels import from_planes
 from fer_lmdb.labels import LABEL_FILES, LabelOrder, LabelScheme
 from fer_lmdb.visualization.canvas import Canvas, Rect
 from fer_lmdb.visualization.detection import draw_detection
@@ -43,7 +44,7 @@ class ImageDumper:
     def add(self, sample: Sample, prepared: PreparedFace, label: int) -> None:
         """Write the image files of one face."""
         self._write("original", sample.name, sample.image)
-        self._write("aligned", sample.name, prepared.crop)
+        self._write("aligned", sample.name, from_planes(to_planes([prepared.crop])[0]))
         if self.boxed:
             self._write("boxed", sample.name, draw_face(sample.image, prepared.face))
 

@@ -25,6 +25,7 @@ class BuildOptions:
         label_scheme: Classes of the data set and their order.
         on_no_face: "keep" an image without a detected face unaligned, or "drop" it.
         seed: Seed of the shuffle and of the random splits.
+        shuffle: Whether each split is shuffled; without, it has the order of the source.
         encoding: Encoding of the images in the LMDB, "raw" or "png".
         skip_invalid: Skip and list invalid rows and files instead of stopping at the first one.
         device: Device of the face detector.
@@ -46,6 +47,7 @@ class BuildOptions:
     label_scheme: LabelScheme = FER2013
     on_no_face: Literal["keep", "drop"] = "keep"
     seed: int = 0
+    shuffle: bool = True
     encoding: Encoding = "raw"
     skip_invalid: bool = False
     device: str = "cpu"

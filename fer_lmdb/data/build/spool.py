@@ -72,10 +72,12 @@ class Spool:
     Args:
         path: File of the pixels; replaced if it exists.
         size: Height and width of the faces.
+        channels: 1 for gray, 3 for color.
     """
 
     path: Path
     size: int
+    channels: int = 1
     _offsets: array[int] = field(default_factory=lambda: array("Q"))
 
     def __post_init__(self) -> None:
@@ -89,16 +91,16 @@ class Spool:
         return len(self._offsets)
 
     def add(self, face: NDArray[np.uint8], entry: SpoolEntry) -> None:
-        """Append one face, (size, size) uint8."""
+        """Append one face, (size, size) or (channels, size, size) uint8."""
         self._pixels.write(np.ascontiguousarray(face).data)
         self._offsets.append(self._end)
         self._end += self._entries.write(entry.to_bytes())
 
-    def shuffle(self, generator: np.random.Generator) -> None:
-        """Close the files for writing and draw the order of the faces."""
+    def shuffle(self, generator: np.random.Generator | None) -> None:
+        """Close the files for writing and draw the order of the faces; None keeps that of the source."""
         self._pixels.close()
         self._entries.close()
-        self._order = generator.permutation(len(self))
+        self._order = np.arange(len(self)) if generator is None else generator.permutation(len(self))
 
     def entries(self) -> Iterator[SpoolEntry]:
         """Yield the entries in shuffled order."""
@@ -109,10 +111,10 @@ class Spool:
                 yield SpoolEntry.from_bytes(data, self._offsets[position])
 
     def faces(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the faces in shuffled order, (size, size) uint8 each."""
+        """Yield the faces in shuffled order, (channels, size, size) uint8 each."""
         if not len(self):
             return
-        stored = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self), self.size, self.size))
+        stored = np.memmap(self.path, dtype=np.uint8, mode="r", shape=(len(self), self.channels, self.size, self.size))
         for position in self._order:
             yield stored[position]
 
@@ -126,9 +128,9 @@ class Spool:
 
 
 @contextmanager
-def open_spools(folder: Path, size: int) -> Iterator[dict[str, Spool]]:
+def open_spools(folder: Path, size: int, channels: int = 1) -> Iterator[dict[str, Spool]]:
     """Yield a spool for each split; their files are deleted at the end."""
-    spools = {split: Spool(folder / f"{split}.spool", size) for split in SPLITS}
+    spools = {split: Spool(folder / f"{split}.spool", size, channels) for split in SPLITS}
     try:
         yield spools
     finally:
@@ -136,7 +138,7 @@ def open_spools(folder: Path, size: int) -> Iterator[dict[str, Spool]]:
             spool.remove()
 
 
-def shuffle(spools: dict[str, Spool], seed: int) -> None:
-    """Shuffle each split; the order depends on the seed and the number of faces only."""
+def shuffle(spools: dict[str, Spool], seed: int | None) -> None:
+    """Shuffle each split; the order depends on the seed and the number of faces only. None keeps that of the source."""
     for number, spool in enumerate(spools.values()):
-        spool.shuffle(np.random.default_rng([seed, number]))
+        spool.shuffle(None if seed is None else np.random.default_rng([seed, number]))

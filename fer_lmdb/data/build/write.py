@@ -66,6 +66,7 @@ def build_manifest(collected: Collector, folder: Path) -> dict[str, Any]:
         "scheme": options.label_scheme.name,
         "classes": list(options.label_scheme.classes),
         "size": preprocessing.size,
+        "channels": preprocessing.channels,
         "detector": preprocessing.detector,
         "align": preprocessing.align if preprocessing.detector != "none" else None,
         "preprocessing": preprocessing.to_dict(),
@@ -106,7 +107,7 @@ def write_split(
         count = min(options.shards, len(spool))
         paths = [shard(folder, split, number, count) for number in range(count)]
     sheet = ClassSheet(options.label_scheme.classes)
-    mean = MeanAccumulator(spool.size)
+    mean = MeanAccumulator(spool.size, spool.channels)
     sha256, databases = write_databases(split, paths, spool, mean, sheet, options, progress)
     if split == "train":
         mean.write(folder / MEAN_NAME)

@@ -34,7 +34,7 @@ def test_each_entry_is_read_with_its_face(tmp_path):
     assert len(spool) == len(pairs) == len(ENTRIES)
     assert [entry for entry, _ in pairs] != ENTRIES
     for entry, face in pairs:
-        assert entry == ENTRIES[face[0, 0]] and (face == face[0, 0]).all()
+        assert entry == ENTRIES[face[0, 0, 0]] and (face == face[0, 0, 0]).all()
     assert list(spool.entries()) == [entry for entry, _ in pairs]
 
 
