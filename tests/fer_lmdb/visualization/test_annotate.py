@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_lmdb.errors import ImageError
 from fer_lmdb.labels import SCHEMES
@@ -197,3 +198,22 @@ def test_a_canvas_is_extended_to_the_right() -> None:
     assert (canvas.pixels[:20, :30] == 120).all()
     assert (canvas.pixels[:, 30:] == (1, 2, 3)).all()
     assert (canvas.pixels[20:] == (1, 2, 3)).all()
+
+
+def test_a_face_that_is_held_over_looks_different() -> None:
+    seen, held = (annotate(blank(500, 700), [face(100, 150, 150, 180, id=2, detected=one)]) for one in (True, False))
+    count = [(image == color_of("happy")).all(axis=2).sum() for image in (seen[200:300, 90:260], held[200:300, 90:260])]
+    assert count[0] > 1.5 * count[1] > 0  # a thinner box
+
+
+def test_unsmoothed_probabilities_are_marks_on_the_bars() -> None:
+    without = annotate(blank(500, 700), [face(100, 150, 150, 180, id=2)])
+    marked = annotate(blank(500, 700), [face(100, 150, 150, 180, id=2, unsmoothed_probabilities=HAPPY)])
+    assert (without != marked).any()
+    assert make_panel(face(0, 0, 9, 9, unsmoothed_probabilities=HAPPY), 12).unsmoothed == tuple(HAPPY.values())
+    assert make_panel(face(0, 0, 9, 9), 12).unsmoothed == ()
+
+
+def test_a_pillow_image_is_annotated_like_its_file() -> None:
+    image = Image.fromarray(blank(90, 120)).quantize(2)
+    np.testing.assert_array_equal(annotate(image, []), annotate(blank(90, 120), []))
