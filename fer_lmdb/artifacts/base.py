@@ -58,6 +58,14 @@ def _unique(names: list[str]) -> list[str]:
     return names
 
 
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value
+
+
+Text = Annotated[Any, AfterValidator(_text)]
+"""A text that may contain a file name, whose bytes need not be UTF-8: pydantic's own type rejects those."""
 Count = Annotated[int, Field(ge=0, le=MAX_INT64)]
 Positive = Annotated[int, Field(ge=1, le=MAX_INT64)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -85,6 +93,8 @@ def parse(schema: type[Schema], values: Any, where: str, error: type[FerLmdbErro
         return schema.model_validate(values)
     except ValidationError as problems:
         raise error(f"{where}: damaged: {explain(problems.errors(include_url=False)[0])}; {remedy}") from None
+    except UnicodeEncodeError as problem:
+        raise error(f"{where}: damaged: found half a character, expected text ({problem.reason}); {remedy}") from None
     except RecursionError:
         raise error(f"{where}: damaged: found more nested objects than can be read; {remedy}") from None
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fer_lmdb.artifacts.base import Artifact, Number, Split
+from fer_lmdb.artifacts.base import Artifact, Number, Split, Text
 
 Pair = Annotated[list[Number], Field(min_length=2, max_length=2)]
 Row = Annotated[list[Number], Field(min_length=3, max_length=3)]
@@ -18,8 +18,8 @@ class Detection(Artifact):
     renamed: ClassVar[str] = "detections.jsonl"
 
     split: Split
-    key: str | None = None
-    name: str | None = None
+    key: Text | None = None
+    name: Text | None = None
     box: Annotated[list[Number], Field(min_length=4, max_length=4)] | None = None
     score: Number | None = None
     landmarks: list[Pair] | None = None

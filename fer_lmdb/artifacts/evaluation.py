@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from fer_lmdb.artifacts.base import Artifact, ClassNames, Count, Fraction, Number, Split
+from fer_lmdb.artifacts.base import Artifact, ClassNames, Count, Fraction, Number, Split, Text
 
 Interval = Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 
@@ -16,13 +16,13 @@ class EvaluationSummary(Artifact):
 
     renamed: ClassVar[str] = "evaluation"
 
-    models: list[str] = Field(default_factory=list)
+    models: list[Text] = Field(default_factory=list)
     iterations: list[Count | None] = Field(default_factory=list)
     split: Split | None = None
     tta: Count = 1
     precision: str = "float32"
     classes: ClassNames | None = None
-    data: str | None = None
+    data: Text | None = None
     data_sha256: str | None = None
     n: Count | None = None
     accuracy: Fraction | None = None
@@ -38,7 +38,7 @@ class EvaluationSummary(Artifact):
     label_scheme: str | None = None
     align: Any = None
     preprocessing_mismatch: dict[str, dict[str, list[Any]]] | None = None
-    trained_on_split: list[str] | None = None
+    trained_on_split: list[Text] | None = None
 
 
 class Evaluation(EvaluationSummary):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from fer_lmdb.artifacts.base import Artifact, Count
+from fer_lmdb.artifacts.base import Artifact, Count, Text
 from fer_lmdb.artifacts.preprocessing import StoredPreprocessing
 
 
@@ -18,7 +18,7 @@ class JoinedPart(Artifact):
 class DataSource(Artifact):
     """Where the images of a data set come from."""
 
-    name: str | None = None
+    name: Text | None = None
     sha256: str | None = None
     rows: Count | None = None
     joined: list[JoinedPart] = Field(default_factory=list)

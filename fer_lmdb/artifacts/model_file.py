@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fer_lmdb.artifacts.base import Artifact, ClassNames, Count, Number
+from fer_lmdb.artifacts.base import Artifact, ClassNames, Count, Number, Text
 from fer_lmdb.artifacts.evaluation import EvaluationSummary
 from fer_lmdb.artifacts.fingerprint import Fingerprint
 from fer_lmdb.artifacts.preprocessing import StoredPreprocessing
@@ -22,7 +22,7 @@ class InitRecord(Artifact):
 
     renamed: ClassVar[str] = "model metadata, init"
 
-    source: str = ""
+    source: Text = ""
     loaded: list[str] = Field(default_factory=list)
     reinitialized: list[str] = Field(default_factory=list)
     trained_on: dict[str, list[str]] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fer_lmdb.artifacts.base import Artifact, Positive
 from fer_lmdb.artifacts.fingerprint import Fingerprint
@@ -17,7 +17,15 @@ def _modern(options: Any) -> Any:
     return modernize("run.json, options", options) if isinstance(options, dict) else options
 
 
-Option = str | bool | int | float | list[str] | None
+def _option(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ValueError("a text, a number, true, false, null or a list of texts")
+    return value
+
+
+Option = Annotated[Any, AfterValidator(_option)]
 Options = Annotated[dict[str, Option], BeforeValidator(_modern)]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fer_lmdb.artifacts.base import Artifact, Split
+from fer_lmdb.artifacts.base import Artifact, Split, Text
 
 
 class Unreadable(Artifact):
     """Place, split if it is known, and reason."""
 
-    where: str
+    where: Text
     split: Split | None = None
-    reason: str
+    reason: Text
