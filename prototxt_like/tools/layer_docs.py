@@ -17,8 +17,9 @@ _INTRODUCTION = """\
 
 Generated from the registry of `prototxt_like` by `make docs`; do not edit.
 
-Layers compute the same values and gradients as Caffe 1.0, in float32 up to rounding. Deviations are listed as
-restrictions. For all layers:
+Layers compute the same values and gradients as Caffe 1.0 or the fork they come from, in float32 up to rounding.
+Deviations are listed as restrictions. In-place layers and layers that share memory follow Caffe as well; see
+[Differences from Caffe](caffe.md#differences-from-caffe). For all layers:
 
 - Numbers of bottoms and tops are checked and shapes are inferred as in Caffe. An unsupported parameter raises a
   `NetError`, a wrong shape a `ShapeMismatch`, with one line that contains the layer.
