@@ -17,6 +17,13 @@ PROGRAMS = {
     "test": ("caffe_test", "score a model"),
     "time": ("caffe_time", "benchmark model execution time"),
     "device_query": ("device_query", "show GPU diagnostic information"),
+    "upgrade_net_proto_text": ("upgrade_net_proto", "write an old net prototxt in the current format"),
+    "upgrade_net_proto_binary": ("upgrade_net_proto_binary", "write an old caffemodel in the current format"),
+    "upgrade_solver_proto_text": ("upgrade_solver_proto", "write an old solver prototxt in the current format"),
+    "compute_image_mean": ("compute_image_mean", "compute the mean image of a database"),
+    "convert_imageset": ("convert_imageset", "convert a list of images to a database"),
+    "extract_features": ("extract_features", "write blobs of a trained net to databases"),
+    "draw_net": ("draw_net_file", "draw a net as SVG or with Graphviz"),
     "run": ("run_script", "run a Python script that imports caffe"),
 }
 
