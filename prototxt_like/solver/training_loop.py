@@ -60,6 +60,9 @@ class TrainingLoop:
         self.parameter = parameter
         self._requested_action = requested_action
         self._stopped = False
+        for name in ("debug_info", "snapshot_diff"):
+            if getattr(parameter, name):
+                glog.warning("solver.cpp:45", f"{name} of the solver has no effect")
         if parameter.random_seed >= 0:
             torch.manual_seed(parameter.random_seed)
         self.train_net = _build(find_train_net(parameter, folder), "TRAIN", device, make_net)

@@ -112,6 +112,13 @@ def test_requests_stop_and_write_snapshots(solver: Path, tmp_path: Path, capfd: 
     assert messages(capfd.readouterr().err)[-1] == "Optimization stopped early."
 
 
+def test_fields_without_effect_are_named(solver: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    parameter = pl.read_solver(solver)
+    parameter.debug_info = True
+    training_loop.TrainingLoop(parameter, tmp_path)
+    assert "debug_info of the solver has no effect" in messages(capfd.readouterr().err)
+
+
 def test_signals_become_requests() -> None:
     before = signal.getsignal(signal.SIGINT)
     with SignalActions("stop", "snapshot") as actions:
