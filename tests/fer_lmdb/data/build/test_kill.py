@@ -34,7 +34,7 @@ def verified_seed(target: Path) -> int:
         assert digest(database(target, split)) == entry["sha256"]
         verify_sha256(database(target, split) / "data.mdb", entry["file_sha256"])
     assert {path.name for path in target.iterdir()} == {
-        "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json",
+        "train_lmdb", "val_lmdb", "test_lmdb", "mean.binaryproto", "manifest.json", "contact_sheet.png",
     }  # fmt: skip
     return int(manifest["seed"])
 
