@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 
 import click
+
+from fer_lmdb.runtime.posix import peak_memory
 
 _KEY = "fer_lmdb.verbosity"
 
@@ -115,9 +116,5 @@ def _flag(parameter: click.Parameter) -> str:
 
 def _peak_memory() -> str:
     """Return the peak memory of the process as the end of a sentence; "" if the system does not report it."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return ""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f" and {peak / 2**20:,.0f} MiB at most"
+    peak = peak_memory()
+    return "" if peak is None else f" and {peak / 2**20:,.0f} MiB at most"

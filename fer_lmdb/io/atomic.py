@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 import stat
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from fer_lmdb.io.file_names import printable_path, sibling
 from fer_lmdb.io.folder_kinds import DATA_SET, FolderKind
 from fer_lmdb.io.outputs import check_folder
 from fer_lmdb.runtime.locks import FileLock
+from fer_lmdb.runtime.posix import fsync, is_windows, lock_for_append, sync_all
 from fer_lmdb.runtime.signals import TerminationGuard
 
 _AT_FDCWD = -100
@@ -57,7 +57,7 @@ class AtomicFile:
         """Rename the temporary file to the target."""
         self.partial.chmod(self._mode)  # safetensors creates files that only their owner may read
         if self._sync:
-            _fsync(self.partial)
+            fsync(self.partial)
         self.partial.replace(self.path)
 
     def discard(self) -> None:
@@ -91,8 +91,7 @@ def atomic_append(path: Path, text: str) -> None:
     """Append to a UTF-8 text file, all of the text or nothing; safe with several processes at once."""
     content = text.encode()
     with path.open("ab", buffering=0) as file:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        lock_for_append(file.fileno())
         size = file.seek(0, os.SEEK_END)
         try:
             if file.write(content) < len(content):
@@ -161,11 +160,10 @@ def _filled(target: Path) -> Iterator[Path]:
 def fsync_tree(folder: Path) -> None:
     """Flush a directory and everything below it to disk."""
     paths = [Path(root) / name for root, _, files in os.walk(folder) for name in [*files, ""]]
-    if len(paths) > MANY_FILES:
-        os.sync()  # one call for everything: a hundred thousand single calls take minutes
+    if len(paths) > MANY_FILES and sync_all():  # a hundred thousand single calls take minutes
         return
     for path in paths:
-        _fsync(path)
+        fsync(path)
 
 
 def _clean_up(target: Path) -> None:
@@ -182,12 +180,14 @@ def _clean_up(target: Path) -> None:
 def _replace(building: Path, target: Path) -> None:
     """Rename the new directory to the target; one step if the system can exchange two names."""
     if not target.exists() or not any(target.iterdir()):
+        if target.exists() and is_windows():
+            target.rmdir()  # only POSIX renames to an empty folder
         building.rename(target)
     elif not _exchange(building, target):
         # If the process is killed between these two lines, `_clean_up` restores the old directory.
         target.rename(_beside(target, "old"))
         building.rename(target)
-    _fsync(target.parent)
+    fsync(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -205,14 +205,6 @@ def _load_renameat2() -> Callable[..., int] | None:
 
 def _beside(target: Path, what: str) -> Path:
     return sibling(target, ".", f".fer-lmdb-{what}")
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _explain(error: OSError, target: Path) -> str:

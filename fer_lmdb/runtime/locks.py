@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+
+from fer_lmdb.runtime.posix import is_windows, try_lock
 
 _HELD: dict[tuple[int, str], FileLock] = {}
 """Locks of this process by its ID and their path: the system's locks do not exclude other threads of a process."""
@@ -54,16 +55,19 @@ class FileLock:
         """Release the lock; no-op if it is not held."""
         if self._descriptor is None:
             return
-        if self._remove:
+        if self._remove and not is_windows():
             self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
+        if self._remove and is_windows():  # an open file cannot be removed there
+            with suppress(OSError):  # another process has opened it since
+                self.path.unlink()
         self._descriptor = None
         _HELD.pop(self._key, None)
 
     def _open_locked(self) -> int | None:
         while True:
             descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o644)
-            if not _try_lock(descriptor):
+            if not try_lock(descriptor):
                 os.close(descriptor)
                 return None
             if self.path.exists() and os.path.samestat(os.fstat(descriptor), self.path.stat()):
@@ -77,11 +81,3 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in (errno.EACCES, errno.EAGAIN)
-    return True

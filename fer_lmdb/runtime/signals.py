@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+from fer_lmdb.runtime.posix import TERMINATION_SIGNALS
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TERMINATION_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-ENDING_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING_SIGNALS = (signal.SIGINT, *TERMINATION_SIGNALS)
 
 
 class _Deferral:

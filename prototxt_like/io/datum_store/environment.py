@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,5 @@ def as_store_error(path: Path) -> Iterator[None]:
 def _disk_is_full(path: Path, error: Exception) -> bool:
     """Return whether the disk is full. LMDB reports an I/O error if the last page was written in part."""
     if "Input/output error" in str(error):
-        disk = os.statvfs(path)
-        return disk.f_bavail * disk.f_frsize < 1 << 20
+        return shutil.disk_usage(path).free < 1 << 20
     return "No space left" in str(error) or "Disk quota" in str(error)

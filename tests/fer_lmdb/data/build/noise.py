@@ -89,7 +89,7 @@ def main() -> None:
         Path.rename = lambda self, other: (rename(self, other), die() if str(other).endswith("-old") else None)
     elif moment == "after two renames":
         atomic._exchange = lambda one, other: False
-        atomic._fsync = lambda path: die() if path == Path(sys.argv[1]).parent else None
+        atomic.fsync = lambda path: die() if path == Path(sys.argv[1]).parent else None
     else:
         die_in_stage(moment)
     run(lambda stage, done, total: None)
