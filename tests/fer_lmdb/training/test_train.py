@@ -233,9 +233,9 @@ def test_bfloat16(options, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 0}, "--epochs 0"),
-        ({"batch_size": -1}, "--batch-size -1"),
-        ({"device": "nonsense"}, "cannot be used"),
+        ({"epochs": 0}, "--epochs: found 0, expected an integer from 1"),
+        ({"batch_size": -1}, "--batch-size: found -1, expected"),
+        ({"device": "nonsense"}, "invalid device: found .nonsense."),
         ({"base_lr": 1e30}, "--base-lr"),
     ],
 )
