@@ -21,7 +21,6 @@ REQUIRED = [
     "numpy>=2.0,<3",
     "pillow>=11.3,<13",
     "protobuf>=6.31,<8",
-    "pydantic>=2.7,<3",
     "pydantic>=2.10,<3",
     "rich>=15.0,<16",
     "safetensors>=0.4.5,<1",
