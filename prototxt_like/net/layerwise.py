@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from prototxt_like.layers import Layer
+from prototxt_like.net.blob_memory import BlobMemory
+from prototxt_like.net.graph import Step
 from prototxt_like.net.inputs import is_input
 from prototxt_like.net.net import Net
 from prototxt_like.schema.caffe_schema_pb2 import LayerParameter
@@ -50,15 +52,17 @@ class LayerwiseNet:
         steps, names, modules = iter(net.steps), list(net.shapes), net.layers._modules
         self.modules: list[Layer | None] = []
         self.tops: list[list[str]] = []
-        self._detached: list[tuple[int, ...]] = []  # positions of the bottoms that receive no gradient
+        self._steps: list[Step | None] = []
         for layer in self.layers:
             step = None if is_input(layer) else next(steps)
             self.modules.append(None if step is None else modules[step.key])  # type: ignore[arg-type]
             self.tops.append(list(layer.top) if step is None else [names[slot] for slot in step.tops])
-            self._detached.append(() if step is None else step.detach)
+            self._steps.append(step)
         self._records: list[_Record | None] = [None] * len(self.layers)
         self._backward_blobs = self._find_backward_blobs()
-        self._in_place = {name for index, tops in enumerate(self.tops) for name in tops if name in self.bottoms(index)}
+        self._memory = BlobMemory(net.steps, names, self.data)
+        in_place = {name for index, tops in enumerate(self.tops) for name in tops if name in self.bottoms(index)}
+        self._overwritten = in_place | self._memory.overwritten
         for name, shape in net.shapes.items():
             self.resize(name, shape)
 
@@ -92,16 +96,15 @@ class LayerwiseNet:
 
     def forward_layer(self, index: int) -> float:
         """Run one layer, and return the weighted sum of its losses."""
-        module = self.modules[index]
-        if module is None:
+        module, step = self.modules[index], self._steps[index]
+        if module is None or step is None:
             self._read_inputs(index)
             return 0.0
         leaves = [
-            self._leaf(name, detached=position in self._detached[index])
-            for position, name in enumerate(self.bottoms(index))
+            self._leaf(name, detached=position in step.detach) for position, name in enumerate(self.bottoms(index))
         ]
         with torch.enable_grad():
-            result = module(*leaves)
+            result = self._memory.run(step, module, leaves)
         results = [result] if isinstance(result, Tensor) else list(result or ())
         self._records[index] = _Record(leaves, results)
         loss = 0.0
@@ -161,7 +164,7 @@ class LayerwiseNet:
     def _leaf(self, name: str, *, detached: bool) -> Tensor:
         """Return a blob as a leaf of a new graph. A blob that a layer overwrites is copied."""
         value = self.data[name].detach()
-        value = value.clone() if name in self._in_place else value
+        value = value.clone() if name in self._overwritten else value
         return value.requires_grad_(name in self._backward_blobs and not detached)
 
     def _add_diff(self, name: str, gradient: Tensor | None, *, add: bool) -> None:
