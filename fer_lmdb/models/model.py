@@ -23,13 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 import prototxt_like as pl
 from fer_lmdb.errors import ModelError
 from fer_lmdb.faces.preprocessing import Preprocessing
-from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.io.file_names import printable_path
+from fer_lmdb.io.tensors import save_tensors
 from fer_lmdb.labels import LabelScheme
 from fer_lmdb.models.metadata import ModelMetadata
 from fer_lmdb.ranges import shortened
@@ -91,12 +90,15 @@ class Model:
         return replace(self, weights={key: halve(tensor) for key, tensor in self.weights.items()})
 
     def save(self, path: str | Path) -> None:
-        """Write the model file atomically."""
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.weights.items()}
+        """Write the model file atomically.
+
+        Raises:
+            OSError: If it cannot be written, e.g. because the disk is full.
+        """
+        tensors = dict(self.weights)
         if self.mean is not None:
             tensors["mean"] = torch.from_numpy(np.ascontiguousarray(self.mean, dtype=np.float32))
-        with atomic_file(Path(path)) as partial:
-            save_file(tensors, partial, metadata=self._to_texts())
+        save_tensors(Path(path), tensors, self._to_texts())
 
     def _to_texts(self) -> dict[str, str]:
         return {

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 import prototxt_like as pl
@@ -29,8 +28,8 @@ from fer_lmdb.choices import DISTILL_MODES
 from fer_lmdb.data.dataset import DataSet
 from fer_lmdb.data.variants import DataSetVariants
 from fer_lmdb.errors import RunError, one_line
-from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.io.file_names import printable_path
+from fer_lmdb.io.tensors import save_tensors
 from fer_lmdb.labels import require_same
 from fer_lmdb.models.classifier import Classifier
 from fer_lmdb.models.model import Model
@@ -134,9 +133,8 @@ def cached_teacher_probabilities(
     variants = DataSetVariants.of([data, *map(DataSet.open, solver.teacher_data)], known=parts)
     teachers = load_teachers(solver.teacher, variants)
     probabilities = teacher_probabilities(teachers, variants, list(parts), solver.temperature, device, dtype)
-    probabilities = probabilities.cpu().contiguous()
-    with atomic_file(cache) as partial:
-        save_file({"teacher_probabilities": probabilities}, partial, metadata={"format": TEACHER_FORMAT})
+    probabilities = probabilities.cpu()
+    save_tensors(cache, {"teacher_probabilities": probabilities}, {"format": TEACHER_FORMAT})
     return probabilities
 
 

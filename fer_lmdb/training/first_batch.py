@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from safetensors.torch import save_file
 from torch import Tensor
 
-from fer_lmdb.io.atomic import atomic_file
+from fer_lmdb.io.tensors import save_tensors
 from fer_lmdb.models.run_folder import FIRST_BATCH, RunFolder
 
 MAX_FACES = 64
@@ -22,9 +21,4 @@ def save_first_batch(run: RunFolder, faces: Tensor, targets: Tensor) -> None:
     path = run.path / FIRST_BATCH
     if path.exists():
         return
-    tensors = {
-        "faces": faces[:MAX_FACES].detach().float().cpu().contiguous(),
-        "labels": targets[:MAX_FACES].detach().cpu().contiguous(),
-    }
-    with atomic_file(path) as partial:
-        save_file(tensors, partial)
+    save_tensors(path, {"faces": faces[:MAX_FACES].float(), "labels": targets[:MAX_FACES]})

@@ -18,12 +18,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 import prototxt_like as pl
 from fer_lmdb.errors import RunError, one_line
-from fer_lmdb.io.atomic import atomic_file
 from fer_lmdb.io.file_names import printable_path
+from fer_lmdb.io.tensors import save_tensors
 from fer_lmdb.models.run_folder import SNAPSHOT, RunFolder
 from fer_lmdb.training.ema import ModelEMA
 from fer_lmdb.training.state import TrainState
@@ -66,11 +65,13 @@ class Snapshot:
         return cls(tensors, stored.metadata.to_dict())
 
     def write(self, run: RunFolder) -> None:
-        """Replace the snapshot of a run atomically."""
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in self.tensors.items()}
-        metadata = {"format": SNAPSHOT_FORMAT, "metadata": json.dumps(self.metadata)}
-        with atomic_file(run.snapshot) as partial:
-            save_file(tensors, partial, metadata=metadata)
+        """Replace the snapshot of a run atomically.
+
+        Raises:
+            OSError: If it cannot be written, e.g. because the disk is full.
+        """
+        texts = {"format": SNAPSHOT_FORMAT, "metadata": json.dumps(self.metadata)}
+        save_tensors(run.snapshot, self.tensors, texts)
 
 
 def take_snapshot(net: pl.Net, solver: pl.Solver, ema: ModelEMA | None, state: TrainState) -> Snapshot:

@@ -43,7 +43,7 @@ def test_a_failed_write_leaves_the_old_snapshot(run, monkeypatch):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(snapshot, "save_file", fail)
+    monkeypatch.setattr("fer_lmdb.io.tensors.save_file", fail)
     with pytest.raises(OSError, match="disk full"):
         Snapshot({"a": torch.ones(1)}, STATE | {"iteration": 2}).write(run)
     assert Snapshot.read(run).metadata["iteration"] == 7
