@@ -22,7 +22,7 @@ class ImageListSource(ImageSource):
     Args:
         layer: ImageData layer whose ``source`` is an existing list.
         phase: "TRAIN" or "TEST".
-        generator: Random numbers of the transform and of ``shuffle``.
+        generator: Random numbers of the transform, of ``shuffle`` and of ``rand_skip``.
 
     Raises:
         FileError: If the list or its first image cannot be read.
@@ -38,10 +38,15 @@ class ImageListSource(ImageSource):
         self._is_color, self._is_shuffled = options.is_color, options.shuffle
         if bool(options.new_height) != bool(options.new_width):
             raise self.fail("set new_height and new_width, or none of them")
+        if options.rand_skip > len(self._lines):
+            raise self.fail(
+                f"invalid rand_skip: found {options.rand_skip}, expected at most {len(self._lines)}, the images of the "
+                "list; reduce it"
+            )
         self._shuffle()
-        self._position = 0
         glog.info("image_data_layer.cpp:66", f"A total of {len(self._lines)} images.")
-        self.set_shapes(self._read(0)[0])
+        self._position = self.draw_skip(options.rand_skip, "image_data_layer.cpp:72")
+        self.set_shapes(self._read(self._position)[0])
 
     def next_image(self) -> tuple[np.ndarray, int]:
         """Return the next image and its label; after the last line, shuffle if required and start again."""

@@ -91,6 +91,49 @@ def test_image_list_with_sizes_and_spaces(tmp_path: Path) -> None:
     assert gray.next_batch()["data"].shape == (2, 1, 7, 9)
 
 
+def first_labels(text: str, folder: Path) -> set[tuple[float, ...]]:
+    """Return the labels of the first batch for ten seeds; the same seed gives the same batch."""
+
+    def labels(seed: int) -> tuple[float, ...]:
+        torch.manual_seed(seed)
+        return tuple(fed(text, folder).next_batch()["label"].tolist())
+
+    found = [labels(seed) for seed in range(10)]
+    assert found == [labels(seed) for seed in range(10)]
+    return set(found)
+
+
+def test_rand_skip_of_a_database(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sizes = {"channels": 3, "height": 5, "width": 4}
+    data = [pl.Datum(data=image.tobytes(), label=label, **sizes) for label, image in enumerate(images(3))]
+    write_lmdb(tmp_path / "db", [datum.SerializeToString() for datum in data])
+    assert first_labels(data_net(), tmp_path) == first_labels(skipping(1), tmp_path) == {(0, 1)}
+    assert first_labels(skipping(2), tmp_path) == {(0, 1), (1, 2)}
+    assert first_labels(skipping(4_000_000_000), tmp_path) == {(0, 1), (1, 2), (2, 0)}
+    capfd.readouterr()
+    torch.manual_seed(1)
+    skipped = fed(skipping(2), tmp_path).next_batch()["label"][0]
+    assert f"Skipping first {skipped:.0f} data points." in capfd.readouterr().err
+
+
+def skipping(rand_skip: int) -> str:
+    return data_net().replace("batch_size: 2", f"batch_size: 2 rand_skip: {rand_skip}")
+
+
+def test_rand_skip_of_an_image_list(tmp_path: Path) -> None:
+    for index, image in enumerate(images(3)):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), image.transpose(1, 2, 0))
+    (tmp_path / "list.txt").write_text("0.png 0\n1.png 1\n2.png 2\n")
+    text = (
+        'layer { name: "d" type: "ImageData" top: "data" top: "label" image_data_param { source: "list.txt" '
+        f'batch_size: 2 root_folder: "{tmp_path}/" rand_skip: 3 }} }}'
+        'layer { name: "s" type: "Silence" bottom: "data" bottom: "label" }'
+    )
+    assert first_labels(text, tmp_path) == {(0, 1), (1, 2), (2, 0)}
+    with pytest.raises(pl.FileError, match="invalid rand_skip: found 4, expected at most 3, the images of the list"):
+        fed(text.replace("rand_skip: 3", "rand_skip: 4"), tmp_path)
+
+
 def test_hdf5_rows_across_files(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     for name, start, count in (("a.h5", 0, 2), ("b.h5", 2, 3)):
