@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # As in the command line: spinning idle threads make tests many times slower while other programs run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A background job of a shell ignores SIGINT, one of nohup SIGHUP, and so would the processes that tests interrupt.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (getattr(signal, "SIGHUP", None), signal.SIG_DFL)):
+    if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def shared_folder() -> Path | None:

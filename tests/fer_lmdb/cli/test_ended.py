@@ -63,7 +63,10 @@ def test_results_are_complete_after_a_signal(clip: Path, command: str, number: s
             assert process.poll() is None, process.stderr.read()
             os.sched_yield()
         process.send_signal(getattr(signal, number))
-        said = process.communicate()[1].decode()
+        try:
+            said = process.communicate(timeout=120)[1].decode()
+        finally:
+            process.kill()
     assert process.returncode == CODES.get((command, number), CODES.get(number)), said
     assert "Traceback" not in said
     lines = printed.read_bytes().split(b"\n")
