@@ -36,6 +36,9 @@ class Artifact(BaseModel):
 
 
 PREFIX = re.compile(r"^(Value error, |(Input|List|String|Dictionary|Tuple) should (be |have )?)")
+LENGTH = re.compile(r" after validation, not (more than )?\d+$")
+"""Found length, which follows from the found value."""
+MAX_KEY = 40
 CLASS = re.compile(r"a valid dictionary or instance of \w+")
 WORDS = {
     "a valid dictionary or object to extract fields from": "an object",
@@ -157,14 +160,18 @@ def parse_texts(
 
 def explain(problem: ErrorDetails) -> str:
     """Return field, found and expected of a problem that pydantic reports, in one line."""
-    place = ".".join(str(part) for part in problem["loc"]) or "the object"
+    place = ".".join(_short_key(str(part)) for part in problem["loc"]) or "the object"
     message = one_line(ValueError(problem["msg"]))
     if problem["type"] == "missing":
         return f"{place}: found none, expected one"
-    message = CLASS.sub("an object", PREFIX.sub("", message))
+    message = CLASS.sub("an object", LENGTH.sub("", PREFIX.sub("", message)))
     for words, plain in WORDS.items():
         message = message.replace(words, plain)
     return f"{place}: found {shortened(problem['input'])}, expected {message}"
+
+
+def _short_key(key: str) -> str:
+    return key if len(key) <= MAX_KEY else f"{key[: MAX_KEY - 3]}..."
 
 
 def _read(path: Path, error: type[FerLmdbError], remedy: str) -> Any:

@@ -116,7 +116,7 @@ class Preprocessing:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise DetectorError(
-                f'preprocessing has the unknown entry "{unknown[0]}"; use the version of fer-lmdb that wrote it'
+                f'preprocessing has the unknown entry "{unknown[0][:40]}"; use the version of fer-lmdb that wrote it'
             )
         return cls(**{"template": "arcface", **values})  # files that name no template are older than the others
 

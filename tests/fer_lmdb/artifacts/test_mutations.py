@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 import prototxt_like as pl
 from fer_lmdb.artifacts.base import parse, parse_texts
+from fer_lmdb.artifacts.manifest import Manifest
 from fer_lmdb.artifacts.onnx_texts import ENCODED, OnnxTexts
 from fer_lmdb.artifacts.unreadable import Unreadable
 from fer_lmdb.data.dataset import DataSet
@@ -209,6 +210,31 @@ def test_mutated_artifacts_are_read_or_rejected_in_one_line(name: str, tmp_path_
 def test_messages_about_a_model(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=rf"m.safetensors: (damaged: )?{said}.*; export the model again$"):
         _model(tmp_path, TEXTS | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": []}, "classes: found [], expected at least 1 item"),
+        ({"splits": {"val": COUNTS | {"shards": []}}}, "splits.val.shards: found [], expected at least 1 item"),
+        ({"classes": ["a"] * 10_001}, f"classes: found {str(['a'] * 99)[:37]}..., expected at most 10000 items"),
+        ({"size": {"a": [0] * 999}}, f"size: found {str({'a': [0] * 999})[:37]}..., expected an integer"),
+        (
+            {"splits": {"train" * 99: COUNTS}},
+            f"splits.{('train' * 99)[:37]}....[key]: found '{('train' * 99)[:36]}..., expected 'train', 'val' "
+            "or 'test'",
+        ),
+        (
+            {"preprocessing": {"size" * 99: 1}},
+            f"preprocessing: found {{'{('size' * 99)[:35]}..., expected the settings of a preprocessing "
+            f'(preprocessing has the unknown entry "{("size" * 99)[:40]}"; use the version of fer-lmdb that wrote it)',
+        ),
+    ],
+)
+def test_messages_about_a_manifest(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(FerLmdbError) as caught:
+        parse(Manifest, MANIFEST | change, "manifest.json", FerLmdbError, "build it again")
+    assert str(caught.value) == f"manifest.json: damaged: {said}; build it again"
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
