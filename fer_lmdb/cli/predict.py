@@ -143,7 +143,8 @@ def command(context: click.Context, paths: tuple[str, ...], models: tuple[str, .
     if not printer.files:
         note("No paths on stdin, no results.")
     if printer.failed:
-        click.echo(f"{printer.failed} of {printer.files} files could not be read.", err=True)
+        noun = "file" if printer.files == 1 else "files"
+        click.echo(f"{printer.failed} of {printer.files} {noun} could not be read.", err=True)
         context.exit(1)
     if one_file and not options["as_json"] and options["save"] is None:
         next_command("predict", paths[0], *options_given(context), "--save", _annotated_name(Path(paths[0])))

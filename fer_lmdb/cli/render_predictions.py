@@ -118,8 +118,9 @@ def print_video(console: Console, path: str, timeline: Timeline, top_k: int | No
     """Print the summary of a video: time span and mean probabilities of each person."""
     people = timeline.most_visible()
     who = "no people" if not people else "1 person" if len(timeline.people) == 1 else f"{len(timeline.people)} people"
+    frames = "1 frame" if timeline.frames == 1 else f"{timeline.frames} frames"
     heading = Text(printable_path(path), style="bold")
-    heading.append(f"  {timeline.frames} frames, {timeline.duration_s:.1f} s, {who}", style="not bold")
+    heading.append(f"  {frames}, {timeline.duration_s:.1f} s, {who}", style="not bold")
     _print(console, heading)
     for number in people:
         person = timeline.people[number]

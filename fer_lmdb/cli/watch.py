@@ -110,7 +110,7 @@ def command(source: str, models: tuple[str, ...], **options: Any) -> None:
     print_ensemble_note(recognizer.models, len(models))
     frames, seconds = _watch(source, recognizer, options)
     rate = f", {frames / seconds:.1f} frames/s" if seconds else ""
-    err_console().print(f"{frames} frames{rate}", highlight=False)
+    err_console().print(f"{frames} {'frame' if frames == 1 else 'frames'}{rate}", highlight=False)
     if options["save"] and frames:
         print_next_step(f"play {options['save']}")
 

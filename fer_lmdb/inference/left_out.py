@@ -13,6 +13,13 @@ LINKED_FOLDER = "links to folders"
 OUTPUT = "in an output folder"
 NEEDS_HEIF = "HEIC, which needs: pip install 'fer-lmdb[heif]'"
 FIRST_FRAME = "animations, of which the first frame was read; name them alone for all frames"
+SUFFIX = "by their suffix"
+SINGULAR = {
+    SUFFIX: "by its suffix",
+    LINKED_FOLDER: "link to a folder",
+    FIRST_FRAME: "animation, of which the first frame was read; name it alone for all frames",
+}
+"""Reasons whose words differ for one path."""
 
 
 class LeftOut:
@@ -41,10 +48,14 @@ class LeftOut:
     def to_lines(self) -> list[str]:
         """Return one line per kind of path, for the user."""
         partly = self.reasons[FIRST_FRAME]
-        lines = [f"{count:,} {reason}" for reason, count in self.reasons.items() if reason != FIRST_FRAME]
+        lines = [_counted(count, reason) for reason, count in self.reasons.items() if reason != FIRST_FRAME]
         if self.suffixes:
             common = [suffix for suffix, _ in self.suffixes.most_common(MAX_SUFFIXES)]
             more = ", ..." if len(self.suffixes) > MAX_SUFFIXES else ""
-            lines.append(f"{self.suffixes.total():,} by their suffix ({', '.join(common)}{more})")
+            lines.append(f"{_counted(self.suffixes.total(), SUFFIX)} ({', '.join(common)}{more})")
         left_out = [f"Left out: {'; '.join(lines)}."] if lines else []
-        return left_out + ([f"{partly:,} {FIRST_FRAME}."] if partly else [])
+        return left_out + ([f"{_counted(partly, FIRST_FRAME)}."] if partly else [])
+
+
+def _counted(count: int, reason: str) -> str:
+    return f"{count:,} {SINGULAR.get(reason, reason) if count == 1 else reason}"

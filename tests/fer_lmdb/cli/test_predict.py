@@ -152,7 +152,7 @@ def test_an_animation_named_alone_is_a_video(predict, tmp_path: Path) -> None:
     assert [len(documents[k]["faces"]) for k in (0, 5)] == [0, 1]
     result = predict(tmp_path, "--json")
     assert "faces" in json.loads(result.stdout)
-    assert "1 animations, of which the first frame was read" in result.stderr
+    assert "1 animation, of which the first frame was read" in result.stderr
 
 
 def test_top_k_and_min_probability(predict, album: Path) -> None:
@@ -168,6 +168,7 @@ def test_a_broken_image_is_a_result_and_the_exit_code_is_1(predict, album: Path,
     documents = [json.loads(line) for line in result.stdout.splitlines()]
     assert [document["error"] is None for document in documents] == [False, True, False]
     assert result.stderr == "2 of 3 files could not be read.\n"
+    assert predict(tmp_path / "broken.jpg", "--json").stderr == "1 of 1 file could not be read.\n"
     text = predict(tmp_path / "broken.jpg")
     assert text.exit_code == 1
     assert text.stdout == ""

@@ -102,7 +102,7 @@ def test_no_camera_and_no_display_are_errors(run, monkeypatch: pytest.MonkeyPatc
 def test_it_stops_after_the_duration(run, clip: Path, tmp_path: Path) -> None:
     result = run(clip, "--no-window", "--save", tmp_path / "out.mp4", "--duration", "0.0001")
     assert result.exit_code == 0
-    assert result.stderr.startswith("1 frames")
+    assert result.stderr.startswith("1 frame, ")
 
 
 def test_the_recorded_video_is_complete_if_the_source_fails(run, clip: Path, tmp_path: Path) -> None:

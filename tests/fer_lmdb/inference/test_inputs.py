@@ -133,8 +133,24 @@ def test_paths_that_are_left_out_are_counted_by_reason(holiday: Path, monkeypatc
     assert names(found, holiday) == ["00001.MTS", "a.PNG", "b.jpg", "beach/c.webp"]
     assert found[0].is_video
     assert counts.to_lines() == [
-        "Left out: 3 hidden; 2 HEIC, which needs: pip install 'fer-lmdb[heif]'; 1 links to folders; "
+        "Left out: 3 hidden; 2 HEIC, which needs: pip install 'fer-lmdb[heif]'; 1 link to a folder; "
         "1 in an output folder; 4 by their suffix (.txt, no suffix, .pdf)."
+    ]
+
+
+def test_counts_agree_with_their_nouns() -> None:
+    one, two = LeftOut(), LeftOut()
+    for counts in (one, two, two):
+        counts.add(left_out.LINKED_FOLDER)
+        counts.add(left_out.FIRST_FRAME)
+        counts.add_other(Path("a.txt"))
+    assert one.to_lines() == [
+        "Left out: 1 link to a folder; 1 by its suffix (.txt).",
+        "1 animation, of which the first frame was read; name it alone for all frames.",
+    ]
+    assert two.to_lines() == [
+        "Left out: 2 links to folders; 2 by their suffix (.txt).",
+        "2 animations, of which the first frame was read; name them alone for all frames.",
     ]
 
 
@@ -144,7 +160,7 @@ def test_of_animations_in_a_folder_the_first_frame_is_read(tmp_path: Path) -> No
     counts = LeftOut()
     (found,) = find_files([str(tmp_path)], left_out=counts)
     assert found.kind == "image"
-    assert counts.to_lines() == ["1 animations, of which the first frame was read; name them alone for all frames."]
+    assert counts.to_lines() == ["1 animation, of which the first frame was read; name it alone for all frames."]
     (named,) = find_files([str(tmp_path / "a.gif")])
     assert named.kind == "animation"
 
