@@ -38,7 +38,7 @@ def input_options(labels: bool = True) -> list[Decorator]:
     ]
 
 
-def caffe_options(parameter: str, shared: Sequence[str] = ()) -> Decorator:
+def caffe_options(parameter: str, shared: Sequence[str] = (), writes_to: str | None = None) -> Decorator:
     """Declare --caffemodel and the options about Caffe's files.
 
     The command gets a model file in place of a net that is given with them.
@@ -46,6 +46,7 @@ def caffe_options(parameter: str, shared: Sequence[str] = ()) -> Decorator:
     Args:
         parameter: Parameter of the command with the model or the models.
         shared: Options that the command has of its own and that also apply to the net.
+        writes_to: Option with the output of a command that otherwise updates the model itself; required with a net.
     """
     declared = ["mean", "scale", "channel_order", "resize", "crop", "output", "template", "margin"]
     declared += [] if "labels" in shared else ["labels"]
@@ -56,6 +57,8 @@ def caffe_options(parameter: str, shared: Sequence[str] = ()) -> Decorator:
             caffemodel = values.pop("caffemodel")
             given = {name: values.pop(name) for name in declared}
             if caffemodel is not None or any(value is not None for value in given.values()):
+                if writes_to is not None and values[writes_to] is None:
+                    raise click.UsageError(f"options about Caffe's files require --{writes_to}: a model file to write")
                 given |= {name: values[name] for name in shared if name in ("labels", "detector")}
                 values[parameter] = _imported(values[parameter], caffemodel, given)
             return function(*args, **values)

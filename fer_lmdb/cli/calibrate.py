@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, next_command, print_next_step
 from fer_lmdb.cli.shared_options import (
@@ -35,6 +36,7 @@ fer-lmdb calibrate runs/a runs/b --data data/fer2013
 
 @click.command("calibrate", cls=Command, examples=EXAMPLES)
 @click.argument("models", type=MODEL, nargs=-1, required=True, metavar="MODEL...")
+@caffe_options("models", writes_to="out")
 @click.option(
     "--data",
     type=DATA_SET,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fer_lmdb import ranges
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit, note, print_next_step
 from fer_lmdb.cli.numbers import number
@@ -39,6 +40,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Listening address; 0.0.0.0 for all interfaces.")
 @click.option("--allowed-host", multiple=True, metavar="NAME", help="Additional host name of the service. Repeatable.")
 @models_option("Model to serve. Repeatable; the first is the default.")
+@caffe_options("models", shared=("detector",))
 @detector_option()
 @detector_threshold_option()
 @click.option(

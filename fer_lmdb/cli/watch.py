@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_lmdb import ranges
+from fer_lmdb.cli.caffe_options import caffe_options
 from fer_lmdb.cli.command import Command
 from fer_lmdb.cli.console import emit_line, err_console, print_ensemble_note, print_next_step
 from fer_lmdb.cli.numbers import number
@@ -55,6 +56,7 @@ fer-lmdb watch 0 --no-window --json --duration 10
 @click.command("watch", cls=Command, examples=EXAMPLES)
 @click.argument("source", default="0", metavar="[CAMERA|VIDEO]")
 @models_option()
+@caffe_options("models", shared=("detector",))
 @ensemble_weights_option()
 @ensemble_temperature_option()
 @click.option("--window/--no-window", default=True, show_default=True, help="Show the annotated frames in a window.")

@@ -16,7 +16,7 @@ from fer_lmdb.evaluation.result import EvaluationResult
 from fer_lmdb.io.outputs import check_file
 from fer_lmdb.models.calibration import apply_temperature, fit_temperature
 from fer_lmdb.models.model import Model, read_model
-from fer_lmdb.models.registry import PRETRAINED_DIR, ModelSource
+from fer_lmdb.models.registry import PRETRAINED_DIR, ModelSource, load_model
 
 SPLIT = "val"
 
@@ -120,8 +120,7 @@ def calibrate(
     calibration = _fit(result)
     if target is None:
         return calibration
-    source = result.files[0]
-    model = read_model(source) if source else _single_model(models)
+    model = _single_model(models, result.files[0])
     metadata = model.metadata.with_calibration(calibration.to_metadata())
     replace(model, metadata=metadata).save(target)
     return replace(calibration, file=target)
@@ -174,10 +173,15 @@ def _target(result: EvaluationResult, out: str | Path | None) -> Path | None:
     (file,) = result.files
     if file is not None and file.parent == PRETRAINED_DIR:
         raise ModelError(f"{result.models[0]} is a pretrained model of the package; set --out to write a copy")
+    if file is not None and file.is_dir():
+        raise ModelError(f"{file} has Caffe's files, which hold no temperature; set --out to write a model file")
     return file
 
 
-def _single_model(models: Model | ModelSource | Sequence[Model | ModelSource]) -> Model:
+def _single_model(models: Model | ModelSource | Sequence[Model | ModelSource], file: Path | None) -> Model:
+    """Return the model of a file, of a folder with Caffe's files, or the object that was passed."""
+    if file is not None:
+        return load_model(file) if file.is_dir() else read_model(file)
     model = models if isinstance(models, Model | str | os.PathLike) else next(iter(models))
     assert isinstance(model, Model)
     return model
