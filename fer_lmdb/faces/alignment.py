@@ -127,6 +127,20 @@ def box_transform(box: NDArray[np.floating], size: int, margin: float) -> Affine
     return np.column_stack([np.eye(2) * scale, size / 2 - 0.5 - scale * (center - 0.5)])
 
 
+def quarter_turns(landmarks: NDArray[np.floating]) -> int:
+    """Return the quarter turns counterclockwise, 0 to 3, after which the eyes of a face are above its mouth.
+
+    Args:
+        landmarks: (5, 2) or (68, 2) x, y in pixels.
+
+    Raises:
+        DetectorError: If the landmarks are neither 5 nor 68 points.
+    """
+    points = five_points(np.asarray(landmarks, np.float64))
+    x, y = points[3:].sum(axis=0) - points[:2].sum(axis=0)
+    return -round(math.atan2(x, y) / (math.pi / 2)) % 4
+
+
 def warp(image: Image, transform: AffineMatrix, size: int, fill: Fill = "edge") -> Image:
     """Apply a transform to an image; when it shrinks, each pixel of the result is the mean of many samples.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_lmdb.choices import FACE_ALIGNMENTS
 from fer_lmdb.errors import OptionError
 from fer_lmdb.faces import Face
+from fer_lmdb.faces.alignment import quarter_turns
 from fer_lmdb.faces.preprocessing import Preprocessing, crop_face, crop_full_image, to_planes
 
 
@@ -36,7 +37,10 @@ def crop_settings(preprocessing: Preprocessing, align: str | None) -> tuple[Prep
 
 
 def crop_faces(
-    images: Sequence[NDArray[np.uint8]], detected: Sequence[Sequence[Face | None]], settings: Preprocessing
+    images: Sequence[NDArray[np.uint8]],
+    detected: Sequence[Sequence[Face | None]],
+    settings: Preprocessing,
+    rotate: bool = False,
 ) -> NDArray[np.uint8]:
     """Return all faces as (N, C, size, size) uint8.
 
@@ -44,10 +48,18 @@ def crop_faces(
         images: (H, W, 3) uint8 RGB or (H, W) uint8 gray, 0-255.
         detected: The faces of each image; None is the full image.
         settings: Alignment, size and color of the crops.
+        rotate: Whether crops of boxes are rotated by quarter turns so that the eyes are above the mouth.
     """
     crops = [
-        (crop_full_image(image, settings) if face is None else crop_face(image, face, settings)).crop
-        for image, faces in zip(images, detected, strict=True)
-        for face in faces
+        _crop(image, face, settings, rotate) for image, faces in zip(images, detected, strict=True) for face in faces
     ]
     return to_planes(crops)
+
+
+def _crop(image: NDArray[np.uint8], face: Face | None, settings: Preprocessing, rotate: bool) -> NDArray[np.uint8]:
+    if face is None:
+        return crop_full_image(image, settings).crop
+    crop = crop_face(image, face, settings).crop
+    if rotate and settings.align == "box" and face.landmarks is not None:
+        return np.ascontiguousarray(np.rot90(crop, quarter_turns(face.landmarks)))
+    return crop

@@ -47,6 +47,7 @@ class Recognizer:
         max_faces: Maximum number of faces per image, those of the highest detection score; None for all.
         largest: Prefer the largest faces to those of the highest score; without `max_faces` a single face.
         rotate: "auto" also looks for faces in the image turned by 90, 180 and 270 degrees; "none" does not.
+            Crops of boxes are then rotated by quarter turns until the eyes are above the mouth.
         min_probability: Probability, 0 to 1, below which the expression is "uncertain".
         tta: Number of TTA views averaged per face: 1, 2, 4 or 10.
         align: Crop of each face: "landmarks", "box", or "both" to average their probabilities; None is the model's.
@@ -204,12 +205,13 @@ class Recognizer:
         """
         if not any(detected):
             return np.zeros((0, len(self.classes)), np.float32)
+        rotate = self._detector.selection.rotate == "auto"
         crops: dict[Preprocessing, NDArray[np.uint8]] = {}
         members = []
         for name, kinds, classifier in zip(self.models, self._crop_settings, self._classifiers, strict=True):
             for settings in kinds:
                 if settings not in crops:
-                    crops[settings] = crop_faces(images, detected, settings)
+                    crops[settings] = crop_faces(images, detected, settings, rotate)
             rows = [classifier.probabilities(faces, self.tta) for faces in _different([crops[each] for each in kinds])]
             members.append(np.mean(rows, axis=0))
             check_finite(members[-1], name)

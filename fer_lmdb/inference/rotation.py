@@ -47,13 +47,13 @@ def rotate_back(face: Face, turns: int, width: int, height: int) -> Face:
         height: Height of the original image in pixels.
     """
     corners = np.array([face.box[:2], face.box[:2] + face.box[2:]])
-    corners = _points_back(corners, turns, width, height)
+    corners = _points_back(corners - 0.5, turns, width, height) + 0.5  # edges of pixels, as crops take them
     box = np.concatenate([corners.min(axis=0), np.abs(corners[1] - corners[0])]).astype(np.float32)
     landmarks = None if face.landmarks is None else _points_back(face.landmarks, turns, width, height)
     return Face(box, face.score, landmarks)
 
 
-def _points_back(points: NDArray[np.float32], turns: int, width: int, height: int) -> NDArray[np.float32]:
+def _points_back(points: NDArray[np.floating], turns: int, width: int, height: int) -> NDArray[np.float32]:
     """(K, 2) x, y of the rotated image -> x, y of the original."""
     x, y = points[:, 0], points[:, 1]
     pairs = [(x, y), (width - 1 - y, x), (width - 1 - x, height - 1 - y), (y, height - 1 - x)]
