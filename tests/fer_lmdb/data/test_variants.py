@@ -77,7 +77,7 @@ def test_an_invalid_list_of_joined_data_sets_is_rejected(stripes_data, tmp_path,
     folder = tmp_path / "damaged"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataSetError, match="source has an invalid list of joined data sets"):
+    with pytest.raises(DataSetError, match=r"manifest\.json: damaged: source.*; build the data set again"):
         DataSetVariants.open([folder])
 
 
