@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prototxt_like import glog
 from prototxt_like.errors import FileError
 from prototxt_like.transforms.transform import Transform
 
@@ -49,7 +48,7 @@ class ImageSource(Source):
         layer: Data layer with a ``transform_param``.
         phase: "TRAIN" (random crops and mirroring) or "TEST".
         batch_size: Images per batch.
-        generator: Random numbers of the transform and of ``rand_skip``.
+        generator: Random numbers of the transform.
     """
 
     def __init__(self, layer: LayerParameter, phase: str, batch_size: int, generator: torch.Generator) -> None:
@@ -59,19 +58,6 @@ class ImageSource(Source):
         self.batch_size = batch_size
         self.generator = generator
         self.transform = Transform(layer.transform_param, phase)
-
-    def draw_skip(self, rand_skip: int, place: str) -> int:
-        """Return the number of images to skip before the first batch: random, below ``rand_skip``; logged.
-
-        Args:
-            rand_skip: Field of the layer; 0 = nothing is skipped.
-            place: Source file and line of Caffe that logs the number.
-        """
-        if not rand_skip:
-            return 0
-        skip = int(torch.randint(rand_skip, (), generator=self.generator))
-        glog.info(place, f"Skipping first {skip} data points.")
-        return skip
 
     def next_image(self) -> tuple[np.ndarray, int]:
         """Return the next image, (C, H, W) uint8 or float32 with color channels blue, green, red, and its label."""

@@ -27,7 +27,7 @@ class DatabaseSource(ImageSource):
     Args:
         layer: Data layer whose ``source`` is an existing database.
         phase: "TRAIN" or "TEST".
-        generator: Random numbers of the transform and of ``rand_skip``.
+        generator: Random numbers of the transform.
 
     Raises:
         FileError: If the database cannot be read or is empty.
@@ -37,7 +37,9 @@ class DatabaseSource(ImageSource):
     def __init__(self, layer: LayerParameter, phase: str, generator: torch.Generator) -> None:
         super().__init__(layer, phase, layer.data_param.batch_size, generator)
         self.path = layer.data_param.source
-        self._records = self._cycle(self.draw_skip(layer.data_param.rand_skip, "data_layer.cpp:53"))
+        if layer.data_param.rand_skip:
+            glog.warning("data_layer.cpp:21", f"Layer {layer.name} ignores rand_skip, as in Caffe since 1.0.")
+        self._records = self._cycle()
         self._first: tuple[np.ndarray, int] | None = self._read()
         self.set_shapes(self._first[0])
 
@@ -50,15 +52,13 @@ class DatabaseSource(ImageSource):
         key, value = next(self._records)
         return decode_datum(value, f"{self.path}: {key.decode(errors='backslashreplace')}")
 
-    def _cycle(self, skip: int) -> Iterator[tuple[bytes, bytes]]:
+    def _cycle(self) -> Iterator[tuple[bytes, bytes]]:
         while True:
-            count = 0
-            for count, record in enumerate(database_records(self.path), 1):
-                if count > skip:
-                    yield record
-            if not count:
+            record = None
+            for record in database_records(self.path):
+                yield record
+            if record is None:
                 raise self.fail(f"{self.path} has no records; build the database again")
-            skip = skip % count if skip >= count else 0  # a large rand_skip continues at the first record
             glog.info("data_layer.cpp:73", "Restarting data prefetching from start.")
 
 

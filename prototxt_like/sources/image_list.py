@@ -45,8 +45,16 @@ class ImageListSource(ImageSource):
             )
         self._shuffle()
         glog.info("image_data_layer.cpp:66", f"A total of {len(self._lines)} images.")
-        self._position = self.draw_skip(options.rand_skip, "image_data_layer.cpp:72")
+        self._position = self._draw_skip(options.rand_skip)
         self.set_shapes(self._read(self._position)[0])
+
+    def _draw_skip(self, rand_skip: int) -> int:
+        """Return the number of images to skip before the first batch: random, below ``rand_skip``; logged."""
+        if not rand_skip:
+            return 0
+        skip = int(torch.randint(rand_skip, (), generator=self.generator))
+        glog.info("image_data_layer.cpp:72", f"Skipping first {skip} data points.")
+        return skip
 
     def next_image(self) -> tuple[np.ndarray, int]:
         """Return the next image and its label; after the last line, shuffle if required and start again."""
