@@ -36,14 +36,13 @@ FALLBACK_FONTS = (
 def plain_texts(figure: Figure) -> None:
     """Draw the texts of a figure literally: no formulas between dollar signs, other fonts for missing characters.
 
-    Names of files and classes are user input. Ticks of logarithmic axes remain formulas.
+    Names of files and classes are user input.
     """
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         content = text.get_text()
-        if not content.startswith("$\\mathdefault"):
-            text.set_parse_math(False)
+        text.set_parse_math(False)
         if not content.isascii():
             text.set_text(printable(content))
             text.set_fontfamily(["DejaVu Sans", *_installed_fonts()])

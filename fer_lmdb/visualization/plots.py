@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from fer_lmdb.visualization.colors import color_of, hex_of
 
@@ -104,6 +104,8 @@ def draw_learning_rate(axes: Axes, log: Log) -> None:
     axes.set_title("learning rate")
     if min(rates) > 0 and max(rates) > 2 * min(rates):
         axes.set_yscale("log")
+        for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            set_formatter(LogFormatter())  # the default makes formulas, and figures draw texts literally
     else:
         axes.set_ylim(0, 1.25 * max(rates) or 1)
 

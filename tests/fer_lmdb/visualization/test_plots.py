@@ -51,6 +51,8 @@ def test_the_best_epoch_is_marked_and_a_decreasing_learning_rate_is_logarithmic(
     assert accuracy.get_legend().get_texts()[0].get_text() == "best: 60.0 in epoch 2"
     np.testing.assert_allclose(accuracy.lines[0].get_ydata(), [40, 60, 50])
     assert rate.get_yscale() == "log"
+    labels = [label.get_text() for label in rate.get_yticklabels()]
+    assert {"1e-03", "1e-02"} <= set(labels)  # no formula: texts are drawn literally
 
 
 def test_without_validation_only_training_is_plotted() -> None:
