@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from fer_lmdb.io.images import printable_path
@@ -96,13 +96,19 @@ async def parse_form(headers: Headers, data: bytes) -> RequestImages:
         form = await parser.parse()
     except (MultiPartException, ValueError) as error:
         raise ApiError("wrong_request", f"the multipart body is damaged: {_reason(error)}") from None
+    try:
+        return await _read_files(form)
+    finally:
+        await form.close()
+
+
+async def _read_files(form: FormData) -> RequestImages:
     files = [field for field in form.getlist("file") if isinstance(field, UploadFile)]
     if not files:
         names = ", ".join(sorted({printable_path(name)[:40] for name in form})) or "none"
         raise ApiError("wrong_request", f"found the fields: {names}; expected a file in the field file")
     _check_count(len(files))
     images = tuple([Upload(await file.read(), _display_name(file.filename)) for file in files])
-    await form.close()
     return RequestImages(images, is_list=len(images) > 1)
 
 

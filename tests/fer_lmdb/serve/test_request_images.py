@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 import pytest
@@ -54,3 +55,4 @@ def test_a_form_may_hold_several_files() -> None:
     assert found == RequestImages((Upload(b"a.png", "a.png"), Upload(b"b.png", "b.png")), is_list=True)
     with pytest.raises(ApiError, match="found 33 images, expected at most 32"):
         asyncio.run(parse_form(*form(*map(str, range(33)))))
+    gc.collect()  # raises the ResourceWarning of a file that was not closed
