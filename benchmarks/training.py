@@ -20,8 +20,6 @@ from pathlib import Path
 from charts import bars
 from page import machine, write_section
 
-# Caffe 1.0 on an AMD EPYC with two threads: median of forward and backward passes of the same net, batch 64.
-CAFFE_SECONDS_AN_ITERATION = 0.23
 BATCH = 64
 WARM_UP = 10
 
@@ -104,24 +102,20 @@ def turn(loop: str, precision: str, options: argparse.Namespace) -> float:
 def table(options: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """Measure; return the results in Markdown, and faces a second by program."""
     speeds = {}
-    caffe = BATCH / CAFFE_SECONDS_AN_ITERATION
     lines = [
         f"FaceEmotionNet, batch size {BATCH}, {options.iterations} iterations per turn, {options.rounds} turns each, "
-        f"including loading and augmentation; {machine()}. Caffe 1.0 takes {CAFFE_SECONDS_AN_ITERATION} s per "
-        f"iteration for the forward and backward pass only on such a processor, {caffe:.0f} faces/s.",
+        f"including loading and augmentation; {machine()}.",
         "",
-        "| precision | `fer-lmdb train` | plain PyTorch | ratio | ratio to Caffe |",
-        "|---|--:|--:|--:|--:|",
+        "| precision | `fer-lmdb train` | plain PyTorch | ratio |",
+        "|---|--:|--:|--:|",
     ]
     for precision in ("bfloat16", "float32"):
         turns = [[turn(loop, precision, options) for loop in LOOPS] for _ in range(options.rounds)]
         mine, theirs = (statistics.median(speeds) for speeds in zip(*turns, strict=True))
         ratio = statistics.median(one / other for one, other in turns)
         speeds |= {f"fer-lmdb, {precision}": mine, f"plain PyTorch, {precision}": theirs}
-        lines.append(
-            f"| {precision} | {mine:,.0f} faces/s | {theirs:,.0f} faces/s | {ratio:.2f} | {mine / caffe:.1f} |"
-        )
-    return "\n".join(lines), speeds | {"Caffe 1.0, forward and backward only": caffe}
+        lines.append(f"| {precision} | {mine:,.0f} faces/s | {theirs:,.0f} faces/s | {ratio:.2f} |")
+    return "\n".join(lines), speeds
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ def command(
     MODEL is a run folder, a model file, the name of a pretrained model, or a folder of
     models. Several models form an ensemble: their probabilities are averaged. The
     result is appended to evaluations.jsonl in the folder of each run, so that every
-    evaluation on the test split is on record.
+    evaluation on the test split is recorded.
     """
     if ensemble_weights and fit_ensemble_weights:
         raise click.UsageError("--ensemble-weights and --fit-ensemble-weights are mutually exclusive")

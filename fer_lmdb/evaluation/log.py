@@ -11,7 +11,7 @@ from fer_lmdb.models.run_folder import RunFolder
 
 
 def log_evaluation(result: EvaluationResult, **extra: Any) -> list[str]:
-    """Append a result to the evaluation log of every run that a model belongs to, so that test openings are on record.
+    """Append a result to the evaluation log of every run that a model belongs to; it records uses of the test split.
 
     Args:
         result: The result; that of the compared model is logged as well.

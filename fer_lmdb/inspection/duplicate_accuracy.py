@@ -18,7 +18,7 @@ from fer_lmdb.evaluation.log import log_evaluation
 def evaluate_with_and_without(duplicated: Mapping[str, bool], model: str, data: Path, split: str) -> dict[str, Any]:
     """Evaluate a model on a split, separately for faces with and without a near-duplicate in the training split.
 
-    Like every evaluation of a run, it is recorded in the run folder, so that openings of the test split are on record.
+    Like every evaluation of a run, it is recorded in the run folder, uses of the test split included.
 
     Args:
         duplicated: For each face of the split, by name, whether it has a near-duplicate in the training split.
